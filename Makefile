@@ -1,0 +1,96 @@
+# Everything here runs from a fresh clone: each target sets up what it needs. `make` alone lists the targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := requirements/runtime.txt requirements/dev.txt requirements/node.txt
+PORTAL := hub/portal
+PREFIX := build/runtime
+T := tests
+
+# The environment's programs first: Node.js is among them where the machine has none.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types promises conformance docs format wheel runtime lock clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+install: $(VENV)/.installed ## only the environment .venv, HL7's tables and the portal's bundle
+	@$(BIN)/python $(PORTAL)/build_hook.py
+
+demo: install ## run the story and stay: hubs, practice, hospital, logins, curl lines
+	@exec $(BIN)/obhut demo
+
+test: install ## every test, PostgreSQL and browser too, report in build/junit.xml; some: make test T=tests/consent
+	@$(BIN)/python tests/browser/chromium.py
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --junitxml=build/junit.xml $(T)
+
+check: lint types promises ## lint, format, types, import contracts, promises of the documents
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+	npm --prefix $(PORTAL) run --silent check
+
+promises: install
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/test_promises.py
+
+conformance: install ## suites of others, on data of others where present
+	$(BIN)/python -m pytest tests/conformance
+
+docs: install ## write docs/configuration.md from the code
+	$(BIN)/python docs/configuration.py
+
+format: install ## let ruff order and format the Python files
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+wheel: install ## dist/obhut-….whl, with the portal's bundle and HL7's tables in it
+	@rm -rf dist
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+runtime: wheel ## what a server needs and no more, in PREFIX (build/runtime)
+	@$(BIN)/python -m venv --clear $(PREFIX)
+	@$(PREFIX)/bin/pip install --quiet --no-input --require-hashes -r requirements/runtime.txt
+	@$(PREFIX)/bin/pip install --quiet --no-input --no-deps dist/*.whl
+
+# Written anew from requirements/*.in and package.json; the files name no host.
+lock: $(VENV)/.installed ## renew the lock files of Python and npm packages
+	test -x build/lock/bin/pip-compile || { $(BIN)/python -m venv build/lock && build/lock/bin/pip install --quiet pip-tools; }
+	cd requirements && for name in runtime dev node; do \
+	  CUSTOM_COMPILE_COMMAND="make lock" ../build/lock/bin/pip-compile --quiet --upgrade --allow-unsafe --strip-extras \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --output-file=$$name.txt $$name.in || exit 1; \
+	done
+	for folder in $(PORTAL) tests/browser; do npm --prefix $$folder install --package-lock-only || exit 1; done
+
+clean: ## remove what was built, but not .venv
+	rm -rf build dist hub/static/portal fhir_profiles/tables $(PORTAL)/node_modules tests/browser/node_modules \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+# The newest Python is not taken first: the locks are made with 3.11.
+$(VENV)/.installed: $(LOCKS) pyproject.toml
+	@$(BIN)/python -c 'import pip' 2>/dev/null || { \
+	  PATH="$${PATH#*:}"; \
+	  for python in python3.11 python3.12 python3.13 python3.14 python3 none; do \
+	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  done; \
+	  test $$python != none || { echo 'Obhut needs Python 3.11 or later.'; exit 1; }; \
+	  $$python -c 'import ensurepip' 2>/dev/null || { \
+	    echo "$$python cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }; \
+	  echo "making $(VENV) with $$($$python --version)"; \
+	  $$python -m venv --clear $(VENV); }
+	@echo 'installing the locked packages'
+	@$(BIN)/python -m pip install --quiet --no-input --require-hashes -r requirements/runtime.txt -r requirements/dev.txt
+	@$(BIN)/python $(PORTAL)/build_hook.py --has-node || { \
+	  echo 'installing Node.js into $(VENV)'; \
+	  $(BIN)/python -m pip install --quiet --no-input --require-hashes -r requirements/node.txt; }
+	@$(BIN)/python -m pip install --quiet --no-input --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,113 @@
+"""Who in the house may ask, and what the patient is told of it."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+
+from connectors.gateway.database import Database
+from connectors.gateway.models import read_reports, staff_tokens
+
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A person of the house, what she is there, and what she reads for (a code of v3-ActReason such as `TREAT`)."""
+
+    person: str
+    role: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReport:
+    """One read of one patient's resources: `number` resources of the type `what`, at `at` (seconds since 1970)."""
+
+    id: int
+    patient: str
+    person: str
+    role: str
+    purpose: str
+    at: int
+    what: str
+    number: int
+
+
+def issue_token(database: Database, reader: Reader, seconds: int, now: float | None = None) -> str:
+    """Make a bearer token for a person of the house, valid for `seconds`; only its hash is kept."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    row = {
+        "hash": _hash(token),
+        "person": reader.person,
+        "role": reader.role,
+        "purpose": reader.purpose,
+        "expires": int(_now(now)) + seconds,
+    }
+    with database.write() as connection:
+        connection.execute(delete(staff_tokens).where(staff_tokens.c.expires <= int(_now(now))))
+        connection.execute(insert(staff_tokens), row)
+    return token
+
+
+def revoke_tokens(database: Database, person: str) -> int:
+    """Take all tokens of a person away; returns how many there were."""
+    with database.write() as connection:
+        return connection.execute(delete(staff_tokens).where(staff_tokens.c.person == person)).rowcount
+
+
+_READER = select(staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose)
+
+
+def reader_of(database: Database, token: str, now: float | None = None) -> Reader | None:
+    """Who holds this token; `None` for one unknown or expired."""
+    statement = _READER.where(staff_tokens.c.hash == _hash(token), staff_tokens.c.expires > int(_now(now)))
+    with database.read() as connection:
+        row = connection.execute(statement).one_or_none()
+    return Reader(*row) if row is not None else None
+
+
+def report(database: Database, reader: Reader, what: str, numbers: Mapping[str, int], now: float | None = None) -> None:
+    """Note a read before it is answered: `numbers` of resources by patient. House-local ones ('') are nobody's."""
+    at = int(_now(now))
+    rows = [
+        {
+            "patient": patient,
+            "person": reader.person,
+            "role": reader.role,
+            "purpose": reader.purpose,
+            "at": at,
+            "what": what,
+            "number": number,
+        }
+        for patient, number in sorted(numbers.items())
+        if patient and number
+    ]
+    if rows:
+        with database.write() as connection:
+            connection.execute(insert(read_reports), rows)
+
+
+def pending_reports(database: Database, limit: int = 1000) -> list[ReadReport]:
+    """Reports not yet sent to the patients, oldest first."""
+    with database.read() as connection:
+        rows = connection.execute(select(read_reports).order_by(read_reports.c.id).limit(limit))
+        return [ReadReport(*row) for row in rows]
+
+
+def forget_reports(database: Database, ids: Sequence[int]) -> None:
+    """Forget reports that the hub has acknowledged."""
+    with database.write() as connection:
+        connection.execute(delete(read_reports).where(read_reports.c.id.in_(ids)))
+
+
+def _hash(token: str) -> str:
+    # The token is random and long, so that a plain hash cannot be searched.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _now(now: float | None) -> float:
+    return time.time() if now is None else now

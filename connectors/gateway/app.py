@@ -1,0 +1,135 @@
+"""`create_app(config)`: the gateway's routes, all on one page."""
+
+from flask import Flask, Response, request
+from werkzeug.http import http_date
+
+from connectors.gateway import access, fhir_api, rim, transactions
+from connectors.gateway.access import Reader
+from connectors.gateway.answers import Answer
+from connectors.gateway.config import Config
+from connectors.gateway.database import Database
+from connectors.gateway.fhir_api import Gateway
+from connectors.gateway.links import Args, Links
+from connectors.gateway.negotiation import FHIR_JSON, accept, json_body, preferred
+from connectors.gateway.store import Store
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def create_app(config: Config, base_url: str | None = None) -> Flask:
+    """The WSGI app over `config.database`; `base_url` is where clients see `/fhir`."""
+    app = Flask("gateway", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body
+    app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body
+    database = Database(config.database, config.threads)
+    store = Store(database)
+    url = base_url or config.base_url or f"http://{config.host}:{config.port}/fhir"
+    gateway = Gateway(store, Links(store), url.rstrip("/"), config.standalone)
+    app.extensions["gateway"] = gateway
+    rim.init_app(app)
+    _health(app, gateway)
+    _fhir(app, gateway)
+    return app
+
+
+def _health(app: Flask, gateway: Gateway) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        """The process is alive."""
+        return Response("ok\n", content_type="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """The database answers."""
+        gateway.store.state("ready")
+        return Response("ready\n", content_type="text/plain")
+
+
+def _fhir(app: Flask, gateway: Gateway) -> None:
+    @app.get("/fhir/metadata")
+    def metadata() -> Response:
+        accept(request)
+        return _response(gateway, fhir_api.capabilities(gateway))
+
+    @app.post("/fhir")
+    @app.post("/fhir/")
+    def bundle() -> Response:
+        reader = _begin(gateway)
+        body = json_body(request)
+        wanted = preferred(request.headers.get("Prefer"))
+        return Response(transactions.process(gateway, resources.parse(body), wanted, reader), content_type=FHIR_JSON)
+
+    @app.get("/fhir/<type_>")
+    def search(type_: str) -> Response:
+        reader = _begin(gateway)
+        return _response(gateway, fhir_api.search_type(gateway, type_, _args(), reader))
+
+    @app.post("/fhir/<type_>/_search")
+    def search_by_form(type_: str) -> Response:
+        reader = _begin(gateway)
+        if request.mimetype != FORM:
+            raise Problem("media-type", f"Send the parameters as {FORM}.")
+        args = _args() + list(request.form.items(multi=True))
+        return _response(gateway, fhir_api.search_type(gateway, type_, args, reader))
+
+    @app.get("/fhir/<type_>/<id_>")
+    def read(type_: str, id_: str) -> Response:
+        reader = _begin(gateway)
+        return _response(gateway, fhir_api.read(gateway, type_, id_, reader, request.headers.get("If-None-Match")))
+
+    if gateway.standalone:
+        _writing(app, gateway)
+
+
+def _writing(app: Flask, gateway: Gateway) -> None:
+    @app.post("/fhir/<type_>")
+    def create(type_: str) -> Response:
+        accept(request)
+        resource = resources.parse(json_body(request))
+        wanted = preferred(request.headers.get("Prefer"))
+        none_exist = request.headers.get("If-None-Exist")
+        return _response(gateway, fhir_api.create(gateway, type_, resource, none_exist, wanted))
+
+    @app.put("/fhir/<type_>/<id_>")
+    def update(type_: str, id_: str) -> Response:
+        accept(request)
+        resource = resources.parse(json_body(request))
+        wanted = preferred(request.headers.get("Prefer"))
+        if_match = request.headers.get("If-Match")
+        return _response(gateway, fhir_api.update(gateway, type_, id_, resource, if_match, wanted))
+
+    @app.delete("/fhir/<type_>/<id_>")
+    def delete(type_: str, id_: str) -> Response:
+        accept(request)
+        return _response(gateway, fhir_api.delete(gateway, type_, id_, request.headers.get("If-Match")))
+
+
+def _begin(gateway: Gateway) -> Reader | None:
+    """Who asks (nobody, standalone), once it is known that the answer's format suits. Raises `Problem`."""
+    accept(request)
+    if gateway.standalone:
+        return None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    reader = access.reader_of(gateway.store.database, token.strip()) if scheme.lower() == "bearer" else None
+    if reader is None:
+        raise Problem("unauthenticated", "Send the bearer token of a person of this house.")
+    return reader
+
+
+def _args() -> Args:
+    return [(name, value) for name, value in request.args.items(multi=True) if name not in {"_format", "_pretty"}]
+
+
+def _response(gateway: Gateway, answer: Answer) -> Response:
+    response = Response(answer.body, status=answer.status, content_type=FHIR_JSON)
+    if not answer.body:
+        del response.headers["Content-Type"]
+    if answer.version is not None:
+        response.headers["ETag"] = answer.version.etag
+        response.headers["Last-Modified"] = http_date(answer.version.updated / 1_000_000)
+    if answer.location is not None:
+        response.headers["Location"] = f"{gateway.base_url}/{answer.location}"
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

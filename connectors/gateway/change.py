@@ -1,0 +1,174 @@
+"""One transaction of writes: resources and their index rows, sent to the database in as few statements as it takes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, Text, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql import bindparam
+from sqlalchemy.types import TypeEngine
+
+from connectors.gateway.indexing import Indexed, indexed
+from connectors.gateway.models import index_date, index_quantity, index_text, resources, spans
+from connectors.gateway.records import HOUSE, Source, Stored
+from fhir_profiles.resources import parse
+
+INDEXES = (index_text, index_date, index_quantity)
+
+_INSERT = insert(resources).returning(resources.c.rid, sort_by_parameter_order=True)
+_UNINDEX = delete(index_text).where(
+    *(index_text.c[name] == bindparam(f"at_{name}") for name in ("param", "value", "patient", "low", "rid"))
+)
+
+_HOUSE_ROW = select(resources).where(
+    resources.c.type == bindparam("type"), resources.c.id == bindparam("id"), resources.c.owner == ""
+)
+_REPLACE = update(resources).where(resources.c.rid == bindparam("at"))
+
+
+class Change:
+    """Collects writes within one transaction and sends them at `flush`. Made by `Store.change`."""
+
+    def __init__(self, connection: Connection, sqlite: bool, known_spans: Mapping[str, int]) -> None:
+        self.connection = connection
+        self._sqlite = sqlite
+        self._known_spans = known_spans
+        self._new: list[tuple[dict[str, Any], Indexed]] = []
+        self._again: list[tuple[int, Indexed]] = []
+        self.spans: dict[str, int] = {}
+
+    def add(self, resource: dict[str, Any], body: bytes, version: int, updated: int, source: Source = HOUSE) -> None:
+        """A new resource. `updated` in microseconds since 1970."""
+        rows = indexed(resource)
+        self._new.append((_row(resource, body, version, updated, source, rows.low), rows))
+
+    def replace(self, before: Stored, resource: dict[str, Any], body: bytes, version: int, updated: int) -> None:
+        """Another body for a resource that is there; `find_house` has locked it."""
+        rows = indexed(resource)
+        values = {"version": version, "updated": updated, "deleted": False, "low": rows.low, "body": body}
+        self.connection.execute(_REPLACE.values(**values), {"at": before.rid})
+        self._unindex([(before.rid, before.body)])
+        self._again.append((before.rid, rows))
+
+    def bury(self, before: Stored, updated: int) -> None:
+        """Delete by FHIR: the id stays known as deleted, the content goes."""
+        values = {"version": before.version + 1, "updated": updated, "deleted": True, "body": b""}
+        self.connection.execute(_REPLACE.values(**values), {"at": before.rid})
+        self._unindex([(before.rid, before.body)])
+
+    def remove(self, condition: ColumnElement[bool]) -> int:
+        """Remove the resources that fit, with their index rows; returns how many. Quick for a few."""
+        found = self.connection.execute(select(resources.c.rid, resources.c.body).where(condition)).all()
+        if found:
+            self._unindex([(rid, body) for rid, body in found])
+            self.connection.execute(delete(resources).where(resources.c.rid.in_([rid for rid, _ in found])))
+        return len(found)
+
+    def purge(self, condition: ColumnElement[bool]) -> int:
+        """Remove the resources that fit, and whatever any index holds of them, by looking through all of it."""
+        rids = select(resources.c.rid).where(condition)
+        for table in INDEXES:
+            self.connection.execute(delete(table).where(table.c.rid.in_(rids)))
+        return self.connection.execute(delete(resources).where(condition)).rowcount
+
+    def find_house(self, type_: str, id_: str) -> Stored | None:
+        """The house-local resource of this id, locked until the transaction ends; one deleted too."""
+        statement = _HOUSE_ROW if self._sqlite else _HOUSE_ROW.with_for_update()
+        row = self.connection.execute(statement, {"type": type_, "id": id_}).one_or_none()
+        return stored(row) if row is not None else None
+
+    def alone(self, names: Iterable[str]) -> None:
+        """Wait until no other transaction holds one of these names; they are given back when this one ends.
+
+        SQLite has one writer at any time, so there nothing is to be done.
+        """
+        if not self._sqlite:
+            for name in sorted(set(names)):
+                self.connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+    def flush(self) -> None:
+        """Send what was collected; needed before reading it in the same transaction."""
+        numbered = list(self._again)
+        if self._new:
+            rids = self.connection.execute(_INSERT, [row for row, _ in self._new]).scalars().all()
+            numbered += [(rid, rows) for rid, (_, rows) in zip(rids, self._new, strict=True)]
+        self._insert(index_text, [row for rid, rows in numbered for row in rows.text_rows(rid)])
+        self._insert(index_date, [row for rid, rows in numbered for row in rows.date_rows(rid)])
+        self._insert(index_quantity, [row for rid, rows in numbered for row in rows.quantity_rows(rid)])
+        for _, rows in numbered:
+            if rows.span > max(self._known_spans.get(rows.type, 0), self.spans.get(rows.type, 0)):
+                self.spans[rows.type] = rows.span
+        for type_, span in self.spans.items():
+            self._widen(type_, span)
+        self._new.clear()
+        self._again.clear()
+
+    def _unindex(self, bodies: Sequence[tuple[int, bytes]]) -> None:
+        # The text index has no order by resource: its rows are found again from the body that gave them.
+        texts = [
+            {"at_param": row[0], "at_value": row[1], "at_patient": row[2], "at_low": row[3], "at_rid": rid}
+            for rid, body in bodies
+            if body
+            for row in indexed(parse(body)).text_rows(rid)
+        ]
+        if texts:
+            self.connection.execute(_UNINDEX, texts)
+        for table in (index_date, index_quantity):
+            self.connection.execute(delete(table).where(table.c.rid.in_([rid for rid, _ in bodies])))
+
+    def _insert(self, table: Table, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        if self._sqlite:
+            marks = ", ".join("?" * len(table.columns))
+            self.connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608 - own name
+        else:
+            columns = zip(table.columns.keys(), zip(*rows, strict=True), strict=True)
+            self.connection.execute(_UNNEST[table.name], {name: list(values) for name, values in columns})
+
+    def _widen(self, type_: str, span: int) -> None:
+        upsert: Callable[[Table], Any] = sqlite_insert if self._sqlite else postgresql_insert
+        statement = upsert(spans).values(type=type_, span=span)
+        wider = {"set_": {"span": statement.excluded.span}, "where": statement.excluded.span > spans.c.span}
+        self.connection.execute(statement.on_conflict_do_update(index_elements=["type"], **wider))
+
+
+def stored(row: Row[Any]) -> Stored:
+    """A row of `resources` as a record."""
+    return Stored(row.rid, row.type, row.id, row.version, row.updated, row.deleted, row.owner, row.body)
+
+
+def _row(resource: dict[str, Any], body: bytes, version: int, updated: int, source: Source, low: int) -> dict[str, Any]:
+    return {
+        "type": resource["resourceType"],
+        "id": resource["id"],
+        "version": version,
+        "updated": updated,
+        "deleted": False,
+        "low": low,
+        "owner": source.owner,
+        "set": source.set,
+        "stream": source.stream,
+        "index": source.index,
+        "epoch": source.epoch,
+        "author": source.author,
+        "bid": source.bid,
+        "handle": source.handle,
+        "body": body,
+    }
+
+
+def _unnest(table: Table) -> Any:
+    # One statement for any number of rows: each column travels as an array.
+    arrays = [func.unnest(bindparam(column.name, type_=ARRAY(_plain(column)))) for column in table.columns]
+    return insert(table).from_select(table.columns.keys(), select(*arrays))
+
+
+def _plain(column: Column[Any]) -> TypeEngine[Any]:
+    # An array's element type is named without a collation.
+    return Text() if isinstance(column.type, Text) else column.type
+
+
+_UNNEST = {table.name: _unnest(table) for table in INDEXES}

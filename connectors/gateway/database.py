@@ -1,0 +1,124 @@
+"""Connections to SQLite or PostgreSQL: reads without a transaction, writes in one that is durable when it returns."""
+
+import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy.engine import URL
+
+from connectors.gateway.models import metadata
+from fhir_profiles.problems import Problem
+
+BUSY_SECONDS = 60
+
+
+class Database:
+    """One database for one process; make it after a fork, never before.
+
+    SQLite takes one writer at a time. Writers wait for each other on a lock between threads and on a locked file
+    between processes, both fair, rather than on SQLite's own polling: nobody ever meets "database is locked".
+    """
+
+    def __init__(self, url: str, threads: int = 16) -> None:
+        parsed = _url(url)
+        self.sqlite = parsed.get_backend_name() == "sqlite"
+        self._mutex = threading.Lock()
+        if self.sqlite:
+            self._turn = Path(f"{parsed.database}-turn").open("ab")  # noqa: SIM115 - held as long as the process lives
+            self._reads = _sqlite(parsed, threads, isolation_level="AUTOCOMMIT")
+            self._writes = _sqlite(parsed, 1)
+            event.listen(self._writes, "begin", _begin_immediate)
+        else:
+            self._reads = _postgresql(parsed, threads, isolation_level="AUTOCOMMIT")
+            self._writes = _postgresql(parsed, threads)
+
+    def create_tables(self) -> None:
+        """Create what is missing; harmless when all is there, and when several start at once."""
+        with self.write() as connection:
+            if not self.sqlite:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7163)")
+            metadata.create_all(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for single statements. Raises `Problem(busy)` when the database cannot be reached."""
+        with _reached(), self._reads.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: durable when the block is left, undone when it raises."""
+        with _reached():
+            if not self.sqlite:
+                with self._writes.begin() as connection:
+                    yield connection
+                return
+            with self._mutex:
+                fcntl.flock(self._turn, fcntl.LOCK_EX)
+                try:
+                    with self._writes.begin() as connection:
+                        yield connection
+                finally:
+                    fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._reads.dispose()
+        self._writes.dispose()
+        if self.sqlite:
+            self._turn.close()
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    try:
+        yield
+    except exc.OperationalError as error:
+        raise Problem("busy", "The database cannot be reached or is full; try again.") from error
+
+
+def _url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except exc.ArgumentError:
+        raise ValueError("The database URL is not understood: sqlite:///FILE or postgresql://…") from None
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ValueError("The database must be SQLite or PostgreSQL: sqlite:///FILE or postgresql://…")
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ValueError("SQLite needs a file: sqlite:///FILE (several processes share it)")
+    return url
+
+
+def _sqlite(url: URL, size: int, **options: Any) -> Engine:
+    engine = create_engine(url, pool_size=size, max_overflow=0, connect_args={"timeout": BUSY_SECONDS}, **options)
+    event.listen(engine, "connect", _sqlite_settings)
+    return engine
+
+
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # acknowledged means written to the disk
+    "secure_delete=ON",  # purged means overwritten
+    "wal_autocheckpoint=4000",
+    "cache_size=-65536",
+    "mmap_size=1073741824",
+)
+
+
+def _sqlite_settings(dbapi_connection: Any, _record: Any) -> None:
+    dbapi_connection.isolation_level = None  # transactions begin where we say, not where the driver guesses
+    for pragma in _PRAGMAS:
+        dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _postgresql(url: URL, size: int, **options: Any) -> Engine:
+    # A transaction reads each statement's own snapshot; what it must not race with it locks.
+    return create_engine(url, pool_size=size, max_overflow=0, connect_args={"prepare_threshold": 1}, **options)

@@ -1,0 +1,80 @@
+"""`obhut gateway enrol · ask`: the organisation comes to its hub, and asks a patient by her card."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from connectors.gateway import keystore
+from connectors.gateway.keystore import Keystore
+from connectors.hub_client import HubClient
+from consent import accounts, identifiers, messages
+from consent.categories import INDEX, NAMES
+from consent.fhir_consent import Agreement, proposed
+from consent.identifiers import Card, new_id
+from consent.primitives import Rejected, unb64
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
+KEYSTORE = click.option(
+    "--keystore", "directory", type=click.Path(path_type=Path, file_okay=False), required=True,
+    envvar="OBHUT_GATEWAY_KEYSTORE", help="Directory of the organisation's keys.",
+)  # fmt: skip
+
+
+@click.command()
+@KEYSTORE
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Directory of the root key, to keep offline.")
+@click.option("--hub", required=True, help="URL of the hub.")
+@click.option("--name", required=True, help="Name of the account, before the @.")
+@click.option("--admission", required=True, help="The code from the hub's operator.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
+def enrol(directory: Path, root: Path, hub: str, name: str, admission: str, as_json: bool) -> None:
+    """Open the organisation's account at a hub that has admitted it."""
+    try:
+        store, code = keystore.enrol(directory, root, hub, name, admission)
+    except Rejected:
+        raise Problem("value", "this is no name for an account: small letters, digits and dashes, 2 to 63") from None
+    account = store.keyring.account
+    if as_json:
+        click.echo(json.dumps({"account": account, "recovery": str(code)}))
+    else:
+        click.echo(f"account   {account}\nrecovery  {code}\nThe root key is in {root}: take it offline.")
+
+
+@click.command()
+@KEYSTORE
+@click.option("--card", "card_text", required=True, help="The patient's card: obhut:p-…@hub#…")
+@click.option("--categories", required=True, help=f"Comma separated, of: {', '.join(NAMES)}.")
+@click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True)
+@click.option("--end", default="", help="FHIR date at which it should end.")
+def ask(directory: Path, card_text: str, categories: str, purposes: tuple[str, ...], end: str) -> None:
+    """Ask a patient for access: a Consent of status `proposed`, sealed to her."""
+    try:
+        card = identifiers.card(card_text)
+    except Rejected:
+        raise Problem("invalid", "this is not an Obhut card: it looks like obhut:p-…@hub.example#…") from None
+    names = [name.strip() for name in categories.split(",")]
+    if unknown := [name for name in names if name not in INDEX]:
+        raise Problem("value", f"unknown category {unknown[0]!r}: choose of {', '.join(NAMES)}")
+    send_request(Keystore(directory), card, frozenset(INDEX[name] for name in names), purposes, end)
+    click.echo(f"asked {card.account}")
+
+
+def send_request(store: Keystore, card: Card, categories: frozenset[int], purposes: tuple[str, ...], end: str) -> None:
+    """First contact by card: check the account against its fingerprint, then seal the request to its reading key."""
+    keys = store.keyring
+    hub = HubClient(keys.hub, keys.credentials)
+    patient = str(card.account)
+    frames = hub.chain("acct", patient, fingerprint=card.fingerprint)
+    state = accounts.replay(frames, patient, card.fingerprint)
+    now = datetime.now(UTC)
+    wanted = Agreement(patient, keys.account, categories, purposes, end=end)
+    consent = proposed(wanted, unb64(new_id(), 16).hex(), now)
+    frame = messages.write(
+        keys.sign, typ="request", sender=keys.account, dev=keys.device, to=patient, at=int(now.timestamp()),
+        content=resources.dump(consent),
+    )  # fmt: skip
+    hub.message(patient, messages.seal(frame, state.reading_key()), card.fingerprint)
+

@@ -1,0 +1,156 @@
+"""Tables of the gateway: resources, the search index over them, what is granted now, who may ask and who asked.
+
+The index has three tables, by how values compare: text (token, reference, string, uri), date, quantity (and number).
+Every row of the text index repeats the patients and the dates of its resource, so that the usual clinical question
+(patient, code, period, newest first) is one scan of one index, whatever else is stored.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# Compared by code point on both databases, so that a prefix is a range of the index.
+Word = Text().with_variant(Text(collation="C"), "postgresql")
+# SQLite numbers rows by itself only under the name INTEGER.
+RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+NO_DATE = -(2**62)
+"""`low` of a resource that has no clinical date: it comes last when the newest come first."""
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("rid", RowId, primary_key=True, autoincrement=True),
+    Column("type", Word, nullable=False),
+    Column("id", Word, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated", BigInteger, nullable=False),  # microseconds since 1970
+    Column("deleted", Boolean, nullable=False),  # deleted by FHIR: answers 410, is in no index
+    Column("low", BigInteger, nullable=False),  # earliest clinical date, microseconds; NO_DATE without one
+    Column("owner", Word, nullable=False),  # the patient's account; '' for what is house-local
+    Column("set", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("author", Word, nullable=False),
+    Column("bid", Word, nullable=False),
+    Column("handle", Word, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # as it came
+    UniqueConstraint("type", "id", "owner", "stream", "author", name="resources_identity"),
+    Index("resources_type", "type", "rid"),
+    Index("resources_updated", "type", "updated", "rid"),
+    Index("resources_origin", "owner", "stream", "author", "handle"),
+    sqlite_autoincrement=True,  # a row of the index must never lead to another resource
+)
+
+index_text = Table(
+    "index_text",
+    metadata,
+    Column("param", Word, nullable=False),  # Observation.code
+    Column("value", Word, nullable=False),  # token: code; reference: id or URL; string: folded; uri
+    Column("patient", Word, nullable=False),  # id of the patient the resource is about; '' if about none
+    Column("low", BigInteger, nullable=False),  # clinical date, as in resources
+    Column("rid", BigInteger, nullable=False),
+    Column("qualifier", Word, nullable=False),  # token: system; reference: type; string: as written
+    Column("high", BigInteger, nullable=False),  # latest clinical date
+    PrimaryKeyConstraint("param", "value", "patient", "low", "rid", "qualifier"),
+    sqlite_with_rowid=False,
+)
+
+index_date = Table(
+    "index_date",
+    metadata,
+    Column("param", Word, nullable=False),
+    Column("low", BigInteger, nullable=False),  # microseconds since 1970, both ends included
+    Column("high", BigInteger, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    PrimaryKeyConstraint("param", "low", "high", "rid"),
+    Index("index_date_rid", "rid"),
+    sqlite_with_rowid=False,
+)
+
+index_quantity = Table(
+    "index_quantity",
+    metadata,
+    Column("param", Word, nullable=False),
+    Column("low", Double, nullable=False),  # both the value, but for ranges and comparators
+    Column("high", Double, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    Column("system", Word, nullable=False),
+    Column("code", Word, nullable=False),
+    Column("unit", Word, nullable=False),
+    PrimaryKeyConstraint("param", "low", "high", "rid", "system", "code", "unit"),
+    Index("index_quantity_rid", "rid"),
+    sqlite_with_rowid=False,
+)
+
+spans = Table(
+    # The longest period seen of each type's clinical date: a search for "since" need not look further back than this.
+    "spans",
+    metadata,
+    Column("type", Word, primary_key=True),
+    Column("span", BigInteger, nullable=False),  # microseconds
+)
+
+envelopes = Table(
+    # Envelopes already taken, so that one delivered twice, or late, changes nothing.
+    "envelopes",
+    metadata,
+    Column("bid", Word, primary_key=True),
+    Column("owner", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Index("envelopes_origin", "owner", "stream"),
+)
+
+live_streams = Table(
+    # What may be shown now; written by the inbox from the patient's chains, one row a purpose.
+    "live_streams",
+    metadata,
+    Column("patient", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("purpose", Word, nullable=False),
+    Column("from_epoch", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),  # seconds since 1970, excluded
+    Column("confirmed_at", BigInteger, nullable=False),  # when the home hub last confirmed the chain heads, seconds
+    PrimaryKeyConstraint("patient", "stream", "purpose", "from_epoch"),
+    sqlite_with_rowid=False,
+)
+
+staff_tokens = Table(
+    "staff_tokens",
+    metadata,
+    Column("hash", Word, primary_key=True),  # of the token; the token itself is shown once
+    Column("person", Word, nullable=False),
+    Column("role", Word, nullable=False),
+    Column("purpose", Word, nullable=False),
+    Column("expires", BigInteger, nullable=False),  # seconds since 1970
+)
+
+read_reports = Table(
+    # Who read what of a patient: kept until the inbox has sent it to her.
+    "read_reports",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("patient", Word, nullable=False),
+    Column("person", Word, nullable=False),
+    Column("role", Word, nullable=False),
+    Column("purpose", Word, nullable=False),
+    Column("at", BigInteger, nullable=False),  # seconds since 1970
+    Column("what", Word, nullable=False),  # resource type
+    Column("number", Integer, nullable=False),
+)
+
+state = Table("state", metadata, Column("key", Word, primary_key=True), Column("value", Word, nullable=False))

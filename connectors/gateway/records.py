@@ -1,0 +1,97 @@
+"""What the store keeps of a resource beside its index."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a resource came from. `owner` is the patient's account; all empty for what is house-local."""
+
+    owner: str = ""
+    set: str = ""
+    stream: str = ""
+    index: int = 0
+    epoch: int = 0
+    author: str = ""
+    bid: str = ""
+    handle: str = ""
+
+
+HOUSE = Source()
+
+
+def microseconds(now: float | None = None) -> int:
+    """Now, or seconds since 1970, as whole milliseconds in microseconds: what an instant in FHIR JSON can say."""
+    return int((time.time() if now is None else now) * 1000) * 1000
+
+
+def instant(updated: int) -> str:
+    """Microseconds since 1970 as a FHIR instant in UTC, with milliseconds."""
+    return datetime.fromtimestamp(updated / 1_000_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A resource out of an opened envelope: its bytes as they were sealed, the same parsed, and where it came from.
+
+    With a `source.handle`, what earlier envelopes of the same owner, stream, author and handle brought is replaced.
+    """
+
+    body: bytes
+    resource: dict[str, Any]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """An author's envelope that takes back what it wrote under `source.handle`."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A stream that may be shown from an epoch on, until a second, for purposes; confirmed at a second."""
+
+    stream: str
+    from_epoch: int
+    until: int
+    purposes: frozenset[str]
+    confirmed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A resource as it is kept. `updated` in microseconds since 1970; the body is empty once deleted."""
+
+    rid: int
+    type: str
+    id: str
+    version: int
+    updated: int
+    deleted: bool
+    owner: str
+    body: bytes
+
+    @property
+    def etag(self) -> str:
+        """The weak ETag of this version, https://hl7.org/fhir/R4/http.html#versioning."""
+        return f'W/"{self.version}"'
+
+    @property
+    def modified(self) -> datetime:
+        """When this version came, in UTC."""
+        return datetime.fromtimestamp(self.updated / 1_000_000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search: what matched, where the next page begins (`None`: there is none), and how many in all."""
+
+    matches: Sequence[Stored]
+    after: tuple[Any, ...] | None
+    total: int | None

@@ -1,0 +1,55 @@
+"""The rim: every error leaves as an OperationOutcome, and none says more than a caller may know."""
+
+import logging
+
+import orjson
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from fhir_profiles.problems import PROBLEMS, Problem
+
+FHIR_JSON = "application/fhir+json"
+
+log = logging.getLogger(__name__)
+
+_CODES = {404: "not-found", 405: "method", 406: "not-acceptable", 411: "length", 413: "too-large", 415: "media-type"}
+
+
+def init_app(app: Flask) -> None:
+    """Render problems, Flask's own errors and defects."""
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _defect)
+
+
+def answer(problem: Problem) -> Response:
+    """The OperationOutcome of a problem, https://hl7.org/fhir/R4/http.html#2.21.0.4."""
+    response = Response(orjson.dumps(problem.outcome()), status=problem.status, content_type=FHIR_JSON)
+    if problem.code == "unauthenticated":
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after" in problem.extra or problem.status == 503:
+        response.headers["Retry-After"] = str(problem.extra.get("retry_after", 1))
+    if "allow" in problem.extra:
+        response.headers["Allow"] = problem.extra["allow"]
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    if error.code is not None and error.code < 400:
+        return Response(status=error.code, headers=[(k, v) for k, v in error.get_headers() if k == "Location"])
+    code = _CODES.get(error.code or 500, "invalid" if (error.code or 500) < 500 else "internal")
+    response = answer(Problem(code, PROBLEMS[code].title + "."))
+    allow = dict(error.get_headers()).get("Allow")
+    if allow:
+        response.headers["Allow"] = allow
+    return response
+
+
+def _defect(error: Exception) -> Response:
+    # The type and the place, never the message: it may quote what it stumbled over.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else "?"
+    log.error("defect %s at %s", type(error).__name__, place)
+    return answer(Problem("internal", "Something failed here; it has been noted."))

@@ -1,0 +1,202 @@
+"""Resources and their index: what is written, read, searched and purged.
+
+A write is one transaction: the resources, their index rows, and whatever state the writer keeps beside them. Bodies
+are bytes and come back as they were put.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from connectors.gateway.change import Change, stored
+from connectors.gateway.database import Database
+from connectors.gateway.intake import take
+from connectors.gateway.models import envelopes, live_streams, resources, state
+from connectors.gateway.query import PAGE_SIZE, numbers, page, some
+from connectors.gateway.records import Deletion, Item, Live, Page, Stored, microseconds
+from connectors.gateway.visibility import Scope, visible
+from fhir_profiles.search import Query
+
+_HERE = and_(resources.c.type == bindparam("type"), resources.c.id == bindparam("id"))
+_READ = select(resources).where(_HERE).order_by(resources.c.rid).limit(1)
+_READ_VISIBLE = _READ.where(visible(resources))
+_LIVE_KEY = ["patient", "stream", "purpose", "from_epoch"]
+
+
+class Store:
+    """Resources and their index in one database. Safe to use from many threads."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._spans: dict[str, int] = {}
+
+    # Reading
+
+    def read(self, type_: str, id_: str, scope: Scope | None = None, change: Change | None = None) -> Stored | None:
+        """The resource as it is now, a deleted one too; `None` for one absent or not visible for the scope.
+
+        With `change`, as that transaction sees it; so too below.
+        """
+        statement = _READ if scope is None else _READ_VISIBLE
+        parameters = {"type": type_, "id": id_} | (scope.parameters() if scope is not None else {})
+        with self._reading(change) as connection:
+            row = connection.execute(statement, parameters).first()
+        return stored(row) if row is not None else None
+
+    def search(
+        self,
+        query: Query,
+        scope: Scope | None = None,
+        after: tuple[object, ...] | None = None,
+        change: Change | None = None,
+    ) -> Page:
+        """One page of what matches and is visible for the scope, beginning behind `after` of the page before.
+
+        A resource that is there throughout is on exactly one of the pages, whatever is written meanwhile.
+        """
+        size = PAGE_SIZE if query.count is None else query.count
+        prepared = page(query, scope, size + 1, after)
+        with self._reading(change) as connection:
+            rows = connection.execute(prepared.statement, prepared.parameters).all()
+        following = tuple(rows[size - 1][-prepared.keys :]) if len(rows) > size else None
+        total = None
+        if query.total in {"accurate", "estimate"}:
+            total = sum(self.count(query, scope, change).values())
+        elif query.total is None and after is None and following is None:
+            total = len(rows)  # all are on this page, so that counting costs nothing
+        return Page([stored(row) for row in rows[:size]], following, total)
+
+    def count(self, query: Query, scope: Scope | None = None, change: Change | None = None) -> dict[str, int]:
+        """How many match and are visible for the scope, by owner ('': house-local)."""
+        prepared = numbers(query, scope)
+        with self._reading(change) as connection:
+            return {row[0]: row[1] for row in connection.execute(prepared.statement, prepared.parameters)}
+
+    @contextmanager
+    def _reading(self, change: Change | None) -> Iterator[Connection]:
+        if change is not None:
+            change.flush()
+            yield change.connection
+        else:
+            with self.database.read() as connection:
+                yield connection
+
+    # Writing
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """A transaction of writes: durable when the block is left, undone when it raises."""
+        with self.database.write() as connection:
+            change = Change(connection, self.database.sqlite, self._spans)
+            yield change
+            change.flush()
+        for type_, span in change.spans.items():
+            self._spans[type_] = max(span, self._spans.get(type_, 0))
+
+    def find(self, change: Change, query: Query) -> list[Stored]:
+        """The first two house-local matches, as seen by a running transaction."""
+        change.flush()
+        prepared = some(query, 2)
+        return [stored(row) for row in change.connection.execute(prepared.statement, prepared.parameters)]
+
+    def put_many(
+        self, items: Iterable[Item | Deletion], states: Mapping[str, str] | None = None, now: float | None = None
+    ) -> int:
+        """Take what opened envelopes brought, and `states` (such as the feed's cursor), in one transaction.
+
+        Items of an envelope (`source.bid`) taken before are left out. Returns the number of resources taken.
+        """
+        with self.change() as change:
+            number = take(change, items, microseconds(now))
+            for key, value in (states or {}).items():
+                self._set_state(change, key, value)
+        return number
+
+    def purge(self, patient: str, streams: Collection[str] | None = None, keep_author: str = "") -> int:
+        """Remove what a patient's streams brought (`None`: all of them), with index and grants, in one transaction.
+
+        What `keep_author`, the house itself, wrote stays as house-local (duty to document). Returns how many went.
+        """
+        with self.change() as change:
+            if keep_author:
+                own = update(resources).where(_of(resources, patient, streams), resources.c.author == keep_author)
+                change.connection.execute(own.values(owner=""))
+            gone = change.purge(_of(resources, patient, streams))
+            still_here = select(resources.c.bid).where(resources.c.author == keep_author, resources.c.bid != "")
+            seen = delete(envelopes).where(_of(envelopes, patient, streams), envelopes.c.bid.not_in(still_here))
+            change.connection.execute(seen)
+            grants = delete(live_streams).where(live_streams.c.patient == patient)
+            if streams is not None:
+                grants = grants.where(live_streams.c.stream.in_(streams))
+            change.connection.execute(grants)
+        return gone
+
+    # What is granted now
+
+    def set_live(self, patient: str, streams: Iterable[Live]) -> None:
+        """Put the streams of a patient that may be shown now in the place of those of before."""
+        rows = [
+            {
+                "patient": patient,
+                "stream": live.stream,
+                "purpose": purpose,
+                "from_epoch": live.from_epoch,
+                "until": live.until,
+                "confirmed_at": live.confirmed_at,
+            }
+            for live in streams
+            for purpose in sorted(live.purposes)
+        ]
+        with self.database.write() as connection:
+            connection.execute(delete(live_streams).where(live_streams.c.patient == patient))
+            if rows:
+                statement = self._insert(live_streams)
+                # Two grants may give the same stream from the same epoch: the longer one counts.
+                longer = statement.excluded.until > live_streams.c.until
+                until = {"until": statement.excluded.until}
+                upsert = statement.on_conflict_do_update(index_elements=_LIVE_KEY, set_=until, where=longer)
+                connection.execute(upsert, rows)
+
+    def confirm(self, patients: Collection[str], at: int) -> None:
+        """Note that the home hub confirmed the heads of these patients' chains at `at` (seconds since 1970)."""
+        statement = update(live_streams).where(live_streams.c.patient.in_(patients)).values(confirmed_at=at)
+        with self.database.write() as connection:
+            connection.execute(statement)
+
+    # What a writer keeps beside
+
+    def state(self, key: str) -> str | None:
+        """A value kept under a name, such as the feed's cursor."""
+        with self.database.read() as connection:
+            return connection.execute(select(state.c.value).where(state.c.key == key)).scalar_one_or_none()
+
+    def set_state(self, key: str, value: str) -> None:
+        """Keep a value under a name."""
+        with self.change() as change:
+            self._set_state(change, key, value)
+
+    def state_once(self, key: str, value: str) -> str:
+        """Keep a value under a name unless there is one; returns the one that is there."""
+        with self.database.write() as connection:
+            connection.execute(self._insert(state).on_conflict_do_nothing(), {"key": key, "value": value})
+            there: str = connection.execute(select(state.c.value).where(state.c.key == key)).scalar_one()
+            return there
+
+    def _set_state(self, change: Change, key: str, value: str) -> None:
+        statement = self._insert(state)
+        change.connection.execute(
+            statement.on_conflict_do_update(index_elements=["key"], set_={"value": statement.excluded.value}),
+            {"key": key, "value": value},
+        )
+
+    def _insert(self, table: Table) -> Any:
+        return sqlite_insert(table) if self.database.sqlite else postgresql_insert(table)
+
+
+def _of(table: Table, patient: str, streams: Collection[str] | None) -> ColumnElement[bool]:
+    owned = table.c.owner == patient
+    return owned if streams is None else and_(owned, table.c.stream.in_(streams))

@@ -1,0 +1,59 @@
+"""What a reader may see now: one predicate, part of every query, so that nothing is found and then hidden."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, bindparam, exists, or_, select
+
+from connectors.gateway.models import live_streams, resources
+
+CONFIRMED_SECONDS = 900
+"""So long may a chain's head be unconfirmed before its streams are no longer answered from (design, part 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """For which purposes somebody reads, and when (seconds since 1970).
+
+    `purposes` are the codes any of which, in a grant, would allow the reading: the reader's own and those above it.
+    """
+
+    purposes: tuple[str, ...]
+    now: int
+
+    def parameters(self) -> dict[str, Any]:
+        """Values for the predicate's parameters."""
+        return {"v_purposes": self.purposes, "v_now": self.now, "v_since": self.now - CONFIRMED_SECONDS}
+
+
+def visible(row: FromClause) -> ColumnElement[bool]:
+    """House-local, or in a stream that is live for the scope whose `parameters` are given.
+
+    Two authors may use one id. The one whose resource came first has it, among what is visible.
+    """
+    earlier = resources.alias("earlier")
+    shadowed = exists().where(
+        earlier.c.type == row.c.type,
+        earlier.c.id == row.c.id,
+        earlier.c.rid < row.c.rid,
+        earlier.c.deleted.is_(False),
+        _live(earlier),
+    )
+    return _live(row) & ~shadowed
+
+
+def _live(row: FromClause) -> ColumnElement[bool]:
+    live = live_streams.alias()
+    granted = (
+        select(live.c.stream)
+        .where(
+            live.c.patient == row.c.owner,
+            live.c.stream == row.c.stream,
+            live.c.purpose.in_(bindparam("v_purposes", expanding=True)),
+            live.c.from_epoch <= row.c.epoch,
+            live.c.until > bindparam("v_now"),
+            live.c.confirmed_at > bindparam("v_since"),
+        )
+        .exists()
+    )
+    return or_(row.c.owner == "", granted)

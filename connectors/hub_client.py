@@ -1,0 +1,275 @@
+"""The only HTTP client of a hub: tokens, retries, cursors.
+
+What comes back is parsed, never trusted: chains are replayed and envelopes opened by those who asked.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+from consent.identifiers import new_id
+from consent.keys import SigningKey
+from consent.primitives import b64, unb64
+from consent.steps import Written
+from fhir_profiles.problems import Problem
+
+RETRIES = 4
+TIMEOUT_SECONDS = 35
+MAX_BATCH_FRAMES = 100
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who calls: an account's device and the Ed25519 key it signs token requests with."""
+
+    account: str
+    device: str
+    token_key: SigningKey
+
+    @property
+    def client_id(self) -> str:
+        """The OAuth client: `account/device`."""
+        return f"{self.account}/{self.device}"
+
+
+@dataclass(frozen=True)
+class Deposited:
+    """What the hub said of one envelope. `status` as in HTTP; `stamp` when it was accepted now or before."""
+
+    bid: str
+    status: int
+    reason: str = ""
+    stamp: bytes = field(default=b"", repr=False)
+
+
+class HubClient:
+    """A hub as one of its participants sees it. Methods raise `Problem`; `busy` when the hub cannot be reached."""
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._credentials = credentials
+        self._clock = clock
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._token = ("", 0.0)
+
+    # --- the hub itself ---------------------------------------------------------------------------------------
+
+    def hub(self) -> dict[str, Any]:
+        """Domain, public key, time and limits of the hub."""
+        return self._json("GET", "/v1/hub", auth=False)
+
+    def enrol(self, frames: Sequence[bytes], registration: bytes, admission: str = "") -> None:
+        """Create an account: its first statements and the registration of its first device."""
+        body: dict[str, Any] = {"frames": [b64(frame) for frame in frames], "client": b64(registration)}
+        if admission:
+            body["admission"] = admission
+        self._json("POST", "/v1/accounts", json=body, auth=False)
+
+    def register(self, registration: bytes) -> None:
+        """Register a further device's token key."""
+        self._json("POST", "/v1/clients", json={"frame": b64(registration)}, auth=False)
+
+    # --- chains -----------------------------------------------------------------------------------------------
+
+    def post(
+        self, written: Sequence[Written], wraps: Mapping[str, bytes] | None = None, fetch: bytes = b"", token: str = ""
+    ) -> None:
+        """Append statements, all or nothing. `wraps` (all that shall count) and `fetch` (SHA-256 of the fetch token)
+        go with a vault.
+
+        `token`: of a recovery, in place of the device's own.
+        """
+        statements = [
+            {"frame": b64(w.frame)} | ({"blob": b64(w.blob)} if w.blob is not None else {}) for w in written
+        ]
+        body: dict[str, Any] = {"statements": statements}
+        if wraps:
+            body["wraps"] = {name: b64(wrap) for name, wrap in wraps.items()}
+        if fetch:
+            body["fetch"] = b64(fetch)
+        self._json("POST", "/v1/statements", json=body, token=token)
+
+    def chain(
+        self, kind: str, acc: str, oth: str = "", *, after: int = -1, fingerprint: str = "", token: str = ""
+    ) -> list[bytes]:
+        """The frames of a chain behind a position. `fingerprint`: from a card, at first contact."""
+        path = f"/v1/chains/{kind}/{acc}" + (f"/{oth}" if oth else "")
+        params = {"after": str(after)} | ({"fp": fingerprint} if fingerprint else {})
+        return [unb64(frame) for frame in self._json("GET", path, params=params, token=token)["frames"]]
+
+    def sets(self, acc: str) -> list[str]:
+        """The ids of a patient's sets."""
+        return list(self._json("GET", f"/v1/sets/{acc}")["sets"])
+
+    def relations(self, acc: str) -> list[tuple[str, str]]:
+        """The relations the caller is a side of."""
+        return [(a, o) for a, o in self._json("GET", f"/v1/relations/{acc}")["relations"]]
+
+    def permit(self, acc: str, set_id: str) -> bytes:
+        """The permit frame of a set."""
+        return unb64(self._json("GET", f"/v1/permits/{acc}/{set_id}")["frame"])
+
+    def bundle(self, acc: str, lst: str) -> bytes:
+        """A bundle by its hash."""
+        return self._call("GET", f"/v1/bundles/{acc}/{lst}").content
+
+    def vault(self, acc: str, token: str = "") -> tuple[int, bytes, dict[str, bytes]]:
+        """Version, ciphertext and wraps of the vault; `token` of a sign-in or recovery instead of the device's own."""
+        body = self._json("GET", f"/v1/vault/{acc}", token=token)
+        return body["ver"], unb64(body["ciphertext"]), {name: unb64(wrap) for name, wrap in body["wraps"].items()}
+
+    # --- people -----------------------------------------------------------------------------------------------
+
+    def set_sign_in(self, key: bytes) -> None:
+        """Let the passphrase's sign-in key fetch the sealed vault."""
+        self._json("PUT", "/v1/sign-in", json={"key": b64(key)})
+
+    def sign_in(self, account: str, key: bytes) -> str:
+        """A short token for the sealed vault, by the passphrase's sign-in key."""
+        return str(
+            self._json("POST", "/v1/sign-in", json={"account": account, "key": b64(key)}, auth=False)["access_token"]
+        )
+
+    def recover(self, account: str, fetch_token: bytes) -> str:
+        """A short token for the sealed vault, by the recovery sheet."""
+        body = {"account": account, "token": b64(fetch_token)}
+        return str(self._json("POST", "/v1/recover", json=body, auth=False)["access_token"])
+
+    # --- envelopes and the feed -------------------------------------------------------------------------------
+
+    def deposit(self, frames: Sequence[bytes]) -> list[Deposited]:
+        """Deposit a batch of envelopes (at most 100 and 8 MiB); an answer for each, in order."""
+        data = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
+        headers = {"Content-Type": "application/octet-stream"}
+        body = self._json("POST", "/v1/envelopes", data=data, headers=headers)
+        return [
+            Deposited(r["bid"], r["status"], r.get("reason", ""), unb64(r["stamp"]) if "stamp" in r else b"")
+            for r in body["results"]
+        ]
+
+    def feed(self, after: str = "", *, wait: int = 0, only: str = "", purpose: str = "TREAT") -> dict[str, Any]:
+        """The next page of the caller's feed: `events`, `next`, `permits`. `wait`: seconds to wait for news, ≤ 25."""
+        params = {"wait": str(wait), "purpose": purpose}
+        params |= {"after": after} if after else {}
+        params |= {"only": only} if only else {}
+        return self._json("GET", "/v1/feed", params=params)
+
+    def events(self, after: str, only: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+        """All events there are now behind a cursor; each with the cursor of its page's end."""
+        while True:
+            page = self.feed(after, only=only)
+            for event in page["events"]:
+                yield event, page["next"]
+            if not page["events"]:
+                return
+            after = page["next"]
+
+    # --- messages, directory, log -----------------------------------------------------------------------------
+
+    def message(self, to: str, sealed: bytes, fingerprint: str = "") -> None:
+        """Send a sealed message; to a person without a relation only with the fingerprint of her card."""
+        body = {"to": to, "frame": b64(sealed)} | ({"fp": fingerprint} if fingerprint else {})
+        self._json("POST", "/v1/messages", json=body)
+
+    def directory(self, query: str = "") -> list[dict[str, Any]]:
+        """Organisations known to the hub."""
+        body = self._json("GET", "/v1/directory", params={"q": query})
+        return list(body["organisations"])
+
+    def log(self, acc: str, after: int = 0) -> list[dict[str, Any]]:
+        """A patient's access log behind an entry."""
+        return list(self._json("GET", f"/v1/log/{acc}", params={"after": str(after)})["entries"])
+
+    def report_reads(self, reports: Sequence[Mapping[str, Any]]) -> None:
+        """Report what was read in the house: `[{acc, at, purpose, sealed}]`."""
+        self._json("POST", "/v1/reads", json={"reports": list(reports)})
+
+    # --- transport --------------------------------------------------------------------------------------------
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = self._call(method, path, **options)
+        try:
+            body = response.json() if response.content else {}
+        except ValueError:
+            raise Problem("busy", "the hub's answer is not JSON") from None
+        if not isinstance(body, dict):
+            raise Problem("busy", "the hub's answer is not an object")
+        return body
+
+    def _call(self, method: str, path: str, *, auth: bool = True, token: str = "", **options: Any) -> requests.Response:
+        """One request, repeated with growing pauses while the hub is unreachable or busy: all calls are idempotent."""
+        headers = dict(options.pop("headers", {}))
+        for attempt in range(RETRIES + 1):
+            if auth:
+                headers["Authorization"] = f"Bearer {token or self._access_token()}"
+            try:
+                response = self._session.request(
+                    method, self.url + path, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False, **options
+                )
+            except requests.RequestException:
+                response = None
+            if response is not None and response.status_code < 400:
+                return response
+            if response is not None and response.status_code not in (429, 503):
+                raise _problem(response)
+            if attempt < RETRIES:
+                self._sleep(0.1 * 4**attempt)
+        if response is not None:
+            raise _problem(response)
+        raise Problem("busy", f"the hub at {self.url} cannot be reached; nothing is lost, try again later")
+
+    def _access_token(self) -> str:
+        token, until = self._token
+        if self._clock() < until - 30:
+            return token
+        if self._credentials is None:
+            raise Problem("unauthenticated", "this call needs an account at the hub")
+        body = self._json("POST", "/oauth/token", auth=False, data=self._token_request(self._credentials))
+        self._token = (body["access_token"], self._clock() + body["expires_in"])
+        return str(body["access_token"])
+
+    def _token_request(self, credentials: Credentials) -> dict[str, str]:
+        """SMART Backend Services: https://hl7.org/fhir/smart-app-launch/backend-services.html#step-3-access-token"""
+        now = int(self._clock())
+        key = OKPKey.import_key(
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "x": b64(credentials.token_key.public),
+                "d": b64(bytes(credentials.token_key)),
+            }
+        )
+        claims = {
+            "iss": credentials.client_id, "sub": credentials.client_id, "aud": self.hub()["token_endpoint"],
+            "exp": now + 240, "iat": now, "jti": new_id(),
+        }  # fmt: skip
+        header = {"alg": "Ed25519", "typ": "JWT", "kid": credentials.device}
+        return {
+            "grant_type": "client_credentials",
+            "scope": "system/*.rs",
+            "client_assertion_type": ASSERTION,
+            "client_assertion": jwt.encode(header, claims, key, algorithms=["Ed25519"]),
+        }
+
+
+def _problem(response: requests.Response) -> Problem:
+    try:
+        return Problem.from_details(response.json())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Problem("busy", f"the hub answered {response.status_code} without saying why")

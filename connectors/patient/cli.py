@@ -1,0 +1,247 @@
+"""`obhut patient`: the patient's client for a terminal."""
+
+import functools
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from connectors.patient import access_log, enrolment, sharing
+from connectors.patient.client import Client
+from consent.categories import INDEX, NAMES
+from consent.keys import RecoveryCode
+from consent.primitives import Rejected
+from fhir_profiles.problems import Problem
+
+ACCOUNT = click.option(
+    "--account", "directory", type=click.Path(path_type=Path, file_okay=False), required=True,
+    help="Directory of the account.",
+)  # fmt: skip
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
+
+
+def plainly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What does not hold becomes a `Problem`, which the command `obhut` tells in one sentence."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except Rejected as refused:
+            raise Problem("refused", "what was offered does not hold", reason=refused.reason) from None
+
+    return run
+
+
+@click.group()
+def patient() -> None:
+    """The patient's client: enrol, share, withdraw, look, recover."""
+
+
+@patient.command()
+@ACCOUNT
+@click.option("--hub", required=True, help="URL of the home hub.")
+@JSON
+@plainly
+def enrol(directory: Path, hub: str, as_json: bool) -> None:
+    """Open an account at a hub, and print the recovery sheet once."""
+    client, code = enrolment.enrol(directory, hub)
+    _print_account(client, as_json, recovery=str(code))
+
+
+@patient.command()
+@ACCOUNT
+@JSON
+@plainly
+def show(directory: Path, as_json: bool) -> None:
+    """The account, and who may see what."""
+    client = Client.open(directory)
+    client.sync()
+    _print_account(client, as_json)
+
+
+@patient.command()
+@ACCOUNT
+@plainly
+def card(directory: Path) -> None:
+    """The card for first contact, as text and QR code."""
+    import segno  # noqa: PLC0415 - only this command draws
+
+    text = str(enrolment.card(Client.open(directory)))
+    click.echo(text)
+    if click.get_text_stream("stdout").isatty():
+        code: Any = segno.make_qr(text.upper())
+        code.terminal(compact=True)
+
+
+@patient.command()
+@ACCOUNT
+@JSON
+@plainly
+def requests(directory: Path, as_json: bool) -> None:
+    """Who asks for what."""
+    client = Client.open(directory)
+    client.sync()
+    for request in sharing.requests(client):
+        names = [NAMES[c] for c in sorted(request.asks.categories)]
+        value = {
+            "id": request.id, "from": request.sender, "fingerprint": request.received.sender.fingerprint,
+            "categories": names, "purposes": list(request.asks.purposes), "end": request.asks.end,
+        }  # fmt: skip
+        words = f"{request.id}  {request.sender} asks for {', '.join(names)} ({', '.join(request.asks.purposes)})"
+        click.echo(json.dumps(value) if as_json else words)
+
+
+@patient.command()
+@ACCOUNT
+@click.option("--request", "request_id", help="Answer this request; it names the counterpart.")
+@click.option("--to", "counterpart", help="A counterpart's account, where nobody asked.")
+@click.option("--categories", required=True, help=f"Comma separated, of: {', '.join(NAMES)}.")
+@click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True)
+@click.option("--end", default="", help="FHIR date or dateTime at which it ends.")
+@click.option("--from-now-on", is_flag=True, help="Nothing written before today.")
+@plainly
+def grant(
+    directory: Path, request_id: str | None, counterpart: str | None, categories: str, purposes: tuple[str, ...],
+    end: str, from_now_on: bool,
+) -> None:  # fmt: skip
+    """Allow a counterpart some categories."""
+    client = Client.open(directory)
+    client.sync()
+    request = next((r for r in sharing.requests(client) if r.id == request_id), None) if request_id else None
+    if request_id and request is None:
+        raise Problem("not-found", "there is no such open request: `obhut patient requests` lists them")
+    to = request.sender if request else counterpart
+    if not to:
+        raise Problem("invalid", "say whom: --request ID or --to ACCOUNT")
+    gid = sharing.grant(
+        client, to, _categories(categories), purposes=purposes, end=end, whole=not from_now_on, request=request
+    )
+    click.echo(f"granted {gid} to {to}")
+
+
+@patient.command()
+@ACCOUNT
+@click.argument("request_id")
+@plainly
+def refuse(directory: Path, request_id: str) -> None:
+    """Say no to a request."""
+    client = Client.open(directory)
+    client.sync()
+    request = next((r for r in sharing.requests(client) if r.id == request_id), None)
+    if request is None:
+        raise Problem("not-found", "there is no such open request: `obhut patient requests` lists them")
+    sharing.refuse(client, request)
+    click.echo(f"refused {request.sender}")
+
+
+@patient.command()
+@ACCOUNT
+@click.option("--to", "counterpart", required=True, help="The counterpart's account.")
+@click.option("--grant", "gid", default="", help="Only this grant.")
+@plainly
+def withdraw(directory: Path, counterpart: str, gid: str) -> None:
+    """Take a grant back. What was read cannot be unread."""
+    client = Client.open(directory)
+    count = sharing.withdraw(client, counterpart, gid)
+    click.echo(f"withdrawn: {count}. New data is sealed to new keys; what was read cannot be unread.")
+
+
+@patient.command()
+@ACCOUNT
+@JSON
+@plainly
+def log(directory: Path, as_json: bool) -> None:
+    """Who looked, when, and for what."""
+    client = Client.open(directory)
+    client.sync()
+    for entry in access_log.entries(client):
+        if as_json:
+            click.echo(json.dumps({name: getattr(entry, name) for name in entry.__dataclass_fields__}))
+            continue
+        time = datetime.fromtimestamp(entry.at, UTC).astimezone().isoformat(timespec="seconds")
+        who = f"{entry.person}, {entry.actor}" if entry.person else entry.actor
+        what = f" {entry.number} {entry.what}" if entry.what else ""
+        click.echo(f"{time}  {entry.action}{what}  {who}  {entry.purpose}".rstrip())
+
+
+@patient.command()
+@ACCOUNT
+@plainly
+def settle(directory: Path) -> None:
+    """Finish what a crash or an absent device left undone: rotations, extensions."""
+    client = Client.open(directory)
+    client.resume()
+    client.sync()
+    click.echo(f"steps: {client.settle()}, envelopes sent: {client.flush()}")
+
+
+@patient.command()
+@ACCOUNT
+@click.password_option("--passphrase", help="Six random words or more.")
+@plainly
+def passphrase(directory: Path, passphrase: str) -> None:
+    """Let a passphrase open the account on a further device."""
+    client = Client.open(directory)
+    client.sync()
+    enrolment.set_passphrase(client, passphrase)
+    click.echo("the passphrase opens this account on a further device: obhut patient join")
+
+
+@patient.command()
+@ACCOUNT
+@click.option("--hub", required=True)
+@click.option("--name", required=True, help="The account, p-…@hub.")
+@click.option("--passphrase", prompt=True, hide_input=True)
+@JSON
+@plainly
+def join(directory: Path, hub: str, name: str, passphrase: str, as_json: bool) -> None:
+    """Open an existing account on this device, by passphrase."""
+    _print_account(enrolment.join(directory, hub, name, passphrase), as_json)
+
+
+@patient.command()
+@ACCOUNT
+@click.option("--hub", required=True)
+@click.option("--name", required=True, help="The account, p-…@hub.")
+@click.option("--code", prompt="Recovery code", help="As on the recovery sheet.")
+@JSON
+@plainly
+def recover(directory: Path, hub: str, name: str, code: str, as_json: bool) -> None:
+    """Open an existing account on this device by the recovery sheet; all other devices end."""
+    client, fresh = enrolment.recover(directory, hub, name, RecoveryCode.parse(code))
+    _print_account(client, as_json, recovery=str(fresh))
+
+
+def _categories(text: str) -> list[int]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in INDEX]
+    if unknown or not names:
+        raise Problem("value", f"unknown category {unknown[0] if unknown else ''!r}: choose of {', '.join(NAMES)}")
+    return [INDEX[name] for name in names]
+
+
+def _print_account(client: Client, as_json: bool, recovery: str = "") -> None:
+    shown: list[dict[str, Any]] = [
+        {
+            "grant": g.gid, "to": oth, "categories": [NAMES[c] for c in sorted(terms.categories)] if terms else [],
+            "purposes": list(g.purposes), "until": g.until, "whole": terms.whole if terms else None,
+        }
+        for oth, g, terms in sharing.granted(client)
+        if terms is None or terms.consent
+    ]  # fmt: skip
+    value: dict[str, Any] = {"account": client.account, "card": str(enrolment.card(client)), "grants": shown}
+    if recovery:
+        value["recovery"] = recovery
+    if as_json:
+        click.echo(json.dumps(value))
+        return
+    click.echo(f"account   {value['account']}\ncard      {value['card']}")
+    for one in shown:
+        click.echo(f"granted   {one['to']}: {', '.join(one['categories'])} ({', '.join(one['purposes'])})")
+    if recovery:
+        click.echo("\nrecovery sheet, shown once; keep it on paper:")
+        click.echo(f"  account  {client.account}\n  code     {recovery}")

@@ -1,0 +1,239 @@
+"""The patient's client: her chains, her vault, her outbox, and the one way in which anything of it is written.
+
+What is to be sent is kept first; sending the same bytes again is harmless; what is still to be done is computed by
+`owed` from the chains and the vault. So whatever a crash leaves half done, the next start finishes.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.chain_store import ChainStore
+from connectors.hub_client import HubClient
+from connectors.keyring import Keyring
+from connectors.local_database import get_state, open_database, set_state, transaction
+from connectors.outbox import Outbox
+from consent import steps
+from consent import vault as vaults
+from consent.accounts import AccountState
+from consent.grants import Record
+from consent.messages import Message, unseal
+from consent.owed import owed
+from consent.primitives import Rejected, b64, unb64
+from consent.rules import blob_hash
+from consent.sealing import Destination
+from consent.statements import Position, parse, sign
+from consent.steps import Written
+from consent.vault import Vault
+from fhir_profiles.problems import Problem
+
+DATABASE = "client.db"
+MAX_STEPS = 10_000
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS messages (
+    id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL, answered INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+"""
+
+RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale")
+"""Reasons after which the chains are read again and the next step is computed anew."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message that somebody sent to the patient, opened and its signature checked."""
+
+    id: str
+    message: Message = field(repr=False)
+    sender: AccountState = field(repr=False)
+
+
+class Client:
+    """One device of role `client`. `Client.open(directory)`; every method that talks raises `Problem`."""
+
+    def __init__(self, directory: Path, keyring: Keyring, clock: Callable[[], float] = time.time) -> None:
+        self.keyring = keyring
+        self.clock = clock
+        self.db = open_database(directory / DATABASE, SCHEMA)
+        self.hub = HubClient(keyring.hub, keyring.credentials, clock=clock)
+        self.chains = ChainStore(self.db, self.hub)
+        self._vault: tuple[str, Vault] | None = None
+        self.outbox = Outbox(
+            self.db, keyring.author, keyring.handle_key, self._destination, lambda _: self.sync(), clock
+        )
+
+    @classmethod
+    def open(cls, directory: Path, clock: Callable[[], float] = time.time) -> "Client":
+        """The account in a directory. Raises `Problem(not-found)` where there is none."""
+        return cls(directory, Keyring.load(directory), clock)
+
+    @property
+    def now(self) -> int:
+        """Unix second."""
+        return int(self.clock())
+
+    @property
+    def account(self) -> str:
+        """The patient's account."""
+        return self.keyring.account
+
+    @property
+    def record(self) -> Record:
+        """All of the patient's chains."""
+        return self.chains.record(self.account)
+
+    # --- the vault --------------------------------------------------------------------------------------------
+
+    @property
+    def vault_key(self) -> bytes:
+        """The key of the vault, as this device keeps it."""
+        key = get_state(self.db, "vault_key")
+        if key is None:
+            raise Problem("forbidden", "this device does not hold the vault's key")
+        return key
+
+    @property
+    def vault(self) -> Vault:
+        """The vault's content, at the version that the account chain names."""
+        version, hash_ = self.record.account.vault
+        if self._vault is not None and self._vault[0] == hash_:
+            return self._vault[1]
+        sealed = get_state(self.db, "vault")
+        if sealed is None or blob_hash(sealed) != hash_:
+            fetched, sealed, _ = self.hub.vault(self.account)
+            if fetched != version or blob_hash(sealed) != hash_:
+                raise Problem("stale", "the hub's vault is not the one that the account chain names")
+            set_state(self.db, "vault", sealed)
+        self._vault = hash_, vaults.unseal(sealed, self.account, version, self.vault_key)
+        return self._vault[1]
+
+    def save_vault(
+        self, vault: Vault, wraps: Mapping[str, bytes] | None = None, fetch: bytes = b""
+    ) -> None:
+        """Write the vault's next version; lost races surface as `Problem(refused)`."""
+        account = self.record.account
+        version = account.vault[0] + 1
+        sealed = vaults.seal(vault, self.account, version, self.vault_key)
+        body = {"ver": version, "hash": blob_hash(sealed)}
+        frame = self._sign_account("vault", body, account)
+        self.post([Written(frame, sealed)], wraps, fetch)
+
+    def _sign_account(self, typ: str, body: Mapping[str, object], account: AccountState) -> bytes:
+        head: Position | None = account.head
+        return sign(
+            self.keyring.sign, kind="acct", acc=self.account, head=head, typ=typ, by=self.keyring.signer.by, body=body,
+            iat=max(self.now, account.links[-1].iat),
+        )  # fmt: skip
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    def post(
+        self, written: Sequence[Written], wraps: Mapping[str, bytes] | None = None, fetch: bytes = b""
+    ) -> None:
+        """Keep what is to be sent, send it, and take it into the own chains once the hub has it."""
+        pending = {
+            "statements": [[b64(w.frame), "" if w.blob is None else b64(w.blob)] for w in written],
+            "wraps": {name: b64(wrap) for name, wrap in (wraps or {}).items()},
+            "fetch": b64(fetch),
+        }
+        set_state(self.db, "pending", json.dumps(pending).encode())
+        self.resume()
+
+    def resume(self) -> None:
+        """Send what a crash left unsent. What lost a race is dropped: `owed` computes it anew."""
+        kept = get_state(self.db, "pending")
+        if kept is None:
+            return
+        pending = json.loads(kept)
+        written = [Written(unb64(frame), unb64(blob) if blob else None) for frame, blob in pending["statements"]]
+        wraps = {name: unb64(wrap) for name, wrap in pending["wraps"].items()}
+        try:
+            self.hub.post(written, wraps, unb64(pending["fetch"]))
+        except Problem as problem:
+            if problem.code != "busy":
+                set_state(self.db, "pending", None)
+            raise
+        with transaction(self.db):
+            self._take(written)
+            set_state(self.db, "pending", None)
+
+    def _take(self, written: Sequence[Written]) -> None:
+        for w in written:
+            st = parse(w.frame)
+            self.chains.take(st.kind, st.acc, st.oth, [w.frame])
+            if st.typ == "vault" and w.blob is not None:
+                set_state(self.db, "vault", w.blob)
+
+    def settle(self) -> int:
+        """Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here."""
+        count = 0
+        while count < MAX_STEPS:
+            vault, record = self.vault, self.record
+            step = owed(record, vault, self.now)
+            if step is None:
+                return count
+            result = steps.perform(record, vault, step, self.keyring.signer, self.now)
+            try:
+                if isinstance(result, Vault):
+                    self.save_vault(result)
+                else:
+                    self.post([result])
+            except Problem as problem:
+                if problem.extra.get("reason") not in RACES:
+                    raise
+                self.sync()
+            count += 1
+        raise Problem("conflict", "other devices of this account keep changing it; try again")
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Take in everything new: statements of all chains, and messages."""
+        cursor = (get_state(self.db, "cursor") or b"").decode()
+        for event, after in self.hub.events(cursor, only="statement,message"):
+            if event["type"] == "statement":
+                self.chains.take(event["kind"], event["acc"], event["oth"], [unb64(event["frame"])])
+            elif event["type"] == "message":
+                self.db.execute(
+                    "INSERT OR IGNORE INTO messages (id, sender, sealed) VALUES (?, ?, ?)",
+                    (event["id"], event["from"], unb64(event["frame"])),
+                )
+            set_state(self.db, "cursor", after.encode())
+
+    def received(self, typ: str) -> list[Received]:
+        """Messages of a type that were not answered yet; what does not open or verify is passed over."""
+        keys = self.vault.reading_keys
+        found = []
+        for id_, sender, sealed in self.db.execute("SELECT id, sender, sealed FROM messages WHERE answered = 0"):
+            try:
+                message = unseal(bytes(sealed), keys)
+                account = self.chains.account(sender)
+                message.verify(account, self.account, self.now)
+            except Rejected:
+                continue
+            if message.typ == typ:
+                found.append(Received(id_, message, account))
+        return found
+
+    def answered(self, id_: str) -> None:
+        """Remember that a message needs nothing more."""
+        self.db.execute("UPDATE messages SET answered = 1 WHERE id = ?", (id_,))
+
+    # --- her own data -----------------------------------------------------------------------------------------
+
+    def flush(self) -> int:
+        """Seal and deposit what waits; returns the number of envelopes the hub took."""
+        return self.outbox.send(self.hub)
+
+    def _destination(self, patient: str, category: int) -> Destination:
+        record = self.record
+        own = next((s for s in record.sets if record.author(s) == self.account and not record.sets[s].closed), None)
+        if own is None:
+            raise Problem("forbidden", "this account has no set of its own yet: enrol to the end first")
+        set_key, state = self.vault.sets[own], record.sets[own]
+        index = set_key.index(category)
+        epoch = state.epoch(state.current)
+        return Destination(patient, set_key.ids[index], epoch.number, epoch.publics[index])
+

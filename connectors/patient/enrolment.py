@@ -1,0 +1,222 @@
+"""How a device comes to an account: a new one, one joined by passphrase, one recovered by the sheet (PROTOCOL.md 5)."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from connectors.hub_client import HubClient
+from connectors.keyring import Keyring, write_private
+from connectors.local_database import get_state, set_state
+from connectors.patient.client import Client
+from consent import accounts, identifiers, messages, statements, steps
+from consent import vault as vaults
+from consent.accounts import AccountState
+from consent.identifiers import Card
+from consent.keys import BoxKey, PassphraseKeys, RecoveryCode, SigningKey
+from consent.primitives import b64, random_bytes, unb64
+from consent.rules import blob_hash
+from consent.statements import Position
+from consent.steps import Written
+from consent.vault import Vault
+from fhir_profiles.problems import Problem
+
+SHEET, PASSPHRASE = "sheet", "passphrase"
+
+
+@dataclass
+class AccountWriter:
+    """Writes links of an account chain one after another, before they are sent."""
+
+    account: str
+    state: AccountState
+    now: int
+    written: list[Written] = field(default_factory=list)
+
+    def add(
+        self, key: SigningKey, by: tuple[str, ...], typ: str, body: Mapping[str, object], blob: bytes | None = None
+    ) -> None:
+        """Sign the next link and take it in."""
+        head: Position | None = self.state.head
+        iat = max(self.now, self.state.links[-1].iat) if self.state.links else self.now
+        frame = statements.sign(
+            key, kind="acct", acc=self.account, head=head, iat=iat, typ=typ, by=by, body=body
+        )
+        self.state = accounts.extend(self.state, frame)
+        self.written.append(Written(frame, blob))
+
+    def add_device(self, root: SigningKey, keys: Keyring, role: str) -> None:
+        """Certify a device."""
+        body = {"dev": keys.device, "role": role, "sign": b64(keys.sign.public), "box": b64(keys.box.public)}
+        self.add(root, ("root",), "device", body)
+
+
+def card(client: Client) -> Card:
+    """What the patient shows at first contact."""
+    return Card(identifiers.account(client.account), client.record.account.fingerprint)
+
+
+def enrol(directory: Path, hub_url: str, clock: Callable[[], float] = time.time) -> tuple[Client, RecoveryCode]:
+    """A new patient at a hub. Returns her client and the code of the recovery sheet.
+
+    Keys are kept before anything is sent; running it again in the same directory finishes what was begun.
+    """
+    begun = directory / "enrolment.json"
+    if (directory / "keys.json").exists():
+        return _finish(directory, begun, clock)
+    hub = HubClient(hub_url, clock=clock).hub()
+    name = str(identifiers.new_person(hub["domain"]))
+    keys = Keyring.generate(name, hub_url, unb64(hub["key"], 32))
+    keys.save(directory)
+    secrets = {
+        "root": b64(random_bytes(32)), "reading": b64(random_bytes(32)), "vault": b64(random_bytes(32)),
+        "code": str(RecoveryCode.generate()), "handle": b64(keys.handle_key), "now": int(clock()),
+    }  # fmt: skip
+    write_private(begun, json.dumps(secrets).encode())
+    return _finish(directory, begun, clock)
+
+
+def _finish(directory: Path, begun: Path, clock: Callable[[], float]) -> tuple[Client, RecoveryCode]:
+    if not begun.exists():
+        raise Problem("conflict", f"there is an account in {directory} already: use it, or choose another directory")
+    secrets = json.loads(begun.read_bytes())
+    keys = Keyring.load(directory)
+    code, root = RecoveryCode.parse(secrets["code"]), SigningKey(unb64(secrets["root"], 32))
+    reading, vault_key = BoxKey(unb64(secrets["reading"], 32)), unb64(secrets["vault"], 32)
+    client = Client(directory, keys, clock)
+    if get_state(client.db, "vault_key") is None:
+        _create(client, keys, root, reading, code, secrets["now"])
+        set_state(client.db, "vault_key", vault_key)
+    client.resume()
+    client.sync()
+    if client.record.account.vault[0] == 0:
+        vault = Vault(root, unb64(secrets["handle"], 32), {b64(reading.public): reading})
+        wraps = _wraps(keys, vault_key, code)
+        client.save_vault(steps.new_sets(vault), wraps, _fetch_hash(code))
+    client.settle()
+    _permit_herself(client)
+    begun.unlink()
+    return client, code
+
+
+def _create(
+    client: Client, keys: Keyring, root: SigningKey, reading: BoxKey, code: RecoveryCode, now: int
+) -> None:
+    """`create`, `device`, `reading`: the first links, in one request; the same bytes whenever it is repeated."""
+    writer = AccountWriter(keys.account, AccountState(keys.account), now)
+    body = {"root": b64(root.public), "recovery": b64(code.signing_key.public), "class": "person"}
+    writer.add(root, ("root",), "create", body)
+    writer.add_device(root, keys, "client")
+    writer.add(root, ("root",), "reading", {"key": b64(reading.public), "bad": 0})
+    registration = messages.register(
+        keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=now
+    )
+    client.hub.enrol([w.frame for w in writer.written], registration)
+    client.chains.take("acct", keys.account, "", [w.frame for w in writer.written])
+
+
+def _wraps(keys: Keyring, vault_key: bytes, code: RecoveryCode) -> dict[str, bytes]:
+    return {
+        keys.device: vaults.wrap_for_device(vault_key, keys.account, keys.device, keys.box.public),
+        SHEET: vaults.wrap_for_secret(vault_key, keys.account, SHEET, code.wrap_key),
+    }
+
+
+def _permit_herself(client: Client) -> None:
+    """Her own devices write into a set of her own, by a relation with herself."""
+    me, signer = client.account, client.keyring.signer
+    if me not in client.record.relations:
+        client.post([steps.open_relation(client.record, me, "card", signer, client.now)])
+    if not client.record.relations[me].permits:
+        spare = min(s for s in client.record.sets if client.record.author(s) is None)
+        client.post([steps.permit(client.record, me, spare, signer, client.now)])
+
+
+def set_passphrase(client: Client, passphrase: str) -> None:
+    """Let a passphrase open the vault on another device. Six words or more: the hub could guess a weak one offline."""
+    if len(passphrase.split()) < 6:
+        raise Problem("value", "choose at least six random words: whoever runs the hub could guess a shorter one")
+    derived = PassphraseKeys.derive(client.account, passphrase)
+    wrap = vaults.wrap_for_secret(client.vault_key, client.account, PASSPHRASE, derived.wrap_key)
+    _, _, wraps = client.hub.vault(client.account)
+    client.save_vault(client.vault, wraps | {PASSPHRASE: wrap})
+    client.hub.set_sign_in(derived.sign_in)
+
+
+def join(
+    directory: Path, hub_url: str, account: str, passphrase: str, clock: Callable[[], float] = time.time
+) -> Client:
+    """A further device for an account, by passphrase."""
+    derived = PassphraseKeys.derive(account, passphrase)
+    hub = HubClient(hub_url, clock=clock)
+    token = hub.sign_in(account, derived.sign_in)
+    state, vault, vault_key, known = _fetch(hub, account, token, PASSPHRASE, derived.wrap_key)
+    keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
+    writer = AccountWriter(account, state, int(clock()))
+    writer.add_device(vault.root, keys, "client")
+    wraps = known | {keys.device: vaults.wrap_for_device(vault_key, account, keys.device, keys.box.public)}
+    return _arrive(directory, keys, writer, vault, vault_key, wraps, b"", token, clock)
+
+
+def recover(
+    directory: Path, hub_url: str, account: str, code: RecoveryCode, clock: Callable[[], float] = time.time
+) -> tuple[Client, RecoveryCode]:
+    """The account on a new device by the recovery sheet: new root, new device, new sheet; all other devices end.
+
+    Everything that lost devices may have seen is rotated at once.
+    """
+    hub = HubClient(hub_url, clock=clock)
+    token = hub.recover(account, code.fetch_token)
+    state, vault, _, _ = _fetch(hub, account, token, SHEET, code.wrap_key)
+    keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
+    fresh, root, vault_key = RecoveryCode.generate(), SigningKey.generate(), random_bytes(32)
+    writer = AccountWriter(account, state, int(clock()))
+    body = {"root": b64(root.public), "recovery": b64(fresh.signing_key.public)}
+    writer.add(code.signing_key, ("recovery",), "root", body)
+    writer.add_device(root, keys, "client")
+    vault = replace(vault, root=root, candidates={})
+    wraps = _wraps(keys, vault_key, fresh)
+    client = _arrive(directory, keys, writer, vault, vault_key, wraps, _fetch_hash(fresh), token, clock)
+    client.settle()
+    return client, fresh
+
+
+def _fetch(
+    hub: HubClient, account: str, token: str, wrap: str, wrap_key: bytes
+) -> tuple[AccountState, Vault, bytes, dict[str, bytes]]:
+    """The account chain, the vault that it names, unsealed, the vault's key, and all wraps."""
+    state = accounts.replay(hub.chain("acct", account, token=token), account)
+    version, sealed, wraps = hub.vault(account, token)
+    if (version, blob_hash(sealed)) != state.vault:
+        raise Problem("stale", "the hub's vault is not the one that the account chain names")
+    if wrap not in wraps:
+        raise Problem("not-found", "the hub holds no wrap of the vault for this way in")
+    vault_key = vaults.unwrap_by_secret(wraps[wrap], account, wrap, wrap_key)
+    return state, vaults.unseal(sealed, account, version, vault_key), vault_key, wraps
+
+
+def _fetch_hash(code: RecoveryCode) -> bytes:
+    """What the hub keeps of the sheet's fetch token."""
+    return hashlib.sha256(code.fetch_token).digest()
+
+
+def _arrive(
+    directory: Path, keys: Keyring, writer: AccountWriter, vault: Vault, vault_key: bytes,
+    wraps: Mapping[str, bytes], fetch: bytes, token: str, clock: Callable[[], float],
+) -> Client:  # fmt: skip
+    """Send the links that bring a device in, with the vault's next version, and open the account there."""
+    version = writer.state.vault[0] + 1
+    sealed = vaults.seal(vault, keys.account, version, vault_key)
+    body = {"ver": version, "hash": blob_hash(sealed)}
+    writer.add(keys.sign, keys.signer.by, "vault", body, sealed)
+    keys.save(directory)
+    client = Client(directory, keys, clock)
+    set_state(client.db, "vault_key", vault_key)
+    client.hub.post(writer.written, wraps, fetch, token)
+    client.hub.register(
+        messages.register(keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=client.now)
+    )
+    client.sync()
+    return client

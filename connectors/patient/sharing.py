@@ -1,0 +1,162 @@
+"""Sharing: who asks, what she grants, what she takes back (PROTOCOL.md 5.3 to 5.5 and 5.10)."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors.patient.client import Client, Received
+from consent import identifiers, messages, steps
+from consent.fhir_consent import Agreement, agreement, build
+from consent.grants import Record
+from consent.identifiers import new_id
+from consent.primitives import Rejected, random_bytes, unb64
+from consent.relations import Grant
+from consent.steps import EVERYTHING
+from consent.vault import Terms
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a counterpart proposes: its Consent of status `proposed`, read."""
+
+    received: Received
+    asks: Agreement
+
+    @property
+    def id(self) -> str:
+        """By which it is answered."""
+        return self.received.id
+
+    @property
+    def sender(self) -> str:
+        """The account that asks."""
+        return self.received.sender.acc
+
+
+def requests(client: Client) -> list[Request]:
+    """Open requests. What is not a request of this shape, for this patient, by its sender, is passed over."""
+    found = []
+    for received in client.received("request"):
+        try:
+            asks = agreement(resources.parse(received.message.content))
+        except Problem:
+            continue
+        if asks.patient == client.account and asks.counterpart == received.sender.acc:
+            found.append(Request(received, asks))
+    return found
+
+
+def grant(
+    client: Client,
+    counterpart: str,
+    categories: Collection[int],
+    *,
+    purposes: tuple[str, ...] = ("TREAT",),
+    end: str = "",
+    whole: bool = True,
+    request: Request | None = None,
+    fingerprint: str = "",
+) -> str:
+    """Allow a counterpart these categories, from the beginning (`whole`) or from now on. Returns the grant's id.
+
+    `end`: FHIR date or dateTime, or empty. The order makes a crash harmless: relation, rotation where only the
+    future is granted, terms into the vault, and then the grant, which the hub takes only complete.
+    """
+    client.sync()
+    state = client.chains.account(counterpart, fingerprint or (request.received.sender.fingerprint if request else ""))
+    agreed = Agreement(client.account, counterpart, frozenset(categories), purposes, end=end)
+    nb, until = agreed.seconds()
+    if until <= client.now:
+        raise Problem("value", "this grant would have ended already: choose a later end")
+    if counterpart not in client.record.relations:
+        met = "request" if request else "card" if fingerprint else "directory"
+        client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])
+    client.settle()
+    if not whole:
+        _rotate_all(client)
+    gid = new_id()
+    consent = build(agreed, consent_id(gid), datetime.fromtimestamp(client.now, UTC))
+    terms = Terms(
+        counterpart, agreed.categories, whole, True, tuple(sorted(purposes)), nb, until, resources.dump(consent),
+        random_bytes(16), None, request.received.message.hash if request else "",
+    )  # fmt: skip
+    client.save_vault(client.vault.with_terms(gid, terms))
+    client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])
+    if request:
+        client.answered(request.id)
+    client.settle()
+    return gid
+
+
+def _rotate_all(client: Client) -> None:
+    """A new epoch everywhere, so that what is granted next opens nothing of the past."""
+    record = client.record
+    fresh = [s for s, state in record.sets.items() if not state.closed]
+    client.save_vault(steps.prepare(record, client.vault, fresh, client.now))
+    client.settle()
+
+
+def permit(client: Client, counterpart: str) -> str:
+    """Let a counterpart write: a spare set, its own grant of that set, the permit. Returns the set's id."""
+    client.sync()
+    client.settle()
+    spare = sorted(s for s, state in client.record.sets.items() if not state.closed and client.record.author(s) is None)
+    if not spare:
+        client.save_vault(steps.new_sets(client.vault))
+        client.settle()
+        return permit(client, counterpart)
+    gid, signer = new_id(), client.keyring.signer
+    terms = Terms(counterpart, EVERYTHING, True, False, ("TREAT",), 0, 2**53 - 1, b"", random_bytes(16))
+    client.save_vault(client.vault.with_terms(gid, terms))
+    client.post([steps.own_grant(client.record, client.vault, gid, spare[0], terms, signer, client.now)])
+    client.post([steps.permit(client.record, counterpart, spare[0], signer, client.now)])
+    return spare[0]
+
+
+def refuse(client: Client, request: Request) -> None:
+    """Say no: a message to the sender; no trace in any chain."""
+    key, keys = request.received.sender.reading_key(), client.keyring
+    content = json.dumps({"request": request.received.message.hash}).encode()
+    frame = messages.write(
+        keys.sign, typ="refusal", sender=client.account, dev=keys.device, to=request.sender, at=client.now,
+        content=content,
+    )  # fmt: skip
+    client.hub.message(request.sender, messages.seal(frame, key))
+    client.answered(request.id)
+
+
+def withdraw(client: Client, counterpart: str, gid: str = "") -> int:
+    """Take back one grant, or all that this counterpart has; then rotate. Returns how many ended."""
+    client.sync()
+    relation = client.record.relations.get(counterpart)
+    live = [g.gid for g in relation.live(client.now) if not gid or g.gid == gid] if relation else []
+    if not live:
+        raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
+    for one in live:
+        client.post([steps.end(client.record, counterpart, one, client.keyring.signer, client.now)])
+    client.settle()
+    return len(live)
+
+
+def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
+    """What is granted now: counterpart, grant, and the terms as agreed."""
+    record: Record = client.record
+    terms = client.vault.terms
+    return [(relation.oth, g, terms.get(g.gid)) for relation, g in record.live_grants(client.now)]
+
+
+def consent_id(gid: str) -> str:
+    """The FHIR id of a grant's Consent: the grant's 16 bytes in hexadecimal digits, as FHIR ids know no underscore."""
+    return unb64(gid, 16).hex()
+
+
+def card_of(text: str) -> identifiers.Card:
+    """Read a card. Raises `Problem` with what to do."""
+    try:
+        return identifiers.card(text)
+    except Rejected:
+        raise Problem("invalid", "this is not an Obhut card: it looks like obhut:p-…@hub.example#…") from None
+

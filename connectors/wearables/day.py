@@ -1,0 +1,319 @@
+"""Second pass: one local day of an export as FHIR, sorted into the categories a patient consents to.
+
+`activity` comes as a whole (the day's totals, sleep, heart rate; a later export may replace them), `vitals` and
+`traces` come one by one.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+
+from connectors.wearables import daily, intake
+from connectors.wearables.apple_health import date_time, moment, rank
+from connectors.wearables.daily import Piece
+from connectors.wearables.healthkit import DIASTOLIC, DIGITS, SYSTOLIC
+from connectors.wearables.intake import STAGES, TOTAL_METRICS, Single
+from fhir_profiles import codes
+from fhir_profiles.codes import METRICS
+from fhir_profiles.devices import Description, device_id
+from fhir_profiles.observations import (
+    Context,
+    Number,
+    Period,
+    blood_pressure,
+    identity,
+    panel,
+    quantity,
+    series,
+    template,
+)
+from fhir_profiles.resources import dump
+
+UNPAIRED = "unpaired"
+ACTIVITY_SINGLES = frozenset({"resting-heart-rate", "vo2max"})
+_TOTAL_METHOD = "Summe ohne Doppelzählung gleichzeitiger Quellen (Uhr vor Telefon vor anderen)"
+_ESTIMATED = "Schätzung des Geräts"
+_STAGE_CODES = {
+    "deep": codes.SLEEP_DEEP,
+    "light": codes.SLEEP_LIGHT,
+    "rem": codes.SLEEP_REM,
+    "awake": codes.SLEEP_AWAKE,
+    "in-bed": codes.SLEEP_IN_BED,
+}
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One resource of `vitals` or `traces`: `key` names what it tells of, `records` is how many it was made from."""
+
+    stream: str
+    key: bytes
+    resource: bytes = field(repr=False)
+    records: int
+
+
+@dataclass(slots=True)
+class Day:
+    """What became of the records of one day."""
+
+    name: str
+    activity: list[bytes] = field(default_factory=list, repr=False)
+    activity_records: int = 0
+    items: list[Item] = field(default_factory=list)
+    duplicates: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+
+
+class Days:
+    """Builds days. `exported` is when the export was made, in seconds since 1970, and `today` its local day."""
+
+    def __init__(
+        self, patient: str, sources: Sequence[Description], monitors: Iterable[int], exported: int, today: int
+    ) -> None:
+        self._patient = patient
+        self._devices = [device_id(patient, about) for about in sources]
+        self._ranks = [rank(about) for about in sources]
+        self._monitors = {self._devices[source] for source in monitors}
+        self._exported = exported
+        self._today = today
+        self._templates: dict[tuple[str, str], Callable[[bytes, str, str, str], bytes]] = {}
+
+    def build(self, day: int, slots: dict[int, bytes]) -> Day:
+        """The resources of a local day, `day` in days since 1970, from the packed records of each slot."""
+        made = Day(date.fromordinal(_EPOCH_DAY + day).isoformat())
+        self._status = "final" if day < self._today else "preliminary"
+        for slot, packed in slots.items():
+            if slot == intake.SLOT_SINGLES:
+                self._singles(made, packed)
+                continue
+            pieces, repeated = daily.unique(packed)
+            made.duplicates += repeated
+            if slot == intake.SLOT_HEART_RATE:
+                self._heart_rate(made, pieces)
+                continue
+            made.activity_records += sum(piece.counted for piece in pieces)
+            if slot == intake.SLOT_SLEEP:
+                self._sleep(made, pieces)
+            else:
+                self._total(made, TOTAL_METRICS[slot], pieces)
+        return made
+
+    def _rank(self, source: int) -> tuple[int, str]:
+        return self._ranks[source]
+
+    def _context(self, pieces: Iterable[Piece]) -> Context:
+        """Names the device where there is only one."""
+        devices = {self._devices[piece.source] for piece in pieces}
+        return Context(self._patient, devices.pop() if len(devices) == 1 else None)
+
+    def _total(self, made: Day, name: str, pieces: list[Piece]) -> None:
+        value = number(daily.total(pieces, self._rank), DIGITS[name])
+        key = identity(self._patient, name, "day", made.name)
+        observation = quantity(
+            METRICS[name],
+            value,
+            _whole_day(made.name, pieces),
+            key,
+            self._context(pieces),
+            method=_TOTAL_METHOD,
+            status=self._status,
+        )
+        made.activity.append(dump(observation))
+
+    def _sleep(self, made: Day, pieces: list[Piece]) -> None:
+        seconds = daily.night(pieces, STAGES, self._rank)
+        asleep = [seconds[stage] for stage in ("asleep", "light", "deep", "rem") if stage in seconds]
+        observation = panel(
+            METRICS["sleep-night"],
+            [
+                ((_STAGE_CODES[stage],), number(seconds[stage] / 60, 1), codes.MINUTE)
+                for stage in _STAGE_CODES
+                if stage in seconds
+            ],
+            _span(pieces),
+            identity(self._patient, "sleep-night", made.name),
+            self._context(pieces),
+            value=number(sum(asleep) / 60, 1) if asleep else None,
+            status=self._status,
+        )
+        if not observation["component"]:
+            del observation["component"]
+        if "component" in observation or "valueQuantity" in observation:
+            made.activity.append(dump(observation))
+
+    def _heart_rate(self, made: Day, pieces: list[Piece]) -> None:
+        rate = daily.heart_rate(pieces, self._rank)
+        components = [
+            ((coding,), number(value, 1), codes.PER_MINUTE)
+            for coding, value in (
+                (codes.HEART_RATE_MIN, rate.least),
+                (codes.HEART_RATE_MEAN, rate.mean),
+                (codes.HEART_RATE_MAX, rate.greatest),
+            )
+        ]
+        first = min(self._rank(piece.source) for piece in pieces)
+        observation = panel(
+            METRICS["heart-rate-day"],
+            components,
+            _whole_day(made.name, pieces),
+            identity(self._patient, "heart-rate-day", made.name),
+            self._context(piece for piece in pieces if self._rank(piece.source) == first),
+            status=self._status,
+        )
+        made.activity.append(dump(observation))
+        hours: defaultdict[tuple[int, int, str], list[Piece]] = defaultdict(list)
+        for piece in pieces:
+            hours[(piece.start // 60 + piece.offset) // 60, piece.offset, self._devices[piece.source]].append(piece)
+        made.items += [self._hour(*hour, hours[hour]) for hour in sorted(hours)]
+
+    def _hour(self, hour: int, offset: int, device: str, pieces: list[Piece]) -> Item:
+        """One hour of one device by the minute; it begins with the first minute measured and ends after the last."""
+        means = daily.minute_means(pieces)
+        first, last = min(means), max(means)
+        data = " ".join(
+            format(number(means[minute], 1), "") if minute in means else "E" for minute in range(first, last + 1)
+        )
+        key = identity(self._patient, "heart-rate-minute", device, str(hour), str(offset))
+        observation = series(
+            METRICS["heart-rate-minute"],
+            data,
+            60_000,
+            Period(_written(first * 60, offset), _written((last + 1) * 60, offset)),
+            key=key,
+            context=Context(self._patient, device),
+            status="final" if (hour + 1) * 3600 - offset * 60 <= self._exported else "preliminary",
+        )
+        return Item("traces", key, dump(observation), len(pieces))
+
+    def _singles(self, made: Day, packed: bytes) -> None:
+        found: dict[bytes, Single] = {}
+        for single in intake.singles(packed):
+            key = identity(
+                self._patient,
+                single.type,
+                self._devices[single.source],
+                single.start,
+                single.end,
+                single.raw,
+                single.unit,
+            )
+            if key in found:
+                made.duplicates += 1
+            else:
+                found[key] = single
+        pressures: dict[bytes, Single] = {}
+        sensed: defaultdict[tuple[str, str], list[Single]] = defaultdict(list)
+        for key, single in found.items():
+            device = self._devices[single.source]
+            if single.metric == "blood-pressure":
+                pressures[key] = single
+            elif single.metric == "glucose" and device in self._monitors:
+                sensed[device, "mass" if "mg" in single.unit else "moles"].append(single)
+            else:
+                self._single(made, key, single, device)
+        self._pressures(made, pressures)
+        made.items += [self._sensed(made.name, *key, sensed[key]) for key in sorted(sensed)]
+
+    def _single(self, made: Day, key: bytes, single: Single, device: str) -> None:
+        name = single.metric
+        if name == "glucose":
+            name = "glucose-blood-mass" if "mg" in single.unit else "glucose-blood-moles"
+        start, end = date_time(single.start), date_time(single.end)
+        if single.entered or name in ACTIVITY_SINGLES:
+            observation = quantity(
+                METRICS[name],
+                Decimal(single.value),
+                start if start == end else Period(start, end),
+                key,
+                Context(self._patient, device),
+                method=_ESTIMATED if name == "vo2max" else None,
+                entered_by_patient=single.entered,
+            )
+            resource = dump(observation)
+        else:
+            fill = self._templates.get((name, device))
+            if fill is None:
+                fill = self._templates[name, device] = template(METRICS[name], Context(self._patient, device))
+            resource = fill(key, start, end, single.value)
+        if name in ACTIVITY_SINGLES:
+            made.activity.append(resource)
+            made.activity_records += 1
+        else:
+            made.items.append(Item("vitals", key, resource, 1))
+
+    def _pressures(self, made: Day, found: dict[bytes, Single]) -> None:
+        """Systolic and diastolic of one source and moment belong together, in a Correlation or not."""
+        halves: defaultdict[tuple[str, str], tuple[list[Single], list[Single]]] = defaultdict(lambda: ([], []))
+        for single in found.values():
+            place = (SYSTOLIC, DIASTOLIC).index(single.type)
+            halves[self._devices[single.source], single.start][place].append(single)
+        for (device, start), (systolic, diastolic) in halves.items():
+            for upper, lower in zip(systolic, diastolic, strict=False):
+                key = identity(self._patient, "blood-pressure", device, start, upper.raw, lower.raw, upper.unit)
+                observation = blood_pressure(
+                    Decimal(upper.value),
+                    Decimal(lower.value),
+                    date_time(start),
+                    key,
+                    Context(self._patient, device),
+                    entered_by_patient=upper.entered,
+                )
+                made.items.append(Item("vitals", key, dump(observation), 2))
+            odd = abs(len(systolic) - len(diastolic))
+            if odd:
+                made.left[UNPAIRED] += odd
+
+    def _sensed(self, name: str, device: str, kind: str, readings: list[Single]) -> Item:
+        """A day of a glucose sensor on a grid of five minutes, or of one where two readings would fall together."""
+        readings = sorted(readings, key=lambda single: moment(single.start).epoch)
+        first = moment(readings[0].start)
+        for interval in (300, 60):
+            half = interval // 2
+            grid = {(moment(single.start).epoch - first.epoch + half) // interval: single for single in readings}
+            if len(grid) == len(readings):
+                break
+        data = " ".join(grid[place].value if place in grid else "E" for place in range(max(grid) + 1))
+        key = identity(self._patient, f"cgm-{kind}", device, name)
+        end = _written(first.epoch + max(grid) * interval, moment(readings[-1].start).offset)
+        observation = series(
+            METRICS[f"cgm-{kind}"],
+            data,
+            interval * 1000,
+            Period(date_time(readings[0].start), end),
+            key=key,
+            context=Context(self._patient, device),
+            status=self._status,
+        )
+        return Item("traces", key, dump(observation), len(readings))
+
+
+def number(value: float, digits: int) -> Number:
+    """A computed value to so many places, without zeros that nobody measured."""
+    whole = round(value)
+    if digits == 0 or abs(value - whole) < 0.5 * 10**-digits:
+        return whole
+    return Decimal(f"{value:.{digits}f}").normalize()
+
+
+def _written(epoch: int, offset: int) -> str:
+    zone = timezone(timedelta(minutes=offset))
+    return datetime.fromtimestamp(epoch, zone).isoformat(timespec="seconds")
+
+
+def _span(pieces: Iterable[Piece]) -> Period:
+    found = sorted(pieces)
+    last = max(found, key=lambda piece: piece.end)
+    return Period(_written(found[0].start, found[0].offset), _written(last.end, last.offset))
+
+
+def _whole_day(name: str, pieces: Sequence[Piece]) -> Period:
+    """The local day from its first to its last second, in the offsets it began and ended with."""
+    first, last = _zone(min(pieces).offset), _zone(max(pieces).offset)
+    return Period(f"{name}T00:00:00{first}", f"{name}T23:59:59{last}")
+
+
+def _zone(offset: int) -> str:
+    return f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"

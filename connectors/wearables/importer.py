@@ -1,0 +1,236 @@
+"""Runs one import: file → records → days → batches, each batch ready to be sealed as one envelope.
+
+    for batch in read(path, patient, ledger=ledger, report=report):
+        sink.put(batch)          # queues it and writes batch.marks to the ledger, in one transaction
+
+Batches depend on the file and the ledger only, so an import that is cut off is taken up by running it again: what was
+queued is known, the rest comes. The report adds up at every end: read = taken + left + duplicates.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from connectors.wearables import detect, ecg
+from connectors.wearables.apple_health import Export, latest_software, moment
+from connectors.wearables.archive import Limits
+from connectors.wearables.daily import DAY
+from connectors.wearables.day import Day, Days, Item
+from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Intake
+from connectors.wearables.ledger import Ledger, Mark, MemoryLedger
+from connectors.wearables.spill import Spill
+from fhir_profiles.devices import Description, device, device_id
+from fhir_profiles.observations import Context, identity
+from fhir_profiles.problems import Problem
+from fhir_profiles.resources import dump
+
+MAX_BYTES = 256 << 10
+MAX_RESOURCES = 1000
+OLDER = "older-export"
+TOO_LARGE = "too-large"
+_SETTLE_EVERY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Resources of one category that travel in one envelope.
+
+    `category` is a name of `consent.categories`; `key`, where there is one, names what a later batch of the same key
+    replaces whole (`day/2026-10-01`); `resources` are JSON; `marks` go to the ledger with it.
+    """
+
+    category: str
+    key: str
+    resources: tuple[bytes, ...]
+    marks: tuple[Mark, ...]
+
+    def __repr__(self) -> str:
+        return f"Batch({self.category!r}, {len(self.resources)} resources)"
+
+
+class Sink(Protocol):
+    """Where batches go."""
+
+    def put(self, batch: Batch) -> None:
+        """Queue the batch and its marks, both or neither."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of every record: read = taken + left + duplicates."""
+
+    read: int = 0
+    taken: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    envelopes: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """The report as the command prints it."""
+        return {
+            "read": self.read,
+            "taken": self.taken,
+            "left": dict(sorted(self.left.items())),
+            "duplicates": self.duplicates,
+            "envelopes": self.envelopes,
+        }
+
+
+def read(
+    path: Path,
+    patient: str,
+    *,
+    report: Report,
+    ledger: Ledger | None = None,
+    limits: Limits | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Batch]:
+    """Everything in an export that the ledger does not know yet. `patient` is the patient's id (`p-…`).
+
+    `progress` is told how many bytes of the file have been read. Raises `Problem` for a file that cannot be read; then
+    nothing of it has been given out.
+    """
+    detect(path)
+    limits = limits or Limits()
+    with Export(path, limits) as export, Spill() as spill:
+        intake = Intake(spill)
+        _take_in(export, spill, intake, report, progress)
+        exported, today = _made_at(export.exported, intake.latest)
+        run = _Run(patient, ledger or MemoryLedger(), report, exported)
+        yield from run.devices([export.sources[source] for source in sorted(intake.sources)])
+        days = Days(patient, export.sources, intake.monitors(), exported, today)
+        for number, slots in spill.days():
+            yield from run.day(days.build(number, slots))
+        for table in export.electrocardiograms():
+            yield from run.ecg(table)
+        yield from run.rest()
+
+
+def _take_in(
+    export: Export, spill: Spill, intake: Intake, report: Report, progress: Callable[[int], None] | None
+) -> None:
+    take, left = intake.take, report.left
+    count = 0
+    for count, record in enumerate(export.records(progress), 1):
+        reason = take(record)
+        if reason is not None:
+            left[reason] += 1
+        if not count % _SETTLE_EVERY:
+            spill.settle()
+    report.read += count
+
+
+def _made_at(text: str, latest: int) -> tuple[int, int]:
+    """When the export was made and its local day; where it does not say, its last record stands for both."""
+    try:
+        made = moment(text)
+    except ValueError:
+        return latest, latest // DAY
+    return made.epoch, made.local // DAY
+
+
+class _Run:
+    """Sorts what is new from what is known, and gathers batches."""
+
+    def __init__(self, patient: str, ledger: Ledger, report: Report, exported: int) -> None:
+        self._patient = patient
+        self._ledger = ledger
+        self._report = report
+        self._exported = exported
+        self._waiting: dict[str, list[Item]] = {"vitals": [], "traces": []}
+        self._bytes = {"vitals": 0, "traces": 0}
+        self._done: set[bytes] = set()
+
+    def devices(self, sources: Sequence[Description]) -> Iterator[Batch]:
+        """The devices behind what was read; they stand with the vitals, as `consent.categories` has it."""
+        found: dict[str, list[Description]] = {}
+        for about in sources:
+            found.setdefault(device_id(self._patient, about), []).append(about)
+        items = []
+        for name, about in sorted(latest_software(found).items()):
+            key = identity(self._patient, "device", name)
+            if key not in self._done:
+                self._done.add(key)
+                items.append(Item("vitals", key, dump(device(self._patient, about)), 0))
+        yield from self._items(items)
+
+    def day(self, made: Day) -> Iterator[Batch]:
+        """A day's activity as one batch that replaces the one before; the rest to what is waiting."""
+        self._report.duplicates += made.duplicates
+        self._report.left.update(made.left)
+        if made.activity:
+            key = identity(self._patient, "day", made.name)
+            mark = Mark(key, _digest(b"\n".join(made.activity)), self._exported)
+            if self._is_new(mark, self._ledger.seen([key]), made.activity_records):
+                yield self._batch("activity", f"day/{made.name}", tuple(made.activity), (mark,))
+        yield from self._items(made.items)
+
+    def ecg(self, table: bytes | None) -> Iterator[Batch]:
+        """One CSV beside the export."""
+        self._report.read += 1
+        reason = TOO_LARGE if table is None else None if ecg.is_ecg(table) else NOT_SUPPORTED
+        if table is None or reason is not None:
+            self._report.left[reason or TOO_LARGE] += 1
+            return
+        try:
+            found = ecg.parse(table)
+        except Problem:
+            self._report.left[UNREADABLE] += 1
+            return
+        key = ecg.record_key(self._patient, found)
+        if key in self._done:
+            self._report.duplicates += 1
+            return
+        self._done.add(key)
+        context = Context(self._patient, device_id(self._patient, found.about))
+        yield from self.devices([found.about])
+        yield from self._items([Item("traces", key, dump(ecg.observation(found, key, context)), 1)])
+
+    def rest(self) -> Iterator[Batch]:
+        """What still waits."""
+        for stream in self._waiting:
+            yield from self._flushed(stream)
+
+    def _items(self, items: Sequence[Item]) -> Iterator[Batch]:
+        seen = self._ledger.seen([item.key for item in items])
+        for item in items:
+            if not self._is_new(self._mark(item), seen, item.records):
+                continue
+            waiting = self._waiting[item.stream]
+            if len(waiting) >= MAX_RESOURCES or self._bytes[item.stream] + len(item.resource) + 1 > MAX_BYTES:
+                yield from self._flushed(item.stream)
+                waiting = self._waiting[item.stream]
+            waiting.append(item)
+            self._bytes[item.stream] += len(item.resource) + 1
+
+    def _mark(self, item: Item) -> Mark:
+        return Mark(item.key, _digest(item.resource), self._exported)
+
+    def _is_new(self, mark: Mark, seen: dict[bytes, Mark], records: int) -> bool:
+        """Count the records by whether this was queued before; what an older export says of it does not come back."""
+        known = seen.get(mark.key)
+        if known is None or (known.content != mark.content and known.at <= mark.at):
+            self._report.taken += records
+            return True
+        if known.content == mark.content:
+            self._report.duplicates += records
+        else:
+            self._report.left[OLDER] += records
+        return False
+
+    def _flushed(self, stream: str) -> Iterator[Batch]:
+        items, self._waiting[stream], self._bytes[stream] = self._waiting[stream], [], 0
+        if items:
+            marks = tuple(self._mark(item) for item in items)
+            yield self._batch(stream, "", tuple(item.resource for item in items), marks)
+
+    def _batch(self, category: str, key: str, resources: tuple[bytes, ...], marks: tuple[Mark, ...]) -> Batch:
+        self._report.envelopes += 1
+        return Batch(category, key, resources, marks)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16, person=b"obhut-mark").digest()

@@ -1,0 +1,207 @@
+"""The envelope HSE1: its header, its frame, and the home hub's stamp (PROTOCOL.md 3). Nothing here holds a secret.
+
+    "HSE1" ‖ LE32 h ‖ H(h ≤ 8192) ‖ signature(64) ‖ C
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from consent import canonical, frames, primitives
+from consent.frames import frame_hash
+from consent.keys import SigningKey
+from consent.primitives import SIGNATURE_BYTES, TAG_BYTES, b64, blake2b, broken, label_hash
+from consent.statements import (
+    Check,
+    Position,
+    account_name,
+    blob,
+    choice,
+    device_name,
+    digest,
+    id16,
+    number,
+    require,
+    shape,
+    text,
+)
+
+Text = str
+"""The type, where a field has the protocol's name `str`."""
+
+MAGIC = b"HSE1"
+MAX_HEADER = 8192
+MAX_FRAME = 1024 * 1024 + 16 * 1024
+SUITE = "HS1"
+RESOURCES = "application/fhir+ndjson"
+DELETE = "application/obhut-delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A sealed envelope as everybody may see it. Its `repr` shows sizes, never content."""
+
+    suite: Text
+    cty: Text
+    str: Text
+    ep: int
+    aut: Text
+    dev: Text
+    bid: Text
+    seq: int
+    prev: Text
+    tb: int
+    hd: Text
+    n: int
+    wk: bytes = field(repr=False)
+    kc: bytes = field(repr=False)
+    nc: bytes = field(repr=False)
+    header_bytes: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+    raw: bytes = field(repr=False)
+
+    @property
+    def hash(self) -> Text:
+        """The frame's hash (base64url): what the next envelope's `prev` names."""
+        return b64(frame_hash(self.raw))
+
+    def verify(self, public: bytes) -> None:
+        """Check the device's signature over header and ciphertext. Raises `Rejected(broken, signature)`."""
+        primitives.verify(public, signed_digest(self.header_bytes, self.ciphertext), self.signature)
+
+
+def signed_digest(header: bytes, ciphertext: bytes) -> bytes:
+    """What the author's device signs."""
+    return label_hash("hse1-sig", header, blake2b(ciphertext))
+
+
+def context(patient: str, header: Mapping[str, Any]) -> bytes:
+    """`ctx`: what an envelope is about. The patient is bound here and named nowhere in the header."""
+    return label_hash(
+        "hse1-ctx", header["suite"], patient, header["str"], header["ep"], header["aut"], header["dev"],
+        header["bid"], header["seq"],
+    )  # fmt: skip
+
+
+def _hash_or_first(value: Any) -> None:
+    if value != "":
+        digest(value)
+
+
+def _handle(value: Any) -> None:
+    if value != "":
+        id16(value)
+
+
+HEADER: dict[str, Check] = {
+    "v": number, "suite": text, "cty": choice(RESOURCES, DELETE), "str": id16, "ep": number, "aut": account_name,
+    "dev": device_name, "bid": id16, "seq": number, "prev": _hash_or_first, "tb": number, "hd": _handle, "n": number,
+    "wk": blob(112), "kc": blob(32), "nc": blob(24),
+}  # fmt: skip
+
+
+def parse(raw: bytes) -> Envelope:
+    """Take an envelope apart. Raises `Rejected(broken, …)` with `limits`, `frame`, `canon`, `fields` or `suite`."""
+    if len(raw) > MAX_FRAME:
+        raise broken("limits")
+    if len(raw) < 8 + SIGNATURE_BYTES + TAG_BYTES or raw[:4] != MAGIC:
+        raise broken("frame")
+    length = int.from_bytes(raw[4:8], "little")
+    if length > MAX_HEADER:
+        raise broken("limits")
+    start = 8 + length
+    if len(raw) < start + SIGNATURE_BYTES + TAG_BYTES:
+        raise broken("frame")
+    header_bytes = raw[8:start]
+    header = canonical.parse(header_bytes)
+    shape(header, HEADER)
+    require(header["v"] == 1 and header["ep"] >= 1 and header["seq"] >= 1 and header["tb"] % 3600 == 0)
+    require((header["prev"] == "") == (header["seq"] == 1))
+    require(header["n"] >= 1 if header["cty"] == RESOURCES else header["n"] == 0 and header["hd"] != "")
+    if header["suite"] != SUITE:
+        raise broken("suite")
+    return Envelope(
+        header["suite"], header["cty"], header["str"], header["ep"], header["aut"], header["dev"], header["bid"],
+        header["seq"], header["prev"], header["tb"], header["hd"], header["n"], primitives.unb64(header["wk"]),
+        primitives.unb64(header["kc"]), primitives.unb64(header["nc"]), header_bytes,
+        raw[start : start + SIGNATURE_BYTES], raw[start + SIGNATURE_BYTES :], raw,
+    )  # fmt: skip
+
+
+def build(header: Mapping[str, Any], ciphertext: bytes, key: SigningKey) -> bytes:
+    """Put an envelope together and sign it. Returns the frame."""
+    header_bytes = canonical.dump(dict(header))
+    signature = key.sign(signed_digest(header_bytes, ciphertext))
+    raw = MAGIC + len(header_bytes).to_bytes(4, "little") + header_bytes + signature + ciphertext
+    parse(raw)
+    return raw
+
+
+# --- the home hub's word beside an envelope -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """At the moment `at`, at these positions, permit, device and epoch were good. Signed by the home hub."""
+
+    hub: str
+    bid: str
+    fh: str
+    at: int
+    aut: Position
+    set: Position
+    rel: str
+    frame: frames.Frame = field(repr=False)
+
+    def verify(self, hub_key: bytes, envelope: Envelope) -> None:
+        """Check the hub's signature and that it speaks of this envelope. Raises `Rejected(broken, stamp)`."""
+        try:
+            self.frame.verify("obhut-stamp", hub_key)
+        except primitives.Rejected:
+            raise broken("stamp") from None
+        if (self.bid, self.fh) != (envelope.bid, envelope.hash):
+            raise broken("stamp")
+
+
+def _position(value: Any) -> None:
+    require(isinstance(value, list) and len(value) == 2)
+    number(value[0])
+    digest(value[1])
+
+
+_STAMP: dict[str, Check] = {
+    "v": number, "typ": choice("stamp"), "hub": text, "bid": id16, "fh": digest, "at": number, "aut": _position,
+    "set": _position, "rel": digest,
+}  # fmt: skip
+
+
+def relation_mark(relation_head: Position, set_id: str) -> str:
+    """`rel` of a stamp: opaque to other readers, checkable by the patient and the author."""
+    return b64(label_hash("obhut-relation", relation_head[0], relation_head[1], set_id))
+
+
+def stamp(
+    key: SigningKey, hub: str, envelope: Envelope, *, at: int, aut: Position, set_head: Position, rel: str
+) -> bytes:
+    """The home hub stamps an envelope that it has accepted. Returns the frame."""
+    header = {
+        "v": 1, "typ": "stamp", "hub": hub, "bid": envelope.bid, "fh": envelope.hash, "at": at, "aut": list(aut),
+        "set": list(set_head), "rel": rel,
+    }  # fmt: skip
+    return frames.sign(header, "obhut-stamp", key)
+
+
+def parse_stamp(raw: bytes) -> Stamp:
+    """Read a stamp. Whatever is wrong with its form is `Rejected(broken, stamp)`."""
+    try:
+        frame = frames.parse(raw)
+        header = frame.header
+        shape(header, _STAMP)
+        require(header["v"] == 1)
+    except primitives.Rejected:
+        raise broken("stamp") from None
+    return Stamp(
+        header["hub"], header["bid"], header["fh"], header["at"], (header["aut"][0], header["aut"][1]),
+        (header["set"][0], header["set"][1]), header["rel"], frame,
+    )  # fmt: skip

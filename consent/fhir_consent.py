@@ -1,0 +1,242 @@
+"""FHIR Consent in and out: R4, and the R5 shape on import.
+
+`read` brings a Consent into the plain form that `consent.policy.compile` takes; `check_written` adds the rules for what
+is written here. `build` makes the Consent that a patient signs for one counterpart, `proposed` the one by which a
+practice asks for it, `agreement` reads either back.
+https://hl7.org/fhir/R4/consent.html, https://hl7.org/fhir/R5/consent.html
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from consent import categories
+from consent.dates import FOREVER, ZONE, period
+from consent.facts import ACCOUNT_SYSTEM
+from consent.identifiers import account
+from consent.policy import WRITE_DEPTH
+from consent.primitives import Rejected
+from consent.provisions import codings, dates, entries, mapping, reference, refused, rule, text
+from consent.purposes import known, system_of
+
+OPT_IN_SYSTEM = "http://fhir.de/ConsentManagement/CodeSystem/TemplateType"
+OPT_IN_CODE = "CONSENT-OPT-IN"
+
+_SCOPE = {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
+_DOCUMENT = {"system": "http://loinc.org", "code": "59284-0", "display": "Consent Document"}
+_RULE = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}
+_RECIPIENT = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
+_NOT_ABOUT_ACCESS = frozenset({"adr", "treatment"})
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What one patient allows one counterpart: these categories, for these purposes, in this time.
+
+    `patient` and `counterpart` are accounts; `categories` indices of `consent.categories.NAMES`; `purposes` codes of
+    v3-ActReason; `start` and `end` FHIR dates or dateTimes, a date meaning the whole day in Berlin, "" for open.
+    """
+
+    patient: str
+    counterpart: str
+    categories: frozenset[int]
+    purposes: tuple[str, ...]
+    start: str = ""
+    end: str = ""
+
+    def seconds(self) -> tuple[int, int]:
+        """The time as Unix seconds, first and first after, a grant's `nb` and `until`; open ends: 0 and 2^53 - 1."""
+        start, end = period(self.start or None, self.end or None)
+        return max(0, -(-start // 1_000_000)), 2**53 - 1 if end == FOREVER else end // 1_000_000
+
+
+def build(terms: Agreement, consent_id: str, signed: datetime) -> dict[str, Any]:
+    """The R4 Consent that the patient signs: an opt-in list for this counterpart, which names nothing that is withheld.
+
+    Amendments keep `consent_id`, so that the newer one replaces the elder. Raises `Problem(unprocessable)` for terms
+    that permit nothing or name an unknown purpose or party.
+    """
+    return _consent(terms, consent_id, "active", signed) | {"performer": [_party(terms.patient)]}
+
+
+def proposed(terms: Agreement, consent_id: str, asked: datetime) -> dict[str, Any]:
+    """The R4 Consent of status `proposed` by which a counterpart asks the patient. Raises as `build`."""
+    return _consent(terms, consent_id, "proposed", asked)
+
+
+def agreement(consent: Mapping[str, Any]) -> Agreement:
+    """Read back what `build` or `proposed` made. Raises `Problem(unprocessable)` for one that says more or else."""
+    form = check_written(consent)
+    root = form["provision"]
+    permits = root.get("provision", [])
+    if form.get("template") != "OPT-IN" or root["type"] != "deny" or root.keys() - {"type", "period", "provision"}:
+        raise refused("provision", "Only an opt-in list for one party is understood here; write the rules as one.")
+    if len(permits) != 1 or permits[0].keys() != {"type", "actor", "purpose", "class"} or len(permits[0]["actor"]) != 1:
+        raise refused("provision.provision", "State one permission: one actor, purposes and categories, nothing else.")
+    named, time = permits[0]["class"], root.get("period", {})
+    if not categories.INDEX.keys() >= set(named):
+        raise refused("provision.provision[0].class", "Only categories can be granted here.")
+    chosen = frozenset(categories.INDEX[name] for name in named)
+    purposes = tuple(permits[0]["purpose"])
+    found = Agreement(
+        form["patient"], permits[0]["actor"][0], chosen, purposes, time.get("start", ""), time.get("end", "")
+    )
+    _check(found)
+    return found
+
+
+def read(consent: Mapping[str, Any], mandated: Collection[str] = ()) -> dict[str, Any]:
+    """An R4 or R5 Consent in plain form.
+
+    `mandated`: references of those who may consent for the patient; a Consent performed by others only is not legally
+    effective. Raises `Problem(unprocessable)` with path and remedy for what cannot be understood as written.
+    """
+    if consent.get("resourceType") != "Consent":
+        raise refused("resourceType", "This is not a Consent.")
+    for element in ("modifierExtension", "implicitRules"):
+        if element in consent:
+            raise refused(element, "This may change the meaning and is not understood; remove it.")
+    if any(coding.get("code") in _NOT_ABOUT_ACCESS for coding in codings(consent.get("scope", {}), "scope")):
+        raise refused("scope", "This Consent is not about access to data; use the scope patient-privacy or research.")
+    is_r5 = "decision" in consent or "subject" in consent
+    whose, when, who = ("subject", "date", "grantor") if is_r5 else ("patient", "dateTime", "performer")
+    patient = reference(consent.get(whose), whose)
+    form: dict[str, Any] = {
+        "id": text(consent, "id"),
+        "status": text(consent, "status"),
+        "dateTime": text(consent, when),
+        "patient": patient,
+        "legal": _is_effective(consent, {patient, *mandated}, who),
+    }
+    if _is_opt_in(consent):
+        form["template"] = "OPT-IN"
+    if lineage := _lineage(consent, is_r5):
+        form["lineage"] = lineage
+    if root := _root_r5(consent) if is_r5 else _root_r4(consent):
+        form["provision"] = root
+    return form
+
+
+def check_written(consent: Mapping[str, Any]) -> dict[str, Any]:
+    """`read`, and what is asked of an R4 Consent written here: types stated, alternating, three rules deep at most.
+
+    Raises `Problem(unprocessable)`.
+    """
+    form = read(consent)
+    if "type" not in mapping(consent.get("provision", {}), "provision"):
+        raise refused("provision.type", "State permit or deny on the root.")
+    _check_alternating(form["provision"], "provision", 1)
+    return form
+
+
+def _check_alternating(plain: Mapping[str, Any], path: str, level: int) -> None:
+    if level > WRITE_DEPTH:
+        raise refused(path, f"Rules go {WRITE_DEPTH} deep at most; write separate Consents instead.")
+    for i, child in enumerate(plain.get("provision", [])):
+        place = f"{path}.provision[{i}]"
+        if child.get("type", plain["type"]) == plain["type"]:
+            raise refused(f"{place}.type", "A nested rule is an exception: state the opposite type of the rule above.")
+        _check_alternating(child, place, level + 1)
+
+
+def _root_r4(consent: Mapping[str, Any]) -> dict[str, Any]:
+    """The root's own type, else that of the policy; a Consent that has neither never applies."""
+    plain = rule(consent["provision"], "provision", 1) if "provision" in consent else {}
+    if "type" not in plain:
+        codes = {coding.get("code") for coding in codings(consent.get("policyRule", {}), "policyRule")}
+        if "OPTIN" in codes or "OPTOUT" in codes:
+            plain["type"] = "deny" if "OPTOUT" in codes else "permit"
+    return plain
+
+
+def _root_r5(consent: Mapping[str, Any]) -> dict[str, Any]:
+    """R5 states its decision once; each level of provisions is an exception to the one above."""
+    if "decision" not in consent:
+        return {}
+    if consent["decision"] not in {"permit", "deny"}:
+        raise refused("decision", "The decision is permit or deny.")
+    plain: dict[str, Any] = {"type": consent["decision"]}
+    if grantees := entries(consent, "grantee"):
+        plain["actor"] = [reference(one, f"grantee[{i}]") for i, one in enumerate(grantees)]
+    if "period" in consent:
+        plain["period"] = dates(consent["period"], "period")
+    if exceptions := entries(consent, "provision"):
+        plain["provision"] = [rule(one, f"provision[{i}]", 2) for i, one in enumerate(exceptions)]
+    _alternate(plain)
+    return plain
+
+
+def _alternate(plain: dict[str, Any]) -> None:
+    for child in plain.get("provision", []):
+        child.setdefault("type", "permit" if plain["type"] == "deny" else "deny")
+        _alternate(child)
+
+
+def _is_effective(consent: Mapping[str, Any], entitled: Collection[str], element: str) -> bool:
+    """The word of the patient or of one who may speak for her, and not found void by the last verification."""
+    performers = [reference(one, f"{element}[{i}]") for i, one in enumerate(entries(consent, element))]
+    verified = [mapping(one, "verification").get("verified") for one in entries(consent, "verification")]
+    return (not performers or any(one in entitled for one in performers)) and (not verified or verified[-1] is True)
+
+
+def _is_opt_in(consent: Mapping[str, Any]) -> bool:
+    return any(
+        coding.get("system") == OPT_IN_SYSTEM and coding.get("code") == OPT_IN_CODE
+        for i, concept in enumerate(entries(consent, "category"))
+        for coding in codings(concept, f"category[{i}]")
+    )
+
+
+def _lineage(consent: Mapping[str, Any], is_r5: bool) -> str:
+    """Same policy and same controller: where both are stated, the newest record replaces the elder ones."""
+    element = "controller" if is_r5 else "organization"
+    policies = [consent.get("policyBasis", {})] if is_r5 else entries(consent, "policy")
+    uris = sorted(str(one["uri"]) for one in policies if isinstance(one, Mapping) and "uri" in one)
+    controllers = sorted(reference(one, f"{element}[{i}]") for i, one in enumerate(entries(consent, element)))
+    return "|".join([*uris, *controllers]) if uris and controllers else ""
+
+
+def _consent(terms: Agreement, consent_id: str, status: str, when: datetime) -> dict[str, Any]:
+    _check(terms)
+    time = {edge: value for edge, value in (("start", terms.start), ("end", terms.end)) if value}
+    permit: dict[str, Any] = {
+        "type": "permit",
+        "actor": [{"role": {"coding": [_RECIPIENT]}, "reference": _party(terms.counterpart)}],
+        "purpose": [{"system": system_of(purpose), "code": purpose} for purpose in terms.purposes],
+        "class": [{"system": categories.SYSTEM, "code": categories.NAMES[index]} for index in sorted(terms.categories)],
+    }
+    return {
+        "resourceType": "Consent",
+        "id": consent_id,
+        "status": status,
+        "scope": {"coding": [_SCOPE]},
+        "category": [{"coding": [_DOCUMENT]}, {"coding": [{"system": OPT_IN_SYSTEM, "code": OPT_IN_CODE}]}],
+        "patient": _party(terms.patient),
+        "dateTime": when.astimezone(ZONE).isoformat(timespec="seconds"),
+        "policyRule": {"coding": [_RULE]},
+        "provision": {"type": "deny"} | ({"period": time} if time else {}) | {"provision": [permit]},
+    }
+
+
+def _party(name: str) -> dict[str, Any]:
+    """A Reference to an account. A person's name is her `Patient.id` everywhere."""
+    try:
+        parsed = account(name)
+    except Rejected as error:
+        raise refused("provision.provision[0].actor", "A party is named by its account, name@hub.") from error
+    party: dict[str, Any] = {"identifier": {"system": ACCOUNT_SYSTEM, "value": str(parsed)}}
+    return {"reference": f"Patient/{parsed.local}"} | party if parsed.is_person else party
+
+
+def _check(terms: Agreement) -> None:
+    if not terms.categories or not terms.purposes:
+        raise refused("provision.provision[0]", "Name at least one category and one purpose.")
+    if not all(0 <= index < len(categories.NAMES) for index in terms.categories):
+        raise refused("provision.provision[0].class", "A category is one of the sixteen.")
+    if not all(known(purpose) for purpose in terms.purposes):
+        raise refused("provision.provision[0].purpose", "This purpose is not known; use a code of v3-ActReason.")
+    time = {edge: value for edge, value in (("start", terms.start), ("end", terms.end)) if value}
+    dates(time, "provision.period")
+    for party in (terms.patient, terms.counterpart):
+        _party(party)

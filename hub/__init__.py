@@ -1,0 +1,1 @@
+"""The blind post office: stores and forwards what it cannot read."""

@@ -1,0 +1,112 @@
+"""The hub's Flask application: all wiring on one page."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Flask, Response
+from sqlalchemy import select
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from fhir_profiles.problems import Problem
+from hub import (
+    audit,
+    chains,
+    directory,
+    enrolment,
+    envelopes,
+    fhir,
+    keys,
+    limits,
+    observability,
+    openapi,
+    problems,
+    requests,
+    schema,
+    tokens,
+)
+from hub.bell import Bell
+from hub.config import Config
+from hub.context import Hub, hub
+from hub.models import counters
+from hub.observability import Metrics
+from hub.store import directory as store
+from hub.store.database import Database
+
+BODY_BYTES = 64 * 1024
+PAGES = (
+    audit.pages, chains.pages, directory.pages, enrolment.pages, envelopes.pages, fhir.pages, observability.pages,
+    openapi.pages, requests.pages, tokens.pages,
+)  # fmt: skip
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def create_app(config: Config, clock: Callable[[], float] = time.time) -> Flask:
+    """A hub. `clock` gives Unix seconds. A SQLite database is made or migrated; a server's must be migrated before."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES  # routes that take more say so
+    app.extensions["obhut"] = open_hub(config, clock)
+    app.extensions["obhut.buckets"] = limits.Buckets(config.rate)
+    if config.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]
+    problems.register(app)
+    observability.observe(app, app.extensions["obhut"].metrics)
+    for pages in PAGES:
+        app.register_blueprint(pages)
+    app.after_request(_headers)
+    app.add_url_rule("/healthz", "healthz", healthz)
+    app.add_url_rule("/readyz", "readyz", readyz)
+    app.add_url_rule("/metrics", "metrics", metrics)
+    return app
+
+
+def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
+    """The hub behind the routes: database, keys, bell."""
+    home = Path(config.data)
+    home.mkdir(parents=True, exist_ok=True)
+    bell = Bell(config.waiters)
+    db = Database(config.database_url, bell.ring)
+    if config.migrates_itself:
+        schema.upgrade(db)
+    db.open()
+    opened = Hub(
+        config, db, keys.load(home, keys.STAMP_KEY), keys.load(home, keys.TOKEN_KEY), clock, bell, Metrics()
+    )
+    opened.metrics.waiting.set_function(lambda: bell.count)
+    with db.write() as tx:
+        store.sweep(tx, opened.now(), limits.ATTEMPT_SECONDS)
+    return opened
+
+
+def _headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if hub().config.base_url.startswith("https:"):
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    return response
+
+
+def healthz() -> Response:
+    """The process answers."""
+    return Response("ok\n", content_type="text/plain")
+
+
+def readyz() -> Response:
+    """The database answers, and its tables are those of this version."""
+    with hub().db.read() as conn:
+        if schema.present(conn) != schema.expected():
+            raise Problem("busy", "The tables are not of this version; run the migration.", retry_after=10)
+        conn.execute(select(counters.c.name).limit(1))
+    return Response("ready\n", content_type="text/plain")
+
+
+def metrics() -> Response:
+    """Counters for Prometheus. A reverse proxy should keep them inside."""
+    return Response(hub().metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,127 @@
+"""Who is calling. Access tokens: JWTs of this hub (RFC 9068): short, and worth nothing once the device is removed."""
+
+from dataclasses import dataclass
+
+from flask import request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from consent.identifiers import new_id
+from consent.keys import SigningKey
+from consent.primitives import Rejected, b64
+from fhir_profiles.problems import Problem
+from hub.context import Hub, hub
+
+TOKEN_SECONDS = 300
+ALGORITHM = "Ed25519"
+TYPE = "at+jwt"
+
+EVERYTHING = "system/*.rs"
+VAULT = "vault"
+FHIR_TYPES = ("Organization", "Endpoint", "PractitionerRole")
+SCOPES = (EVERYTHING, *(f"system/{name}.rs" for name in FHIR_TYPES))
+"""What a device may ask for; `vault` is given only to who signs in or recovers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An account's device; or, with the scope `vault` only, somebody who may fetch the sealed vault and recover."""
+
+    acc: str
+    dev: str
+    role: str
+    scopes: frozenset[str]
+
+    @property
+    def recovers(self) -> bool:
+        """Whether this is no device, only one who signed in or came with the recovery sheet."""
+        return VAULT in self.scopes
+
+
+def unauthenticated(detail: str = "A valid access token is needed.") -> Problem:
+    """The refusal of who cannot say who they are."""
+    return Problem("unauthenticated", detail)
+
+
+def key_of(key: SigningKey) -> OKPKey:
+    """A signing key as a JWK."""
+    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(key.public), "d": b64(bytes(key))})
+
+
+def public_key(public: bytes) -> OKPKey:
+    """A public key as a JWK."""
+    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(public)})
+
+
+def issue(home: Hub, subject: str, scope: str) -> dict[str, object]:
+    """An access token for `account/device`, or for an account alone, as the token endpoint answers."""
+    now = home.now()
+    claims = {
+        "iss": home.config.base_url, "aud": home.config.base_url, "sub": subject, "client_id": subject, "iat": now,
+        "exp": now + TOKEN_SECONDS, "jti": new_id(), "scope": scope,
+    }  # fmt: skip
+    header = {"alg": ALGORITHM, "typ": TYPE}
+    token = jwt.encode(header, claims, key_of(home.token_key), algorithms=[ALGORITHM])
+    return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": scope}
+
+
+def caller(scope: str = EVERYTHING) -> Caller:
+    """Who makes the present request, who must be a device of an account. Raises `Problem`."""
+    found = _bearer()
+    if found.recovers or not found.scopes & {EVERYTHING, scope}:
+        raise Problem("forbidden", "The access token does not reach so far.")
+    return found
+
+
+def reader() -> Caller:
+    """A device that may be given things; a `writer` may not."""
+    found = caller()
+    if found.role == "writer":
+        raise Problem("forbidden", "A device of the role writer is given nothing.")
+    return found
+
+
+def caller_or_recoverer() -> Caller:
+    """A device, or somebody who signed in or recovers."""
+    found = _bearer()
+    if not found.scopes & {EVERYTHING, VAULT}:
+        raise Problem("forbidden", "The access token does not reach so far.")
+    return found
+
+
+def _bearer() -> Caller:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise unauthenticated()
+    home = hub()
+    claims = _claims(home, token)
+    acc, _, dev = str(claims["sub"]).partition("/")
+    scopes = frozenset(str(claims["scope"]).split())
+    if scopes == {VAULT}:
+        return Caller(acc, "", "", scopes)
+    try:
+        with home.db.read() as conn:
+            device = home.chains(conn).account(acc).device(dev)
+    except Rejected:
+        raise unauthenticated("This device is not the account's any more.") from None
+    return Caller(acc, dev, device.role, scopes)
+
+
+def _claims(home: Hub, token: str) -> dict[str, object]:
+    rules = jwt.JWTClaimsRegistry(
+        now=home.now,
+        iss={"essential": True, "value": home.config.base_url},
+        aud={"essential": True, "value": home.config.base_url},
+        exp={"essential": True},
+        sub={"essential": True},
+        scope={"essential": True},
+    )
+    try:
+        opened = jwt.decode(token, key_of(home.token_key), algorithms=[ALGORITHM])
+        rules.validate(opened.claims)
+    except (JoseError, ValueError):
+        raise unauthenticated() from None
+    if opened.header.get("typ") != TYPE:
+        raise unauthenticated()
+    return dict(opened.claims)

@@ -1,0 +1,44 @@
+"""Wakes the feeds that wait in this process when something was committed for them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fhir_profiles.problems import Problem
+
+RETRY_SECONDS = 2
+
+
+class Bell:
+    """At most `places` wait at a time; a feed of another process is found by looking again."""
+
+    def __init__(self, places: int) -> None:
+        self._lock = threading.Lock()
+        self._places = places
+        self._waiting: dict[str, set[threading.Event]] = {}
+        self.count = 0
+
+    @contextmanager
+    def listen(self, account: str) -> Iterator[threading.Event]:
+        """An event that is set when something comes for the account. Raises `Problem(busy)` when no place is left."""
+        event = threading.Event()
+        with self._lock:
+            if self.count >= self._places:
+                raise Problem("busy", "too many wait here already", retry_after=RETRY_SECONDS)
+            self.count += 1
+            self._waiting.setdefault(account, set()).add(event)
+        try:
+            yield event
+        finally:
+            with self._lock:
+                self.count -= 1
+                self._waiting[account].discard(event)
+                if not self._waiting[account]:
+                    del self._waiting[account]
+
+    def ring(self, accounts: set[str]) -> None:
+        """Wake those who wait for one of these accounts."""
+        with self._lock:
+            for account in accounts:
+                for event in self._waiting.get(account, ()):
+                    event.set()

@@ -1,0 +1,104 @@
+"""`obhut hub`: serve · migrate · admit · key."""
+
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consent import identifiers
+from consent.primitives import Rejected, b32, b64
+from hub import keys
+from hub.config import Config
+
+CODE_BYTES = 20
+STOP_SECONDS = 5
+
+
+@click.group()
+def hub() -> None:
+    """The post office: stores and forwards what it cannot read."""
+
+
+def _config(**given: Any) -> Config:
+    try:
+        return Config.from_env(**given)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@hub.command()
+@click.option("--bind", help="Address and port to listen on.")
+@click.option("--data", help="Directory of keys and of the SQLite database.")
+@click.option("--database", help="postgresql://… or sqlite:///FILE.")
+@click.option("--domain", help="The hub's domain.")
+@click.option("--url", help="Base URL as clients see it.")
+@click.option("--workers", type=int, help="Processes.")
+def serve(**given: Any) -> None:
+    """Serve until stopped; prints `listening URL` when ready."""
+    config = _config(**given)
+    if config.workers > 1:
+        _share_metrics(Path(config.data) / "metrics")
+    from hub.server import run  # noqa: PLC0415 - the metrics' place must be known before they are imported
+
+    run(config)
+
+
+def _share_metrics(directory: Path) -> None:
+    """Where the processes of one hub put their counters together."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+
+
+@hub.command()
+def migrate() -> None:
+    """Bring the tables to this version."""
+    from hub import schema  # noqa: PLC0415 - loads SQLAlchemy and Alembic only where they are needed
+    from hub.store.database import Database  # noqa: PLC0415
+
+    config = _config()
+    Path(config.data).mkdir(parents=True, exist_ok=True)
+    db = Database(config.database_url)
+    schema.upgrade(db)
+    db.close()
+    click.echo(f"tables at {schema.expected()}")
+
+
+@hub.command()
+@click.argument("name")
+@click.option("--type", "type_", required=True, help="practice, hospital, care, pharmacy, laboratory or service.")
+@click.option("--title", required=True, help="What people call it.")
+def admit(name: str, type_: str, title: str) -> None:
+    """Let an organisation make the account NAME; prints its admission code, good once."""
+    from hub.app import open_hub  # noqa: PLC0415 - loads the whole hub only where it is needed
+    from hub.directory import TYPES  # noqa: PLC0415
+    from hub.store import directory as store  # noqa: PLC0415
+    from hub.store.hashing import digest  # noqa: PLC0415
+
+    config = _config()
+    try:
+        account = identifiers.account(f"{name.partition('@')[0]}@{config.domain}")
+    except Rejected:
+        raise click.ClickException("The name must be 2 to 63 of a-z, 0-9 and dashes.") from None
+    if account.is_person or type_ not in TYPES:
+        raise click.ClickException(f"Only organisations are admitted: {', '.join(TYPES)}.")
+    code = b32(secrets.token_bytes(CODE_BYTES))
+    opened = open_hub(config, time.time)
+    with opened.db.write() as tx:
+        store.admit(tx, str(account), title, type_, digest(code))
+    opened.db.close()
+    click.echo(code)
+
+
+@hub.command()
+def key() -> None:
+    """Print the hub's public key, by which its stamps are checked; makes the key if there is none."""
+    config = _config()
+    try:
+        click.echo(b64(keys.load(Path(config.data), keys.STAMP_KEY).public))
+    except OSError as error:
+        raise click.ClickException(f"The hub's key cannot be read: {error.strerror or error}.") from None

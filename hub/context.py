@@ -1,0 +1,42 @@
+"""What the routes of one hub share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from flask import current_app
+from sqlalchemy import Connection
+
+from consent.keys import SigningKey
+from hub.bell import Bell
+from hub.config import Config
+from hub.observability import Metrics
+from hub.states import Cache, Chains
+from hub.store.database import Database
+
+
+@dataclass(frozen=True)
+class Hub:
+    """One hub: its settings, database, keys and clock. `clock` gives Unix seconds."""
+
+    config: Config
+    db: Database
+    key: SigningKey = field(repr=False)
+    token_key: SigningKey = field(repr=False)
+    clock: Callable[[], float]
+    bell: Bell
+    metrics: Metrics
+    cache: Cache = field(default_factory=Cache)
+
+    def now(self) -> int:
+        """The hub's Unix second."""
+        return int(self.clock())
+
+    def chains(self, conn: Connection) -> Chains:
+        """The chains as a connection sees them."""
+        return Chains(conn, self.cache)
+
+
+def hub() -> Hub:
+    """The hub that serves the present request."""
+    return cast("Hub", current_app.extensions["obhut"])

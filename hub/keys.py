@@ -1,0 +1,44 @@
+"""The hub's own two keys, as seeds of 32 bytes in its data directory: one signs stamps, the other access tokens."""
+
+import os
+from pathlib import Path
+
+from consent.keys import SigningKey
+from consent.primitives import KEY_BYTES, random_bytes
+
+STAMP_KEY = "hub.key"
+TOKEN_KEY = "token.key"  # noqa: S105 - a file's name
+
+
+def load(directory: Path, name: str) -> SigningKey:
+    """The key of that name, made durable on first use and readable by the hub's user only. Raises `OSError`."""
+    path = directory / name
+    try:
+        seed = path.read_bytes()
+    except FileNotFoundError:
+        seed = _make(path)
+    if len(seed) != KEY_BYTES:
+        raise OSError(f"{name} is not a key of {KEY_BYTES} bytes")
+    return SigningKey(seed)
+
+
+def _make(path: Path) -> bytes:
+    """Write a fresh seed under a temporary name and link it in place, so that two first starts agree on one key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(random_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return path.read_bytes()

@@ -1,0 +1,113 @@
+"""What an operator sees: JSON log lines, metrics, health.
+
+A log line holds only fields of an allow-list. A route is logged as its template, never as the path that was asked for,
+and an exception as the places it went through, never with its message: names and content cannot leak.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+FIELDS = ("event", "method", "route", "status", "ms", "code", "reason", "bytes_in", "bytes_out", "where", "error")
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+
+log = logging.getLogger("obhut.hub")
+pages = Blueprint("observability", __name__)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, allowed fields. Of libraries' messages only the template."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line for a record."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        fields = getattr(record, "fields", None)
+        if fields is None:
+            line["event"] = str(record.msg)
+        else:
+            line |= {name: fields[name] for name in FIELDS if name in fields}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = places(record.exc_info[1])
+        return json.dumps(line)
+
+
+def places(error: BaseException | None) -> list[str]:
+    """The places an exception went through: file, line, function."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    return [f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in frames[-12:]]  # noqa: PTH119
+
+
+def say(level: int, **fields: Any) -> None:
+    """Write a log line of allowed fields."""
+    log.log(level, "", extra={"fields": fields})
+
+
+def set_up(level: str) -> None:
+    """Send all log lines of this process to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class Metrics:
+    """The counters of one hub process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "obhut_hub_request_seconds", "Requests by route and status.", ["method", "route", "status"],
+            registry=self.registry, buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
+        )  # fmt: skip
+        self.envelopes = Counter(
+            "obhut_hub_envelopes_total", "Envelopes offered, by status.", ["status"], registry=self.registry
+        )
+        self.released = Counter("obhut_hub_released_total", "Envelopes released.", registry=self.registry)
+        self.statements = Counter(
+            "obhut_hub_statements_total", "Statements admitted.", ["kind", "type"], registry=self.registry
+        )
+        self.waiting = Gauge(
+            "obhut_hub_waiting", "Feeds that wait.", registry=self.registry, multiprocess_mode="livesum"
+        )
+
+    def text(self) -> bytes:
+        """All metrics in the text format, those of sibling processes included."""
+        if MULTIPROCESS in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            return generate_latest(registry)
+        return generate_latest(self.registry)
+
+
+def observe(app: Flask, metrics: Metrics) -> None:
+    """Time, count and log every request of the app."""
+
+    @app.before_request
+    def start() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        route = request.url_rule.rule if request.url_rule else "-"
+        status = str(response.status_code)
+        metrics.requests.labels(request.method if route != "-" else "-", route, status).observe(seconds)
+        say(
+            logging.INFO, event="request", method=request.method if route != "-" else "-", route=route,
+            status=response.status_code, ms=round(seconds * 1000, 1), bytes_in=request.content_length or 0,
+            bytes_out=response.calculate_content_length() or 0, **g.get("problem", {}),
+        )  # fmt: skip
+        return response

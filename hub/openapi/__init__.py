@@ -1,0 +1,90 @@
+"""`/openapi.json`: what the hub's routes take and answer, in OpenAPI 3.1."""
+
+import importlib.metadata
+from typing import Any
+
+from flask import Blueprint, Response
+
+from hub.context import hub
+from hub.openapi.operations import OPERATIONS, Operation
+from hub.openapi.schemas import PARAMETERS, SCHEMAS, ref
+from hub.wire import answer
+
+PROBLEM = "application/problem+json"
+FHIR = "application/fhir+json"
+
+pages = Blueprint("openapi", __name__)
+
+
+@pages.get("/openapi.json")
+def describe() -> Response:
+    """This document."""
+    return answer(document(hub().config.base_url, hub().config.title))
+
+
+def document(url: str, title: str) -> dict[str, Any]:
+    """The OpenAPI document of a hub at `url`."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{title}: hub",
+            "version": importlib.metadata.version("obhut"),
+            "description": "Stores and forwards sealed health records. Binary values are base64url without padding.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    fhir = operation.path.startswith("/fhir")
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "responses": {
+            **{str(status): _answer(operation, status) for status in operation.statuses},
+            **{str(status): _problem(status, fhir) for status in _refusals(operation)},
+        },
+    }
+    if operation.signed_in:
+        described["security"] = [{"token": []}]
+    parameters = [PARAMETERS[name] for name in operation.parameters]
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body:
+        schema = {} if operation.takes == "application/octet-stream" else ref(operation.body)
+        described["requestBody"] = {"required": True, "content": {operation.takes: {"schema": schema}}}
+    return described
+
+
+def _answer(operation: Operation, status: int) -> dict[str, Any]:
+    if not operation.gives:
+        return {"description": "Done."}
+    schema: dict[str, Any] = ref(operation.gives) if operation.gives in SCHEMAS else {}
+    return {"description": "As asked." if status == 200 else "Done.", "content": {operation.media: {"schema": schema}}}
+
+
+def _refusals(operation: Operation) -> list[int]:
+    found = {500, 503} if operation.database else set()
+    if operation.parameters or operation.body:
+        found.add(400)
+    if operation.signed_in:
+        found |= {401, 403}
+    if operation.body:
+        found |= {413, 415}
+    return sorted((found | set(operation.refusals)) - set(operation.statuses))
+
+
+def _problem(status: int, fhir: bool) -> dict[str, Any]:
+    content = {FHIR: {"schema": {"type": "object"}}} if fhir else {PROBLEM: {"schema": ref("Problem")}}
+    if status == 401 and not fhir:
+        content["application/json"] = {"schema": {"type": "object"}}
+    return {"description": "A problem.", "content": content}

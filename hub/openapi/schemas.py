@@ -1,0 +1,172 @@
+"""Schemas and parameters of the OpenAPI document."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hub.chains import MAX_STATEMENTS, MAX_WRAPS
+from hub.enrolment import MAX_FRAMES
+from hub.envelopes import EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
+from hub.fhir import MAX_PAGE, PAGE
+from hub.release import KINDS
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
+BINARY: Schema = {"type": "string", "contentEncoding": "base64url", "pattern": "^[A-Za-z0-9_-]*$"}
+KEY: Schema = BINARY | {"minLength": 43, "maxLength": 43}
+ACCOUNT: Schema = {"type": "string", "maxLength": 190}
+
+
+def ref(name: str) -> Schema:
+    """A schema of this document by name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def closed(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    """An object with these members and none else."""
+    return {
+        "type": "object",
+        "properties": {**required, **(optional or {})},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def many(item: Schema, most: int | None = None) -> Schema:
+    """An array."""
+    return {"type": "array", "items": item} | ({"maxItems": most} if most else {})
+
+
+_EVENTS = [
+    closed(
+        {"type": {"const": "statement"}, "kind": {"enum": ["acct", "set", "rel"]}, "acc": ACCOUNT, "oth": TEXT,
+         "seq": NUMBER, "frame": BINARY},
+        {"blob": BINARY},
+    ),
+    closed(
+        {"type": {"const": "envelope"}, "acc": ACCOUNT, "set": BINARY, "str": BINARY, "pos": NUMBER, "frame": BINARY,
+         "stamp": BINARY}
+    ),
+    closed({"type": {"const": "message"}, "id": TEXT, "from": ACCOUNT, "frame": BINARY}),
+]  # fmt: skip
+
+SCHEMAS: dict[str, Schema] = {
+    "Any": {"type": "object"},
+    "Text": TEXT,
+    "Bytes": {},
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457. `reason` is the protocol's word where the protocol refuses.",
+        "properties": {
+            "type": TEXT, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT, "reason": TEXT,
+            "links": many(BINARY), "now": NUMBER, "retry_after": NUMBER,
+            "head": {"type": ["array", "null"], "prefixItems": [NUMBER, KEY]},
+        },
+        "required": ["type", "title", "status", "detail"],
+    },
+    "Hub": closed(
+        {"domain": TEXT, "title": TEXT, "key": KEY, "now": NUMBER, "token_endpoint": TEXT,
+         "limits": {"type": "object", "additionalProperties": NUMBER}}
+    ),
+    "Enrolment": closed({"frames": many(BINARY, MAX_FRAMES), "client": BINARY}, {"admission": TEXT}),
+    "Frame": closed({"frame": BINARY}),
+    "Client": closed({"client_id": TEXT}, {"account": ACCOUNT}),
+    "TokenRequest": closed(
+        {"grant_type": {"const": "client_credentials"}, "client_assertion": TEXT,
+         "client_assertion_type": {"const": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}},
+        {"scope": TEXT},
+    ),
+    "Token": closed({"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_in": NUMBER, "scope": TEXT}),
+    "SignInKey": closed({"key": KEY}),
+    "SignIn": closed({"account": ACCOUNT, "key": KEY}),
+    "Recovery": closed({"account": ACCOUNT, "token": KEY}),
+    "Statements": closed(
+        {"statements": many(closed({"frame": BINARY}, {"blob": BINARY}), MAX_STATEMENTS)},
+        {"wraps": {"type": "object", "additionalProperties": BINARY, "maxProperties": MAX_WRAPS}, "fetch": KEY},
+    ),
+    "Heads": closed({"heads": many({"type": "array", "prefixItems": [TEXT, ACCOUNT, TEXT, NUMBER, KEY]})}),
+    "Frames": closed({"frames": many(BINARY)}),
+    "Sets": closed({"sets": many(BINARY)}),
+    "Relations": closed({"relations": many({"type": "array", "prefixItems": [ACCOUNT, ACCOUNT]})}),
+    "Vault": closed(
+        {"ver": NUMBER, "ciphertext": BINARY, "wraps": {"type": "object", "additionalProperties": BINARY}}
+    ),
+    "Results": closed(
+        {"results": many(
+            closed(
+                {"bid": BINARY, "status": {"type": "integer"}},
+                {"stamp": BINARY, "reason": TEXT, "links": many(BINARY), "seq": NUMBER, "hash": BINARY},
+            )
+        )}
+    ),
+    "Feed": closed(
+        {"events": many({"oneOf": _EVENTS}), "next": TEXT,
+         "permits": {"type": "object", "additionalProperties": BINARY}}
+    ),
+    "Positions": closed(
+        {"envelopes": many(closed({"pos": NUMBER, "frame": BINARY, "stamp": BINARY})), "next": NUMBER,
+         "permits": {"type": "object", "additionalProperties": BINARY}}
+    ),
+    "Message": closed({"to": ACCOUNT, "frame": BINARY}, {"fp": TEXT}),
+    "Sent": closed({"id": TEXT}),
+    "Log": closed(
+        {"entries": many(
+            closed(
+                {"seq": NUMBER, "at": NUMBER, "actor": ACCOUNT, "device": TEXT, "action": TEXT, "purpose": TEXT,
+                 "detail": {"type": "object"}},
+                {"sealed": BINARY},
+            )
+        ), "next": NUMBER}
+    ),
+    "Reads": closed(
+        {"reports": many(closed({"acc": ACCOUNT, "at": NUMBER, "purpose": TEXT, "sealed": BINARY}), 100)}
+    ),
+    "Taken": closed({"results": many(closed({"status": {"type": "integer"}}))}),
+    "Organisations": closed(
+        {"organisations": many(
+            closed({"account": ACCOUNT, "name": TEXT, "type": TEXT, "fingerprint": TEXT, "reading_key": BINARY})
+        ), "next": {"type": ["string", "null"]}}
+    ),
+}  # fmt: skip
+
+
+def _parameter(name: str, place: str, description: str, schema: Schema) -> Schema:
+    found = {"name": name, "in": place, "description": description, "schema": schema}
+    return found | ({"required": True} if place == "path" else {})
+
+
+def _between(least: int, most: int, default: int) -> Schema:
+    return {"type": "integer", "minimum": least, "maximum": most, "default": default}
+
+
+_IN_PATH = {
+    "acc": "Account", "oth": "Counterpart", "set_id": "Set", "stream": "Stream", "lst": "Hash of the bundle",
+    "ident": "Id of the resource",
+}  # fmt: skip
+_WORDS = {
+    "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",
+    "_id": "Id of the resource", "identifier": "Account, with or without `urn:obhut:account|`",
+    "name": "Beginning of the name", "organization": "Organization/id", "page": "As in the link `next`",
+}  # fmt: skip
+
+PARAMETERS: dict[str, Schema] = {
+    **{name: _parameter(name, "path", text, TEXT) for name, text in _IN_PATH.items()},
+    **{name: _parameter(name, "query", text, {"type": "string", "maxLength": 200}) for name, text in _WORDS.items()},
+    "_format": _parameter("_format", "query", "Only JSON is served", {"enum": ["json", "application/fhir+json"]}),
+    "_count": _parameter("_count", "query", "Entries a page", _between(0, MAX_PAGE, PAGE)),
+    "after": _parameter("after", "query", "Cursor: `next` of the page before", {"type": "string", "maxLength": 64}),
+    "after_link": _parameter("after", "query", "Only links behind this one", _between(-1, 2**53 - 1, -1)),
+    "after_position": _parameter("after", "query", "Only what stands behind this", _between(0, 2**53 - 1, 0)),
+    "after_account": _parameter("after", "query", "`next` of the page before", ACCOUNT),
+    "wait": _parameter("wait", "query", "Seconds to wait for news", _between(0, MAX_WAIT_SECONDS, 0)),
+    "limit": _parameter("limit", "query", "At most so many events", _between(1, MAX_EVENTS, EVENTS)),
+    "log_limit": _parameter("limit", "query", "At most so many entries", _between(1, 500, 500)),
+    "purpose": _parameter(
+        "purpose", "query", "For what it is asked: a code of v3-ActReason",
+        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "default": "TREAT"},
+    ),
+    "only": _parameter(
+        "only", "query", "Kinds of events, with commas", {"type": "string", "examples": [",".join(KINDS)]}
+    ),
+}  # fmt: skip

@@ -1,0 +1,24 @@
+/**
+ * The bundle's door: the portal's twin of the Python package `consent`.
+ *
+ * `PROTOCOL.md` gives bytes, checks and their order; the shared test vectors hold both to it.
+ */
+
+export * as accounts from "./accounts.ts";
+export * as canonical from "./canonical.ts";
+export * as categories from "./categories.ts";
+export * as chains from "./chains.ts";
+export * as envelope from "./envelope.ts";
+export * as frames from "./frames.ts";
+export * as identifiers from "./identifiers.ts";
+export * as keys from "./keys.ts";
+export * as messages from "./messages.ts";
+export * as opening from "./opening.ts";
+export * as primitives from "./primitives.ts";
+export * as relations from "./relations.ts";
+export * as rules from "./rules.ts";
+export * as sealing from "./sealing.ts";
+export * as sets from "./sets.ts";
+export * as statements from "./statements.ts";
+export * as streams from "./streams.ts";
+export * as vault from "./vault.ts";

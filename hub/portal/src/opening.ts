@@ -1,0 +1,297 @@
+/** Opening: the only door to plaintext. Every check in a fixed order; plaintext, or one `Rejected` (PROTOCOL.md 3.4). */
+
+import type { AccountState } from "./accounts.ts";
+import { category } from "./categories.ts";
+import type { Accounts } from "./chains.ts";
+import * as envelopes from "./envelope.ts";
+import { context, DELETE, type Envelope, type Stamp } from "./envelope.ts";
+import { account as parseAccount } from "./identifiers.ts";
+import type { BoxKey } from "./keys.ts";
+import * as primitives from "./primitives.ts";
+import { ascii, broken, concat, equal, NONCE_BYTES, readLe32, Rejected, stale, unb64, utf8Text } from "./primitives.ts";
+import { type Bundle, checkPermit, type Handed, type RelationState } from "./relations.ts";
+import { blobHash } from "./rules.ts";
+import { bundleContext, commitment } from "./sealing.ts";
+import { MASK_BITS, parsePermit, type SignedPermit } from "./statements.ts";
+import { type SetState, SUITES } from "./streams.ts";
+
+export type Resource = { readonly [name: string]: unknown };
+
+export const RECORD_BYTES = 16 + 4 + MASK_BITS * 33;
+
+/**
+ * What a reader holds, all verified before: chains, seeds, and how far it has read.
+ *
+ * `relation`: its own with the patient, or null for the patient's own client. `confirmed`: the relation's head was
+ * confirmed in time. `seed(set, epoch, index)` and `known(author, device, stream, seq)` (an envelope's hash) look up
+ * what is held; `pins` keeps the first author seen of each set. `categoryOf(set, index)`: from the reader's bundle.
+ * `check` reads and checks one resource; throws `Rejected(broken, fhir)`.
+ */
+export type Reader = {
+  readonly patient: string;
+  readonly hubKey: Uint8Array;
+  readonly accounts: Accounts;
+  readonly sets: ReadonlyMap<string, SetState>;
+  readonly relation: RelationState | null;
+  readonly confirmed: boolean;
+  readonly seed: (set: string, epoch: number, index: number) => Uint8Array | undefined;
+  readonly known: (author: string, device: string, stream: string, seq: number) => string | undefined;
+  readonly categoryOf: (set: string, index: number) => number | undefined;
+  readonly check: (line: Uint8Array) => Resource;
+  readonly pins: Map<string, string>;
+};
+
+/** A resource: verbatim, and its parsed form. */
+export type Line = { readonly raw: Uint8Array; readonly resource: Resource };
+
+/**
+ * Plaintext of an envelope.
+ *
+ * `quarantined`: resources of another subject or category, never to be shown; `missing`: earlier envelopes of this
+ * device and stream have not arrived; `deletes`: the envelope takes back what its handle names.
+ */
+export type Opened = {
+  readonly envelope: Envelope;
+  readonly set: string;
+  readonly index: number;
+  readonly resources: readonly Line[];
+  readonly quarantined: readonly Line[];
+  readonly missing: boolean;
+  readonly deletes: boolean;
+};
+
+/** Open an envelope as released by a hub. Throws `Rejected`; the order of checks is that of PROTOCOL.md 3.4. */
+export function openEnvelope(
+  raw: Uint8Array,
+  stampRaw: Uint8Array,
+  permitRaw: Uint8Array,
+  reader: Reader,
+  now: number,
+): Opened {
+  const envelope = envelopes.parse(raw);
+  const stamp = envelopes.parseStamp(stampRaw);
+  const { state, index } = place(envelope, stamp, reader);
+  checkGrant(envelope, state.oth, index, reader, now);
+  checkAuthor(parsePermit(permitRaw), envelope, state.oth, reader);
+  const author = checkStamp(stamp, envelope, state, reader);
+  const device = author.device(envelope.header.dev, stamp.aut[0]);
+  if (!["client", "writer", "gateway"].includes(device.role)) throw broken("device");
+  envelope.verify(device.sign);
+  checkEpoch(envelope, stamp, state);
+  const missing = checkSequence(envelope, reader);
+  const lines = decrypt(envelope, state, index, reader);
+  const { resources, quarantined } = sort(lines, state.oth, index, reader);
+  const deletes = envelope.header.cty === DELETE;
+  return { envelope, set: state.oth, index, resources, quarantined, missing, deletes };
+}
+
+function place(envelope: Envelope, stamp: Stamp, reader: Reader): { state: SetState; index: number } {
+  for (const state of reader.sets.values()) {
+    const index = state.ids.get(envelope.header.str);
+    if (index !== undefined && state.acc === reader.patient) {
+      if (stamp.set[0] >= state.links.length) throw stale();
+      const least = state.epoch(state.currentAt(stamp.set[0])).suite;
+      if (SUITES.indexOf(envelope.header.suite) < SUITES.indexOf(least)) throw broken("suite");
+      return { state, index };
+    }
+  }
+  throw broken("stream");
+}
+
+function checkGrant(envelope: Envelope, setId: string, index: number, reader: Reader, now: number): void {
+  if (reader.relation === null) return;
+  const covers = reader.relation.live(now).some((grant) => {
+    const covered = grant.cover.get(setId);
+    return covered !== undefined && ((covered.mask >>> index) & 1) === 1 && covered.from <= envelope.header.ep;
+  });
+  if (!covers) throw new Rejected("not-for-you", "grant");
+  if (!reader.confirmed) throw stale("unconfirmed");
+}
+
+function checkAuthor(permit: SignedPermit, envelope: Envelope, setId: string, reader: Reader): void {
+  const pinned = reader.pins.get(setId) ?? permit.aut;
+  if (permit.aut !== envelope.header.aut || pinned !== permit.aut) throw broken("permit");
+  if (!reader.accounts.has(permit.aut)) throw stale();
+  checkPermit(permit, reader.patient, setId, reader.accounts);
+  reader.pins.set(setId, permit.aut);
+}
+
+function checkStamp(stamp: Stamp, envelope: Envelope, state: SetState, reader: Reader): AccountState {
+  stamp.verify(reader.hubKey, envelope);
+  if (stamp.hub !== parseAccount(reader.patient).domain) throw broken("stamp");
+  const author = reader.accounts.get(envelope.header.aut);
+  if (author === undefined) throw stale();
+  const places = [
+    { links: author.links, position: stamp.aut },
+    { links: state.links, position: stamp.set },
+  ];
+  for (const { links, position } of places) {
+    const [seq, hash] = position;
+    const link = links[seq];
+    if (link === undefined) throw stale();
+    if (link.hash !== hash) throw broken("fork");
+  }
+  return author;
+}
+
+function checkEpoch(envelope: Envelope, stamp: Stamp, state: SetState): void {
+  const { ep } = envelope.header;
+  const current = state.currentAt(stamp.set[0]);
+  if (ep === current) return;
+  const { link, grace } = state.epoch(current);
+  if (ep !== current - 1 || stamp.at >= link.iat + grace) throw broken("epoch");
+}
+
+/** Whether earlier envelopes of this device and stream have not arrived. */
+function checkSequence(envelope: Envelope, reader: Reader): boolean {
+  const { aut, dev, str, seq, prev } = envelope.header;
+  const same = reader.known(aut, dev, str, seq);
+  if (same !== undefined && same !== envelope.hash) throw broken("sequence");
+  if (seq === 1) return false;
+  const before = reader.known(aut, dev, str, seq - 1);
+  if (before !== undefined && before !== prev) throw broken("sequence");
+  return before === undefined;
+}
+
+function decrypt(envelope: Envelope, state: SetState, index: number, reader: Reader): Uint8Array[] {
+  const { header, headerBytes, ciphertext } = envelope;
+  const expected = state.epoch(header.ep).publics[index];
+  const seed = reader.seed(state.oth, header.ep, index);
+  if (seed === undefined || expected === undefined || !equal(primitives.boxPublic(seed), expected)) {
+    throw new Rejected("not-for-you", "seed");
+  }
+  const opened = primitives.openBox(unb64(header.wk, 112), seed);
+  const ctx = context(reader.patient, header);
+  const key = opened.slice(0, 32);
+  if (!equal(opened.slice(32), ctx)) throw broken("context");
+  if (!equal(commitment(ctx, key), unb64(header.kc, 32))) throw broken("commitment");
+  const data = concat(ascii("hse1-aad"), headerBytes);
+  const plaintext = primitives.unpad(primitives.decrypt(key, unb64(header.nc, 24), data, ciphertext));
+  const lines = plaintext.length ? split(plaintext) : [];
+  if (lines.length !== header.n) throw broken("count");
+  return lines;
+}
+
+function split(plaintext: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  let start = 0;
+  for (let end = plaintext.indexOf(10); end >= 0; end = plaintext.indexOf(10, start)) {
+    lines.push(plaintext.slice(start, end));
+    start = end + 1;
+  }
+  return [...lines, plaintext.slice(start)];
+}
+
+function sort(lines: readonly Uint8Array[], setId: string, index: number, reader: Reader) {
+  const expected = reader.categoryOf(setId, index);
+  const resources: Line[] = [];
+  const quarantined: Line[] = [];
+  for (const raw of lines) {
+    const resource = reader.check(raw);
+    const fits = isAbout(resource, reader.patient) && category(resource) === expected;
+    (fits ? resources : quarantined).push({ raw, resource });
+  }
+  return { resources, quarantined };
+}
+
+/** Whether a resource is about the patient, or about nobody in particular (a Device, an Organization). */
+export function isAbout(resource: Resource, patient: string): boolean {
+  const name = parseAccount(patient).local;
+  if (resource["resourceType"] === "Patient") return resource["id"] === name;
+  const subject = Object.hasOwn(resource, "subject") ? resource["subject"] : resource["patient"];
+  if (subject === undefined || subject === null) return true;
+  return typeof subject === "object" && "reference" in subject && subject.reference === `Patient/${name}`;
+}
+
+// --- bundles ------------------------------------------------------------------------------------------------------
+
+/** The seeds of one epoch, as a bundle hands them out: index → seed, in the order of categories. */
+export type Seeds = { readonly set: string; readonly epoch: number; readonly byIndex: ReadonlyMap<number, Uint8Array> };
+
+/** Index → category, told by the order of the record. */
+export function categories(seeds: Seeds): Map<number, number> {
+  return new Map([...seeds.byIndex.keys()].map((index, place) => [index, place]));
+}
+
+/** What a bundle held. `consent` is the FHIR Consent without its salt, empty where the bundle carries none. */
+export type OpenedBundle = {
+  readonly salt: Uint8Array;
+  readonly consent: Uint8Array;
+  readonly rules: unknown;
+  readonly seeds: readonly Seeds[];
+};
+
+/**
+ * Open a bundle with the reading key it was sealed to, and check its records against `has` one to one.
+ *
+ * Throws `Rejected`: `not-for-you` without the key, else `broken` with `blob`, `seal`, `context`, `aead` or `record`.
+ */
+export function openBundle(
+  bundle: Bundle,
+  blob: Uint8Array,
+  relation: RelationState,
+  keys: ReadonlyMap<string, BoxKey>,
+): OpenedBundle {
+  const { link, rows } = bundle;
+  const { gid, rk, key, lst } = link.body;
+  if (blobHash(blob) !== lst) throw broken("blob");
+  const reading = keys.get(rk);
+  if (reading === undefined) throw new Rejected("not-for-you", "key");
+  const opened = reading.open(unb64(key, 112));
+  const ctx = bundleContext(relation.id, link.seq, link.prev, gid, rk);
+  if (!equal(opened.slice(32), ctx)) throw broken("context");
+  const data = concat(ascii("obhut-bundle"), ctx);
+  const padded = primitives.decrypt(opened.slice(0, 32), blob.slice(0, NONCE_BYTES), data, blob.slice(NONCE_BYTES));
+  return readBundle(primitives.unpad(padded), rows);
+}
+
+function readBundle(plaintext: Uint8Array, rows: readonly Handed[]): OpenedBundle {
+  const [consent, afterConsent] = take(plaintext);
+  const [finer, rest] = take(afterConsent);
+  const count = rows.reduce((sum, row) => sum + row.last - row.first + 1, 0);
+  if (rest.length !== RECORD_BYTES * count || (0 < consent.length && consent.length < 16)) throw broken("record");
+  const rules = finer.length ? readRules(finer) : null;
+  const seeds: Seeds[] = [];
+  for (const { set, first, last, mask } of rows) {
+    for (let epoch = first; epoch <= last; epoch += 1) {
+      const start = RECORD_BYTES * seeds.length;
+      seeds.push(readRecord(rest.slice(start, start + RECORD_BYTES), set, epoch, mask));
+    }
+  }
+  return { salt: consent.slice(0, 16), consent: consent.slice(16), rules, seeds };
+}
+
+function readRules(finer: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8Text(finer, "record"));
+  } catch {
+    throw broken("record");
+  }
+}
+
+function take(data: Uint8Array): [Uint8Array, Uint8Array] {
+  if (data.length < 4) throw broken("record");
+  const end = 4 + readLe32(data, 0);
+  if (data.length < end) throw broken("record");
+  return [data.slice(4, end), data.slice(end)];
+}
+
+function readRecord(data: Uint8Array, set: string, epoch: number, mask: number): Seeds {
+  if (!equal(data.slice(0, 16), unb64(set, 16)) || readLe32(data, 16) !== epoch) throw broken("record");
+  const byIndex = new Map<number, Uint8Array>();
+  for (let start = 20; start < RECORD_BYTES; start += 33) {
+    const index = data[start] ?? 32;
+    if (index > 31 || ((mask >>> index) & 1) === 0 || byIndex.has(index)) throw broken("record");
+    byIndex.set(index, data.slice(start + 1, start + 33));
+  }
+  return { set, epoch, byIndex };
+}
+
+/** The (index, seed) pairs whose public keys are those of the started epoch. The rest is `bad-seed`: dropped. */
+export function goodSeeds(seeds: Seeds, state: SetState): [index: number, seed: Uint8Array][] {
+  const { publics } = state.epoch(seeds.epoch);
+  return [...seeds.byIndex].filter(([index, seed]) => {
+    const expected = publics[index];
+    return expected !== undefined && equal(primitives.boxPublic(seed), expected);
+  });
+}

@@ -1,0 +1,294 @@
+/**
+ * Primitives of libsodium as Obhut uses them; the only module that imports it.
+ *
+ * Whatever a library call throws becomes one `Rejected`. There is no verification that answers with a boolean: a
+ * function returns what was asked for, or it throws. The twin of `consent/primitives.py`.
+ */
+
+import sodium from "libsodium-wrappers-sumo";
+
+await sodium.ready;
+
+export type Kind = "broken" | "not-for-you" | "stale";
+
+export const KEY_BYTES = 32;
+export const SIGNATURE_BYTES = 64;
+export const SEAL_BYTES = sodium.crypto_box_SEALBYTES;
+export const NONCE_BYTES = sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+export const TAG_BYTES = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
+
+/**
+ * What was offered does not count.
+ *
+ * `kind` tells what to do: `broken` (never acceptable), `not-for-you` (somebody else's), `stale` (fetch newer chains
+ * and try again). `reason` is one word of `PROTOCOL.md`; neither carries content.
+ */
+export class Rejected extends Error {
+  readonly kind: Kind;
+  readonly reason: string;
+
+  constructor(kind: Kind, reason: string) {
+    super(`${kind}: ${reason}`);
+    this.name = "Rejected";
+    this.kind = kind;
+    this.reason = reason;
+  }
+}
+
+/** A `Rejected` of the kind `broken`. */
+export function broken(reason: string): Rejected {
+  return new Rejected("broken", reason);
+}
+
+/** A `Rejected` of the kind `stale`. */
+export function stale(reason = "stale"): Rejected {
+  return new Rejected("stale", reason);
+}
+
+// --- bytes --------------------------------------------------------------------------------------------------------
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The UTF-8 bytes of a string. */
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** Decode UTF-8, strictly: a byte order mark stays a character. Throws `Rejected(broken, reason)`. */
+export function utf8Text(data: Uint8Array, reason: string): string {
+  return guarded(reason, () => decoder.decode(data));
+}
+
+/** The bytes of an ASCII string. Throws a `RangeError` for any other: labels and names are ASCII by their grammar. */
+export function ascii(text: string): Uint8Array {
+  const bytes = utf8(text);
+  if (bytes.length !== text.length) throw new RangeError("not ASCII");
+  return bytes;
+}
+
+/** Byte strings one after the other. */
+export function concat(...parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** An integer as 4 bytes little-endian. */
+export function le32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
+}
+
+/** An integer below 2^53 as 8 bytes little-endian. */
+export function le64(value: number): Uint8Array {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError("not an integer of the protocol");
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
+  return bytes;
+}
+
+/** Read 4 bytes little-endian at `at`. */
+export function readLe32(data: Uint8Array, at: number): number {
+  return new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(at, true);
+}
+
+/** Order byte strings of one length as `memcmp` does. Not in constant time. */
+export function compare(a: Uint8Array, b: Uint8Array): number {
+  const at = a.findIndex((byte, i) => byte !== b[i]);
+  return at < 0 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+}
+
+/** Compare in constant time. */
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && sodium.memcmp(a, b);
+}
+
+function guarded<T>(reason: string, call: () => T): T {
+  try {
+    return call();
+  } catch {
+    throw broken(reason);
+  }
+}
+
+// --- hashes -------------------------------------------------------------------------------------------------------
+
+export type Part = string | number | Uint8Array;
+
+/**
+ * L(label, parts): BLAKE2b-256 over length-prefixed parts (PROTOCOL.md 1.1). Returns 32 bytes.
+ *
+ * Strings enter as ASCII, integers as 8 bytes little-endian, bytes raw.
+ */
+export function labelHash(label: string, ...parts: Part[]): Uint8Array {
+  return sodium.crypto_generichash(32, prefixed(label, parts), null);
+}
+
+/** L(label, parts; key): the same, keyed. */
+export function keyedHash(key: Uint8Array, label: string, ...parts: Part[]): Uint8Array {
+  return sodium.crypto_generichash(32, prefixed(label, parts), key);
+}
+
+function prefixed(label: string, parts: Part[]): Uint8Array {
+  return concat(
+    ...[label, ...parts].flatMap((part) => {
+      const raw = typeof part === "string" ? ascii(part) : typeof part === "number" ? le64(part) : part;
+      return [le64(raw.length), raw];
+    }),
+  );
+}
+
+/** BLAKE2b-256 of `data`, unkeyed and unlabelled: only ever a part of a labelled hash. */
+export function blake2b(data: Uint8Array): Uint8Array {
+  return sodium.crypto_generichash(32, data, null);
+}
+
+// --- text forms of bytes ------------------------------------------------------------------------------------------
+
+const BASE64 = sodium.base64_variants.URLSAFE_NO_PADDING;
+const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
+
+/** base64url without padding. */
+export function b64(data: Uint8Array): string {
+  return sodium.to_base64(data, BASE64);
+}
+
+/**
+ * Decode base64url without padding, strictly: only the one spelling of a value counts.
+ *
+ * Throws `Rejected(broken, fields)` for another spelling, or another length than `size`.
+ */
+export function unb64(text: unknown, size?: number): Uint8Array {
+  if (typeof text !== "string") throw broken("fields");
+  const data = guarded("fields", () => sodium.from_base64(text, BASE64));
+  if (b64(data) !== text || (size !== undefined && data.length !== size)) throw broken("fields");
+  return data;
+}
+
+/** base32, lower case, without padding: what a person may have to read aloud. */
+export function b32(data: Uint8Array): string {
+  let text = "";
+  let bits = 0;
+  let value = 0;
+  for (const byte of data) {
+    value = (value << 8) | byte;
+    for (bits += 8; bits >= 5; bits -= 5) text += BASE32[(value >>> (bits - 5)) & 31];
+    value &= (1 << bits) - 1;
+  }
+  return bits ? text + BASE32[(value << (5 - bits)) & 31] : text;
+}
+
+/** Decode lower-case base32 without padding, strictly. Throws `Rejected(broken, fields)`. */
+export function unb32(text: string, size: number): Uint8Array {
+  const data = new Uint8Array(size);
+  let length = 0;
+  let bits = 0;
+  let value = 0;
+  for (const character of text) {
+    value = (value << 5) | Math.max(BASE32.indexOf(character), 0);
+    bits += 5;
+    if (bits >= 8) {
+      bits -= 8;
+      data[length++] = value >>> bits;
+      value &= (1 << bits) - 1;
+    }
+  }
+  if (length !== size || b32(data) !== text) throw broken("fields");
+  return data;
+}
+
+// --- padding ------------------------------------------------------------------------------------------------------
+
+/** The padded size for `length` bytes: 256, or Padmé on integers (PROTOCOL.md 1.1). */
+export function padme(length: number): number {
+  if (length <= 256) return 256;
+  const exponent = bitLength(length) - 1;
+  const step = 2 ** (exponent - bitLength(exponent));
+  const above = length + step - 1;
+  return above - (above % step);
+}
+
+// By digits: a logarithm in floating point is wrong beside powers of two.
+function bitLength(value: number): number {
+  return value.toString(2).length;
+}
+
+/** ISO 7816-4 padding to the Padmé size. */
+export function pad(plaintext: Uint8Array): Uint8Array {
+  const padded = new Uint8Array(padme(plaintext.length + 1));
+  padded.set(plaintext);
+  padded[plaintext.length] = 0x80;
+  return padded;
+}
+
+/** Take the padding off; it must be exactly what `pad` writes, so that it is no covert channel. */
+export function unpad(padded: Uint8Array): Uint8Array {
+  let end = padded.length - 1;
+  while (end >= 0 && padded[end] === 0) end -= 1;
+  if (end < 0 || padded[end] !== 0x80 || padme(end + 1) !== padded.length) throw broken("padding");
+  return padded.slice(0, end);
+}
+
+// --- keys and ciphers ---------------------------------------------------------------------------------------------
+
+/** Random bytes of the operating system. */
+export function randomBytes(count: number): Uint8Array {
+  return sodium.randombytes_buf(count);
+}
+
+/** Ed25519 (public 32, secret 64 bytes) from a seed of 32 bytes. Throws `Rejected(broken, key)`. */
+export function signingPair(seed: Uint8Array): { readonly public: Uint8Array; readonly secret: Uint8Array } {
+  const pair = guarded("key", () => sodium.crypto_sign_seed_keypair(seed));
+  return { public: pair.publicKey, secret: pair.privateKey };
+}
+
+/** A detached Ed25519 signature (64 bytes) over a labelled hash. */
+export function sign(secret: Uint8Array, digest: Uint8Array): Uint8Array {
+  return guarded("key", () => sodium.crypto_sign_detached(digest, secret));
+}
+
+/** Check a detached signature. Throws `Rejected(broken, signature)`. */
+export function verify(publicKey: Uint8Array, digest: Uint8Array, signature: Uint8Array): void {
+  if (!guarded("signature", () => sodium.crypto_sign_verify_detached(signature, digest, publicKey))) {
+    throw broken("signature");
+  }
+}
+
+/** The X25519 public key (32 bytes) of a secret key (32 bytes). Throws `Rejected(broken, key)`. */
+export function boxPublic(secret: Uint8Array): Uint8Array {
+  return guarded("key", () => sodium.crypto_scalarmult_base(secret));
+}
+
+/** SB(m, pk): a sealed box. Throws `Rejected(broken, key)` for a low-order key. */
+export function sealBox(message: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  return guarded("key", () => sodium.crypto_box_seal(message, publicKey));
+}
+
+/** Open a sealed box. Throws `Rejected(broken, seal)`. */
+export function openBox(sealed: Uint8Array, secret: Uint8Array): Uint8Array {
+  return guarded("seal", () => sodium.crypto_box_seal_open(sealed, boxPublic(secret), secret));
+}
+
+/** AE(k, n, ad, m): XChaCha20-Poly1305-IETF. Throws `Rejected(broken, key)` for a key or nonce of another size. */
+export function encrypt(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, message: Uint8Array): Uint8Array {
+  return guarded("key", () => sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(message, data, null, nonce, key));
+}
+
+/** Open an AE. Throws `Rejected(broken, aead)`. */
+export function decrypt(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+  return guarded("aead", () => sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, ciphertext, data, nonce, key));
+}
+
+/** Argon2id v1.3: 32 bytes from a passphrase; `salt` of 16 bytes, `memory` in bytes. Throws `Rejected(broken, memory)`. */
+export function stretch(passphrase: string, salt: Uint8Array, operations: number, memory: number): Uint8Array {
+  const algorithm = sodium.crypto_pwhash_ALG_ARGON2ID13;
+  return guarded("memory", () =>
+    sodium.crypto_pwhash(KEY_BYTES, utf8(passphrase), salt, operations, memory, algorithm),
+  );
+}

@@ -1,0 +1,136 @@
+/** Sealing: resources into an envelope, seeds into a bundle (PROTOCOL.md 3.1 and 4.1). */
+
+import * as canonical from "./canonical.ts";
+import { build, context, type Header, RESOURCES, SUITE } from "./envelope.ts";
+import type { SigningKey } from "./keys.ts";
+import * as primitives from "./primitives.ts";
+import { ascii, b64, broken, concat, KEY_BYTES, keyedHash, labelHash, le32, NONCE_BYTES } from "./primitives.ts";
+import { randomBytes, unb64, utf8 } from "./primitives.ts";
+import type { Handed } from "./relations.ts";
+import type { Master, SetKey } from "./sets.ts";
+import type { Position } from "./statements.ts";
+
+/** Where an author writes: a stream of a patient, and the public key of its current epoch. */
+export type Destination = {
+  readonly patient: string;
+  readonly stream: string;
+  readonly epoch: number;
+  readonly public: Uint8Array;
+};
+
+/** Who writes, and with which device. */
+export type Author = { readonly account: string; readonly device: string; readonly key: SigningKey };
+
+/** An envelope's place: `seq` from 1 for each author, device and stream; `prev` hash of the one before, empty at 1. */
+export type Place = {
+  readonly bid: string;
+  readonly seq: number;
+  readonly prev: string;
+  /** Unix second of sealing, kept by the hour only. */
+  readonly at: number;
+  readonly hd?: string;
+  readonly cty?: string;
+};
+
+const NEWLINE = ascii("\n");
+
+/** `hd`: names what a later envelope replaces, without telling what it is. `name` e.g. `Observation/123`. */
+export function handle(stream: string, name: string, handleKey: Uint8Array): string {
+  return b64(keyedHash(handleKey, "obhut-handle", stream, utf8(name)).slice(0, 16));
+}
+
+/**
+ * Seal resources (each one JSON line, verbatim) into an envelope. Returns the frame.
+ *
+ * Throws `Rejected(broken, count)` for a resource over several lines: its readers could not tell where it ends.
+ */
+export function seal(lines: readonly Uint8Array[], to: Destination, author: Author, place: Place): Uint8Array {
+  if (lines.some((line) => line.length === 0 || line.includes(10))) throw broken("count");
+  const { bid, seq, prev, at, hd = "", cty = RESOURCES } = place;
+  const about = {
+    suite: SUITE,
+    str: to.stream,
+    ep: to.epoch,
+    aut: author.account,
+    dev: author.device,
+    bid,
+    seq,
+  };
+  const ctx = context(to.patient, about);
+  const key = randomBytes(KEY_BYTES);
+  const nonce = randomBytes(NONCE_BYTES);
+  const header: Header = {
+    ...about,
+    v: 1,
+    cty,
+    prev,
+    tb: at - (at % 3600),
+    hd,
+    n: lines.length,
+    wk: b64(primitives.sealBox(concat(key, ctx), to.public)),
+    kc: b64(commitment(ctx, key)),
+    nc: b64(nonce),
+  };
+  const plaintext = concat(...lines.flatMap((line, i) => (i ? [NEWLINE, line] : [line])));
+  return build(header, primitives.encrypt(key, nonce, associated(header), primitives.pad(plaintext)), author.key);
+}
+
+/** `kc`: binds the ciphertext to one content key. */
+export function commitment(ctx: Uint8Array, key: Uint8Array): Uint8Array {
+  return keyedHash(key, "hse1-kc", ctx);
+}
+
+/** The associated data of an envelope's ciphertext: its whole header. */
+export function associated(header: Header): Uint8Array {
+  return concat(ascii("hse1-aad"), canonical.dump(header));
+}
+
+/** What binds a bundle to its relation, its place in the chain, its grant and its reading key. */
+export function bundleContext(cid: string, seq: number, prev: string, gid: string, rk: string): Uint8Array {
+  return labelHash("obhut-bundle-ctx", cid, seq, prev, gid, rk);
+}
+
+/** What a bundle carries: with a grant `consent` = salt ‖ FHIR Consent, and the finer rules (JSON). */
+export type Content = {
+  readonly records: readonly Uint8Array[];
+  readonly consent?: Uint8Array;
+  readonly rules?: unknown;
+};
+
+/** A bundle and the content key sealed to the counterpart's reading key. */
+export type SealedBundle = { readonly blob: Uint8Array; readonly key: string };
+
+/** Seal seeds for a counterpart. `place`: the sequence number and `prev` of the statement that carries the bundle. */
+export function sealBundle(cid: string, place: Position, gid: string, rk: string, content: Content): SealedBundle {
+  const { records, consent = new Uint8Array(), rules = null } = content;
+  const finer = utf8(rules === null ? "" : JSON.stringify(rules));
+  const plaintext = concat(le32(consent.length), consent, le32(finer.length), finer, ...records);
+  const ctx = bundleContext(cid, ...place, gid, rk);
+  const key = randomBytes(KEY_BYTES);
+  const nonce = randomBytes(NONCE_BYTES);
+  const data = concat(ascii("obhut-bundle"), ctx);
+  const ciphertext = primitives.encrypt(key, nonce, data, primitives.pad(plaintext));
+  return { blob: concat(nonce, ciphertext), key: b64(primitives.sealBox(concat(key, ctx), unb64(rk, 32))) };
+}
+
+/** The seeds of one epoch for one counterpart: 548 bytes, whatever is granted. */
+export function record(setId: string, epoch: number, setKey: SetKey, master: Master, mask: number): Uint8Array {
+  const indices = setKey.indices(setKey.granted(mask));
+  const seeds = indices.flatMap((index) => [Uint8Array.of(index), master.seed(index)]);
+  return concat(unb64(setId, 16), le32(epoch), ...seeds);
+}
+
+/** The records of a bundle, in the order of `has`, epochs ascending. */
+export function records(
+  rows: readonly Pick<Handed, "set" | "first" | "last" | "mask">[],
+  setKey: (set: string) => SetKey,
+  master: (set: string, epoch: number) => Master,
+): Uint8Array[] {
+  const made: Uint8Array[] = [];
+  for (const { set, first, last, mask } of rows) {
+    for (let epoch = first; epoch <= last; epoch += 1) {
+      made.push(record(set, epoch, setKey(set), master(set, epoch), mask));
+    }
+  }
+  return made;
+}

@@ -1,0 +1,322 @@
+"""Giving out: the feed, and a stream by position.
+
+Every envelope is checked against the grants when it is released, in the transaction that logs it (PROTOCOL.md 4.3).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from consent import grants
+from consent.chains import Chain
+from consent.primitives import Rejected, b64
+from consent.relations import RelationState
+from consent.streams import MAX_EPOCHS
+from fhir_profiles.problems import Problem
+from hub import rights
+from hub.auth import Caller, unauthenticated
+from hub.context import Hub
+from hub.statements import announce_cover
+from hub.states import Chains
+from hub.store import audit, chains, feed
+from hub.store import envelopes as store
+from hub.store.envelopes import Kept
+from hub.store.feed import CHAINS, Row
+
+PAGE_BYTES = 4 * 1024 * 1024
+PAGE_ROWS = 256
+FALLBACK_SECONDS = 0.5
+KINDS = {"statement": CHAINS, "envelope": ("envelope",), "message": ("message",)}
+
+Event = dict[str, Any]
+Rule = Callable[[str, int, int], bool]
+"""Whether (set, index, epoch) may be released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a recipient has read: all before the row (tx, n), and `sub` positions of it. Never goes back."""
+
+    tx: int = 0
+    n: int = 0
+    sub: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.tx}.{self.n}.{self.sub}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Read a cursor that was given out. Raises `Problem`."""
+        parts = text.split(".") if text else []
+        if not parts:
+            return cls()
+        if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+            raise Problem("invalid", "This is no cursor of this hub.")
+        return cls(*(int(part) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a recipient asks the feed for: kinds of notices, a purpose, at most so many events."""
+
+    kinds: tuple[str, ...]
+    purpose: str
+    limit: int
+
+
+@dataclass
+class Page:
+    """A part of the feed, and where it ends."""
+
+    next: Cursor
+    events: list[Event] = field(default_factory=list)
+    permits: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Positions `first` … `last` of a stream of a patient, to be released if the grants allow."""
+
+    acc: str
+    stream: str
+    first: int
+    last: int
+
+
+def wait_for_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish, seconds: float) -> Page:
+    """The next page; waits for it up to `seconds` without holding a connection. Raises `Problem(busy)`."""
+    page = read_page(hub, caller, after, wish)
+    if page.events or seconds <= 0:
+        return page
+    with hub.bell.listen(caller.acc) as bell:
+        left = seconds
+        while True:
+            page = read_page(hub, caller, page.next, wish)
+            if page.events or left <= 0:
+                return page
+            bell.wait(min(left, FALLBACK_SECONDS))
+            left -= FALLBACK_SECONDS
+            bell.clear()
+
+
+def read_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish) -> Page:
+    """What there is now behind a cursor; without events only where there is nothing more."""
+    _open_due(hub, caller.acc)
+    page = Page(after)
+    while not page.events:
+        with hub.db.read() as conn:
+            start = (page.next.tx, page.next.n)
+            rows = feed.rows(hub.db, conn, caller.acc, start, wish.kinds, PAGE_ROWS)
+            pieces = list(_cut(conn, rows, page.next, wish.limit))
+            if not pieces:
+                return page
+            plain = _plain_events(hub, conn, caller, [row for row in pieces if row.notice.what != "envelope"])
+        sealed = _sealed_events(hub, caller, [row for row in pieces if row.notice.what == "envelope"], wish, page)
+        page.events = [event for row in pieces for event in plain.get(_place(row), []) + sealed.get(_place(row), [])]
+        page.next = _behind(pieces[-1], rows)
+    return page
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row.tx, row.n
+
+
+def _cut(conn: Connection, rows: Sequence[Row], after: Cursor, limit: int) -> Iterator[Row]:
+    """Rows, and a part of the last one, that fit into a page; the first event always does."""
+    count, left = limit, PAGE_BYTES
+    for row in rows:
+        notice = row.notice
+        done = after.sub if _place(row) == (after.tx, after.n) else 0
+        first = notice.first + done
+        if first > notice.last:
+            continue
+        size = notice.size
+        if notice.what == "envelope" and (done or size > left or notice.last - first >= count):
+            last = min(notice.last, first + count - 1)
+            last = store.fitting(conn, row.acc, notice.ref, first, last, left)
+            yield replace(row, notice=replace(notice, first=first, last=last))
+            return
+        if size > left and left < PAGE_BYTES:
+            return
+        yield replace(row, notice=replace(notice, first=first))
+        count, left = count - (notice.last - first + 1), left - size
+        if count <= 0 or left <= 0:
+            return
+
+
+def _behind(piece: Row, rows: Sequence[Row]) -> Cursor:
+    """The cursor behind a piece: so many positions of its row are read."""
+    whole = next(row for row in rows if _place(row) == _place(piece))
+    return Cursor(piece.tx, piece.n, piece.notice.last - whole.notice.first + 1)
+
+
+# --- statements and messages --------------------------------------------------------------------------------------
+
+
+def _plain_events(
+    hub: Hub, conn: Connection, caller: Caller, rows: Iterable[Row]
+) -> dict[tuple[int, int], list[Event]]:
+    found: dict[tuple[int, int], list[Event]] = {}
+    replayed = hub.chains(conn)
+    for row in rows:
+        if row.notice.what == "message":
+            sender, frame = feed.message(conn, row.acc, row.notice.ref)
+            event: Event | None = {"type": "message", "id": row.notice.ref, "from": sender, "frame": b64(frame)}
+        else:
+            event = _statement_event(conn, replayed, caller, row, hub.now())
+        if event is not None:
+            found[_place(row)] = [event]
+    return found
+
+
+def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:
+    """A statement for the reader of its chain; None where the reader may not see the set any more."""
+    kind, oth, seq = row.notice.what, row.notice.ref, row.notice.first
+    if kind == "set" and not rights.sees_set(replayed, row.acc, oth, caller.acc, now):
+        return None
+    link = _chain(replayed, row.acc, kind, oth).links[seq]
+    event: Event = {
+        "type": "statement", "kind": kind, "acc": row.acc, "oth": oth, "seq": seq, "frame": b64(link.raw),
+    }  # fmt: skip
+    if "lst" in link.body and caller.acc == oth:
+        bundle = chains.bundle(conn, row.acc, link.body["lst"])
+        if bundle is not None:
+            event["blob"] = b64(bundle[1])
+    return event
+
+
+def _chain(replayed: Chains, acc: str, kind: str, oth: str) -> Chain:
+    if kind == "acct":
+        return replayed.account(acc)
+    return replayed.set(acc, oth) if kind == "set" else replayed.relation(acc, oth)
+
+
+# --- envelopes ----------------------------------------------------------------------------------------------------
+
+
+def _sealed_events(
+    hub: Hub, caller: Caller, rows: Sequence[Row], wish: Wish, page: Page
+) -> dict[tuple[int, int], list[Event]]:
+    """The envelopes of these rows that are released; one transaction a patient."""
+    found: dict[tuple[int, int], list[Event]] = {}
+    for acc in dict.fromkeys(row.acc for row in rows):
+        mine = [row for row in rows if row.acc == acc]
+        ranges = [Range(acc, row.notice.ref, row.notice.first, row.notice.last) for row in mine]
+        released, permits = release(hub, caller, acc, ranges, wish.purpose)
+        page.permits |= permits
+        for row in mine:
+            names = range(row.notice.first, row.notice.last + 1)
+            found[_place(row)] = [
+                event for pos in names if (event := released.get((row.notice.ref, pos))) is not None
+            ]
+    return found
+
+
+def release(
+    hub: Hub, caller: Caller, acc: str, ranges: Sequence[Range], purpose: str
+) -> tuple[dict[tuple[str, int], Event], dict[str, str]]:
+    """The envelopes in these ranges that the caller may have now, by stream and position; and their sets' permits.
+
+    Checked and logged under the patient's lock: what a committed withdrawal ended is not released.
+    """
+    with hub.db.write(acc) as tx:
+        now, replayed = hub.now(), hub.chains(tx.conn)
+        _check_device(replayed, caller)
+        allowed = _rule(replayed, caller, acc, purpose, now)
+        streams = store.streams_named(tx.conn, acc, (r.stream for r in ranges))
+        found: dict[tuple[str, int], Event] = {}
+        for name, spans in _merged(ranges).items():
+            stream = streams[name]
+            kept = [k for first, last in spans for k in store.between(tx.conn, acc, name, first, last)]
+            kept = [k for k in kept if allowed(stream.set, stream.index, k.ep)]
+            if not kept:
+                continue
+            found |= {(name, k.pos): _envelope_event(acc, stream.set, k) for k in kept}
+            detail = {"set": stream.set, "stream": name, "count": len(kept), "from": kept[0].pos, "to": kept[-1].pos}
+            audit.write(
+                tx, at=now, actor=caller.acc, device=caller.dev, action="release", purpose=purpose, detail=detail
+            )
+        frames = chains.permits_of(tx.conn, acc, {event["set"] for event in found.values()})
+    hub.metrics.released.inc(len(found))
+    return found, {set_id: b64(frame) for set_id, frame in frames.items()}
+
+
+def _check_device(replayed: Chains, caller: Caller) -> None:
+    """A device that was removed while its request waited gets nothing."""
+    try:
+        replayed.account(caller.acc).device(caller.dev)
+    except Rejected:
+        raise unauthenticated("This device is not the account's any more.") from None
+
+
+def _rule(replayed: Chains, caller: Caller, acc: str, purpose: str, now: int) -> Rule:
+    if caller.acc == acc:
+        return lambda *_: True
+    relation = replayed.relation(acc, caller.acc)
+    known: dict[tuple[str, int, int], bool] = {}
+
+    def allowed(set_id: str, index: int, epoch: int) -> bool:
+        place = (set_id, index, epoch)
+        if place not in known:
+            known[place] = grants.covers(relation, set_id, index, epoch, purpose, now) is not None
+        return known[place]
+
+    return allowed
+
+
+def _merged(ranges: Iterable[Range]) -> dict[str, list[tuple[int, int]]]:
+    """The ranges of each stream, joined where they touch or overlap."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for one in sorted(ranges, key=lambda r: (r.stream, r.first)):
+        spans = found.setdefault(one.stream, [])
+        if spans and one.first <= spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], one.last))
+        else:
+            spans.append((one.first, one.last))
+    return found
+
+
+def _envelope_event(acc: str, set_id: str, kept: Kept) -> Event:
+    return {
+        "type": "envelope", "acc": acc, "set": set_id, "str": kept.stream, "pos": kept.pos, "frame": b64(kept.frame),
+        "stamp": b64(kept.stamp),
+    }  # fmt: skip
+
+
+def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wish: Wish) -> Page:
+    """A stream by position. Raises `Problem(not-found)` where nothing of it is released to the caller now."""
+    with hub.db.read() as conn:
+        found = store.streams_named(conn, acc, [stream]).get(stream)
+        replayed, now = hub.chains(conn), hub.now()
+        relation = replayed.relation(acc, caller.acc)
+        if found is None or not (caller.acc == acc or _covered(relation, found, wish.purpose, now)):
+            raise rights.nothing_here()
+        last = min(found.pos, after + wish.limit)
+        if last > after:
+            last = store.fitting(conn, acc, stream, after + 1, last, PAGE_BYTES)
+    if last <= after:
+        return Page(Cursor(sub=after))
+    released, permits = release(hub, caller, acc, [Range(acc, stream, after + 1, last)], wish.purpose)
+    return Page(Cursor(sub=last), [released[place] for place in sorted(released)], permits)
+
+
+def _covered(relation: RelationState, stream: store.Stream, purpose: str, now: int) -> bool:
+    """Whether a grant covers any epoch of the stream, and be it one to come."""
+    return grants.covers(relation, stream.set, stream.index, MAX_EPOCHS, purpose, now) is not None
+
+
+def _open_due(hub: Hub, recipient: str) -> None:
+    """Announce what grants cover that have begun since."""
+    with hub.db.read() as conn:
+        due = feed.due_openings(conn, recipient, hub.now())
+    for acc, gid in due:
+        with hub.db.write(acc) as tx:
+            record = hub.chains(tx.conn).record(acc)
+            grant = record.relations[recipient].grants.get(gid)
+            if (acc, gid) in feed.due_openings(tx.conn, recipient, hub.now()):
+                feed.put_opening(tx, gid, recipient, None)
+                if grant is not None and grant.live(hub.now()):
+                    bare = replace(record, relations={})
+                    announce_cover(tx, bare, grant, recipient, hub.now())

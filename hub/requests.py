@@ -1,0 +1,39 @@
+"""Routes: sealed messages from one account to another."""
+
+from flask import Blueprint, Response
+
+from consent.messages import MAX_SEALED
+from fhir_profiles.problems import Problem
+from hub import auth, rights, wire
+from hub.context import hub
+from hub.store import audit
+from hub.store.feed import Notice, add_message, announce
+from hub.store.hashing import digest
+
+BODY_BYTES = 2 * MAX_SEALED
+
+pages = Blueprint("requests", __name__)
+
+
+@pages.post("/v1/messages")
+def post_message() -> Response:
+    """Send a sealed message: to an organisation, to whom one deals with, or to whose card one holds."""
+    caller = auth.reader()
+    body = wire.json_body("to", "frame", optional=["fp"], limit=BODY_BYTES)
+    to, frame = wire.account(wire.text(body["to"], "to")), wire.binary(body["frame"], "frame")
+    if not 0 < len(frame) <= MAX_SEALED:
+        raise Problem("too-large", f"A message is at most {MAX_SEALED} bytes.")
+    fingerprint = wire.text(body.get("fp", ""), "fp")
+    home = hub()
+    with home.db.write(to) as tx:
+        chains = home.chains(tx.conn)
+        near = rights.knows(chains, to, caller.acc)
+        if not tx.known or not (near or rights.sees_account(chains, to, caller.acc, fingerprint, home.now())):
+            raise rights.nothing_here()
+        name = digest(caller.acc.encode() + frame)
+        if add_message(tx, name, caller.acc, frame):
+            announce(tx, [to], [Notice("message", name, size=len(frame))])
+            audit.write(
+                tx, at=home.now(), actor=caller.acc, device=caller.dev, action="message", detail={"id": name}
+            )
+    return wire.answer({"id": name}, 202)

@@ -1,0 +1,78 @@
+"""Who may see which chain (PROTOCOL.md 2.2 to 2.4). Everyone else gets what is said of a chain that does not exist."""
+
+from consent.accounts import AccountState
+from consent.grants import Record
+from consent.primitives import Rejected
+from consent.relations import RelationState
+from fhir_profiles.problems import Problem
+from hub.states import Chains
+from hub.store import chains as store
+
+
+def nothing_here() -> Problem:
+    """The one answer for what is unknown and for what is not the caller's."""
+    return Problem("not-found", "There is nothing here for you.")
+
+
+def is_delegate(patient: AccountState, who: str, now: int) -> bool:
+    """Whether somebody may act for the patient now."""
+    try:
+        patient.delegate(who, now)
+    except Rejected:
+        return False
+    return True
+
+
+def of_patients_side(patient: AccountState, who: str, now: int) -> bool:
+    """The patient, or one who may act for her."""
+    return bool(patient.links) and (who == patient.acc or is_delegate(patient, who, now))
+
+
+def covers_set(relation: RelationState, set_id: str, now: int) -> bool:
+    """Whether a live grant covers anything of the set."""
+    return any(set_id in grant.cover for grant in relation.live(now))
+
+
+def sees_set(chains: Chains, acc: str, set_id: str, who: str, now: int) -> bool:
+    """The patient's side, the set's author, holders of a live grant that covers it."""
+    if of_patients_side(chains.account(acc), who, now):
+        return True
+    relation = chains.relation(acc, who)
+    return set_id in relation.permits or covers_set(relation, set_id, now)
+
+
+def sees_relation(chains: Chains, acc: str, oth: str, who: str, now: int) -> bool:
+    """The patient's side and the counterpart."""
+    return who == oth or of_patients_side(chains.account(acc), who, now)
+
+
+def sees_account(chains: Chains, name: str, who: str, fingerprint: str, now: int) -> bool:
+    """Organisations and services: everybody. A person: herself; who holds her card; who meets her at some patient's."""
+    account = chains.account(name)
+    if name == who or (account.links and account.cls != "person"):
+        return True
+    if account.links and fingerprint == account.fingerprint:
+        return True
+    return any(_meet(chains.record(acc), who, name, now) for acc in store.tied(chains.conn, who, name))
+
+
+def _meet(record: Record, who: str, name: str, now: int) -> bool:
+    """Whether at this patient's `who` deals with what `name` signed or wrote."""
+    patient = record.account
+    if of_patients_side(patient, who, now):
+        return True
+    relation = record.relations.get(who)
+    if relation is None:
+        return False
+    if name == patient.acc or any(delegate.to == name for delegate in patient.delegates):
+        return True
+    author = record.relations.get(name)
+    return author is not None and any(covers_set(relation, set_id, now) for set_id in author.permits)
+
+
+def knows(chains: Chains, one: str, other: str) -> bool:
+    """Whether the two have a relation, either way round, or one is the other's delegate."""
+    near = store.tied(chains.conn, one, other)
+    return one in near or other in near
+
+

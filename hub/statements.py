@@ -1,0 +1,188 @@
+"""Taking statements in: the joint rules under the patient's lock, all or nothing, announced in the same commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from consent import grants, rules, statements
+from consent.chains import Chain
+from consent.grants import Record
+from consent.primitives import Rejected, broken
+from consent.relations import Grant
+from consent.statements import Statement
+from fhir_profiles.problems import Problem
+from hub.auth import Caller
+from hub.context import Hub
+from hub.refusals import refusal, statement_refusal
+from hub.rights import is_delegate, nothing_here
+from hub.store import audit
+from hub.store import chains as store
+from hub.store.database import Tx
+from hub.store.envelopes import streams_written
+from hub.store.feed import Notice, announce, put_opening
+
+Head = tuple[str, str, str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A statement to be appended, and the bundle or vault beside it."""
+
+    statement: Statement
+    blob: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What goes with statements and is no statement: all wraps of the vault's key; the fetch token's hash."""
+
+    wraps: Mapping[str, bytes] | None = field(default=None, repr=False)
+    fetch: str = ""
+
+
+def read(frame: bytes, blob: bytes | None = None) -> Offer:
+    """Read an offered statement. Raises `Problem(refused)`."""
+    try:
+        return Offer(statements.parse(frame), blob)
+    except Rejected as rejected:
+        raise refusal(rejected) from None
+
+
+def post(hub: Hub, caller: Caller, offers: Sequence[Offer], keeping: Keeping) -> list[Head]:
+    """Append statements of one account, all or nothing. Returns the heads of their chains. Raises `Problem`.
+
+    Statements that are held already, byte for byte, are passed over, so that sending again is safe.
+    """
+    acc = _account(caller, offers)
+    with hub.db.write(acc) as tx:
+        now, chains = hub.now(), hub.chains(tx.conn)
+        cited = {name for offer in offers for name in offer.statement.cite}
+        record = chains.record(acc, cited)
+        if not tx.known or not (caller.acc == acc or is_delegate(record.account, caller.acc, now)):
+            raise nothing_here()
+        touched: dict[tuple[str, str], Chain] = {}
+        for offer in offers:
+            st = offer.statement
+            if not _held(record, st):
+                record = take(hub, tx, record, offer, now, caller.dev)
+            touched[st.kind, st.oth] = _chain(record, st) or record.account
+        _keep(tx, keeping, {offer.statement.typ for offer in offers}, now)
+        tx.then.append(lambda: hub.cache.put(*touched.values()))
+    return [(kind, acc, oth, *head) for (kind, oth), chain in touched.items() if (head := chain.head)]
+
+
+def take(hub: Hub, tx: Tx, record: Record, offer: Offer, now: int, device: str) -> Record:
+    """Admit one statement, keep it, and announce it. Raises `Problem(refused)`."""
+    st = offer.statement
+    try:
+        after = rules.admit(record, st.raw, offer.blob, now)
+        store.append(tx, st)
+        _keep_beside(tx, after, offer)
+    except Rejected as rejected:
+        raise statement_refusal(rejected, _chain(record, st), st.seq, now) from None
+    store.tie(tx, {after.account.acc, *after.relations, *(to.to for to in after.account.delegates)})
+    _announce(tx, record, after, offer)
+    if st.typ in ("grant", "end"):
+        _open(tx, record, after, st, now)
+    actor, dev = st.by if len(st.by) == 2 else (st.acc, device)
+    detail = {"kind": st.kind, "oth": st.oth, "seq": st.seq, "typ": st.typ}
+    audit.write(tx, at=now, actor=actor, device=dev, action="statement", detail=detail)
+    hub.metrics.statements.labels(st.kind, st.typ).inc()
+    return after
+
+
+def _account(caller: Caller, offers: Sequence[Offer]) -> str:
+    """Whose chains these are: one account's; each signed by the caller's side. Raises `Problem`."""
+    names = {offer.statement.acc for offer in offers} or {caller.acc}
+    if len(names) > 1:
+        raise Problem("invalid", "Statements of one account only can be posted together.")
+    acc = names.pop()
+    for offer in offers:
+        by = offer.statement.by
+        if (by[0] if len(by) == 2 else acc) != caller.acc:
+            raise Problem("forbidden", "A statement is posted by the account that signed it.")
+    if caller.recovers and not (offers and offers[0].statement.typ == "root"):
+        raise Problem("forbidden", "A recovery begins with a new root.")
+    return acc
+
+
+def _chain(record: Record, st: Statement) -> Chain | None:
+    if st.kind == "acct":
+        return record.account
+    return record.sets.get(st.oth) if st.kind == "set" else record.relations.get(st.oth)
+
+
+def _held(record: Record, st: Statement) -> bool:
+    chain = _chain(record, st)
+    return chain is not None and st.seq < len(chain.links) and chain.links[st.seq].raw == st.raw
+
+
+def _keep(tx: Tx, keeping: Keeping, types: set[str], now: int) -> None:
+    if keeping.wraps is not None:
+        store.put_wraps(tx, keeping.wraps)
+    if keeping.fetch:
+        store.put_fetch(tx, keeping.fetch, now, keep="root" not in types)
+
+
+def _keep_beside(tx: Tx, after: Record, offer: Offer) -> None:
+    """Keep what a statement brings along or makes known. Raises `Rejected`."""
+    st = offer.statement
+    if st.typ == "vault" and offer.blob is not None:
+        store.put_vault(tx, st.body["ver"], offer.blob)
+    elif st.typ == "start":
+        if not store.add_streams(tx, st.oth, after.sets[st.oth].ids):
+            raise broken("ids")
+    elif st.typ == "permit":
+        set_id = st.body["set"]
+        store.add_permit(tx, set_id, st.oth, after.relations[st.oth].permits[set_id].frame.raw)
+    elif st.kind == "rel" and offer.blob is not None:
+        if store.bundle(tx.conn, st.acc, st.body["lst"]):
+            raise broken("blob")
+        store.add_bundle(tx, st.body["lst"], st.oth, offer.blob)
+
+
+def _announce(tx: Tx, before: Record, after: Record, offer: Offer) -> None:
+    """Tell everybody who reads this chain."""
+    st = offer.statement
+    delegates = {to.to for record in (before, after) for to in record.account.delegates if to.until is None}
+    audience = {st.acc, *delegates}
+    if st.kind == "acct":
+        audience |= after.relations.keys()
+    elif st.kind == "rel":
+        audience.add(st.oth)
+    else:
+        for oth, relation in after.relations.items():
+            live = relation.live(st.iat)
+            if st.oth in relation.permits or any(st.oth in grant.cover for grant in live):
+                audience.add(oth)
+    announce(tx, audience, [Notice(st.kind, st.oth, st.seq, st.seq, len(st.raw) + len(offer.blob or b""))])
+
+
+# --- what a grant opens -------------------------------------------------------------------------------------------
+
+
+def _open(tx: Tx, before: Record, after: Record, st: Statement, now: int) -> None:
+    """Announce what a grant newly covers, now or when it begins."""
+    grant = after.relations[st.oth].grants[st.body["gid"]]
+    begins = int(grant.rules.body["nb"])
+    later = grant.live(now) and begins > now
+    put_opening(tx, grant.gid, st.oth, begins if later else None)
+    if grant.live(now) and not later:
+        announce_cover(tx, before, grant, st.oth, now)
+
+
+def announce_cover(tx: Tx, before: Record, grant: Grant, recipient: str, now: int) -> None:
+    """Announce all that lies in the streams which a grant covers and which were not released before."""
+    notices = []
+    for stream in streams_written(tx.conn, tx.acc):
+        first, mask = grant.cover.get(stream.set, (0, 0))
+        if mask >> stream.index & 1 and not _released(before, recipient, stream.set, stream.index, first, grant, now):
+            notices.append(Notice("envelope", stream.id, 1, stream.pos, stream.size))
+    announce(tx, [recipient], notices)
+
+
+def _released(before: Record, oth: str, set_id: str, index: int, first: int, grant: Grant, now: int) -> bool:
+    """Whether all that the grant covers of a stream was released to the counterpart before, for each purpose."""
+    relation = before.relations.get(oth)
+    return relation is not None and all(
+        grants.covers(relation, set_id, index, first, purpose, now) for purpose in grant.purposes
+    )

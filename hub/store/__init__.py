@@ -1,0 +1,1 @@
+"""Every query and every transaction of the hub; nobody else writes SQL."""

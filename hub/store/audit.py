@@ -1,0 +1,50 @@
+"""The access log."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from hub.models import log
+from hub.store.database import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who did what to an account's things, when and for what."""
+
+    seq: int
+    at: int
+    actor: str
+    device: str
+    action: str
+    purpose: str
+    detail: dict[str, Any]
+    sealed: bytes | None = field(default=None, repr=False)
+
+
+def write(
+    tx: Tx, *, at: int, actor: str, device: str = "", action: str, purpose: str = "", detail: dict[str, Any],
+    sealed: bytes | None = None, ref: str | None = None,
+) -> None:  # fmt: skip
+    """Add an entry to the log of the account that `tx` holds. An entry whose `ref` is known is not added again."""
+    if ref is not None and tx.conn.execute(select(log.c.seq).where(log.c.acc == tx.acc, log.c.ref == ref)).first():
+        return
+    tx.logged += 1
+    text = json.dumps(detail, separators=(",", ":"), sort_keys=True)
+    tx.conn.execute(
+        insert(log).values(
+            acc=tx.acc, seq=tx.log_seq + tx.logged, at=at, actor=actor, device=device, action=action, purpose=purpose,
+            detail=text, sealed=sealed, ref=ref,
+        )
+    )  # fmt: skip
+
+
+def entries(conn: Connection, acc: str, after: int, limit: int) -> list[Entry]:
+    """The log of an account behind an entry."""
+    columns = (
+        log.c.seq, log.c.at, log.c.actor, log.c.device, log.c.action, log.c.purpose, log.c.detail, log.c.sealed,
+    )  # fmt: skip
+    query = select(*columns).where(log.c.acc == acc, log.c.seq > after).order_by(log.c.seq).limit(limit)
+    return [Entry(*row[:6], json.loads(row[6]), row[7]) for row in conn.execute(query)]

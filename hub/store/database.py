@@ -1,0 +1,163 @@
+"""Connections and transactions, on SQLite and PostgreSQL alike.
+
+A write holds the row of the account whose things it changes, so that one account's changes happen one after the other;
+no write spans two accounts. What a transaction announces bears its number `tx`, and numbers are read in an order that
+never hides a row behind a cursor: PostgreSQL numbers transactions itself, and a reader stops below the oldest one still
+running; SQLite has one writer, which counts in the table `counters`.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    update,
+)
+from sqlalchemy.engine import make_url
+
+from hub.models import accounts, counters, feed
+
+BUSY_SECONDS = 30
+POOL, OVERFLOW = 8, 24
+
+
+@dataclass
+class Tx:
+    """A write in progress. `acc` is the account whose row is held, `known` whether it exists."""
+
+    conn: Connection
+    acc: str
+    known: bool
+    log_seq: int
+    _number: Callable[[Connection], int]
+    announced: int = 0
+    recipients: set[str] = field(default_factory=set)
+    logged: int = 0
+    then: list[Callable[[], object]] = field(default_factory=list)
+    _tx: int | None = None
+
+    @property
+    def number(self) -> int:
+        """This transaction's place among all that announce something."""
+        if self._tx is None:
+            self._tx = self._number(self.conn)
+        return self._tx
+
+
+class Database:
+    """The hub's database. `woken` is called after each commit with the accounts it announced something to."""
+
+    def __init__(self, url: str, woken: Callable[[set[str]], None] = lambda _: None) -> None:
+        self.engine = _engine(url)
+        self.postgresql = self.engine.dialect.name == "postgresql"
+        self._woken = woken
+        self._writer = threading.Lock()
+        self._base = 0
+
+    def open(self) -> None:
+        """Make transaction numbers continue where the tables stand. PostgreSQL counts anew in a restored cluster."""
+        if not self.postgresql:
+            return
+        with self.write() as tx:
+            cluster = tx.conn.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one()
+            rows = tx.conn.execute(select(counters.c.name, counters.c.value).with_for_update())
+            known = dict(rows.all())
+            self._base = known["base"]
+            if known["cluster"] != cluster:
+                last = tx.conn.execute(select(func.coalesce(func.max(feed.c.tx), 0))).scalar_one()
+                self._base = last + 1
+                for name, value in (("cluster", cluster), ("base", self._base)):
+                    tx.conn.execute(update(counters).where(counters.c.name == name).values(value=value))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database throughout; nothing is kept of what it might write."""
+        with self.engine.connect() as conn:
+            if self.postgresql:
+                conn.execution_options(isolation_level="REPEATABLE READ")
+            yield conn
+
+    @contextmanager
+    def write(self, acc: str = "") -> Iterator[Tx]:
+        """A durable transaction that holds the row of `acc`; rolled back if the block raises."""
+        if self.postgresql:
+            with self._transaction(acc) as tx:
+                yield tx
+        else:
+            with self._writer, self._transaction(acc) as tx:
+                yield tx
+        for done in tx.then:
+            done()
+        if tx.recipients:
+            self._woken(tx.recipients)
+
+    @contextmanager
+    def _transaction(self, acc: str) -> Iterator[Tx]:
+        with self.engine.connect().execution_options(obhut_write=True) as conn, conn.begin():
+            row = None
+            if acc:
+                query = select(accounts.c.log_seq).where(accounts.c.acc == acc).with_for_update()
+                row = conn.execute(query).one_or_none()
+            tx = Tx(conn, acc, row is not None, row[0] if row else 0, self._next_number)
+            yield tx
+            if tx.logged:
+                conn.execute(update(accounts).where(accounts.c.acc == tx.acc).values(log_seq=tx.log_seq + tx.logged))
+
+    def _next_number(self, conn: Connection) -> int:
+        if self.postgresql:
+            own = conn.execute(text("SELECT pg_current_xact_id()::text::bigint")).scalar_one()
+            return self._base + int(own)
+        count = update(counters).where(counters.c.name == "tx").values(value=counters.c.value + 1)
+        return conn.execute(count.returning(counters.c.value)).scalar_one()
+
+    def settled(self, number: ColumnElement[int]) -> ColumnElement[bool]:
+        """The condition under which no transaction with a lower number can still appear."""
+        if not self.postgresql:
+            return true()
+        oldest: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        return number < oldest + self._base
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(
+            parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=POOL,
+            max_overflow=OVERFLOW,
+        )  # fmt: skip
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # Acknowledged means durable, whatever the server's default is.
+    options = f"-c synchronous_commit=on -c lock_timeout={BUSY_SECONDS}s -c timezone=UTC"
+    return create_engine(
+        parsed, connect_args={"options": options}, pool_size=POOL, max_overflow=OVERFLOW, pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=True,
+    )  # fmt: skip
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions: `_begin_sqlite` does
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("obhut_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,159 @@
+"""Accounts, organisations, clients, and what keeps guessing slow."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
+from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+
+from hub.models import accounts, assertions, attempts, clients, organisations
+from hub.store.database import Database, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation or service of the directory."""
+
+    acc: str
+    title: str
+    type: str
+
+
+def create_account(db: Database, tx: Tx, acc: str, cls: str) -> bool:
+    """Make the row of an account, and hold it. False if there is one already."""
+    make = upsert_postgresql if db.postgresql else upsert_sqlite
+    values = {
+        "acc": acc, "cls": cls, "log_seq": 0, "verifier": "", "fetch": "", "fetch_before": "", "fetch_changed": 0,
+    }  # fmt: skip
+    made = tx.conn.execute(make(accounts).values(**values).on_conflict_do_nothing().returning(accounts.c.acc))
+    tx.acc, tx.known = acc, True
+    return made.first() is not None
+
+
+def exists(conn: Connection, acc: str) -> bool:
+    """Whether the account is at this hub."""
+    return conn.execute(select(accounts.c.acc).where(accounts.c.acc == acc)).first() is not None
+
+
+# --- organisations ------------------------------------------------------------------------------------------------
+
+
+def admit(tx: Tx, acc: str, title: str, type_: str, code: str) -> None:
+    """Let an organisation in; `code` is the hash of its admission code. A new code replaces an unused one."""
+    row = tx.conn.execute(select(organisations.c.joined).where(organisations.c.acc == acc)).one_or_none()
+    if row is None:
+        tx.conn.execute(insert(organisations).values(acc=acc, title=title, type=type_, code=code, joined=None))
+    else:
+        values = {"title": title, "type": type_} | ({"code": code} if row[0] is None else {})
+        tx.conn.execute(update(organisations).where(organisations.c.acc == acc).values(**values))
+
+
+def use_admission(tx: Tx, acc: str, code: str, now: int) -> bool:
+    """Take an admission code. False where it is not this account's, or was used."""
+    used = (
+        update(organisations)
+        .where(organisations.c.acc == acc, organisations.c.code == code, organisations.c.joined.is_(None))
+        .values(code="", joined=now)
+    )
+    return tx.conn.execute(used).rowcount == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which organisations are looked for: by account, by the beginning of the title, by words anywhere."""
+
+    acc: str = ""
+    title: str = ""
+    words: str = ""
+
+
+def organisations_found(conn: Connection, search: Search, after: str, limit: int) -> tuple[list[Organisation], int]:
+    """Organisations that have joined, by account, behind one of them; and how many there are in all."""
+    conditions: list[ColumnElement[bool]] = [organisations.c.joined.is_not(None)]
+    if search.acc:
+        conditions.append(organisations.c.acc == search.acc)
+    if search.title:
+        conditions.append(organisations.c.title.istartswith(search.title, autoescape=True))
+    for word in search.words.split():
+        title = organisations.c.title.icontains(word, autoescape=True)
+        conditions.append(title | organisations.c.acc.icontains(word, autoescape=True))
+    total = conn.execute(select(func.count()).select_from(organisations).where(*conditions)).scalar_one()
+    query = select(organisations.c.acc, organisations.c.title, organisations.c.type).where(*conditions)
+    query = query.where(organisations.c.acc > after).order_by(organisations.c.acc).limit(limit)
+    return [Organisation(*row) for row in conn.execute(query)], total
+
+
+def organisation(conn: Connection, acc: str) -> Organisation | None:
+    """An organisation that has joined."""
+    found, _ = organisations_found(conn, Search(acc=acc), "", 1)
+    return found[0] if found else None
+
+
+# --- what opens an account ----------------------------------------------------------------------------------------
+
+
+def put_client(tx: Tx, dev: str, key: bytes, at: int) -> bool:
+    """Register the key by which a device asks for tokens. False where a newer one, or another of that time, is held."""
+    here = (clients.c.acc == tx.acc) & (clients.c.dev == dev)
+    row = tx.conn.execute(select(clients.c.key, clients.c.at).where(here)).one_or_none()
+    if row is None:
+        tx.conn.execute(insert(clients).values(acc=tx.acc, dev=dev, key=key, at=at))
+        return True
+    if row[0] == key:
+        return True
+    if row[1] >= at:
+        return False
+    tx.conn.execute(update(clients).where(here).values(key=key, at=at))
+    return True
+
+
+def client_key(conn: Connection, acc: str, dev: str) -> bytes | None:
+    """The key by which a device asks for tokens."""
+    query = select(clients.c.key).where(clients.c.acc == acc, clients.c.dev == dev)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def put_verifier(tx: Tx, verifier: str) -> None:
+    """Set what a sign-in key is checked against."""
+    tx.conn.execute(update(accounts).where(accounts.c.acc == tx.acc).values(verifier=verifier))
+
+
+def verifier(conn: Connection, acc: str) -> str:
+    """What a sign-in key is checked against; empty where there is nothing."""
+    return conn.execute(select(accounts.c.verifier).where(accounts.c.acc == acc)).scalar_one_or_none() or ""
+
+
+def fetch_hashes(conn: Connection, acc: str, since: int) -> list[str]:
+    """Hashes of the fetch tokens that count: the present one, and the one before if it was replaced after `since`."""
+    query = select(accounts.c.fetch, accounts.c.fetch_before, accounts.c.fetch_changed).where(accounts.c.acc == acc)
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        return []
+    return [digest for digest in (row[0], row[1] if row[2] > since else "") if digest]
+
+
+def use_assertion(db: Database, tx: Tx, client: str, jti: str, exp: int) -> bool:
+    """Note that a client's assertion was used. False if it was before."""
+    make = upsert_postgresql if db.postgresql else upsert_sqlite
+    used = make(assertions).values(client=client, jti=jti, exp=exp).on_conflict_do_nothing()
+    return tx.conn.execute(used.returning(assertions.c.jti)).first() is not None
+
+
+def count_attempt(db: Database, tx: Tx, subject: str, now: int, span: int) -> int:
+    """Count a try of this subject; how many there were within `span` seconds, this one included."""
+    tx.conn.execute(delete(attempts).where(attempts.c.subject == subject, attempts.c.since <= now - span))
+    make = upsert_postgresql if db.postgresql else upsert_sqlite
+    first = make(attempts).values(subject=subject, since=now, count=1)
+    again = first.on_conflict_do_update(index_elements=["subject"], set_={"count": attempts.c.count + 1})
+    return tx.conn.execute(again.returning(attempts.c.count)).scalar_one()
+
+
+def sweep(tx: Tx, now: int, span: int) -> None:
+    """Forget what has expired."""
+    tx.conn.execute(delete(assertions).where(assertions.c.exp < now))
+    tx.conn.execute(delete(attempts).where(attempts.c.since <= now - span))
+
+
+def forget_attempts(tx: Tx, subject: str) -> None:
+    """A right try ends the count."""
+    tx.conn.execute(delete(attempts).where(attempts.c.subject == subject))

@@ -1,0 +1,124 @@
+"""Streams and the envelopes in them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, and_, insert, select, tuple_, update
+
+from hub.models import envelopes, routes, sequences, streams
+from hub.store.database import Tx
+
+MAX_SIZES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream of a patient: its set, its index there, and where it ends."""
+
+    id: str
+    set: str
+    index: int
+    pos: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An envelope as it is kept."""
+
+    stream: str
+    pos: int
+    bid: str
+    ep: int
+    frame: bytes = field(repr=False)
+    stamp: bytes = field(repr=False)
+
+
+def owners(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Stream → the patient whose it is, where it is known."""
+    query = select(routes.c.stream, routes.c.acc).where(routes.c.stream.in_(sorted(set(ids))))
+    return dict(conn.execute(query).all())
+
+
+_STREAM = (streams.c.stream, streams.c.set_id, streams.c.idx, streams.c.pos, streams.c.size)
+
+
+def streams_named(conn: Connection, acc: str, ids: Iterable[str]) -> dict[str, Stream]:
+    """These streams of a patient, where they exist."""
+    query = select(*_STREAM).where(streams.c.acc == acc, streams.c.stream.in_(sorted(set(ids))))
+    return {row[0]: Stream(*row) for row in conn.execute(query)}
+
+
+def streams_written(conn: Connection, acc: str) -> list[Stream]:
+    """The streams of a patient that hold anything."""
+    query = select(*_STREAM).where(streams.c.acc == acc, streams.c.pos > 0).order_by(streams.c.stream)
+    return [Stream(*row) for row in conn.execute(query)]
+
+
+def by_bid(conn: Connection, acc: str, bids: Iterable[str]) -> dict[str, Kept]:
+    """Envelopes of a patient by their ids."""
+    query = select(*_KEPT).where(envelopes.c.acc == acc, envelopes.c.bid.in_(sorted(set(bids))))
+    return {row[2]: Kept(*row) for row in conn.execute(query)}
+
+
+_KEPT = (
+    envelopes.c.stream, envelopes.c.pos, envelopes.c.bid, envelopes.c.ep, envelopes.c.frame, envelopes.c.stamp,
+)  # fmt: skip
+
+
+def last_sequences(
+    conn: Connection, acc: str, places: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, str]]:
+    """(stream, device) → sequence and hash of the device's last envelope there."""
+    query = select(sequences.c.stream, sequences.c.dev, sequences.c.seq, sequences.c.hash).where(
+        sequences.c.acc == acc, tuple_(sequences.c.stream, sequences.c.dev).in_(sorted(set(places)))
+    )
+    return {(stream, dev): (seq, hash_) for stream, dev, seq, hash_ in conn.execute(query)}
+
+
+def put_sequence(tx: Tx, place: tuple[str, str], last: tuple[int, str], first: bool) -> None:
+    """Note a device's last envelope in a stream; `first`: it had none before."""
+    stream, dev = place
+    values = {"seq": last[0], "hash": last[1]}
+    if first:
+        tx.conn.execute(insert(sequences).values(acc=tx.acc, stream=stream, dev=dev, **values))
+    else:
+        here = and_(sequences.c.acc == tx.acc, sequences.c.stream == stream, sequences.c.dev == dev)
+        tx.conn.execute(update(sequences).where(here).values(**values))
+
+
+def add(tx: Tx, kept: Sequence[Kept]) -> None:
+    """Keep envelopes, in the order of their positions."""
+    rows = [
+        {
+            "acc": tx.acc, "stream": e.stream, "pos": e.pos, "bid": e.bid, "ep": e.ep, "size": len(e.frame),
+            "frame": e.frame, "stamp": e.stamp,
+        }
+        for e in kept
+    ]  # fmt: skip
+    tx.conn.execute(insert(envelopes), rows)
+
+
+def grow(tx: Tx, stream: str, pos: int, size: int) -> None:
+    """Move the end of a stream."""
+    here = and_(streams.c.acc == tx.acc, streams.c.stream == stream)
+    tx.conn.execute(update(streams).where(here).values(pos=pos, size=size))
+
+
+def between(conn: Connection, acc: str, stream: str, first: int, last: int) -> list[Kept]:
+    """The envelopes at positions `first` … `last`."""
+    here = and_(envelopes.c.acc == acc, envelopes.c.stream == stream, envelopes.c.pos.between(first, last))
+    return [Kept(*row) for row in conn.execute(select(*_KEPT).where(here).order_by(envelopes.c.pos))]
+
+
+def fitting(conn: Connection, acc: str, stream: str, first: int, last: int, size: int) -> int:
+    """The last position up to which the envelopes from `first` on fit into `size` bytes; at least one always does."""
+    here = and_(envelopes.c.acc == acc, envelopes.c.stream == stream, envelopes.c.pos.between(first, last))
+    query = select(envelopes.c.pos, envelopes.c.size).where(here).order_by(envelopes.c.pos).limit(MAX_SIZES)
+    fits, total = first, 0
+    for pos, one in conn.execute(query):
+        total += one
+        if total > size and pos > first:
+            break
+        fits = pos
+    return fits

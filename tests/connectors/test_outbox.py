@@ -1,0 +1,196 @@
+"""The outbox: acknowledged is durable, a crash repeats bytes, a sequence never forks."""
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.hub_client import Deposited
+from connectors.local_database import open_database
+from connectors.outbox import SCHEMA, Entry, Outbox
+from consent import opening
+from consent.envelope import parse
+from consent.primitives import Rejected
+from consent.sealing import Author, Destination
+from fhir_profiles.problems import Problem
+from tests.consent import world
+from tests.consent.readers import plain_check
+
+VITALS = 1
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+class Wire:
+    """The world's hub as the outbox sees it over HTTP: batches in, an answer for each; may die before or after."""
+
+    def __init__(self, patient: world.Client) -> None:
+        self.patient = patient
+        self.die_before = self.die_after = False
+
+    def deposit(self, frames):
+        if self.die_before:
+            raise Crash
+        results = []
+        for raw in frames:
+            envelope = parse(raw)
+            try:
+                stamp = self.patient.hub.deposit(raw, self.patient.hub.record.account, self.patient.now)
+                results.append(Deposited(envelope.bid, 201, "", stamp))
+            except Rejected as refused:
+                results.append(Deposited(envelope.bid, 409, refused.reason))
+        if self.die_after:
+            raise Crash
+        return results
+
+
+class Desk:
+    """A patient's device with an outbox on disk, opened anew at will."""
+
+    def __init__(self, path):
+        self.patient = world.client()
+        self.set = self.patient.permit(self.patient.me)
+        self.wire = Wire(self.patient)
+        self.path = path
+        self.seen = None
+        self.open()
+
+    def open(self):
+        me = self.patient.me
+        self.db = open_database(self.path, SCHEMA)
+        self.outbox = Outbox(
+            self.db, Author(me.account, me.device, me.sign), bytes(32), self.destination, self.refresh,
+            lambda: self.patient.now,
+        )
+
+    def refresh(self, _):
+        self.seen = None
+
+    def destination(self, patient, category):
+        """By the epoch this device knows, which may be an old one."""
+        state = self.patient.hub.record.sets[self.set]
+        self.seen = self.seen or state.current
+        keys = self.patient.vault.sets[self.set]
+        index = keys.index(category)
+        return Destination(patient, keys.ids[index], self.seen, state.epoch(self.seen).publics[index])
+
+    def put(self, *numbers):
+        self.outbox.put(Entry(self.patient.me.account, VITALS, [line(self.patient, n)]) for n in numbers)
+
+    def arrived(self):
+        """The numbers in the order of their envelopes' sequence, opened as the patient's own client would."""
+        me, hub = self.patient.me, self.patient.hub
+        keys = self.patient.vault
+        reader = opening.Reader(
+            me.account, hub.key.public, {**hub.record.accounts, me.account: hub.record.account}, hub.record.sets, None,
+            True,
+            lambda s, e, i: keys.master(s, e, hub.record.sets[s].epoch(e).digest).seed(i),
+            lambda *_: None, lambda s, i: keys.sets[s].order[i][0], plain_check,
+        )
+        permit = world.permit_of(hub, self.set)
+        frames = sorted(hub.envelopes.values(), key=lambda pair: pair[0].seq)
+        assert [frame.seq for frame, _ in frames] == list(range(1, len(frames) + 1))
+        opened = [opening.open_envelope(frame.raw, stamp, permit, reader, self.patient.now) for frame, stamp in frames]
+        return [resource["id"] for one in opened for _, resource in one.resources]
+
+
+def line(patient, number):
+    name = patient.me.account.partition("@")[0]
+    coding = '{"system":"https://fhir.obhut.org/CodeSystem/category","code":"vitals"}'
+    return (
+        f'{{"resourceType":"Observation","id":"{number}","subject":{{"reference":"Patient/{name}"}},'
+        f'"category":[{{"coding":[{coding}]}}]}}'
+    ).encode()
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path / "outbox.db")
+
+
+def test_what_is_put_arrives_once_and_in_order(desk):
+    """Everything put arrives at the hub, in order, and the outbox is empty afterwards."""
+    desk.put(*range(250))
+    assert desk.outbox.send(desk.wire) == 250
+    assert desk.arrived() == [str(n) for n in range(250)]
+    assert desk.outbox.waiting == 0
+
+
+def test_plaintext_is_gone_after_the_acknowledgement(desk):
+    """No row is left behind an acknowledged envelope."""
+    desk.put(1)
+    desk.outbox.send(desk.wire)
+    assert desk.db.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("moment", ["die_before", "die_after"])
+def test_a_crash_around_the_deposit_sends_the_same_bytes_again(desk, moment):
+    """Dying before or after the hub's commit loses nothing and doubles nothing."""
+    desk.put(1, 2, 3)
+    setattr(desk.wire, moment, True)
+    with pytest.raises(Crash):
+        desk.outbox.send(desk.wire)
+    frames = desk.db.execute("SELECT frame FROM outbox ORDER BY seq").fetchall()
+    desk.db.close()
+    desk.open()
+    assert desk.db.execute("SELECT frame FROM outbox ORDER BY seq").fetchall() == frames
+    setattr(desk.wire, moment, False)
+    desk.put(4)
+    desk.outbox.send(desk.wire)
+    assert desk.arrived() == ["1", "2", "3", "4"]
+
+
+def test_an_ended_epoch_seals_anew_under_the_same_sequence(desk):
+    """After a rotation the hub refuses the old epoch, and the outbox seals again without a gap."""
+    other = world.organisation("praxis-a")
+    grant = desk.patient.grant(other, [VITALS])
+    desk.put(1)
+    desk.outbox.send(desk.wire)
+    desk.patient.withdraw(other, grant)
+    desk.put(2, 3)
+    assert desk.seen == 1
+    assert desk.outbox.send(desk.wire) == 2
+    assert desk.seen == desk.patient.hub.record.sets[desk.set].current == 2
+    assert desk.arrived() == ["1", "2", "3"]
+
+
+def test_a_hub_that_refuses_for_good_keeps_the_entry(desk):
+    """A refusal that sealing anew cannot mend is told with its reason, and nothing is forgotten."""
+    desk.put(1)
+    desk.wire.deposit = lambda frames: [Deposited(parse(f).bid, 403, "no-permit") for f in frames]
+    with pytest.raises(Problem) as caught:
+        desk.outbox.send(desk.wire)
+    assert caught.value.extra["reason"] == "no-permit"
+    assert desk.outbox.waiting == 1
+
+
+@settings(max_examples=25)
+@given(
+    plan=st.lists(
+        st.one_of(st.integers(1, 5), st.sampled_from(["die_before", "die_after", "reopen", "rotate"])), max_size=12
+    )
+)
+def test_whatever_happens_everything_put_arrives_once(tmp_path_factory, plan):
+    """Puts, crashes before and after commits, restarts and rotations in any order: nothing lost, doubled or forked."""
+    desk = Desk(tmp_path_factory.mktemp("desk") / "outbox.db")
+    count = 0
+    for event in plan:
+        if isinstance(event, int):
+            desk.put(*range(count, count + event))
+            count += event
+        elif event == "reopen":
+            desk.db.close()
+            desk.open()
+        elif event == "rotate":
+            patient = desk.patient
+            patient.grant(world.organisation(f"praxis-{count}-x"), [VITALS], whole=False)
+        else:
+            setattr(desk.wire, event, True)
+            with contextlib.suppress(Crash):
+                desk.outbox.send(desk.wire)
+            setattr(desk.wire, event, False)
+    desk.outbox.send(desk.wire)
+    assert desk.arrived() == [str(n) for n in range(count)]

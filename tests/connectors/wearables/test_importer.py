@@ -1,0 +1,183 @@
+"""The same export, a newer one, an older one, one that was cut off: everything is taken once."""
+
+import sqlite3
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from connectors.wearables.generator import generate
+from connectors.wearables.importer import Batch, Report, read
+from connectors.wearables.ledger import Mark, MemoryLedger, SqliteLedger
+from fhir_profiles.problems import Problem
+from tests.connectors.wearables.exports import (
+    PATIENT,
+    WATCH,
+    document,
+    observations,
+    record,
+    taken,
+    zipped,
+)
+
+DAY = "2026-10-01"
+
+
+def steps(value: int, start: str, end: str, device: str = WATCH, zone: str = "+0200") -> str:
+    """Steps of a stretch of DAY."""
+    source = "Uhr" if device == WATCH else "Telefon"
+    return record(
+        "StepCount",
+        str(value),
+        f"{DAY} {start} {zone}",
+        f"{DAY} {end} {zone}",
+        unit="count",
+        source=source,
+        device=device,
+    )
+
+
+def one(path: Path, *lines: str, text: str = "", **kwargs: str) -> dict:
+    """The only Observation of an export of these lines."""
+    _, batches = taken(zipped(path / "one.zip", document(*lines, **kwargs)))
+    (found,) = observations(batches, text)
+    return found
+
+
+def test_the_same_export_gives_nothing_new(tmp_path: Path) -> None:
+    """Every record is known."""
+    path = tmp_path / "a.zip"
+    generate(path, seed=3, days=4, records=2000)
+    ledger = MemoryLedger()
+    first, _ = taken(path, ledger)
+    second, batches = taken(path, ledger)
+    assert batches == []
+    assert (second.taken, second.envelopes) == (0, 0)
+    assert second.duplicates == first.duplicates + first.taken
+
+
+def test_a_newer_export_gives_the_new_and_replaces_changed_days(tmp_path: Path) -> None:
+    """The day that had gone on is replaced; those before are not sent again."""
+    old = [steps(10, "08:00:00", "08:10:00"), record("BodyMass", "80", f"{DAY} 07:00:00 +0200", unit="kg")]
+    new = [
+        *old,
+        steps(5, "09:00:00", "09:10:00"),
+        record("BodyMass", "81", "2026-10-02 07:00:00 +0200", unit="kg"),
+        record("StepCount", "7", "2026-10-02 09:00:00 +0200", "2026-10-02 09:10:00 +0200", unit="count"),
+    ]
+    ledger = MemoryLedger()
+    _, before = taken(zipped(tmp_path / "a.zip", document(*old, exported=f"{DAY} 08:30:00 +0200")), ledger)
+    report, after = taken(zipped(tmp_path / "b.zip", document(*new, exported="2026-10-02 21:00:00 +0200")), ledger)
+    days = {batch.key: observations([batch])[0] for batch in [*before, *after] if batch.key}
+    assert [batch.key for batch in after if batch.key] == ["day/2026-10-01", "day/2026-10-02"]
+    assert days["day/2026-10-01"]["valueQuantity"]["value"] == 15
+    assert days["day/2026-10-01"]["id"] == observations([next(b for b in before if b.key)])[0]["id"]
+    assert [made["valueQuantity"]["value"] for made in observations(after, "Körpergewicht")] == [81]
+    assert (report.taken, report.duplicates) == (4, 1)
+
+
+def test_an_older_export_takes_nothing_back(tmp_path: Path) -> None:
+    """What a newer one said of the day stays; the report says why."""
+    old = [steps(10, "08:00:00", "08:10:00")]
+    new = [*old, steps(5, "09:00:00", "09:10:00")]
+    ledger = MemoryLedger()
+    taken(zipped(tmp_path / "b.zip", document(*new, exported="2026-10-02 21:00:00 +0200")), ledger)
+    report, batches = taken(zipped(tmp_path / "a.zip", document(*old, exported=f"{DAY} 08:30:00 +0200")), ledger)
+    assert batches == []
+    assert report.left == {"older-export": 1}
+
+
+def test_an_hour_that_went_on_is_the_same_observation_with_more_in_it(tmp_path: Path) -> None:
+    """An unfinished hour is preliminary; the next export finishes it under the same id."""
+    beats = [
+        record("HeartRate", "60", f"{DAY} 08:{minute:02}:00 +0200", unit="count/min") for minute in range(0, 50, 10)
+    ]
+    ledger = MemoryLedger()
+    _, first = taken(zipped(tmp_path / "a.zip", document(*beats[:3], exported=f"{DAY} 08:25:00 +0200")), ledger)
+    _, second = taken(zipped(tmp_path / "b.zip", document(*beats, exported=f"{DAY} 10:00:00 +0200")), ledger)
+    (before,), (after,) = (observations(batches, "Herzfrequenz je Minute") for batches in (first, second))
+    assert before["id"] == after["id"]
+    assert (before["status"], after["status"]) == ("preliminary", "final")
+    assert (
+        after["valueSampledData"]["data"].split() == before["valueSampledData"]["data"].split() + [*["E"] * 9, "60"] * 2
+    )
+
+
+@pytest.mark.parametrize("kind", ["sqlite3", "sqlalchemy"])
+def test_cut_off_after_any_batch_nothing_is_lost_or_doubled(tmp_path: Path, kind: str) -> None:
+    """Batch and marks in one transaction; each attempt dies a batch later, one within the transaction."""
+    path = tmp_path / "a.zip"
+    generate(path, seed=3, days=5, records=3000)
+    expected, whole = taken(path)
+    queue = Queue(tmp_path / "queue.db", kind)
+    attempts = 0
+    while attempts == 0 or len(queue.resources()) < sum(len(batch.resources) for batch in whole):
+        attempts += 1
+        for number, batch in enumerate(islice(read(path, PATIENT, report=Report(), ledger=queue.ledger), 2)):
+            queue.put(batch, die=number == 1)
+    assert attempts == len(whole)
+    assert sorted(queue.resources()) == sorted(resource for batch in whole for resource in batch.resources)
+    report = Report()
+    assert list(read(path, PATIENT, report=report, ledger=queue.ledger)) == []
+    assert report.duplicates == expected.taken + expected.duplicates
+
+
+def test_the_same_file_gives_the_same_batches(tmp_path: Path) -> None:
+    """Nothing depends on the clock or on the order of a set."""
+    path = tmp_path / "a.zip"
+    generate(path, seed=3, days=3, records=2000)
+    assert taken(path)[1] == taken(path)[1]
+
+
+def test_the_ledger_keeps_the_newest_mark() -> None:
+    """Hundreds of keys at once, and a key that is marked again."""
+    ledger = SqliteLedger(sqlite3.connect(":memory:"))
+    marks = [Mark(number.to_bytes(16), b"c" * 16, number) for number in range(1000)]
+    ledger.add(marks)
+    ledger.add([Mark(marks[0].key, b"d" * 16, 5)])
+    found = ledger.seen([mark.key for mark in marks] + [b"unknown"])
+    assert len(found) == 1000
+    assert found[marks[0].key] == Mark(marks[0].key, b"d" * 16, 5)
+
+
+class Queue:
+    """A stand for the outbox: rows and marks in one transaction of a real database."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        if kind == "sqlite3":
+            self._connection = sqlite3.connect(path)
+            self._run = self._connection.execute
+        else:
+            self._connection = create_engine(f"sqlite:///{path}").connect()
+            self._run = self._connection.exec_driver_sql
+        self._run("CREATE TABLE queue (resource BLOB)")
+        self.ledger = SqliteLedger(self._connection)
+        self._connection.commit()
+
+    def put(self, batch: Batch, *, die: bool) -> None:
+        """Queue a batch with its marks; or everything but the commit."""
+        for resource in batch.resources:
+            self._run("INSERT INTO queue VALUES (?)", (resource,))
+        self.ledger.add(batch.marks)
+        if die:
+            self._connection.rollback()
+        else:
+            self._connection.commit()
+
+    def resources(self) -> list[bytes]:
+        """What is queued."""
+        return [row[0] for row in self._run("SELECT resource FROM queue")]
+
+
+def test_a_broken_file_gives_nothing_out(tmp_path: Path) -> None:
+    """The end is read before the first batch leaves."""
+    xml = document(steps(5, "08:00:00", "08:10:00")).replace("</HealthData>", "")
+    batches = read(zipped(tmp_path / "a.zip", xml), PATIENT, report=Report())
+    with pytest.raises(Problem, match="not well formed"):
+        next(batches)
+
+
+def test_a_batch_does_not_show_its_content() -> None:
+    """Not even by accident in a log."""
+    assert "secret" not in repr(Batch("vitals", "", (b"secret",), ()))

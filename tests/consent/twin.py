@@ -1,0 +1,219 @@
+"""The portal's twin as a process beside Python, and Python's answers to the same questions.
+
+A question is `(what, arguments)`; an answer `{"ok": value}`, or kind and reason of the refusal. `twin.mjs` answers
+under the same names, so that a test only has to ask both.
+"""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consent import accounts, canonical, categories, envelope, identifiers, keys, messages, opening, primitives
+from consent import relations, statements, streams
+from consent.accounts import AccountState
+from consent.chains import BadLink
+from consent.primitives import Rejected, b64, unb64
+from tests.consent import verdicts
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = ROOT / "hub/static/portal/consent.js"
+
+Question = tuple[str, dict[str, Any]]
+
+
+class Twin:
+    """One Node.js process that answers as long as the session lasts."""
+
+    def __init__(self, node: str) -> None:
+        if not BUNDLE.exists():
+            pytest.fail("The portal's bundle is not built: run `make install`.")
+        program = Path(__file__).with_name("twin.mjs")
+        self._process = subprocess.Popen(
+            [node, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii"
+        )
+
+    def ask(self, questions: Iterable[Question]) -> list[Any]:
+        """The twin's answers, in order."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(list(questions)) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the twin has ended; its standard error tells why"
+        return json.loads(line)
+
+    def make(self, what: str, **arguments: Any) -> Any:
+        """What the twin makes of one question that it must not refuse."""
+        (answer,) = self.ask([(what, arguments)])
+        assert "ok" in answer, answer
+        return answer["ok"]
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        assert self._process.wait(timeout=30) == 0
+
+
+def agree(twin: Twin, questions: Iterable[Question]) -> list[Any]:
+    """Ask both, compare every answer, and give Python's."""
+    asked = list(questions)
+    mine = [answer(what, arguments) for what, arguments in asked]
+    theirs = twin.ask(asked)
+    assert len(theirs) == len(asked)
+    different = [trio for trio in zip(asked, mine, theirs, strict=True) if trio[1] != trio[2]]
+    assert not different, f"{len(different)} of {len(asked)} differ; (question, Python, twin): {different[0]}"
+    return mine
+
+
+def answer(what: str, arguments: dict[str, Any]) -> Any:
+    """Python's answer, as JSON would carry it."""
+    try:
+        return json.loads(json.dumps({"ok": ANSWERS[what](**arguments)}))
+    except Rejected as refused:
+        return {"kind": refused.kind, "reason": refused.reason}
+
+
+def _fields(value: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
+
+
+def _statement(raw: bytes) -> dict[str, Any]:
+    names = ("kind", "acc", "oth", "seq", "prev", "iat", "typ", "by", "cite", "body", "hash")
+    return _fields(statements.parse(raw), *names)
+
+
+def _envelope(raw: bytes) -> dict[str, Any]:
+    found = envelope.parse(raw)
+    return canonical.parse(found.header_bytes) | {
+        "hash": found.hash, "signature": b64(found.signature), "ciphertext": b64(found.ciphertext)
+    }  # fmt: skip
+
+
+def _message(raw: bytes) -> dict[str, Any]:
+    found = messages.read(raw)
+    return _fields(found, "typ", "sender", "to", "rnd", "at", "dev", "hash") | {"content": b64(found.content)}
+
+
+def _registration(raw: bytes) -> dict[str, Any]:
+    found = messages.read_registration(raw)
+    return _fields(found, "acc", "dev", "at") | {"key": b64(found.key)}
+
+
+READ: dict[str, Callable[[bytes], Any]] = {
+    "statement": _statement,
+    "permit": lambda raw: _fields(statements.parse_permit(raw), "acc", "aut", "fp", "set", "iat", "by", "cite"),
+    "envelope": _envelope,
+    "stamp": lambda raw: _fields(envelope.parse_stamp(raw), "hub", "bid", "fh", "at", "aut", "set", "rel"),
+    "message": _message,
+    "registration": _registration,
+    "canonical": lambda raw: b64(canonical.dump(canonical.parse(raw))),
+}
+
+NAME: dict[str, Callable[[str], str]] = {
+    "account": lambda text: str(identifiers.account(text)),
+    "card": lambda text: str(identifiers.card(text)),
+    "domain": identifiers.domain,
+    "device": identifiers.device,
+    "id": lambda text: b64(identifiers.binary_id(text)),
+    "code": lambda text: str(keys.RecoveryCode.parse(text)),
+    "fingerprint": lambda text: b64(primitives.unb32(text, identifiers.FINGERPRINT_BYTES)),
+}
+
+
+def _padme(first: int, last: int) -> str:
+    return b64(primitives.blake2b(" ".join(str(primitives.padme(n)) for n in range(first, last + 1)).encode()))
+
+
+def _passphrase(account: str, passphrase: str, memory: int) -> list[str]:
+    derived = keys.PassphraseKeys.derive(account, passphrase, memory)
+    return [b64(derived.sign_in), b64(derived.wrap_key)]
+
+
+def accounts_of(named: dict[str, list[str]]) -> dict[str, AccountState]:
+    """Account chains given as base64url; each may cite those that stand before it."""
+    pool = {raw: raw for links in named.values() for raw in links}
+    return verdicts.known_accounts({"frames": pool}, named)
+
+
+def replayed(kind: str, acc: str, oth: str, links: list[str], known: dict[str, AccountState]) -> Any:
+    """The state of a chain of any kind, given as base64url."""
+    raws = [unb64(raw) for raw in links]
+    if kind == "acct":
+        return accounts.replay(raws, acc, None, known)
+    return (streams if kind == "set" else relations).replay(raws, acc, oth, known)
+
+
+def _replay(kind: str, acc: str, oth: str, frames: list[str], known: dict[str, list[str]]) -> Any:
+    try:
+        state = replayed(kind, acc, oth, frames, accounts_of(known))
+    except BadLink as refused:
+        return [refused.kind, refused.reason, len(refused.state.links)]
+    return SUMMARY[kind](state)
+
+
+SUMMARY: dict[str, Callable[[Any], Any]] = {
+    "acct": verdicts.account_summary, "set": verdicts.set_summary, "rel": verdicts.relation_summary
+}  # fmt: skip
+
+
+# --- a reader's world ---------------------------------------------------------------------------------------------
+
+_worlds: dict[str, opening.Reader] = {}
+
+
+def _world(name: str, shared: dict[str, Any]) -> None:
+    """Keep a reader under a name, given as in the vectors of opening."""
+    _worlds[name] = verdicts.reader_of({"reader": name, "change": {}}, shared)
+
+
+def _open(world: str, raw: str, stamp: str, permit: str, now: int, change: dict[str, Any] | None = None) -> dict[str, Any]:
+    reader = replace(_worlds[world], **{"pins": {}} | (change or {}))
+    opened = opening.open_envelope(unb64(raw), unb64(stamp), unb64(permit), reader, now)
+    return _fields(opened, "set", "index", "missing", "deletes") | {
+        "resources": [b64(line) for line, _ in opened.resources],
+        "quarantined": [b64(line) for line, _ in opened.quarantined],
+    }
+
+
+def _bundle(world: str, seq: int, blob: str, secrets: list[str]) -> dict[str, Any]:
+    relation = _worlds[world].relation
+    assert relation
+    found = next(b for grant in relation.grants.values() for b in grant.bundles if b.link.seq == seq)
+    reading = {b64(key.public): key for key in (keys.BoxKey(unb64(secret)) for secret in secrets)}
+    opened = opening.open_bundle(found, unb64(blob), relation, reading)
+    return {
+        "salt": b64(opened.salt), "consent": b64(opened.consent), "rules": opened.rules,
+        "seeds": [[s.set, s.epoch, [[index, b64(seed)] for index, seed in s.by_index.items()]] for s in opened.seeds],
+    }  # fmt: skip
+
+
+ANSWERS: dict[str, Callable[..., Any]] = {
+    "read": lambda what, raw: READ[what](unb64(raw)),
+    "name": lambda what, text: NAME[what](text),
+    "unb64": lambda text: len(unb64(text)),
+    "padme": _padme,
+    "unpad": lambda padded: b64(primitives.unpad(unb64(padded))),
+    "verify": lambda key, digest, signature: primitives.verify(unb64(key), unb64(digest), unb64(signature)),
+    "sign": lambda seed, digest: b64(keys.SigningKey(unb64(seed)).sign(unb64(digest))),
+    "seal_box": lambda message, key: len(primitives.seal_box(unb64(message), unb64(key))),
+    "open_box": lambda sealed, secret: b64(primitives.open_box(unb64(sealed), unb64(secret))),
+    "box_public": lambda secret: b64(primitives.box_public(unb64(secret))),
+    "encrypt": lambda **args: b64(primitives.encrypt(*(unb64(args[n]) for n in ("key", "nonce", "data", "message")))),
+    "decrypt": lambda **args: b64(primitives.decrypt(*(unb64(args[n]) for n in ("key", "nonce", "data", "ciphertext")))),
+    "passphrase": _passphrase,
+    "category": lambda resource: categories.category(resource),
+    "names": lambda: [categories.NAMES, sorted(categories.BY_TYPE)],
+    "about": lambda resource, patient: opening.is_about(resource, patient),
+    "replay": _replay,
+    "world": _world,
+    "open": _open,
+    "bundle": _bundle,
+}

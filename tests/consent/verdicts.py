@@ -1,0 +1,238 @@
+"""How a vector is run: one function a kind, which returns when the vector holds, and raises `Rejected` or fails."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from consent import accounts, canonical, identifiers, primitives, relations, streams
+from consent.accounts import AccountState
+from consent.chains import BadLink
+from consent.keys import BoxKey, RecoveryCode, SigningKey
+from consent.opening import Reader, open_envelope
+from consent.primitives import Rejected, b64, label_hash, unb64
+from consent.relations import RelationState
+from consent.sealing import bundle_context, commitment, handle
+from consent.sets import Master, SetKey
+from consent.statements import chain_id
+from consent.streams import SetState, epoch_digest, range_digest
+from tests.consent.readers import plain_check
+
+Vector = dict[str, Any]
+Shared = dict[str, Any]
+
+
+def verdict(run: Callable[[], object]) -> Any:
+    """`ok`, or the kind and reason of the refusal."""
+    try:
+        run()
+    except Rejected as refused:
+        return {"kind": refused.kind, "reason": refused.reason}
+    return "ok"
+
+
+def frames(shared: Shared, names: Iterable[str]) -> list[bytes]:
+    """Frames of the file's pool."""
+    return [unb64(shared["frames"][name]) for name in names]
+
+
+def label_hashes(vector: Vector, _: Shared) -> None:
+    """L over tagged parts."""
+    parts = [p["s"] if "s" in p else p["i"] if "i" in p else unb64(p["b"]) for p in vector["parts"]]
+    assert b64(label_hash(vector["label"], *parts, key=unb64(vector["key"]))) == vector["hash"]
+
+
+def canonicals(vector: Vector, _: Shared) -> None:
+    """What can be read is written again to the same bytes."""
+    raw = unb64(vector["bytes"])
+    assert canonical.dump(canonical.parse(raw)) == raw
+
+
+def paddings(vector: Vector, _: Shared) -> None:
+    """Sizes, and the padding taken off."""
+    if vector["what"] == "padme":
+        assert primitives.padme(vector["length"]) == vector["size"]
+    else:
+        plain = primitives.unpad(unb64(vector["padded"]))
+        assert b64(plain) == vector["plaintext"]
+        assert b64(primitives.pad(plain)) == vector["padded"]
+
+
+def names(vector: Vector, _: Shared) -> None:
+    """Identifiers by type."""
+    text = vector["text"]
+    if vector["type"] == "account":
+        found = identifiers.account(text)
+        assert (found.local, found.domain, found.is_person) == (vector["local"], vector["domain"], vector["person"])
+        assert str(found) == text
+    elif vector["type"] == "card":
+        card = identifiers.card(text)
+        assert (str(card.account), card.fingerprint) == (vector["account"], vector["fingerprint"])
+    elif vector["type"] == "fingerprint":
+        primitives.unb32(text, identifiers.FINGERPRINT_BYTES)
+    else:
+        read = {"domain": identifiers.domain, "device": identifiers.device, "id": identifiers.binary_id}
+        read[vector["type"]](text)
+
+
+def _set_keys(v: Vector) -> SetKey:
+    return SetKey(unb64(v["set_key"]))
+
+
+def _master(v: Vector) -> Master:
+    return Master(unb64(v["master"]))
+
+
+def _recovery(v: Vector) -> dict[str, str]:
+    code = RecoveryCode(unb64(v["secret"]))
+    assert RecoveryCode.parse(str(code)) == code
+    return {
+        "code": str(code), "public": b64(code.signing_key.public), "wrap_key": b64(code.wrap_key),
+        "fetch_token": b64(code.fetch_token),
+    }  # fmt: skip
+
+
+_DERIVE: dict[str, Callable[[Vector], Any]] = {
+    "signing-key": lambda v: b64(SigningKey(unb64(v["seed"])).public),
+    "box-key": lambda v: b64(BoxKey(unb64(v["secret"])).public),
+    "fingerprint": lambda v: identifiers.fingerprint(v["account"], unb64(v["root"])),
+    "chain-id": lambda v: chain_id(v["chain"], v["acc"], v["oth"]),
+    "stream-ids": lambda v: _set_keys(v).ids,
+    "order": lambda v: [list(pair) for pair in _set_keys(v).order],
+    "mask": lambda v: _set_keys(v).mask(frozenset(v["categories"])),
+    "stream-seeds": lambda v: [b64(_master(v).seed(i)) for i in range(32)],
+    "stream-keys": lambda v: [b64(pk) for pk in _master(v).publics],
+    "epoch-digest": lambda v: b64(epoch_digest(v["set"], v["ep"], [unb64(pk) for pk in v["pks"]])),
+    "range-digest": lambda v: range_digest([unb64(digest) for digest in v["digests"]]),
+    "recovery": _recovery,
+    "handle": lambda v: handle(v["stream"], v["resource"], unb64(v["key"])),
+    "bundle-context": lambda v: b64(bundle_context(v["cid"], v["seq"], v["prev"], v["gid"], v["rk"])),
+    "commitment": lambda v: b64(commitment(unb64(v["context"]), unb64(v["key"]))),
+}
+
+
+def derivations(vector: Vector, _: Shared) -> None:
+    """One derivation from fixed keys."""
+    assert _DERIVE[vector["what"]](vector) == vector["result"]
+
+
+# --- chains -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _account(acc: str, links: tuple[bytes, ...], others: tuple[tuple[str, tuple[bytes, ...]], ...]) -> AccountState:
+    return accounts.replay(links, acc, accounts={name: _account(name, theirs, ()) for name, theirs in others})
+
+
+def known_accounts(shared: Shared, named: Mapping[str, Iterable[str]]) -> dict[str, AccountState]:
+    """Replay account chains; each may cite those that stand before it."""
+    links = {acc: tuple(frames(shared, names)) for acc, names in named.items()}
+    known: dict[str, AccountState] = {}
+    for acc, own in links.items():
+        known[acc] = _account(acc, own, tuple((name, links[name]) for name in known))
+    return known
+
+
+def account_summary(state: AccountState) -> dict[str, Any]:
+    """What holds, in a form that two programs can compare."""
+    return {
+        "seq": state.last, "hash": state.links[-1].hash, "closed": int(state.closed), "fp": state.fingerprint,
+        "class": state.cls, "root": b64(state.roots[-1][1]), "recovery": b64(state.recoveries[-1][1]),
+        "reading": state.reading_key(), "bad": sorted(state.bad_keys), "vault": list(state.vault),
+        "devices": sorted([d.name, d.role, d.since, _until(d.until)] for d in state.devices.values()),
+        "delegates": [[d.to, d.scope, d.nb, d.end, d.since, _until(d.until)] for d in state.delegates],
+        "losses": [[loss.seq, loss.iat, int(loss.client)] for loss in state.losses],
+    }  # fmt: skip
+
+
+def _until(position: int | None) -> int:
+    return -1 if position is None else position
+
+
+def set_summary(state: SetState) -> dict[str, Any]:
+    """As `account_summary`."""
+    return {
+        "seq": len(state.links) - 1, "hash": state.links[-1].hash, "closed": int(state.closed),
+        "ids": sorted(state.ids, key=state.ids.__getitem__)[:2],
+        "epochs": [[e.number, b64(e.digest), e.suite, e.grace] for e in state.epochs],
+    }  # fmt: skip
+
+
+def relation_summary(state: RelationState) -> dict[str, Any]:
+    """As `account_summary`; of each grant its rules by the newest link and how many rows were handed out."""
+    return {
+        "seq": len(state.links) - 1, "hash": state.links[-1].hash, "fp": state.fingerprint,
+        "permits": sorted(state.permits), "unpermitted": sorted([s, at] for s, at in state.unpermitted.items()),
+        "grants": sorted(
+            [g.gid, g.began, g.rules.seq, int(g.ended), g.until, int(g.grows), len(g.cover), len(g.handed)]
+            for g in state.grants.values()
+        ),
+    }  # fmt: skip
+
+
+def chains(vector: Vector, shared: Shared) -> None:
+    """Replay; where it is refused, the last link is the one that does not hold. `states`: after each link."""
+    kind, acc, oth = vector["chain"]
+    links = frames(shared, vector["frames"])
+    known = known_accounts(shared, vector["accounts"])
+    replay: dict[str, Callable[[list[bytes]], Any]] = {
+        "acct": lambda part: accounts.replay(part, acc, vector.get("fingerprint"), known),
+        "set": lambda part: streams.replay(part, acc, oth, known),
+        "rel": lambda part: relations.replay(part, acc, oth, known),
+    }
+    summary: dict[str, Callable[[Any], Any]] = {
+        "acct": account_summary, "set": set_summary, "rel": relation_summary
+    }  # fmt: skip
+    try:
+        replay[kind](links)
+    except BadLink as refused:
+        assert len(refused.state.links) == len(links) - 1
+        raise
+    for count, expected in enumerate(vector.get("states", ()), 1):
+        assert summary[kind](replay[kind](links[:count])) == expected
+
+
+# --- envelopes ----------------------------------------------------------------------------------------------------
+
+
+def reader_of(vector: Vector, shared: Shared) -> Reader:
+    """The reader that a vector names, with what it changes."""
+    given = shared["readers"][vector["reader"]] | vector["change"]
+    known = known_accounts(shared, given["accounts"])
+    sets = {s: streams.replay(frames(shared, names), given["patient"], s, known) for s, names in given["sets"].items()}
+    relation = None
+    if "relation" in given:
+        oth, names = given["relation"]
+        relation = relations.replay(frames(shared, names), given["patient"], oth, known)
+    seeds = {(s, epoch, index): unb64(seed) for s, epoch, index, seed in given["seeds"]}
+    stored = {(aut, dev, stream, seq): hash_ for aut, dev, stream, seq, hash_ in given["known"]}
+    categories = {(s, index): number for s, index, number in given["categories"]}
+    return Reader(
+        patient=given["patient"], hub_key=unb64(given["hub_key"]), accounts=known, sets=sets, relation=relation,
+        confirmed=bool(given["confirmed"]), seed=lambda *where: seeds.get(where),
+        known=lambda *where: stored.get(where), category_of=lambda *where: categories.get(where), check=plain_check,
+        pins=dict(given["pins"]),
+    )  # fmt: skip
+
+
+def openings(vector: Vector, shared: Shared) -> None:
+    """Open an envelope, with stamp and permit, as a reader."""
+    raw, stamp, permit = frames(shared, [vector["frame"], vector["stamp"], vector["permit"]])
+    reader = reader_of(vector, shared)
+    opened = open_envelope(raw, stamp, permit, reader, vector["now"])
+    assert [b64(line) for line, _ in opened.resources] == vector["lines"]
+    assert [b64(line) for line, _ in opened.quarantined] == vector["quarantined"]
+    assert opened.missing == bool(vector["missing"])
+    assert reader.category_of(opened.set, opened.index) == vector["category"]
+
+
+RUN: dict[str, Callable[[Vector, Shared], None]] = {
+    "label-hash": label_hashes,
+    "canonical": canonicals,
+    "padding": paddings,
+    "identifiers": names,
+    "derivation": derivations,
+    "account-chain": chains,
+    "stream-chain": chains,
+    "relation-chain": chains,
+    "opening": openings,
+}

@@ -1,0 +1,184 @@
+"""What the documents and the ground of the project promise, held against the tree itself."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("fhir_profiles", "consent", "hub", "connectors")
+LONGEST_FILE = 400
+
+LOCKS = sorted(ROOT.glob("requirements/*.txt"))
+NPM_LOCKS = sorted(ROOT / name for name in ("hub/portal/package-lock.json", "tests/browser/package-lock.json"))
+
+
+@cache
+def tree() -> tuple[Path, ...]:
+    """Every file of the project: what git tracks, or would if told to."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout.decode().split("\0")
+    return tuple(path for name in names if name and (path := ROOT / name).is_file())
+
+
+def read(name: str) -> str:
+    """A file of the project that must be there."""
+    path = ROOT / name
+    if not path.exists():
+        pytest.fail(f"{name} does not exist yet.")
+    return path.read_text(encoding="utf-8")
+
+
+def in_rooms(*suffixes: str) -> list[Path]:
+    """The files of the four rooms with one of these endings."""
+    return [path for path in tree() if path.relative_to(ROOT).parts[0] in ROOMS and path.suffix in suffixes]
+
+
+def names(paths: Iterable[Path]) -> str:
+    """Their names from the root, a line each."""
+    return "\n".join(sorted(str(path.relative_to(ROOT)) for path in paths))
+
+
+def configuration() -> ModuleType:
+    """The program that writes docs/configuration.md."""
+    module = ModuleType("configuration")
+    module.__file__ = str(ROOT / "docs/configuration.py")
+    exec(compile(read("docs/configuration.py"), module.__file__, "exec"), module.__dict__)
+    return module
+
+
+def test_the_import_contracts_hold():
+    """The four rooms import only what they may; above all, the hub cannot read."""
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([program, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_source_file_is_long():
+    """A file has one subject and fits into a head."""
+    long = [path for path in in_rooms(".py", ".ts") if len(path.read_bytes().splitlines()) > LONGEST_FILE]
+    assert not long, f"more than {LONGEST_FILE} lines:\n{names(long)}"
+
+
+def test_the_document_of_settings_is_what_the_code_says():
+    """docs/configuration.md is as `make docs` writes it."""
+    assert read("docs/configuration.md") == configuration().render(), "run `make docs`"
+
+
+def test_every_variable_in_the_code_is_a_documented_setting():
+    """Each OBHUT_* name that the code uses is in docs/configuration.md."""
+    documented = set(re.findall(r"`(OBHUT_\w+)`", read("docs/configuration.md")))
+    used = {
+        name.removesuffix("_FILE")
+        for path in [*in_rooms(".py", ".ts"), ROOT / "Dockerfile"]
+        for name in re.findall(r"OBHUT_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    }
+    assert not used - documented
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_every_locked_python_package_has_hashes(lock):
+    """pip takes no file that the lock does not know."""
+    entries = [entry for entry in re.split(r"\n(?=\S)", lock.read_text(encoding="utf-8")) if entry[:1] != "#"]
+    assert entries
+    assert [entry.splitlines()[0] for entry in entries if not re.search(r"--hash=sha256:[0-9a-f]{64}", entry)] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_no_lock_of_python_names_a_host(lock):
+    """Where packages come from is for the machine to say."""
+    assert re.findall(r"(?m)^\s*(?:--index|--extra|--find|--trusted|-i |-f ).*|\S+://\S+", lock.read_text()) == []
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda path: path.parent.name)
+def test_the_lock_of_npm_has_hashes_and_names_no_host(lock):
+    """npm takes no file that the lock does not know, from wherever the machine says."""
+    packages = {name: entry for name, entry in json.loads(lock.read_bytes())["packages"].items() if name}
+    assert packages
+    assert [name for name, entry in packages.items() if not entry.get("integrity", "").startswith("sha512-")] == []
+    assert [name for name, entry in packages.items() if "resolved" in entry] == []
+
+
+def test_no_file_names_a_machine():
+    """No path of somebody's machine and no host of a package registry is anywhere in the project."""
+    places = r"(?<![\w.*}\]-])/(?:work|root|home|Users|opt)/\w|[/\\]tmp/obhut"
+    hosts = r"\bpypi[.]org|pythonhosted[.]org|registry[.]npmjs|registry[.]yarnpkg|proxy[.]golang"
+    pattern = re.compile(f"{places}|{hosts}".encode())
+    found = [
+        f"{path.relative_to(ROOT)}: {match.decode()}" for path in tree() for match in pattern.findall(path.read_bytes())
+    ]
+    assert found == []
+
+
+def listed(document: str) -> tuple[set[Path], set[Path]]:
+    """The files and the whole directories that the tables of docs/architecture.md list, room by room.
+
+    A row's first cell names files, or one directory (`wearables/`) whose files the second cell names; a directory
+    without any is listed whole.
+    """
+    files: set[Path] = set()
+    whole: set[Path] = set()
+    room: Path | None = None
+    for line in document.splitlines():
+        if line.startswith("#"):
+            title = re.fullmatch(r"#+ `([\w/]+)/`", line)
+            room = ROOT / title[1] if title else None
+        cells = re.fullmatch(r"\| (.+?) \| (.+) \|", line)
+        if room is None or cells is None:
+            continue
+        for name in re.findall(r"`([^`]+)`", cells[1]):
+            inner = [room / name / other for other in re.findall(r"`([\w/]+\.(?:py|ts|md))`", cells[2])]
+            files.update(inner if name.endswith("/") else [room / name])
+            whole.update([room / name] if name.endswith("/") and not inner else [])
+    return files, whole
+
+
+def test_the_map_lists_every_file():
+    """Whoever looks for a file finds it in docs/architecture.md."""
+    files, whole = listed(read("docs/architecture.md"))
+    missing = [
+        path
+        for path in in_rooms(".py", ".ts", ".md")
+        if path.name != "__init__.py" and path not in files and not whole.intersection(path.parents)
+    ]
+    assert not missing, f"not in docs/architecture.md:\n{names(missing)}"
+
+
+def test_the_map_lists_only_what_exists():
+    """What docs/architecture.md names is there."""
+    files, whole = listed(read("docs/architecture.md"))
+    assert files
+    gone = [path for path in files | whole if not path.exists()]
+    assert not gone, f"in docs/architecture.md only:\n{names(gone)}"
+
+
+def test_the_image_is_built_by_the_makefile():
+    """The Dockerfile's `make` steps are targets of the Makefile."""
+    asked = re.findall(r"\bmake ([a-z]+)", read("Dockerfile"))
+    assert asked
+    assert [target for target in asked if not re.search(rf"(?m)^{target}:", read("Makefile"))] == []
+
+
+def test_the_image_starts_a_command_that_exists():
+    """What the Dockerfile runs is a command of `obhut`."""
+    program, group, *rest = json.loads(re.findall(r"(?m)^CMD (\[.*\])$", read("Dockerfile"))[0])
+    assert program == "obhut"
+    (entry,) = entry_points(group="obhut.commands", name=group)
+    command = entry.load()
+    assert isinstance(command, click.Group)
+    assert rest[0] in command.commands
+
+
+def test_every_registered_command_loads():
+    """`obhut --help` lists no command that cannot run."""
+    registered = entry_points(group="obhut.commands")
+    assert len(registered) > 0
+    assert [entry.name for entry in registered if not isinstance(entry.load(), click.Command)] == []

@@ -1,0 +1,38 @@
+"""Write the vectors: `python -m tests.vectors.generate [NAME…]`.
+
+The files are part of the format: once frozen they are not written again, and the tests check that each still holds.
+"""
+
+import sys
+from collections.abc import Callable
+
+from tests.vectors import account_chain, basics, envelopes, relation_chain, stream_chain
+from tests.vectors.making import HERE, Source, fixed, text
+
+Maker = Callable[[Source], list[dict[str, object]] | tuple[list[dict[str, object]], dict[str, object]]]
+
+FILES: dict[str, Maker] = {
+    "label-hash": basics.label_hashes,
+    "canonical": basics.canonical,
+    "padding": basics.paddings,
+    "identifiers": basics.names,
+    "derivation": basics.derivations,
+    "account-chain": account_chain.vectors,
+    "stream-chain": stream_chain.vectors,
+    "relation-chain": relation_chain.vectors,
+    "opening": envelopes.opening,
+}
+
+
+def main(wanted: list[str]) -> None:
+    """Write the files named, or all."""
+    for name in wanted or FILES:
+        with fixed(f"obhut vectors 1 {name}") as source:
+            made = FILES[name](source)
+        vectors, shared = made if isinstance(made, tuple) else (made, {})
+        (HERE / f"{name}.json").write_text(text(name, vectors, **shared), encoding="ascii")
+        print(name, len(vectors), (HERE / f"{name}.json").stat().st_size)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
