@@ -44,8 +44,9 @@ promises: install
 conformance: install ## suites of others, on data of others where present
 	$(BIN)/python -m pytest tests/conformance
 
-docs: install ## write docs/configuration.md from the code
+docs: install ## write docs/configuration.md and the map in docs/architecture.md from the code
 	$(BIN)/python docs/configuration.py
+	$(BIN)/python docs/map.py
 
 format: install ## let ruff order and format the Python files
 	$(BIN)/ruff check --fix-only --quiet .

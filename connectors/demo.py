@@ -60,15 +60,16 @@ class Programs:
 
     def serve(self, name: str, *words: str, environment: Mapping[str, str] | None = None) -> None:
         """Start a server and wait until it says `listening`."""
-        log = (self.directory / f"{name}.log").open("w+")
-        process = subprocess.Popen(
-            _command(words), stdout=log, stderr=subprocess.STDOUT, text=True, env=_environment(environment)
-        )
+        log = self.directory / f"{name}.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                _command(words), stdout=file, stderr=subprocess.STDOUT, text=True, env=_environment(environment)
+            )
         self.running.append(process)
         until = time.monotonic() + PATIENCE_SECONDS
-        while "listening" not in (self.directory / f"{name}.log").read_text():
+        while "listening" not in log.read_text():
             if process.poll() is not None or time.monotonic() > until:
-                raise Failed(f"{name} does not start; its log: {self.directory / f'{name}.log'}")
+                raise Failed(f"{name} does not start; its log: {log}")
             time.sleep(0.05)
 
     def stop(self) -> None:

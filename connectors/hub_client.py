@@ -68,6 +68,10 @@ class HubClient:
         self._session.trust_env = False
         self._token = ("", 0.0)
 
+    def close(self) -> None:
+        """Let go of connections."""
+        self._session.close()
+
     # --- the hub itself ---------------------------------------------------------------------------------------
 
     def hub(self) -> dict[str, Any]:

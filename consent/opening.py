@@ -12,7 +12,7 @@ from consent.categories import category
 from consent.envelope import DELETE, Envelope, Stamp, context
 from consent.identifiers import account as parse_account
 from consent.keys import BoxKey
-from consent.primitives import NONCE_BYTES, Rejected, broken, equal, stale, unb64
+from consent.primitives import NONCE_BYTES, Rejected, b64, broken, equal, label_hash, stale, unb64
 from consent.relations import Bundle, RelationState, check_permit
 from consent.rules import blob_hash
 from consent.sealing import bundle_context, commitment
@@ -249,7 +249,10 @@ def open_bundle(bundle: Bundle, blob: bytes, relation: RelationState, keys: Mapp
     if not equal(opened[32:], ctx):
         raise broken("context")
     padded = primitives.decrypt(opened[:32], blob[:NONCE_BYTES], b"obhut-bundle" + ctx, blob[NONCE_BYTES:])
-    return _read_bundle(primitives.unpad(padded), bundle)
+    found = _read_bundle(primitives.unpad(padded), bundle)
+    if found.salt and body.get("consent") != b64(label_hash("obhut-consent", found.salt, found.consent)):
+        raise broken("consent")
+    return found
 
 
 def _read_bundle(plaintext: bytes, bundle: Bundle) -> OpenedBundle:

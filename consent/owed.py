@@ -73,12 +73,21 @@ def owed(record: Record, vault: Vault, now: int) -> Step | None:
     return (
         _begin(record, vault)
         or _close(record)
-        or _drop(record, vault)
         or _prepare(record, vault, now)
         or _extend(record, vault, now)
         or _hand_out(record, vault, now)
         or _start(record, vault)
+        or _drop(vault)
     )
+
+
+def usable(record: Record, vault: Vault) -> dict[str, Candidate]:
+    """The candidates that can still become the next epoch of their sets; the others only wait to be dropped."""
+    return {
+        set_id: candidate
+        for set_id, candidate in vault.candidates.items()
+        if not record.sets[set_id].closed and candidate.epoch > record.sets[set_id].current
+    }
 
 
 def candidate_moment(record: Record, set_id: str, candidate: Candidate) -> Moment:
@@ -99,21 +108,13 @@ def _close(record: Record) -> CloseSet | None:
     return None
 
 
-def _drop(record: Record, vault: Vault) -> Drop | None:
-    done = tuple(
-        set_id
-        for set_id, candidate in vault.candidates.items()
-        if record.sets[set_id].closed or candidate.epoch <= record.sets[set_id].current
-    )
-    return Drop(done) if done else None
-
-
 def _prepare(record: Record, vault: Vault, now: int) -> Prepare | None:
     due = []
+    candidates = usable(record, vault)
     for set_id, state in record.sets.items():
         if state.closed or set_id not in vault.sets:
             continue
-        candidate = vault.candidates.get(set_id)
+        candidate = candidates.get(set_id)
         moment = candidate_moment(record, set_id, candidate) if candidate else started(state, record.account.acc)
         if tainted(record, moment, now):
             due.append(set_id)
@@ -135,15 +136,15 @@ def _extend(record: Record, vault: Vault, now: int) -> Extend | None:
 
 
 def _hand_out(record: Record, vault: Vault, now: int) -> HandOut | None:
+    candidates = usable(record, vault)
     for relation, grant in record.live_grants(now):
-        due = tuple(set_id for set_id in vault.candidates if not _has_candidate(record, vault, grant, set_id))
+        due = tuple(set_id for set_id in candidates if not _has(record, grant, set_id, candidates[set_id]))
         if due:
             return HandOut(relation.oth, grant.gid, due)
     return None
 
 
-def _has_candidate(record: Record, vault: Vault, grant: Grant, set_id: str) -> bool:
-    candidate = vault.candidates[set_id]
+def _has(record: Record, grant: Grant, set_id: str, candidate: Candidate) -> bool:
     first, mask = grant.cover.get(set_id, (candidate.epoch + 1, 0))
     if first > candidate.epoch:
         return True
@@ -152,7 +153,12 @@ def _has_candidate(record: Record, vault: Vault, grant: Grant, set_id: str) -> b
 
 
 def _start(record: Record, vault: Vault) -> StartEpoch | None:
-    return next((StartEpoch(set_id) for set_id in vault.candidates if set_id in record.sets), None)
+    return next((StartEpoch(set_id) for set_id in usable(record, vault)), None)
+
+
+def _drop(vault: Vault) -> Drop | None:
+    """Last, so that a rotation of many sets writes the vault once at its end and not after each epoch."""
+    return Drop(tuple(vault.candidates)) if vault.candidates else None
 
 
 def grant_of(record: Record, oth: str, gid: str) -> tuple[RelationState, Grant]:

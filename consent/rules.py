@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from consent import accounts, relations, streams
 from consent.accounts import AccountState
 from consent.envelope import Envelope
-from consent.grants import Moment, Record, check_rows, handed, missing, tainted
+from consent.grants import Record, check_rows, handed, missing, started, tainted
 from consent.primitives import Rejected, b64, broken, label_hash
 from consent.relations import Grant, RelationState
 from consent.statements import Statement, parse
@@ -95,8 +95,10 @@ def _check_set(after: Record, st: Statement, now: int) -> None:
         first, mask = grant.cover.get(st.oth, (epoch.number + 1, 0))
         if first <= epoch.number and not handed(grant, state, epoch.number, epoch.digest, mask):
             raise broken("owed-keys")
-    if tainted(after, Moment(state, epoch.number, epoch.digest, st.cite[st.acc][0], st.iat), now):
+    if tainted(after, started(state, st.acc), now):
         raise broken("tainted")
+    if epoch.grace and tainted(after, started(state, st.acc, epoch.number - 1), now):
+        raise broken("grace")  # what is sealed late to an epoch that a stranger may hold must be sealed anew
 
 
 def _check_relation(after: Record, st: Statement, blob: bytes | None, now: int) -> None:

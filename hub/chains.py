@@ -57,8 +57,10 @@ def _fetch(value: Any) -> str:
 
 @pages.get("/v1/chains/acct/<acc>")
 def read_account(acc: str) -> Response:
-    """An account's chain."""
-    caller, acc = auth.caller(), wire.account(acc)
+    """An account's chain; whoever signed in or recovers reads the own one, to check the vault against it."""
+    caller, acc = auth.caller_or_recoverer(), wire.account(acc)
+    if caller.recovers and caller.acc != acc:
+        raise nothing_here()
     with hub().db.read() as conn:
         chains = hub().chains(conn)
         fingerprint = request.args.get("fp", "")

@@ -1,6 +1,7 @@
 """The hub's own two keys, as seeds of 32 bytes in its data directory: one signs stamps, the other access tokens."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from consent.keys import SigningKey
@@ -25,8 +26,8 @@ def load(directory: Path, name: str) -> SigningKey:
 def _make(path: Path) -> bytes:
     """Write a fresh seed under a temporary name and link it in place, so that two first starts agree on one key."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
+    with os.fdopen(descriptor, "wb") as file:
         file.write(random_bytes(KEY_BYTES))
         file.flush()
         os.fsync(file.fileno())
@@ -35,7 +36,7 @@ def _make(path: Path) -> bytes:
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        Path(draft).unlink()
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -18,9 +18,12 @@ from hub.store import audit
 from hub.store import chains as store
 from hub.store.database import Tx
 from hub.store.envelopes import streams_written
-from hub.store.feed import Notice, announce, put_opening
+from hub.store.feed import Notice, announce, put_opening, replace_envelopes
 
 Head = tuple[str, str, str, int, str]
+
+ARRIVALS = ("root", "device")
+"""With what somebody begins who is no device yet: a recovery, or a further device signed by the root from the vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,8 @@ def _account(caller: Caller, offers: Sequence[Offer]) -> str:
         by = offer.statement.by
         if (by[0] if len(by) == 2 else acc) != caller.acc:
             raise Problem("forbidden", "A statement is posted by the account that signed it.")
-    if caller.recovers and not (offers and offers[0].statement.typ == "root"):
-        raise Problem("forbidden", "A recovery begins with a new root.")
+    if caller.recovers and not (offers and offers[0].statement.typ in ARRIVALS):
+        raise Problem("forbidden", "A recovery begins with a new root, a further device with its certificate.")
     return acc
 
 
@@ -177,7 +180,8 @@ def announce_cover(tx: Tx, before: Record, grant: Grant, recipient: str, now: in
         first, mask = grant.cover.get(stream.set, (0, 0))
         if mask >> stream.index & 1 and not _released(before, recipient, stream.set, stream.index, first, grant, now):
             notices.append(Notice("envelope", stream.id, 1, stream.pos, stream.size))
-    announce(tx, [recipient], notices)
+    if notices:
+        replace_envelopes(tx, recipient, notices)
 
 
 def _released(before: Record, oth: str, set_id: str, index: int, first: int, grant: Grant, now: int) -> bool:

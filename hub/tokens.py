@@ -146,6 +146,9 @@ def give_token() -> Response:
     slow_down()
     request.max_content_length = BODY_BYTES
     response: Response = server(hub()).create_token_response()
+    if response.status_code == 400 and response.get_json().get("error") == "invalid_client":
+        response.status_code = 401  # https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

@@ -27,6 +27,7 @@ def create_app(config: Config, base_url: str | None = None) -> Flask:
     store = Store(database)
     url = base_url or config.base_url or f"http://{config.host}:{config.port}/fhir"
     gateway = Gateway(store, Links(store), url.rstrip("/"), config.standalone)
+    fhir_api.prepare()
     app.extensions["gateway"] = gateway
     rim.init_app(app)
     _health(app, gateway)

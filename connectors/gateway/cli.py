@@ -1,7 +1,7 @@
 """`obhut gateway serve · enrol · ask · token`: run a gateway, and give the people of the house their tokens."""
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.enrolment import ask, enrol
 from consent.purposes import known
+from fhir_profiles.problems import Problem
 
 CONFIG_OPTION = click.option(
     "--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with the settings."
@@ -87,7 +88,8 @@ def create(person: str, role: str, purpose: str, days: int, database: str | None
     """Make a token and print it, this once."""
     if not known(purpose):
         raise click.UsageError("The purpose must be a purpose of use of v3-ActReason, such as TREAT.")
-    click.echo(access.issue_token(_database(database, file), Reader(person, role, purpose), days * 86400))
+    with closing(_database(database, file)) as opened:
+        click.echo(access.issue_token(opened, Reader(person, role, purpose), days * 86400))
 
 
 @token.command()
@@ -96,7 +98,8 @@ def create(person: str, role: str, purpose: str, days: int, database: str | None
 @CONFIG_OPTION
 def revoke(person: str, database: str | None, file: Path | None) -> None:
     """Take all tokens of a person away."""
-    click.echo(access.revoke_tokens(_database(database, file), person))
+    with closing(_database(database, file)) as opened:
+        click.echo(access.revoke_tokens(opened, person))
 
 
 def _config(file: Path | None, **given: Any) -> Config:
@@ -108,18 +111,24 @@ def _config(file: Path | None, **given: Any) -> Config:
 
 def _database(url: str | None, file: Path | None) -> Database:
     try:
-        database = Database(Config.database_url(file=file, given=url))
+        return _opened(Config.database_url(file=file, given=url))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    database.create_tables()
-    return database
 
 
 def _create_tables(config: Config) -> None:
     # Before the fork, and closed before it: connections must not be shared between processes.
     try:
-        database = Database(config.database, 1)
+        _opened(config.database).close()
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    database.create_tables()
-    database.close()
+
+
+def _opened(url: str) -> Database:
+    database = Database(url, 1)
+    try:
+        database.create_tables()
+    except Problem as problem:
+        database.close()
+        raise click.ClickException(problem.detail) from None
+    return database

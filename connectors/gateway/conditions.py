@@ -8,7 +8,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, literal_column, or_, select, true
+from sqlalchemy import Text as TextType
 from sqlalchemy.sql import FromClause
 
 from connectors.gateway.indexing import WHOLE, beginning, fit
@@ -98,6 +99,11 @@ def table_of(kind: str) -> FromClause:
     if kind == "date":
         return index_date
     return index_quantity if kind in {"quantity", "number"} else index_text
+
+
+def word(name: str) -> ColumnElement[str]:
+    """A name out of HL7's definitions, written into the statement, so that plans are made for it."""
+    return literal_column(f"'{name}'", TextType())
 
 
 def fits(table: FromClause, how: How, operands: Operands) -> Condition:
@@ -195,7 +201,7 @@ def beside(
     table = table_of(shape.kind)
     parts = []
     for how, each in zip(shape.hows, operands, strict=True):
-        same = [table.c.param == _name(type_, shape, how), fits(table, how, each), table.c.rid == leader.c.rid]
+        same = [table.c.param == word(_name(type_, shape, how)), fits(table, how, each), table.c.rid == leader.c.rid]
         if table is index_text:
             same += [table.c.patient == leader.c.patient, table.c.low == leader.c.low]
         # OFFSET 0 keeps PostgreSQL from turning the look-up into a join over all that fits.
@@ -208,7 +214,7 @@ _LOOKED_UP = frozenset({"Token", "Identifier", "Reference", "Dates", "Number"})
 
 def _rids(type_: str, shape: Part, how: How, operands: Operands, patient: Any) -> Select[tuple[int]]:
     table = table_of(shape.kind)
-    found = select(table.c.rid).where(table.c.param == _name(type_, shape, how), fits(table, how, operands))
+    found = select(table.c.rid).where(table.c.param == word(_name(type_, shape, how)), fits(table, how, operands))
     return found.where(table.c.patient == patient) if patient is not None and table is index_text else found
 
 
@@ -216,7 +222,7 @@ def _present(type_: str, shape: Part) -> Select[tuple[int]]:
     table = table_of(shape.kind)
     name = f"{type_}.{shape.param}"
     names = [name, f"{name}:text", f"{name}:identifier"] if table is index_text else [name]
-    return select(table.c.rid).where(table.c.param.in_(names))
+    return select(table.c.rid).where(or_(*(table.c.param == word(each) for each in names)))
 
 
 def _name(type_: str, shape: Part, how: How) -> str:

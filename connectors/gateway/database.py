@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
@@ -28,13 +28,16 @@ class Database:
         self.sqlite = parsed.get_backend_name() == "sqlite"
         self._mutex = threading.Lock()
         if self.sqlite:
-            self._turn = Path(f"{parsed.database}-turn").open("ab")  # noqa: SIM115 - held as long as the process lives
+            self._turn = _private_file(f"{parsed.database}-turn")
+            _private_file(str(parsed.database)).close()
             self._reads = _sqlite(parsed, threads, isolation_level="AUTOCOMMIT")
             self._writes = _sqlite(parsed, 1)
             event.listen(self._writes, "begin", _begin_immediate)
         else:
-            self._reads = _postgresql(parsed, threads, isolation_level="AUTOCOMMIT")
-            self._writes = _postgresql(parsed, threads)
+            # Statements are shaped for their values already: planning each search anew takes as long as answering it.
+            generic = {"options": "-c plan_cache_mode=force_generic_plan -c jit=off"}
+            self._reads = _postgresql(parsed, threads, generic, isolation_level="AUTOCOMMIT")
+            self._writes = _postgresql(parsed, threads, {})
 
     def create_tables(self) -> None:
         """Create what is missing; harmless when all is there, and when several start at once."""
@@ -93,8 +96,18 @@ def _url(text: str) -> URL:
     return url
 
 
+def _private_file(name: str) -> IO[bytes]:
+    """Open a file, made if need be for nobody else to read. Raises `ValueError`."""
+    try:
+        Path(name).touch(mode=0o600)
+        return Path(name).open("ab")
+    except OSError as error:
+        raise ValueError(f"The database file cannot be opened: {error.strerror}.") from None
+
+
 def _sqlite(url: URL, size: int, **options: Any) -> Engine:
-    engine = create_engine(url, pool_size=size, max_overflow=0, connect_args={"timeout": BUSY_SECONDS}, **options)
+    connect = {"timeout": BUSY_SECONDS}
+    engine = create_engine(url, pool_size=size, max_overflow=0, connect_args=connect, hide_parameters=True, **options)
     event.listen(engine, "connect", _sqlite_settings)
     return engine
 
@@ -119,6 +132,7 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _postgresql(url: URL, size: int, **options: Any) -> Engine:
+def _postgresql(url: URL, size: int, settings: dict[str, str], **options: Any) -> Engine:
     # A transaction reads each statement's own snapshot; what it must not race with it locks.
-    return create_engine(url, pool_size=size, max_overflow=0, connect_args={"prepare_threshold": 1}, **options)
+    connect = {"prepare_threshold": 1, **settings}
+    return create_engine(url, pool_size=size, max_overflow=0, connect_args=connect, hide_parameters=True, **options)

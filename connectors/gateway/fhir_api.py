@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -44,6 +45,14 @@ class Gateway:
     links: Links
     base_url: str
     standalone: bool
+
+
+def prepare() -> None:
+    """Build the checks and index paths of all types now, by one thread, rather than with the first requests."""
+    for type_ in sorted(definitions.resource_types()):
+        search.parameters(type_)
+        with suppress(Problem):
+            resources.check({"resourceType": type_})
 
 
 def capabilities(gateway: Gateway) -> Answer:

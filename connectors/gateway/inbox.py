@@ -12,6 +12,7 @@ from typing import Any
 
 from connectors.chain_store import ChainStore
 from connectors.gateway.access import forget_reports, pending_reports
+from connectors.gateway.consents import Consents, permitted
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.records import Deletion, Item, Live, Source
 from connectors.gateway.store import Store
@@ -53,6 +54,7 @@ class Inbox:
         self._sleep = sleep
         self.hub = HubClient(hub_url or keystore.keyring.hub, keystore.keyring.credentials, clock=clock)
         self.chains = ChainStore(keystore.db, self.hub)
+        self.consents = Consents(keystore)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Follow the feed. A hub that cannot be reached is asked again; what is not confirmed in time is not shown."""
@@ -151,6 +153,8 @@ class Inbox:
                 except Rejected as refused:
                     log.error("a bundle does not open", extra={"reason": refused.reason, "kind": refused.kind})
                     continue
+                if opened.salt:
+                    self.consents.keep(patient, grant.gid, opened.consent)
                 self.keystore.keep_seeds(patient, opened.seeds, masks)
 
     def refresh_live(self, patients: Iterable[str]) -> None:
@@ -213,7 +217,25 @@ class Inbox:
             log.error("resources of another subject or category", extra={"count": len(opened.quarantined)})
         if opened.missing:
             log.warning("an earlier envelope has not arrived", extra={"kind": "missing"})
-        return _items(event["acc"], opened)
+        return self._items(event["acc"], opened)
+
+    def _items(self, patient: str, opened: Opened) -> list[Item | Deletion]:
+        """What of an opened envelope the Consents permit, decided resource by resource."""
+        envelope = opened.envelope
+        source = Source(
+            owner=patient, set=opened.set, stream=envelope.str, index=opened.index, epoch=envelope.ep,
+            author=envelope.aut, bid=envelope.bid, handle=envelope.hd,
+        )  # fmt: skip
+        if opened.deletes:
+            return [Deletion(source)]
+        if envelope.aut == self.me:
+            return [Item(body, resource, source) for body, resource in opened.resources]
+        covering = [grant for grant in self._grants(patient) if opened.set in grant.cover]
+        deciders = self.consents.deciders(patient, covering, int(self.clock()))
+        allowed = [pair for pair in opened.resources if permitted(pair[1], envelope.aut, deciders)]
+        if len(allowed) < len(opened.resources):
+            log.warning("resources that the Consent does not permit", extra={"count": len(opened.resources)})
+        return [Item(body, resource, source) for body, resource in allowed] or [Deletion(source)]
 
     def _try(self, event: Mapping[str, Any]) -> Opened:
         patient, set_id = event["acc"], event["set"]
@@ -301,14 +323,3 @@ def read_resource(line: bytes) -> dict[str, Any]:
     except Problem:
         raise broken("fhir") from None
     return resource
-
-
-def _items(patient: str, opened: Opened) -> list[Item | Deletion]:
-    envelope = opened.envelope
-    source = Source(
-        owner=patient, set=opened.set, stream=envelope.str, index=opened.index, epoch=envelope.ep,
-        author=envelope.aut, bid=envelope.bid, handle=envelope.hd,
-    )  # fmt: skip
-    if opened.deletes:
-        return [Deletion(source)]
-    return [Item(body, resource, source) for body, resource in opened.resources]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.gateway.models import NO_DATE
@@ -30,9 +30,11 @@ class Indexed:
     patients: tuple[str, ...]
     low: int
     high: int
-    texts: frozenset[tuple[str, str, str]]  # parameter, value, qualifier
-    dates: frozenset[tuple[str, int, int]]  # parameter, low, high
-    quantities: frozenset[tuple[str, float, float, str, str, str]]  # parameter, low, high, system, code, unit
+    texts: frozenset[tuple[str, str, str]] = field(repr=False)  # parameter, value, qualifier
+    dates: frozenset[tuple[str, int, int]] = field(repr=False)  # parameter, low, high
+    quantities: frozenset[tuple[str, float, float, str, str, str]] = field(
+        repr=False
+    )  # parameter, low, high, system, code, unit
 
     @property
     def span(self) -> int:

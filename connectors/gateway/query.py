@@ -9,7 +9,7 @@ removed meanwhile moves nothing. Statements are built once for all searches that
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -20,7 +20,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    exists,
     func,
     or_,
     select,
@@ -28,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import FromClause
 
-from connectors.gateway.conditions import LAST, Condition, Part, beside, fits, on, part, table_of
+from connectors.gateway.conditions import LAST, Condition, Part, beside, fits, on, part, table_of, word
 from connectors.gateway.indexing import MAIN_DATE
 from connectors.gateway.models import index_date, index_text, resources, spans
 from connectors.gateway.visibility import Scope, visible
@@ -66,7 +65,7 @@ class Prepared:
     """A statement with its parameters. A row ends with `keys` sort keys."""
 
     statement: Select[Any]
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] = field(repr=False)
     keys: int
 
 
@@ -172,7 +171,7 @@ def _operands(shape: Shape, criterion: int) -> list[list[BindParameter[Any]]]:
 
 
 def _conditions(shape: Shape, leader: FromClause | None = None) -> Iterator[Condition]:
-    yield resources.c.type == shape.type
+    yield resources.c.type == word(shape.type)
     yield resources.c.deleted.is_(False)
     if shape.scoped:
         yield visible(resources)
@@ -187,16 +186,17 @@ def _conditions(shape: Shape, leader: FromClause | None = None) -> Iterator[Cond
 def _led(shape: Shape, leader: int) -> tuple[Select[Any], list[Key]]:
     row, twin = index_text.alias("leader"), index_text.alias("twin")
     how, [operands] = shape.parts[leader].hows[0], _operands(shape, leader)
+    # One resource may have one code in two systems: of such rows the first counts.
     same = [twin.c[name] == row.c[name] for name in ("param", "value", "patient", "low", "rid")]
+    doubled = select(twin.c.rid).where(*same, twin.c.qualifier < row.c.qualifier, fits(twin, how, operands))
     statement = (
         select(resources)
         .join_from(row, resources, resources.c.rid == row.c.rid)
         .where(
-            row.c.param == f"{shape.type}.{shape.parts[leader].param}",
+            row.c.param == word(f"{shape.type}.{shape.parts[leader].param}"),
             row.c.patient == bindparam("patient"),
             fits(row, how, operands),
-            # One resource may have one code in two systems.
-            ~exists().where(*same, twin.c.qualifier < row.c.qualifier, fits(twin, how, operands)),
+            ~doubled.offset(0).exists(),
             *_bounds(shape, row),
             *_conditions(shape, row),
         )
@@ -214,7 +214,7 @@ def _bounds(shape: Shape, row: FromClause) -> Iterator[Condition]:
         ends_after = {"eq": low, "gt": high, "ge": low, "sa": high, "ap": low}
         begins_before = {"eq": high, "lt": low, "le": high, "eb": low, "ap": high}
         if prefix in ends_after:
-            longest = select(spans.c.span).where(spans.c.type == shape.type).scalar_subquery()
+            longest = select(spans.c.span).where(spans.c.type == word(shape.type)).scalar_subquery()
             yield row.c.low >= ends_after[str(prefix)] - func.coalesce(longest, 0)
         if prefix in begins_before:
             yield row.c.low < begins_before[str(prefix)]
@@ -231,14 +231,19 @@ def _sorted(shape: Shape) -> tuple[Select[Any], list[Key]]:
 
 
 def _sort_key(statement: Select[Any], type_: str, sort: Sort) -> tuple[Select[Any], ColumnElement[Any]]:
-    """What is sorted by: a resource's least value, or descending its greatest; it comes last where it has none."""
+    """What is sorted by: a resource's least value, or descending its greatest; it comes last where it has none.
+
+    The clinical date is an end of its row: without one a resource counts as older than all others.
+    """
     own = {"_id": resources.c.id, "_lastUpdated": resources.c.updated, MAIN_DATE: resources.c.low}
     if sort.param in own:
         return statement, own[sort.param]
     table = table_of(sort.kind)
     column = table.c.value if table is index_text else table.c.low
     best = (func.max(column) if sort.descending else func.min(column)).label("best")
-    values = select(table.c.rid, best).where(table.c.param == f"{type_}.{sort.param}").group_by(table.c.rid).subquery()
+    values = (
+        select(table.c.rid, best).where(table.c.param == word(f"{type_}.{sort.param}")).group_by(table.c.rid).subquery()
+    )
     end: Any = _FAR if table is index_date else _LARGEST
     if table is index_text:
         none: Any = "" if sort.descending else LAST

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,8 +41,8 @@ class Item:
     With a `source.handle`, what earlier envelopes of the same owner, stream, author and handle brought is replaced.
     """
 
-    body: bytes
-    resource: dict[str, Any]
+    body: bytes = field(repr=False)
+    resource: dict[str, Any] = field(repr=False)
     source: Source
 
 
@@ -75,7 +75,7 @@ class Stored:
     updated: int
     deleted: bool
     owner: str
-    body: bytes
+    body: bytes = field(repr=False)
 
     @property
     def etag(self) -> str:

@@ -69,6 +69,11 @@ class Client:
         """The account in a directory. Raises `Problem(not-found)` where there is none."""
         return cls(directory, Keyring.load(directory), clock)
 
+    def close(self) -> None:
+        """Let go of the database and of connections."""
+        self.hub.close()
+        self.db.close()
+
     @property
     def now(self) -> int:
         """Unix second."""

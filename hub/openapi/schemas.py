@@ -61,7 +61,7 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {
             "type": TEXT, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT, "reason": TEXT,
             "links": many(BINARY), "now": NUMBER, "retry_after": NUMBER,
-            "head": {"type": ["array", "null"], "prefixItems": [NUMBER, KEY]},
+            "head": {"type": ["array", "null"], "items": {"type": ["integer", "string"]}},
         },
         "required": ["type", "title", "status", "detail"],
     },
@@ -85,10 +85,10 @@ SCHEMAS: dict[str, Schema] = {
         {"statements": many(closed({"frame": BINARY}, {"blob": BINARY}), MAX_STATEMENTS)},
         {"wraps": {"type": "object", "additionalProperties": BINARY, "maxProperties": MAX_WRAPS}, "fetch": KEY},
     ),
-    "Heads": closed({"heads": many({"type": "array", "prefixItems": [TEXT, ACCOUNT, TEXT, NUMBER, KEY]})}),
+    "Heads": closed({"heads": many(many({"type": ["integer", "string"]}, 5))}),
     "Frames": closed({"frames": many(BINARY)}),
     "Sets": closed({"sets": many(BINARY)}),
-    "Relations": closed({"relations": many({"type": "array", "prefixItems": [ACCOUNT, ACCOUNT]})}),
+    "Relations": closed({"relations": many(many(ACCOUNT, 2))}),
     "Vault": closed(
         {"ver": NUMBER, "ciphertext": BINARY, "wraps": {"type": "object", "additionalProperties": BINARY}}
     ),
@@ -140,6 +140,9 @@ def _between(least: int, most: int, default: int) -> Schema:
     return {"type": "integer", "minimum": least, "maximum": most, "default": default}
 
 
+_CURSOR = r"^([0-9]{1,15}[.][0-9]{1,15}[.][0-9]{1,15})?$"
+_KINDS = "|".join(KINDS)
+
 _IN_PATH = {
     "acc": "Account", "oth": "Counterpart", "set_id": "Set", "stream": "Stream", "lst": "Hash of the bundle",
     "ident": "Id of the resource",
@@ -155,7 +158,7 @@ PARAMETERS: dict[str, Schema] = {
     **{name: _parameter(name, "query", text, {"type": "string", "maxLength": 200}) for name, text in _WORDS.items()},
     "_format": _parameter("_format", "query", "Only JSON is served", {"enum": ["json", "application/fhir+json"]}),
     "_count": _parameter("_count", "query", "Entries a page", _between(0, MAX_PAGE, PAGE)),
-    "after": _parameter("after", "query", "Cursor: `next` of the page before", {"type": "string", "maxLength": 64}),
+    "after": _parameter("after", "query", "Cursor: `next` of the page before", {"type": "string", "pattern": _CURSOR}),
     "after_link": _parameter("after", "query", "Only links behind this one", _between(-1, 2**53 - 1, -1)),
     "after_position": _parameter("after", "query", "Only what stands behind this", _between(0, 2**53 - 1, 0)),
     "after_account": _parameter("after", "query", "`next` of the page before", ACCOUNT),
@@ -167,6 +170,6 @@ PARAMETERS: dict[str, Schema] = {
         {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "default": "TREAT"},
     ),
     "only": _parameter(
-        "only", "query", "Kinds of events, with commas", {"type": "string", "examples": [",".join(KINDS)]}
+        "only", "query", "Kinds of events, with commas", {"type": "string", "pattern": f"^({_KINDS})(,({_KINDS}))*$"}
     ),
 }  # fmt: skip

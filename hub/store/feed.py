@@ -49,6 +49,14 @@ def announce(tx: Tx, recipients: Iterable[str], notices: Sequence[Notice]) -> No
         tx.conn.execute(insert(feed), rows)
 
 
+def replace_envelopes(tx: Tx, recipient: str, notices: Sequence[Notice]) -> None:
+    """Announce streams to a recipient from their beginning, in place of all that was announced of them before."""
+    gone = [notice.ref for notice in notices]
+    here = and_(feed.c.acc == tx.acc, feed.c.recipient == recipient, feed.c.what == "envelope", feed.c.ref.in_(gone))
+    tx.conn.execute(delete(feed).where(here))
+    announce(tx, [recipient], notices)
+
+
 def rows(
     db: Database, conn: Connection, recipient: str, start: tuple[int, int], kinds: Sequence[str], limit: int
 ) -> list[Row]:

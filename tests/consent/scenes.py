@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from consent import statements
+from consent.keys import SigningKey
 from consent.primitives import b64
 from tests.consent.readers import hold, reader
+from tests.consent.twin import Question
 from tests.consent.world import DAY, Client, Identity, client, organisation, permit_of
 from tests.vectors.making import fixed
 
@@ -31,11 +34,12 @@ class Scene:
     def lines(self, text: str, count: int = 1) -> list[bytes]:
         """Laboratory values about the patient."""
         name = self.patient.me.account.partition("@")[0]
-        form = '{"resourceType":"Observation","id":"%s-%d","subject":{"reference":"Patient/%s"},"valueQuantity":{"value":1.50}}'
-        return [(form % (text, number, name)).encode() for number in range(count)]
+        subject = f'"subject":{{"reference":"Patient/{name}"}}'
+        form = '{"resourceType":"Observation","id":"%s-%d",%s,"valueQuantity":{"value":1.50}}'
+        return [(form % (text, number, subject)).encode() for number in range(count)]
 
-    def shared(self) -> dict[str, Any]:
-        """What the reader holds, as the vectors of opening give it; frames stand under their own spelling."""
+    def shared(self, name: str) -> dict[str, Any]:
+        """What the reader holds, under a name, as vectors give it; frames stand under their own spelling."""
         hub = self.patient.hub
         seen = reader(hub, self.reader)
         accounts = {name: _texts(state.frames) for name, state in hub.record.accounts.items()}
@@ -53,7 +57,7 @@ class Scene:
             ],
         }  # fmt: skip
         texts = chain(*accounts.values(), *sets.values(), relation)
-        return {"frames": {text: text for text in texts}, "readers": {"reader": given}}
+        return {"frames": {text: text for text in texts}, "readers": {name: given}}
 
     def released(self, bid: str) -> dict[str, str]:
         """An envelope with what travels beside it."""
@@ -83,7 +87,8 @@ def scene() -> Scene:
         patient.now += DAY
         patient.turn()
         _write(made, LAB, made.lines("e"))
-        _write(made, LAB, [b'{"resourceType":"Patient","id":"p-somebody-else"}', b'{"resourceType":"Device"}', *made.lines("f")])
+        strangers = [b'{"resourceType":"Patient","id":"p-somebody-else"}', b'{"resourceType":"Device"}']
+        _write(made, LAB, [*strangers, *made.lines("f")])
         _write(made, LAB, [], hd=b64(bytes(16)), cty="application/obhut-delete")
         patient.grant(made.reader, {LAB}, gid=gid)
         _write(made, LAB, made.lines("g"))
@@ -99,3 +104,18 @@ def _write(made: Scene, category: int, lines: list[bytes], **changes: Any) -> No
 
 def _texts(frames: Iterable[bytes]) -> list[str]:
     return [b64(raw) for raw in frames]
+
+
+def signer_of(made: Scene, raw: bytes) -> SigningKey:
+    """The key that signed a statement of the scene."""
+    return made.patient.me.root if statements.parse(raw).by == ("root",) else made.patient.me.sign
+
+
+def opens(made: Scene, bid: str, now: int | None = None, **changed: Any) -> Question:
+    """Open a released envelope, with something changed."""
+    return "open", made.released(bid) | {"world": "reader", "now": now or made.now} | changed
+
+
+def every_header(made: Scene) -> list[dict[str, Any]]:
+    """The headers of all the patient's statements."""
+    return [statements.parse(raw).frame.header for _, _, raws in made.chains() for raw in raws]

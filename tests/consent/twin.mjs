@@ -10,9 +10,10 @@ import * as consent from "../../hub/static/portal/consent.js";
 import { accountsOf, KINDS, readerOf, replay, summary, verdicts } from "./verdicts.mjs";
 
 const { accounts, canonical, categories, chains, envelope, identifiers, keys, messages, opening } = consent;
-const { primitives, relations, sealing, sets, statements, vault } = consent;
+const { primitives, relations, sealing, sets, statements, streams, vault } = consent;
 const { b64, unb64 } = primitives;
 
+const kept = new Map();
 const worlds = new Map();
 
 function cite(citations) {
@@ -98,6 +99,16 @@ const answers = {
       if (error instanceof chains.BadLink) return [error.kind, error.reason, error.state.links.length];
       throw error;
     }
+  },
+
+  chain({ name, kind, acc, oth, frames, known }) {
+    const others = accountsOf(known);
+    kept.set(name, { kind, state: replay(kind, acc, oth, all(frames), others), others });
+    return null;
+  },
+  extend({ chain, raw }) {
+    const { kind, state, others } = kept.get(chain);
+    return summary(kind, { acct: accounts, set: streams, rel: relations }[kind].extend(state, unb64(raw), others));
   },
 
   // --- a reader's world -------------------------------------------------------------------------------------------

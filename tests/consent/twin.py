@@ -13,8 +13,21 @@ from typing import Any
 
 import pytest
 
-from consent import accounts, canonical, categories, envelope, identifiers, keys, messages, opening, primitives
-from consent import relations, statements, streams
+from consent import (
+    accounts,
+    canonical,
+    categories,
+    envelope,
+    identifiers,
+    keys,
+    messages,
+    opening,
+    primitives,
+    relations,
+    statements,
+    streams,
+    vault,
+)
 from consent.accounts import AccountState
 from consent.chains import BadLink
 from consent.primitives import Rejected, b64, unb64
@@ -22,6 +35,16 @@ from tests.consent import verdicts
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "hub/static/portal/consent.js"
+
+HUB_ONLY = {"joint-rules", "deposit", "owed"}
+"""Kinds of vectors for what a hub or the owner of a vault decides; the portal's twin reads and writes."""
+
+
+def twin_vectors() -> list[Path]:
+    """The files of vectors that the twin runs: all but the hub's."""
+    paths = sorted((ROOT / "tests/vectors").glob("*.json"))
+    return [path for path in paths if json.loads(path.read_text("ascii"))["kind"] not in HUB_ONLY]
+
 
 Question = tuple[str, dict[str, Any]]
 
@@ -174,7 +197,25 @@ def _world(name: str, shared: dict[str, Any]) -> None:
     _worlds[name] = verdicts.reader_of({"reader": name, "change": {}}, shared)
 
 
-def _open(world: str, raw: str, stamp: str, permit: str, now: int, change: dict[str, Any] | None = None) -> dict[str, Any]:
+_chains: dict[str, tuple[str, Any, dict[str, AccountState]]] = {}
+
+
+def _chain(name: str, kind: str, acc: str, oth: str, frames: list[str], known: dict[str, list[str]]) -> None:
+    """Keep a chain's state under a name, so that many last links can be tried."""
+    others = accounts_of(known)
+    _chains[name] = (kind, replayed(kind, acc, oth, frames, others), others)
+
+
+def _extend(chain: str, raw: str) -> Any:
+    kind, state, others = _chains[chain]
+    if kind == "acct":
+        return SUMMARY[kind](accounts.extend(state, unb64(raw), others))
+    return SUMMARY[kind]((streams if kind == "set" else relations).extend(state, unb64(raw), others))
+
+
+def _open(
+    world: str, raw: str, stamp: str, permit: str, now: int, change: dict[str, Any] | None = None
+) -> dict[str, Any]:
     reader = replace(_worlds[world], **{"pins": {}} | (change or {}))
     opened = opening.open_envelope(unb64(raw), unb64(stamp), unb64(permit), reader, now)
     return _fields(opened, "set", "index", "missing", "deletes") | {
@@ -187,12 +228,33 @@ def _bundle(world: str, seq: int, blob: str, secrets: list[str]) -> dict[str, An
     relation = _worlds[world].relation
     assert relation
     found = next(b for grant in relation.grants.values() for b in grant.bundles if b.link.seq == seq)
-    reading = {b64(key.public): key for key in (keys.BoxKey(unb64(secret)) for secret in secrets)}
-    opened = opening.open_bundle(found, unb64(blob), relation, reading)
+    opened = opening.open_bundle(found, unb64(blob), relation, _box_keys(secrets))
     return {
         "salt": b64(opened.salt), "consent": b64(opened.consent), "rules": opened.rules,
         "seeds": [[s.set, s.epoch, [[index, b64(seed)] for index, seed in s.by_index.items()]] for s in opened.seeds],
     }  # fmt: skip
+
+
+def _box_keys(secrets: list[str]) -> dict[str, keys.BoxKey]:
+    return {b64(key.public): key for key in (keys.BoxKey(unb64(secret)) for secret in secrets)}
+
+
+def _unseal_message(sealed: str, secret: str, sender: str, frames: list[str], to: str, now: int) -> list[str]:
+    found = messages.unseal(unb64(sealed), _box_keys([secret]))
+    found.verify(replayed("acct", sender, "", frames, {}), to, now)
+    return [found.typ, found.sender, b64(found.content), found.hash]
+
+
+def _verify_registration(raw: str, frames: list[str], acc: str, now: int) -> None:
+    messages.read_registration(unb64(raw)).verify(replayed("acct", acc, "", frames, {}), now)
+
+
+def _unwrap_by_device(wrap: str, account: str, device: str, secret: str) -> str:
+    return b64(vault.unwrap_by_device(unb64(wrap), account, device, keys.BoxKey(unb64(secret))))
+
+
+def _unwrap_by_secret(wrap: str, account: str, name: str, wrap_key: str) -> str:
+    return b64(vault.unwrap_by_secret(unb64(wrap), account, name, unb64(wrap_key)))
 
 
 ANSWERS: dict[str, Callable[..., Any]] = {
@@ -207,13 +269,21 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "open_box": lambda sealed, secret: b64(primitives.open_box(unb64(sealed), unb64(secret))),
     "box_public": lambda secret: b64(primitives.box_public(unb64(secret))),
     "encrypt": lambda **args: b64(primitives.encrypt(*(unb64(args[n]) for n in ("key", "nonce", "data", "message")))),
-    "decrypt": lambda **args: b64(primitives.decrypt(*(unb64(args[n]) for n in ("key", "nonce", "data", "ciphertext")))),
+    "decrypt": lambda **args: b64(
+        primitives.decrypt(*(unb64(args[n]) for n in ("key", "nonce", "data", "ciphertext")))
+    ),
     "passphrase": _passphrase,
-    "category": lambda resource: categories.category(resource),
+    "category": categories.category,
     "names": lambda: [categories.NAMES, sorted(categories.BY_TYPE)],
-    "about": lambda resource, patient: opening.is_about(resource, patient),
+    "about": opening.is_about,
     "replay": _replay,
+    "chain": _chain,
+    "extend": _extend,
     "world": _world,
     "open": _open,
     "bundle": _bundle,
+    "unseal_message": _unseal_message,
+    "verify_registration": _verify_registration,
+    "unwrap_by_device": _unwrap_by_device,
+    "unwrap_by_secret": _unwrap_by_secret,
 }

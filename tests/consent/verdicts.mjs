@@ -30,14 +30,15 @@ export function same(found, expected) {
 }
 
 function dumped(value) {
-  const sorted = (_, v) => (v && typeof v === "object" && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort()) : v);
-  return JSON.stringify(value, sorted);
+  const isObject = (v) => v && typeof v === "object" && !Array.isArray(v);
+  return JSON.stringify(value, (_, v) => (isObject(v) ? Object.fromEntries(Object.entries(v).sort()) : v));
 }
 
 /** Lists in the order in which Python sorts them: member by member. */
 function ordered(lists) {
   const before = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  return [...lists].sort((a, b) => (Array.isArray(a) ? a.reduce((found, x, i) => found || before(x, b[i]), 0) : before(a, b)));
+  const memberwise = (a, b) => a.reduce((found, x, i) => found || before(x, b[i]), 0);
+  return [...lists].sort((a, b) => (Array.isArray(a) ? memberwise(a, b) : before(a, b)));
 }
 
 function frames(shared, names) {
@@ -146,7 +147,8 @@ export function accountsOf(named) {
   return known;
 }
 
-function knownAccounts(shared, named) {
+function knownAccounts(shared, given) {
+  const named = typeof given === "string" ? shared.accounts[given] : given;
   const pooled = Object.entries(named).map(([acc, links]) => [acc, links.map((name) => shared.frames[name])]);
   return accountsOf(Object.fromEntries(pooled));
 }
@@ -213,7 +215,30 @@ function chains(vector, shared) {
     if (error instanceof consent.chains.BadLink) same(error.state.links.length, links.length - 1);
     throw error;
   }
-  for (const [i, expected] of (vector.states ?? []).entries()) same(summary(kind, run(links.slice(0, i + 1))), expected);
+  for (const [i, expected] of (vector.states ?? []).entries()) {
+    same(summary(kind, run(links.slice(0, i + 1))), expected);
+  }
+}
+
+function bundles(vector, shared) {
+  const [, acc, oth] = vector.chain;
+  const known = knownAccounts(shared, vector.accounts);
+  const relation = relations.replay(frames(shared, vector.frames), acc, oth, known);
+  const all = [...relation.grants.values()].flatMap((grant) => grant.bundles);
+  const bundle = all.find((one) => one.link.seq === vector.link);
+  const reading = vector.keys.map((secret) => new keys.BoxKey(unb64(secret)));
+  const [blob] = frames(shared, [vector.blob]);
+  const byPublic = new Map(reading.map((key) => [b64(key.public), key]));
+  const opened = consent.opening.openBundle(bundle, blob, relation, byPublic);
+  same([b64(opened.salt), b64(opened.consent)], [vector.salt, vector.consent]);
+  same(opened.rules, vector.rules ? JSON.parse(vector.rules) : null);
+  const kept = opened.seeds.map((seeds) => {
+    const state = streams.replay(frames(shared, vector.sets[seeds.set]), acc, seeds.set, known);
+    return consent.opening.goodSeeds(seeds, state).length;
+  });
+  same(kept.reduce((sum, count) => sum + count, 0), vector.kept);
+  const first = () => [...opened.seeds[0].byIndex].map(([index, seed]) => [index, b64(seed)]);
+  if (vector.first) same(first(), vector.first);
 }
 
 // --- envelopes ----------------------------------------------------------------------------------------------------
@@ -271,6 +296,7 @@ const RUN = {
   "account-chain": chains,
   "stream-chain": chains,
   "relation-chain": chains,
+  "bundle": bundles,
   "opening": openings,
 };
 

@@ -1,20 +1,23 @@
 """How a vector is run: one function a kind, which returns when the vector holds, and raises `Rejected` or fails."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from consent import accounts, canonical, identifiers, primitives, relations, streams
+from consent import accounts, canonical, envelope, identifiers, owed, primitives, relations, rules, streams
 from consent.accounts import AccountState
 from consent.chains import BadLink
+from consent.grants import Record
 from consent.keys import BoxKey, RecoveryCode, SigningKey
-from consent.opening import Reader, open_envelope
+from consent.opening import Reader, good_seeds, open_bundle, open_envelope
 from consent.primitives import Rejected, b64, label_hash, unb64
 from consent.relations import RelationState
 from consent.sealing import bundle_context, commitment, handle
 from consent.sets import Master, SetKey
 from consent.statements import chain_id
 from consent.streams import SetState, epoch_digest, range_digest
+from consent.vault import Vault
 from tests.consent.readers import plain_check
 
 Vector = dict[str, Any]
@@ -123,8 +126,9 @@ def _account(acc: str, links: tuple[bytes, ...], others: tuple[tuple[str, tuple[
     return accounts.replay(links, acc, accounts={name: _account(name, theirs, ()) for name, theirs in others})
 
 
-def known_accounts(shared: Shared, named: Mapping[str, Iterable[str]]) -> dict[str, AccountState]:
-    """Replay account chains; each may cite those that stand before it."""
+def known_accounts(shared: Shared, named: str | Mapping[str, Iterable[str]]) -> dict[str, AccountState]:
+    """Replay account chains, given or named; each may cite those that stand before it."""
+    named = shared["accounts"][named] if isinstance(named, str) else named
     links = {acc: tuple(frames(shared, names)) for acc, names in named.items()}
     known: dict[str, AccountState] = {}
     for acc, own in links.items():
@@ -191,6 +195,23 @@ def chains(vector: Vector, shared: Shared) -> None:
         assert summary[kind](replay[kind](links[:count])) == expected
 
 
+def bundles(vector: Vector, shared: Shared) -> None:
+    """Open a bundle beside its statement; seeds that are not those of the stream chains are dropped."""
+    _, acc, oth = vector["chain"]
+    known = known_accounts(shared, vector["accounts"])
+    relation = relations.replay(frames(shared, vector["frames"]), acc, oth, known)
+    bundle = next(b for g in relation.grants.values() for b in g.bundles if b.link.seq == vector["link"])
+    keys = {b64(key.public): key for key in (BoxKey(unb64(secret)) for secret in vector["keys"])}
+    (blob,) = frames(shared, [vector["blob"]])
+    opened = open_bundle(bundle, blob, relation, keys)
+    assert (b64(opened.salt), b64(opened.consent)) == (vector["salt"], vector["consent"])
+    assert opened.rules == (json.loads(vector["rules"]) if vector["rules"] else None)
+    sets = {s: streams.replay(frames(shared, names), acc, s, known) for s, names in vector["sets"].items()}
+    assert sum(len(list(good_seeds(seeds, sets[seeds.set]))) for seeds in opened.seeds) == vector["kept"]
+    if "first" in vector:
+        assert [[index, b64(seed)] for index, seed in opened.seeds[0].by_index.items()] == vector["first"]
+
+
 # --- envelopes ----------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +246,56 @@ def openings(vector: Vector, shared: Shared) -> None:
     assert reader.category_of(opened.set, opened.index) == vector["category"]
 
 
+# --- all chains of a patient --------------------------------------------------------------------------------------
+
+
+def record_of(name: str, shared: Shared) -> Record:
+    """The record that a vector names, replayed."""
+    given = shared["records"][name]
+    acc = given["acc"]
+    known = known_accounts(shared, given["accounts"] | {acc: given["account"]})
+    sets = {s: streams.replay(frames(shared, names), acc, s, known) for s, names in given["sets"].items()}
+    relation = {o: relations.replay(frames(shared, names), acc, o, known) for o, names in given["relations"].items()}
+    return Record(known[acc], sets, relation, known)
+
+
+def joint_rules(vector: Vector, shared: Shared) -> None:
+    """What the home hub says of a statement."""
+    blob = frames(shared, [vector["blob"]])[0] if "blob" in vector else None
+    (raw,) = frames(shared, [vector["statement"]])
+    rules.admit(record_of(vector["record"], shared), raw, blob, vector["now"])
+
+
+def deposits(vector: Vector, shared: Shared) -> None:
+    """What the home hub says of an envelope."""
+    record = record_of(vector["record"], shared)
+    (raw,) = frames(shared, [vector["frame"]])
+    last = vector["last"] and (vector["last"][0], vector["last"][1])
+    place = rules.accept(record, record.accounts[vector["caller"]], envelope.parse(raw), last, vector["now"])
+    assert [place.set, place.index, place.epoch] == vector["place"]
+
+
+def owings(vector: Vector, shared: Shared) -> None:
+    """The next step from chains and vault."""
+    vault = Vault.load(json.dumps(shared["vaults"][vector["vault"]]).encode())
+    assert step_value(owed.owed(record_of(vector["record"], shared), vault, vector["now"])) == vector["step"]
+
+
+def step_value(step: owed.Step | None) -> list[Any] | None:
+    """A step as JSON: its name and its fields."""
+    return None if step is None else [_STEPS[type(step)], *map(_plain, vars(step).values())]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+_STEPS = {
+    owed.Begin: "begin", owed.CloseSet: "close", owed.Drop: "drop", owed.Prepare: "prepare", owed.Extend: "extend",
+    owed.HandOut: "hand-out", owed.StartEpoch: "start-epoch",
+}  # fmt: skip
+
+
 RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "label-hash": label_hashes,
     "canonical": canonicals,
@@ -234,5 +305,9 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "account-chain": chains,
     "stream-chain": chains,
     "relation-chain": chains,
+    "bundle": bundles,
     "opening": openings,
+    "deposit": deposits,
+    "joint-rules": joint_rules,
+    "owed": owings,
 }

@@ -12,16 +12,17 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from consent import envelope as envelopes
-from consent import identifiers, messages, sealing
+from consent import identifiers, messages
 from consent.accounts import AccountState
 from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes, unb64
-from consent.steps import Signer, Written, new_sets
+from consent.steps import Written, new_sets
 from consent.vault import Vault
 from hub import schema
 from hub.app import create_app
 from hub.config import Config
 from hub.context import Hub
+from hub.models import metadata
 from hub.store import directory
 from hub.store.database import Database
 from hub.store.hashing import digest
@@ -30,6 +31,7 @@ from tests.consent.world import DOMAIN, Identity
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 VITALS, ACTIVITY, TRACES = 1, 2, 3
+LINE = b'{"resourceType":"Observation"}'
 
 
 @dataclass
@@ -147,8 +149,6 @@ class Town:
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table but what is counted at the doors."""
-        from hub.models import metadata
-
         with self.hub.db.read() as conn:
             return {
                 table.name: sorted(map(tuple, conn.execute(table.select())), key=repr)
@@ -192,28 +192,20 @@ class Patient(world.Client):
 
     hub: RemoteHub
 
-    def write(self, author: Identity, set_id: str, category: int, lines: list[bytes], epoch: int | None = None) -> str:
+    def write(
+        self, author: Identity, set_id: str, category: int = VITALS, lines: list[bytes] | None = None,
+        epoch: int | None = None,
+    ) -> str:
         self.hub.authors[author.account] = author
-        return super().write(author, set_id, category, lines, epoch)
+        return super().write(author, set_id, category, lines or [LINE], epoch)
 
-    def seal(self, author: Identity, set_id: str, count: int, category: int = VITALS, first: int = 1) -> list[bytes]:
-        """Envelopes of an author, one after the other, not deposited."""
-        state = self.hub.record.sets[set_id]
-        index = self.vault.sets[set_id].index(category)
-        stream = self.vault.sets[set_id].ids[index]
-        place = sealing.Destination(
-            self.me.account, stream, state.current, state.epoch(state.current).publics[index]
-        )
+    def seal(self, author: Identity, set_id: str, count: int, category: int = VITALS) -> list[bytes]:
+        """So many envelopes that the author would send next, one after the other, not deposited."""
         frames: list[bytes] = []
-        for seq in range(first, first + count):
-            prev = envelopes.parse(frames[-1]).hash if frames else ""
-            frames.append(
-                sealing.seal(
-                    [b'{"resourceType":"Observation"}'], place,
-                    sealing.Author(author.account, author.device, author.sign), bid=identifiers.new_id(), seq=seq,
-                    prev=prev, at=self.now,
-                )
-            )
+        last = self.hub.last(author.account, author.device, self.stream(set_id, category)) or (0, "")
+        for seq in range(last[0] + 1, last[0] + 1 + count):
+            prev = envelopes.parse(frames[-1]).hash if frames else last[1]
+            frames.append(self.sealed(author, set_id, category, [LINE], seq=seq, prev=prev))
         return frames
 
     def stream(self, set_id: str, category: int = VITALS) -> str:
@@ -234,6 +226,3 @@ def problem(answer: Any) -> dict[str, Any]:
     """The problem document of an answer."""
     assert answer.content_type == "application/problem+json", answer.content_type
     return dict(json.loads(answer.data))
-
-
-__all__ = ["Identity", "Patient", "Signer", "Town", "build", "problem"]

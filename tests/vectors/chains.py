@@ -56,6 +56,7 @@ class File:
     pool: Pool = field(default_factory=Pool)
     vectors: list[dict[str, Any]] = field(default_factory=list)
     accounts: Chains = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict)
 
     def add(
         self, name: str, links: Sequence[bytes], expect: Any = OK, comment: str = "",
@@ -65,13 +66,23 @@ class File:
         known = self.accounts if accounts is None else accounts
         self.vectors.append({
             "name": name, "comment": comment, "chain": list(chain or self.chain), "frames": self.pool.all(links),
-            "accounts": {acc: self.pool.all(links) for acc, links in known.items()}, **more, "expect": expect,
+            "accounts": self.named({acc: self.pool.all(links) for acc, links in known.items()}), **more,
+            "expect": expect,
         })  # fmt: skip
+
+    def named(self, accounts: dict[str, list[str]]) -> str:
+        """The name under which account chains stand in the file."""
+        return next((n for n, known in self.table.items() if known == accounts), None) or self._put(accounts)
+
+    def _put(self, accounts: dict[str, list[str]]) -> str:
+        name = f"a{len(self.table)}"
+        self.table[name] = accounts
+        return name
 
     @property
     def made(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Vectors and what stands beside them."""
-        return self.vectors, {"frames": self.pool.table}
+        return self.vectors, {"frames": self.pool.table, "accounts": self.table}
 
 
 def form_faults(raw: bytes, key: SigningKey) -> Iterator[tuple[str, str, bytes]]:

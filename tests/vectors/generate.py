@@ -6,7 +6,7 @@ The files are part of the format: once frozen they are not written again, and th
 import sys
 from collections.abc import Callable
 
-from tests.vectors import account_chain, basics, envelopes, relation_chain, stream_chain
+from tests.vectors import account_chain, basics, bundles, deposits, envelopes, joint, owing, relation_chain, stream_chain
 from tests.vectors.making import HERE, Source, fixed, text
 
 Maker = Callable[[Source], list[dict[str, object]] | tuple[list[dict[str, object]], dict[str, object]]]
@@ -20,7 +20,11 @@ FILES: dict[str, Maker] = {
     "account-chain": account_chain.vectors,
     "stream-chain": stream_chain.vectors,
     "relation-chain": relation_chain.vectors,
+    "bundle": bundles.vectors,
     "opening": envelopes.opening,
+    "deposit": deposits.vectors,
+    "joint-rules": joint.vectors,
+    "owed": owing.vectors,
 }
 
 

@@ -41,7 +41,7 @@ function byWord(words: Words): ReadonlyMap<string, number> {
   return new Map(entries.flatMap(([name, all]) => all.split(" ").map((word) => [word, NAMES.indexOf(name)] as const)));
 }
 
-/** v3-ActCode, InformationSensitivityPolicy (https://terminology.hl7.org/ValueSet-v3-InformationSensitivityPolicy.html). */
+/** v3-ActCode (https://terminology.hl7.org/ValueSet-v3-InformationSensitivityPolicy.html). */
 const LABELS = byWord({
   mental: "BH COGN DVD EMOTDIS MH PSY PSYTHPN SUD ETH ETHUD OPIOIDUD",
   intimate: "SEX HIV STD PREGNANT SDV MST VIO",

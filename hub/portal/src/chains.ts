@@ -7,8 +7,8 @@
 
 import type { AccountState } from "./accounts.ts";
 import { broken, type Kind, Rejected, stale } from "./primitives.ts";
-import { chainId, type ChainKind, type Citations, FIRST, parse, type Position, position } from "./statements.ts";
-import type { StatementOf } from "./statements.ts";
+import type { Position } from "./shapes.ts";
+import { chainId, type ChainKind, type Citations, FIRST, parse, position, type StatementOf } from "./statements.ts";
 
 export type Accounts = ReadonlyMap<string, AccountState>;
 

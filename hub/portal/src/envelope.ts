@@ -11,8 +11,8 @@ import type { SigningKey } from "./keys.ts";
 import * as primitives from "./primitives.ts";
 import { ascii, b64, blake2b, broken, concat, equal, labelHash, le32, readLe32 } from "./primitives.ts";
 import { Rejected, SIGNATURE_BYTES, TAG_BYTES } from "./primitives.ts";
-import { accountName, blob, type Check, choice, deviceName, digest, type Fields, hashOrEmpty, id16 } from "./statements.ts";
-import { number, type Position, readPosition, require, shape, text } from "./statements.ts";
+import { accountName, blob, type Check, choice, deviceName, digest, type Fields, hashOrEmpty } from "./shapes.ts";
+import { id16, number, type Position, readPosition, require, shape, text } from "./shapes.ts";
 
 export const MAGIC = ascii("HSE1");
 export const MAX_HEADER = 8192;

@@ -19,6 +19,7 @@ export * as relations from "./relations.ts";
 export * as rules from "./rules.ts";
 export * as sealing from "./sealing.ts";
 export * as sets from "./sets.ts";
+export * as shapes from "./shapes.ts";
 export * as statements from "./statements.ts";
 export * as streams from "./streams.ts";
 export * as vault from "./vault.ts";

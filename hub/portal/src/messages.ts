@@ -11,7 +11,8 @@ import type { Frame } from "./frames.ts";
 import type { BoxKey, SigningKey } from "./keys.ts";
 import * as primitives from "./primitives.ts";
 import { b64, broken, randomBytes, Rejected, unb64 } from "./primitives.ts";
-import { accountName, choice, deviceName, digest, type Fields, id16, number, require, shape, text } from "./statements.ts";
+import { accountName, choice, deviceName, digest, type Fields, id16, number } from "./shapes.ts";
+import { require, shape, text } from "./shapes.ts";
 
 const LABELS = { request: "obhut-request", refusal: "obhut-refusal", read: "obhut-read" } as const;
 export type Type = keyof typeof LABELS;

@@ -1,4 +1,4 @@
-/** Opening: the only door to plaintext. Every check in a fixed order; plaintext, or one `Rejected` (PROTOCOL.md 3.4). */
+/** Opening: the only door to plaintext. Checks in a fixed order; plaintext, or one `Rejected` (PROTOCOL.md 3.4). */
 
 import type { AccountState } from "./accounts.ts";
 import { category } from "./categories.ts";
@@ -8,11 +8,12 @@ import { context, DELETE, type Envelope, type Stamp } from "./envelope.ts";
 import { account as parseAccount } from "./identifiers.ts";
 import type { BoxKey } from "./keys.ts";
 import * as primitives from "./primitives.ts";
-import { ascii, broken, concat, equal, NONCE_BYTES, readLe32, Rejected, stale, unb64, utf8Text } from "./primitives.ts";
+import { ascii, b64, broken, concat, equal, labelHash, NONCE_BYTES, readLe32, Rejected, stale, unb64, utf8Text } from "./primitives.ts";
 import { type Bundle, checkPermit, type Handed, type RelationState } from "./relations.ts";
 import { blobHash } from "./rules.ts";
 import { bundleContext, commitment } from "./sealing.ts";
-import { MASK_BITS, parsePermit, type SignedPermit } from "./statements.ts";
+import { MASK_BITS } from "./shapes.ts";
+import { parsePermit, type SignedPermit } from "./statements.ts";
 import { type SetState, SUITES } from "./streams.ts";
 
 export type Resource = { readonly [name: string]: unknown };
@@ -242,7 +243,10 @@ export function openBundle(
   if (!equal(opened.slice(32), ctx)) throw broken("context");
   const data = concat(ascii("obhut-bundle"), ctx);
   const padded = primitives.decrypt(opened.slice(0, 32), blob.slice(0, NONCE_BYTES), data, blob.slice(NONCE_BYTES));
-  return readBundle(primitives.unpad(padded), rows);
+  const found = readBundle(primitives.unpad(padded), rows);
+  const named = "consent" in link.body ? link.body.consent : "";
+  if (found.salt.length > 0 && named !== b64(labelHash("obhut-consent", found.salt, found.consent))) throw broken("consent");
+  return found;
 }
 
 function readBundle(plaintext: Uint8Array, rows: readonly Handed[]): OpenedBundle {

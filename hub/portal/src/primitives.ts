@@ -285,7 +285,7 @@ export function decrypt(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, ci
   return guarded("aead", () => sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, ciphertext, data, nonce, key));
 }
 
-/** Argon2id v1.3: 32 bytes from a passphrase; `salt` of 16 bytes, `memory` in bytes. Throws `Rejected(broken, memory)`. */
+/** Argon2id v1.3: 32 bytes from a passphrase; `salt` 16 bytes, `memory` in bytes. Throws `Rejected(broken, memory)`. */
 export function stretch(passphrase: string, salt: Uint8Array, operations: number, memory: number): Uint8Array {
   const algorithm = sodium.crypto_pwhash_ALG_ARGON2ID13;
   return guarded("memory", () =>

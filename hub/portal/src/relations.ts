@@ -84,7 +84,7 @@ export function extend(state: RelationState, raw: Uint8Array, accounts: Accounts
   return twin;
 }
 
-/** Whether the patient's side signed this permit for this set. Throws `stale`, `fork`, or `Rejected(broken, permit)`. */
+/** Check that the patient's side signed this permit for this set. Throws `stale`, `fork` or `permit`. */
 export function checkPermit(permit: SignedPermit, acc: string, setId: string, accounts: Accounts): void {
   checkCitations(permit.cite, accounts);
   try {

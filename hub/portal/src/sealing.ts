@@ -8,7 +8,8 @@ import { ascii, b64, broken, concat, KEY_BYTES, keyedHash, labelHash, le32, NONC
 import { randomBytes, unb64, utf8 } from "./primitives.ts";
 import type { Handed } from "./relations.ts";
 import type { Master, SetKey } from "./sets.ts";
-import type { Position } from "./statements.ts";
+import type { Position } from "./shapes.ts";
+
 
 /** Where an author writes: a stream of a patient, and the public key of its current epoch. */
 export type Destination = {

@@ -6,7 +6,7 @@
 
 import { NAMES } from "./categories.ts";
 import { b64, boxPublic, compare, keyedHash } from "./primitives.ts";
-import { STREAMS } from "./statements.ts";
+import { STREAMS } from "./shapes.ts";
 import { epochDigest } from "./streams.ts";
 
 export const CATEGORIES = NAMES.length;

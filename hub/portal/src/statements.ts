@@ -1,40 +1,30 @@
 /** The closed types of statement: which fields each has, and how one is read and signed (PROTOCOL.md 2). */
 
-import type { Members } from "./canonical.ts";
 import * as frames from "./frames.ts";
 import type { Frame } from "./frames.ts";
-import * as identifiers from "./identifiers.ts";
 import type { SigningKey } from "./keys.ts";
-import { b64, broken, labelHash, Rejected, unb32, unb64 } from "./primitives.ts";
-
-/** A place in a chain: sequence number and the base64url hash of the frame there. */
-export type Position = readonly [seq: number, hash: string];
+import { b64, broken, labelHash, Rejected } from "./primitives.ts";
+import { accountName, array, blob, choice, type CoverRow, coverRows, deviceName, digest, emergency } from "./shapes.ts";
+import { type Fields, fingerprintText, flag, frameText, hashOrEmpty, id16, key, keys32, mapping } from "./shapes.ts";
+import { mask, number, type Position, readPosition, require, rows, shape, text, words } from "./shapes.ts";
 
 /** Who signed: `["root"]`, `["recovery"]` or `[account, device]`. */
 export type Signer = readonly [string] | readonly [account: string, device: string];
 
 export type Citations = ReadonlyMap<string, Position>;
 
-/** Looks at a value of canonical JSON. Throws `Rejected(broken, fields)`. */
-export type Check = (value: unknown) => void;
-export type Fields = { readonly [name: string]: Check };
-
-export const STREAMS = 32;
-export const MASK_BITS = 16;
 export const CLASSES = ["person", "org", "service"] as const;
 export const ROLES = ["client", "writer", "gateway", "service"] as const;
 export const SCOPES = ["manage", "full"] as const;
 export const FIRST_MET = ["card", "request", "directory"] as const;
-export const MAX_EMERGENCY_SECONDS = 3600;
 
 export type Class = (typeof CLASSES)[number];
 export type Role = (typeof ROLES)[number];
 export type Scope = (typeof SCOPES)[number];
 export type ChainKind = "acct" | "set" | "rel";
 
-/** `[set, e1, e2, mask, dg]`, and `[set, from, mask]`. */
+/** `[set, e1, e2, mask, dg]`. */
 export type HasRow = readonly [set: string, first: number, last: number, mask: number, digest: string];
-export type CoverRow = readonly [set: string, from: number, mask: number];
 
 export type BundleBody = {
   readonly gid: string;
@@ -53,7 +43,12 @@ export type GrantBody = BundleBody & {
   readonly req: string;
   readonly cover: readonly CoverRow[];
 };
-type EpochBody = { readonly ep: number; readonly pks: readonly string[]; readonly suite: string; readonly grace: number };
+type EpochBody = {
+  readonly ep: number;
+  readonly pks: readonly string[];
+  readonly suite: string;
+  readonly grace: number;
+};
 
 /** Kind and type → body. */
 export type Bodies = {
@@ -126,132 +121,6 @@ export function chainId(kind: ChainKind, acc: string, oth: string): string {
   return b64(labelHash("obhut-chain", kind, acc, oth));
 }
 
-// --- shapes -------------------------------------------------------------------------------------------------------
-
-/** Throw `Rejected(broken, fields)` unless `condition`. */
-export function require(condition: boolean): asserts condition {
-  if (!condition) throw broken("fields");
-}
-
-/** Any string. */
-export function text(value: unknown): asserts value is string {
-  require(typeof value === "string");
-}
-
-/** Any integer of canonical JSON. */
-export function number(value: unknown): asserts value is number {
-  require(typeof value === "number");
-}
-
-/** Any array. */
-export function array(value: unknown): asserts value is unknown[] {
-  require(Array.isArray(value));
-}
-
-/** Any object. */
-export function mapping(value: unknown): asserts value is Members {
-  require(typeof value === "object" && value !== null && !Array.isArray(value));
-}
-
-/** 0 or 1. */
-export const flag: Check = (value) => require(value === 0 || value === 1);
-
-/** Base64url of exactly `size` bytes. */
-export function blob(size: number): Check {
-  return (value) => void unb64(value, size);
-}
-
-/** A frame as base64url. */
-export const frameText: Check = (value) => void unb64(value);
-
-export const key = blob(32);
-export const digest = blob(32);
-export const id16 = blob(16);
-
-/** A hash of 32 bytes, or the empty string. */
-export const hashOrEmpty: Check = (value) => {
-  if (value !== "") digest(value);
-};
-
-/** One of a few words. */
-export function choice(...values: readonly string[]): Check {
-  return (value) => require(typeof value === "string" && values.includes(value));
-}
-
-/** An account. */
-export function accountName(value: unknown): asserts value is string {
-  text(value);
-  identifiers.account(value);
-}
-
-/** A device. */
-export function deviceName(value: unknown): asserts value is string {
-  text(value);
-  identifiers.device(value);
-}
-
-/** A fingerprint: 32 characters base32. */
-export const fingerprintText: Check = (value) => {
-  text(value);
-  unb32(value, identifiers.FINGERPRINT_BYTES);
-};
-
-/** An array of 32 values. */
-export function keys32(item: Check): Check {
-  return (value) => {
-    array(value);
-    require(value.length === STREAMS);
-    value.forEach(item);
-  };
-}
-
-/** Strings in byte order, each one once. */
-function sorted(values: readonly string[]): boolean {
-  return values.every((value, i) => i === 0 || (values[i - 1] ?? "") < value);
-}
-
-/** A sorted array of different strings, at least one. */
-export const words: Check = (value) => {
-  array(value);
-  require(value.length > 0 && value.every((member) => typeof member === "string") && sorted(value));
-};
-
-/** `[]`, or a span of at most an hour and the roles that may declare. */
-export const emergency: Check = (value) => {
-  array(value);
-  if (value.length === 0) return;
-  const [span, ...roles] = value;
-  number(span);
-  require(0 < span && span <= MAX_EMERGENCY_SECONDS);
-  words(roles);
-};
-
-/** 32 bits of which exactly 16 are set. */
-export const mask: Check = (value) => {
-  number(value);
-  require(value < 2 ** STREAMS && value.toString(2).replaceAll("0", "").length === MASK_BITS);
-};
-
-/** An array of rows `[set, …]`. */
-export function rows(...columns: readonly Check[]): (value: unknown) => asserts value is unknown[][] {
-  return (value) => {
-    array(value);
-    for (const row of value) {
-      array(row);
-      require(row.length === columns.length);
-      columns.forEach((column, i) => column(row[i]));
-    }
-  };
-}
-
-const COVER: (value: unknown) => asserts value is CoverRow[] = rows(id16, number, mask);
-
-/** `[set, from, mask]`, sorted by set, each set once, epochs from 1. */
-export const coverRows: Check = (value) => {
-  COVER(value);
-  require(sorted(value.map(([set]) => set)) && value.every(([, from]) => from >= 1));
-};
-
 const BUNDLE: Fields = { gid: id16, rk: key, key: blob(112), lst: digest, has: rows(id16, number, number, mask, id16) };
 const EPOCH: Fields = { ep: number, pks: keys32(key), suite: text, grace: number };
 
@@ -321,16 +190,6 @@ export function citations(value: unknown): Citations {
   return cite;
 }
 
-/** Read a position `[seq, hash]`. */
-export function readPosition(value: unknown): Position {
-  array(value);
-  require(value.length === 2);
-  const [seq, hash] = value;
-  number(seq);
-  digest(hash);
-  return [seq, hash as string];
-}
-
 const HEADER: Fields = {
   v: number,
   kind: text,
@@ -344,14 +203,6 @@ const HEADER: Fields = {
   cite: citations,
   body: mapping,
 };
-
-/** Check that an object has exactly these fields in these shapes. Throws `Rejected(broken, fields)`. */
-export function shape(value: unknown, fields: Fields): void {
-  mapping(value);
-  const names = Object.keys(fields);
-  require(Object.keys(value).length === names.length && names.every((name) => Object.hasOwn(value, name)));
-  for (const [name, check] of Object.entries(fields)) check(value[name]);
-}
 
 /** Read a statement. Throws `Rejected(broken, …)` with `limits`, `frame`, `canon`, `fields` or `chain`. */
 export function parse(raw: Uint8Array): Statement {
@@ -388,7 +239,10 @@ export type Draft<K extends ChainKind, T extends keyof Bodies[K]> = {
  *
  * Throws `Rejected` where the fields are not those of the type, so that nothing malformed is ever signed.
  */
-export function sign<K extends ChainKind, T extends keyof Bodies[K]>(signing: SigningKey, draft: Draft<K, T>): Uint8Array {
+export function sign<K extends ChainKind, T extends keyof Bodies[K]>(
+  signing: SigningKey,
+  draft: Draft<K, T>,
+): Uint8Array {
   const { kind, acc, oth = "", head, iat, typ, by, cite = new Map(), body } = draft;
   const [seq, prev] = head === null ? [0, chainId(kind, acc, oth)] : [head[0] + 1, head[1]];
   const header = { v: 1, kind, acc, oth, seq, prev, iat, typ, by, cite: Object.fromEntries(cite), body };

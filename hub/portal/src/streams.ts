@@ -4,7 +4,8 @@ import { authority, byDevice, witnesses } from "./accounts.ts";
 import { type Accounts, Chain, replayInto } from "./chains.ts";
 import { binaryId } from "./identifiers.ts";
 import { b64, broken, labelHash, unb64 } from "./primitives.ts";
-import { type ChainKind, type Position, type StatementOf, STREAMS } from "./statements.ts";
+import { type Position, STREAMS } from "./shapes.ts";
+import type { ChainKind, StatementOf } from "./statements.ts";
 
 export const SUITES: readonly string[] = ["HS1", "HS2"];
 export const MAX_GRACE_SECONDS = 2_592_000;

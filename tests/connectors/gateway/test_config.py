@@ -42,7 +42,7 @@ def test_connected_needs_hub_keystore_and_database():
 def test_the_command_line_goes_before_the_environment_before_the_file(tmp_path: Path):
     """What is said nearer counts."""
     file = tmp_path / "gateway.toml"
-    file.write_text('port = 1\nthreads = 2\nworkers = 3\nstandalone = true\n')
+    file.write_text("port = 1\nthreads = 2\nworkers = 3\nstandalone = true\n")
     config = Config.load({"OBHUT_GATEWAY_PORT": "4", "OBHUT_GATEWAY_THREADS": "5"}, file, port=6, workers=None)
     assert (config.port, config.threads, config.workers) == (6, 5, 3)
 

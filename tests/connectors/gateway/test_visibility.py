@@ -1,0 +1,291 @@
+"""What a house sees of its patients: what is granted now, and of anything else not even that it is there."""
+
+import re
+import time
+
+import orjson
+import pytest
+from sqlalchemy import select
+
+from connectors.gateway import access
+from connectors.gateway.access import Reader
+from connectors.gateway.links import PAGE
+from connectors.gateway.models import index_date, index_quantity, index_text, resources
+from connectors.gateway.records import Deletion, Item, Live, Source
+from tests.connectors.gateway.conftest import ids, link, observation
+
+PATIENT = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@hub.test"
+OTHER = "p-bbbbbbbbbbbbbbbbbbbbbbbbbb@hub.test"
+LOCAL = PATIENT.partition("@")[0]
+HOUSE = "praxis@hub.test"
+FAR = 4_000_000_000
+
+
+def source(bid, owner=PATIENT, stream="s1", epoch=1, author=PATIENT, handle=""):
+    return Source(owner, "set", stream, 1, epoch, author, bid, handle)
+
+
+def item(bid, id_, **kept):
+    local = kept.get("owner", PATIENT).partition("@")[0]
+    resource = observation(id=id_, subject={"reference": f"Patient/{local}"})
+    return Item(orjson.dumps(resource, option=orjson.OPT_INDENT_2), resource, source(bid, **kept))
+
+
+def live(stream="s1", from_epoch=1, until=FAR, purposes=("TREAT",), confirmed_at=None):
+    return Live(
+        stream, from_epoch, until, frozenset(purposes), int(time.time()) if confirmed_at is None else confirmed_at
+    )
+
+
+@pytest.fixture
+def doctor(house, database):
+    """A doctor of the house, who reads for treatment."""
+    house.headers["Authorization"] = f"Bearer {token(database)}"
+    return house
+
+
+def token(database, purpose="TREAT", seconds=60):
+    return access.issue_token(database, Reader("Dr. Ada Beispiel", "practitioner", purpose), seconds)
+
+
+def test_what_is_granted_is_found_and_read(doctor, store):
+    """Bodies come as they were sealed, byte for byte."""
+    made = item("b1", "o1")
+    store.put_many([made])
+    store.set_live(PATIENT, [live()])
+    assert doctor.get("Observation/o1").data == made.body
+    found = doctor.get(f"Observation?patient={LOCAL}&code=8867-4")
+    assert ids(found) == ["o1"]
+    assert made.body in found.data
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [
+        [],
+        [live(stream="s2")],
+        [live(from_epoch=2)],
+        [live(until=int(time.time()) - 1)],
+        [live(purposes=("HRESCH",))],
+        [live(confirmed_at=int(time.time()) - 901)],
+    ],
+    ids=["none", "stream", "epoch", "over", "purpose", "unconfirmed"],
+)
+def test_hidden_absent_and_unknown_look_the_same(doctor, store, grants):
+    """By no byte, ids and clock apart, does an answer tell that there is something it does not show."""
+    store.put_many([item(f"b{number}", f"o{number}") for number in range(3)])
+    store.set_live(PATIENT, grants)
+    unknown = "p-zzzzzzzzzzzzzzzzzzzzzzzzzz"
+
+    def answers(patient, id_):
+        questions = [
+            f"Observation/{id_}",
+            f"Observation?patient={patient}",
+            f"Observation?patient={patient}&code=8867-4&date=ge2020",
+            f"Observation?patient={patient}&_total=accurate&_count=1",
+            f"Observation?patient={patient}&_summary=count",
+            f"Observation?patient={patient}&_sort=-code",
+            f"Observation?_id={id_}",
+            f"Observation?subject:missing=false&_id={id_}",
+            f"Patient/{patient}",
+        ]
+        for question in questions:
+            answer = doctor.get(question)
+            headers = {name: value for name, value in answer.headers.items() if name != "Date"}
+            yield answer.status_code, headers, answer.data.replace(patient.encode(), b"P").replace(id_.encode(), b"I")
+
+    assert list(answers(LOCAL, "o1")) == list(answers(unknown, "oz"))
+    assert access.pending_reports(store.database) == []
+
+
+def test_a_page_counts_only_what_is_visible(doctor, store):
+    """Totals, pages and links are of what is shown, though as much lies hidden between."""
+    store.put_many([item(f"b{n}", f"o{n}", stream="s1" if n % 2 else "s2") for n in range(10)])
+    store.set_live(PATIENT, [live()])
+    page = doctor.get(f"Observation?patient={LOCAL}&_count=3&_total=accurate")
+    assert page.json["total"] == 5
+    rest = doctor.get(link(page, "next"))
+    assert sorted(ids(page) + ids(rest)) == ["o1", "o3", "o5", "o7", "o9"]
+    assert link(rest, "next") is None
+
+
+def test_a_link_to_a_page_shows_no_more_once_the_grant_is_gone(doctor, store):
+    """The next page is decided when it is asked for."""
+    store.put_many([item(f"b{number}", f"o{number}") for number in range(4)])
+    store.set_live(PATIENT, [live()])
+    following = link(doctor.get(f"Observation?patient={LOCAL}&_count=2"), "next")
+    assert PAGE in following
+    store.set_live(PATIENT, [])
+    assert ids(doctor.get(following)) == []
+
+
+def test_a_purpose_is_covered_by_the_one_above_it(house, store, database):
+    """A grant for treatment covers emergency treatment, not research."""
+    store.put_many([item("b1", "o1")])
+    store.set_live(PATIENT, [live()])
+    for purpose, found in (("ETREAT", ["o1"]), ("HRESCH", [])):
+        house.headers["Authorization"] = f"Bearer {token(database, purpose)}"
+        assert ids(house.get("Observation")) == found
+
+
+@pytest.mark.parametrize("header", [None, "Bearer x", "Basic eDp5", "Bearer "])
+def test_without_a_valid_token_nothing_is_answered(house, header):
+    """401 for every question but what is served."""
+    headers = {} if header is None else {"Authorization": header}
+    for path in ("Patient", "Patient/1", "Patient?_page=x"):
+        answer = house.get(path, **headers)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert house.post("", {}, **headers).status_code == 401
+    assert house.get("metadata", **headers).status_code == 200
+
+
+def test_a_token_expires_and_can_be_taken_away(house, database):
+    """After its time, or with its person, a token is nothing; the database does not hold it."""
+    kept = token(database)
+    house.headers["Authorization"] = f"Bearer {kept}"
+    assert house.get("Patient").status_code == 200
+    assert access.reader_of(database, kept, now=time.time() + 61) is None
+    assert access.revoke_tokens(database, "Dr. Ada Beispiel") == 1
+    assert house.get("Patient").status_code == 401
+
+
+def test_nothing_is_written_in_a_house_yet(doctor):
+    """The API of a house reads: writing is not served, and its CapabilityStatement does not say so."""
+    patient = {"resourceType": "Patient", "id": "a"}
+    assert doctor.post("Patient", patient).status_code == 405
+    assert doctor.put("Patient/a", patient).status_code == 405
+    assert doctor.delete("Patient/a").status_code == 405
+    made = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}],
+    }
+    assert doctor.post("", made).status_code == 405
+    served = {
+        code["code"] for each in doctor.get("metadata").json["rest"][0]["resource"] for code in each["interaction"]
+    }
+    assert served == {"read", "search-type"}
+
+
+def test_every_read_is_noted_for_the_patient(doctor, store):
+    """Who, for what, when, which type and how many; a count too; house-local resources are nobody's."""
+    with store.change() as change:
+        local = observation(id="local")
+        change.add(local, orjson.dumps(local), 1, 0)
+    store.put_many([item("b1", "o1"), item("b2", "o2"), item("b3", "x1", owner=OTHER)])
+    store.set_live(PATIENT, [live()])
+    store.set_live(OTHER, [live()])
+    doctor.get("Observation/o1")
+    doctor.get("Observation")
+    doctor.get(f"Observation?patient={LOCAL}&_summary=count")
+    doctor.get("Observation?code=none")
+    reports = access.pending_reports(store.database)
+    assert [(each.patient, each.what, each.number) for each in reports] == [
+        (PATIENT, "Observation", 1),
+        (PATIENT, "Observation", 2),
+        (OTHER, "Observation", 1),
+        (PATIENT, "Observation", 2),
+    ]
+    assert {(each.person, each.role, each.purpose) for each in reports} == {
+        ("Dr. Ada Beispiel", "practitioner", "TREAT")
+    }
+    assert all(abs(each.at - time.time()) < 60 for each in reports)
+    access.forget_reports(store.database, [each.id for each in reports[:3]])
+    assert [each.id for each in access.pending_reports(store.database)] == [reports[3].id]
+
+
+def test_an_envelope_is_taken_once(store):
+    """Delivered again, alone or with others, it adds nothing; the cursor moves with it."""
+    assert store.put_many([item("b1", "o1"), item("b1", "o2")], {"cursor": "7"}) == 2
+    assert store.put_many([item("b1", "o1"), item("b2", "o3")], {"cursor": "8"}) == 1
+    assert store.state("cursor") == "8"
+    assert number_of(store, resources) == 3
+
+
+def test_a_later_envelope_replaces_by_handle_and_by_id(doctor, store):
+    """The same author replaces what it wrote; the old one delivered again does not come back."""
+    store.set_live(PATIENT, [live()])
+    store.put_many([item("b1", "o1", handle="h1"), item("b2", "o2")])
+    store.put_many([item("b3", "o9", handle="h1"), item("b4", "o2")])
+    store.put_many([item("b1", "o1", handle="h1")])
+    assert sorted(ids(doctor.get("Observation"))) == ["o2", "o9"]
+    store.put_many([Deletion(source("b5", handle="h1"))])
+    assert ids(doctor.get("Observation")) == ["o2"]
+    assert ids(doctor.get(f"Observation?patient={LOCAL}&code=8867-4")) == ["o2"]
+
+
+def test_within_one_delivery_the_last_counts(doctor, store):
+    """Envelopes of one page of the feed replace each other as if they came one by one."""
+    store.set_live(PATIENT, [live()])
+    store.put_many([item("b1", "o1", handle="h1"), item("b2", "o2", handle="h1"), item("b3", "o2")])
+    assert ids(doctor.get("Observation")) == ["o2"]
+    assert number_of(store, resources) == 1
+
+
+def test_nobody_shadows_what_another_author_wrote(doctor, store):
+    """Of two authors with one id the first has it, among what is visible; the other's is not lost."""
+    mine, foreign = item("b1", "o1"), item("b2", "o1", stream="s2", author="evil@hub.test")
+    store.put_many([mine, foreign])
+    store.set_live(PATIENT, [live(), live("s2")])
+    assert doctor.get("Observation/o1").data == mine.body
+    assert ids(doctor.get("Observation")) == ["o1"]
+    store.set_live(PATIENT, [live("s2")])
+    assert doctor.get("Observation/o1").data == foreign.body
+
+
+def test_a_purge_leaves_nothing_but_what_the_house_wrote(doctor, store, database_url):
+    """Resources, index rows and grants of the streams go in one step; the house keeps its own as house-local."""
+    store.put_many(
+        [item("b1", "o1"), item("b2", "o2", stream="s2"), item("b3", "o3", author=HOUSE), item("b4", "x", owner=OTHER)]
+    )
+    store.set_live(PATIENT, [live(), live("s2")])
+    store.set_live(OTHER, [live()])
+    assert store.purge(PATIENT, ["s1"], keep_author=HOUSE) == 1
+    assert sorted(ids(doctor.get("Observation"))) == ["o2", "o3", "x"]
+    assert store.purge(PATIENT, keep_author=HOUSE) == 1
+    assert sorted(ids(doctor.get("Observation"))) == ["o3", "x"]
+    rids = set(rows_of(store, resources.c.rid))
+    assert len(rids) == 2
+    for table in (index_text, index_date, index_quantity):
+        assert set(rows_of(store, table.c.rid)) == rids
+
+
+def test_what_was_purged_can_come_again(doctor, store):
+    """A new grant delivers old envelopes anew; those that the house wrote are here already."""
+    store.put_many([item("b1", "o1"), item("b2", "o2", author=HOUSE)])
+    store.purge(PATIENT, keep_author=HOUSE)
+    assert store.put_many([item("b1", "o1"), item("b2", "o2", author=HOUSE)]) == 1
+    store.set_live(PATIENT, [live()])
+    assert sorted(ids(doctor.get("Observation"))) == ["o1", "o2"]
+
+
+def test_a_confirmation_brings_streams_back(doctor, store):
+    """Heard again of the home hub, the gateway answers again."""
+    store.put_many([item("b1", "o1")])
+    store.set_live(PATIENT, [live(confirmed_at=int(time.time()) - 901)])
+    assert ids(doctor.get("Observation")) == []
+    store.confirm([PATIENT], int(time.time()))
+    assert ids(doctor.get("Observation")) == ["o1"]
+
+
+def test_a_failure_between_takes_nothing(store):
+    """Resources and cursor are one transaction: an item that cannot be indexed takes all with it."""
+    broken = Item(b"{}", {"resourceType": "Observation"}, source("b2"))
+    with pytest.raises(KeyError):
+        store.put_many([item("b1", "o1"), broken], {"cursor": "7"})
+    assert store.state("cursor") is None
+    assert number_of(store, resources) == 0
+
+
+def test_nothing_shows_content_by_repr():
+    """A log line of a stored resource cannot leak it."""
+    assert not re.search("8867|o1", repr(item("b1", "o1")))
+
+
+def rows_of(store, column):
+    with store.database.read() as connection:
+        return connection.execute(select(column)).scalars().all()
+
+
+def number_of(store, table):
+    return len(rows_of(store, table.c.rid))

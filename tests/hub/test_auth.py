@@ -1,0 +1,231 @@
+"""Who is calling: the token endpoint and what it refuses, access tokens, registration, signing in."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from joserfc import jwk, jwt
+
+from consent import messages
+from consent.keys import SigningKey
+from consent.primitives import b64, random_bytes
+from hub.auth import key_of
+from hub.limits import Buckets
+from tests.hub.people import problem
+
+
+@pytest.fixture
+def person(town):
+    return town.person()
+
+
+def forged(header, claims, key=b""):
+    """A JWT put together by hand."""
+    parts = [b64(json.dumps(part).encode()) for part in (header, claims)]
+    return ".".join([*parts, b64(key)])
+
+
+def claims_of(town, who, **changes):
+    client = f"{who.account}/{who.device}"
+    return {"iss": client, "sub": client, "aud": town.hub.config.token_endpoint, "exp": town.now + 240,
+            "jti": "once"} | changes
+
+
+def test_a_device_gets_a_token_that_opens_its_feed(towns):
+    """SMART Backend Services, from the assertion to the first call."""
+    who = towns.person()
+    answer = towns.ask_token(towns.assertion(who), scope="system/*.rs")
+    assert (answer.status_code, answer.json["token_type"], answer.json["expires_in"]) == (200, "Bearer", 300)
+    assert answer.json["scope"] == "system/*.rs"
+    assert towns.get("/v1/feed", token=answer.json["access_token"]).status_code == 200
+
+
+def test_both_names_of_the_algorithm_are_taken(town, person):
+    """`EdDSA` as SMART clients write it, `Ed25519` as RFC 9864 does."""
+    key = town.keys[person.device]
+    secret = jwk.OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(key.public), "d": b64(bytes(key))})
+    header = {"alg": "EdDSA", "typ": "JWT", "kid": person.device}
+    with pytest.warns(Warning, match="EdDSA"):
+        assertion = jwt.encode(header, claims_of(town, person), secret, algorithms=["EdDSA"])
+    assert town.ask_token(assertion).status_code == 200
+
+
+CLAIMS = {
+    "expired": {"exp": -31},
+    "living too long": {"exp": 331},
+    "without an end": {"exp": None},
+    "for another server": {"aud": "https://elsewhere.example/oauth/token"},
+    "for the base only": {"aud": "http://127.0.0.1:8101"},
+    "for several servers": {"aud": ["https://elsewhere.example/oauth/token"]},
+    "without an audience": {"aud": None},
+    "of another issuer": {"iss": "somebody"},
+    "without an id": {"jti": None},
+    "with a number as subject": {"sub": 7},
+    "without a subject": {"sub": None},
+}  # fmt: skip
+HEADERS = {
+    "with its own jwk": {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}},
+    "with the address of a key": {"jku": "https://elsewhere.example/keys"},
+    "with a certificate's address": {"x5u": "https://elsewhere.example/cert"},
+    "with a certificate": {"x5c": ["AAAA"]},
+    "with something critical": {"crit": ["exp"], "exp": 1},
+    "with another kid": {"kid": "dzzzzzzzzzzzzzzzz"},
+    "with an empty kid": {"kid": ""},
+}
+
+
+@pytest.mark.parametrize("case", [*CLAIMS, *HEADERS])
+def test_an_assertion_is_refused_and_changes_nothing(town, person, case):
+    """Every claim and header that must not be believed is not."""
+    claims = {name: town.now + value if name == "exp" and value else value for name, value in
+              CLAIMS.get(case, {}).items()}
+    key = town.keys[person.device]
+    header = {"alg": "Ed25519", "typ": "JWT", "kid": person.device} | HEADERS.get(case, {})
+    values = {name: value for name, value in claims_of(town, person, **claims).items() if value is not None}
+    signing = b".".join(b64(json.dumps(part).encode()).encode() for part in (header, values))
+    assertion = signing.decode() + "." + b64(key.sign(signing))
+    before = town.dump()
+    answer = town.ask_token(assertion)
+    assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
+    assert town.dump() == before
+
+
+@pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"alg": "RS256"}, {"alg": "ES256"}, {}, {"alg": 7}])
+def test_no_other_algorithm_is_believed(town, person, header):
+    """`none`, a MAC keyed by the public key, and unknown algorithms."""
+    full = header | {"kid": person.device}
+    if header.get("alg") == "HS256":
+        secret = jwk.OctKey.import_key(town.keys[person.device].public)
+        assertion = jwt.encode(full, claims_of(town, person), secret, algorithms=["HS256"])
+    else:
+        assertion = forged(full, claims_of(town, person), b"" if header.get("alg") == "none" else bytes(64))
+    answer = town.ask_token(assertion)
+    assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("assertion", ["", "x", "a.b.c", "..", "e30.e30.e30", "é.é.é", "W10.W10."])
+def test_what_is_no_jwt_is_refused(town, assertion):
+    """Garbage gets an OAuth error, never a fault."""
+    assert town.ask_token(assertion).status_code in (400, 401)
+
+
+def test_an_assertion_works_once(towns):
+    """The same `jti` again is refused."""
+    who = towns.person()
+    assertion = towns.assertion(who)
+    assert towns.ask_token(assertion).status_code == 200
+    assert towns.ask_token(assertion).status_code == 401
+
+
+def test_an_unknown_client_and_a_wrong_key_are_refused(town, person):
+    """Nobody gets a token for somebody else."""
+    stranger = replace(person, device="d" + "a" * 16)
+    town.keys[stranger.device] = SigningKey.generate()
+    assert town.ask_token(town.assertion(stranger)).status_code == 401
+    town.keys[person.device] = SigningKey.generate()
+    assert town.ask_token(town.assertion(person)).status_code == 401
+
+
+def test_scopes_narrow_and_unknown_ones_are_refused(town, person):
+    """A token for the directory reads the directory only."""
+    assert town.ask_token(town.assertion(person), scope="vault").json["error"] == "invalid_scope"
+    token = town.ask_token(town.assertion(person), scope="system/Organization.rs").json["access_token"]
+    assert town.get("/fhir/Organization", token=token).status_code == 200
+    assert town.get("/fhir/Endpoint", token=token).status_code == 403
+    assert town.get("/v1/feed", token=token).status_code == 403
+
+
+def test_an_access_token_ends_and_cannot_be_made_elsewhere(town, person, clock):
+    """Expired, of another key, of another type, for another hub: 401, and the same answer."""
+    home = town.hub
+    token = town.token(person)
+    client = f"{person.account}/{person.device}"
+    good = {"iss": home.config.base_url, "aud": home.config.base_url, "sub": client, "exp": town.now + 60,
+            "scope": "system/*.rs"}
+    typ = {"alg": "Ed25519", "typ": "at+jwt"}
+
+    def made(header, claims, key=None):
+        return jwt.encode(header, claims, key_of(key or home.token_key), algorithms=["Ed25519"])
+
+    assert town.get("/v1/feed", token=made(typ, good)).status_code == 200
+    bad = [
+        made(typ, good, SigningKey.generate()), made(typ, good, home.key), made(typ | {"typ": "JWT"}, good),
+        made(typ, good | {"aud": "https://elsewhere.example"}), made(typ, good | {"iss": "x"}),
+        made(typ, {k: v for k, v in good.items() if k != "exp"}), made(typ, good | {"sub": person.account}),
+        forged({"alg": "none", "typ": "at+jwt"}, good), town.assertion(person), "x", "",
+    ]  # fmt: skip
+    clock.advance(301)
+    answers = [town.call("GET", "/v1/feed", headers={"Authorization": f"Bearer {t}"}) for t in [*bad, token]]
+    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Bearer"}
+
+
+def test_a_registration_must_be_fresh_and_signed_by_the_device(town, person, clock):
+    """A wrong signature and an unknown account get the same answer; an old registration cannot come back."""
+    def registered(who, key, at):
+        return messages.register(who.sign, acc=who.account, dev=who.device, token_key=key.public, at=at)
+
+    def post(frame):
+        return town.post("/v1/clients", {"frame": b64(frame)})
+
+    old, new = SigningKey.generate(), SigningKey.generate()
+    clock.advance(1)
+    first, second = registered(person, old, town.now), registered(person, new, town.now + 1)
+    assert [post(first).status_code, post(second).status_code] == [201, 201]
+    before = town.dump()
+    assert post(first).status_code == 409
+    thief = replace(person, sign=SigningKey.generate())
+    nobody = replace(person, account="p-" + "a" * 26 + "@" + person.account.partition("@")[2])
+    answers = [post(registered(who, old, town.now)) for who in (thief, nobody)]
+    assert [a.status_code for a in answers] == [401, 401]
+    assert answers[0].data == answers[1].data
+    clock.advance(3600)
+    assert problem(post(registered(person, old, town.now - 3000)))["reason"] == "clock"
+    assert town.dump() == before
+
+
+def test_a_passphrase_opens_the_vault_and_nothing_else(towns):
+    """The sign-in key gives a short token for the sealed vault; a wrong key and a wrong name give the same refusal."""
+    patient, key = towns.patient(), random_bytes(32)
+    acc = patient.me.account
+    assert towns.call("PUT", "/v1/sign-in", patient.me, json={"key": b64(key)}).status_code == 204
+    token = towns.post("/v1/sign-in", {"account": acc, "key": b64(key)}).json["access_token"]
+    assert towns.get(f"/v1/vault/{acc}", token=token).json["ver"] == patient.hub.vault[0]
+    for path in ("/v1/feed", f"/v1/log/{acc}", f"/v1/sets/{acc}", "/v1/directory"):
+        assert towns.get(path, token=token).status_code == 403
+    wrong = [towns.post("/v1/sign-in", {"account": name, "key": b64(bytes(32))}) for name in (acc, "nobody@x.y")]
+    assert [answer.status_code for answer in wrong] == [401, 401]
+    assert wrong[0].data == wrong[1].data
+
+
+@pytest.mark.parametrize("door", ["sign-in", "recover"])
+def test_guessing_is_slowed_down_by_account(town, clock, door):
+    """After ten tries an account must wait, whether it exists or not, also for the right key."""
+    patient, key = town.patient(), random_bytes(32)
+    town.call("PUT", "/v1/sign-in", patient.me, json={"key": b64(key)})
+    name = "key" if door == "sign-in" else "token"
+    for account in (patient.me.account, "nobody@x.y"):
+        answers = [
+            town.post(f"/v1/{door}", {"account": account, name: b64(bytes(32))}).status_code for _ in range(11)
+        ]
+        assert answers == [401] * 10 + [429]
+    assert town.post("/v1/sign-in", {"account": patient.me.account, "key": b64(key)}).status_code == (
+        429 if door == "sign-in" else 200
+    )
+    clock.advance(601)
+    assert town.post("/v1/sign-in", {"account": patient.me.account, "key": b64(key)}).status_code == 200
+
+
+def test_doors_without_a_token_count_by_address(town):
+    """Beyond the rate: 429 with Retry-After."""
+    town.app.extensions["obhut.buckets"] = Buckets(3)
+    answers = [town.post("/v1/recover", {"account": "x@y.z", "token": b64(bytes(32))}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+    assert "Retry-After" in answers[-1].headers
+
+
+def test_smart_configuration_says_what_is_true(town):
+    """The token endpoint, the algorithms, the scopes."""
+    said = town.get("/.well-known/smart-configuration").json
+    assert said["token_endpoint"] == town.get("/v1/hub").json["token_endpoint"]
+    assert said["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]

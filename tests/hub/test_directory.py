@@ -1,0 +1,107 @@
+"""The directory, as JSON and as FHIR."""
+
+import orjson
+import pytest
+
+from fhir_profiles import resources
+from hub.store import directory
+
+
+@pytest.fixture
+def place(town):
+    """Three organisations and one that was admitted and has not come."""
+    houses = [town.organisation("praxis-sonne", "Praxis Dr. Sönnichsen"), town.organisation("klinik", "Klinik am Ring",
+              "hospital"), town.organisation("waage", "Waage 100%_", "service")]
+    with town.hub.db.write() as tx:
+        directory.admit(tx, "spaeter@hub-a.example.org", "Später", "care", "x")
+    return houses
+
+
+def names(answer):
+    return [one["account"].partition("@")[0] for one in answer.json["organisations"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("", ["klinik", "praxis-sonne", "waage"]), ("klin ring", ["klinik"]), ("praxis ring", []), ("%", ["waage"]),
+     ("_", ["waage"]), ("PRAXIS", ["praxis-sonne"]), ("spät", [])],
+)  # fmt: skip
+def test_organisations_are_found_by_words(town, place, query, found):
+    """Every word must occur in title or account; wildcards are letters like others."""
+    assert names(town.get("/v1/directory", place[0], q=query)) == found
+
+
+def test_an_entry_has_the_public_keys(town, place):
+    """Fingerprint and reading key as in the account's chain."""
+    (entry,) = town.get("/v1/directory", place[1], q="sonne").json["organisations"]
+    assert entry["fingerprint"] == place[0].state.fingerprint
+    assert entry["reading_key"] == place[0].state.reading_key()
+    assert entry["type"] == "practice"
+
+
+@pytest.mark.parametrize("name", ["Organization", "Endpoint", "PractitionerRole"])
+def test_every_resource_is_valid_r4_and_found_by_search_and_read(town, place, name):
+    """The searchset's resources pass HL7's definitions and are what a read gives."""
+    bundle = town.get(f"/fhir/{name}", place[0]).json
+    assert (bundle["type"], bundle["total"]) == ("searchset", 3)
+    for entry in bundle["entry"]:
+        resources.check(resources.parse(orjson.dumps(entry["resource"])))
+        path = entry["fullUrl"].removeprefix(town.hub.config.base_url)
+        assert town.get(path, place[0]).json == entry["resource"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("name=praxis", ["praxis-sonne"]), ("name=am ring", []), ("_id=klinik", ["klinik"]), ("_id=spaeter", []),
+     ("identifier=urn:obhut:account|waage@hub-a.example.org", ["waage"]), ("identifier=urn:other|waage", []),
+     ("_id=klinik&identifier=waage@hub-a.example.org", [])],
+)  # fmt: skip
+def test_organizations_are_searched_by_what_is_declared(town, place, query, found):
+    """The search parameters of the CapabilityStatement work."""
+    bundle = town.get(f"/fhir/Organization?{query}", place[0]).json
+    assert [entry["resource"]["id"] for entry in bundle.get("entry", [])] == found
+
+
+def test_pages_of_a_search_link_on(town, place):
+    """Following `next` meets each organisation once."""
+    found, url = [], "/fhir/Endpoint?_count=1"
+    while url:
+        bundle = town.get(url, place[0]).json
+        found += [entry["resource"]["id"] for entry in bundle.get("entry", [])]
+        url = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "").removeprefix(
+            town.hub.config.base_url
+        )
+    assert found == ["klinik", "praxis-sonne", "waage"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [("/fhir/Organization/niemand", 404, "not-found"), ("/fhir/Organization?birthdate=1", 400, "not-supported"),
+     ("/fhir/Patient", 404, "not-found"), ("/fhir/Organization?_count=x", 400, "invalid"),
+     ("/fhir/Organization?_format=xml", 406, "not-supported"), ("/fhir/Organization/a b", 404, "not-found")],
+)  # fmt: skip
+def test_errors_under_fhir_are_operation_outcomes(town, place, path, status, code):
+    """The face of an error under /fhir."""
+    answer = town.get(path, place[0])
+    assert answer.status_code == status
+    assert answer.content_type == "application/fhir+json"
+    assert answer.json["issue"][0]["code"] == code
+
+
+def test_the_capability_statement_says_what_is_served(town, place):
+    """Valid R4, the three types, their interactions and parameters, and no more."""
+    answer = town.get("/fhir/metadata")
+    statement = resources.parse(answer.data)
+    resources.check(statement)
+    served = {entry["type"]: entry for entry in answer.json["rest"][0]["resource"]}
+    assert served.keys() == {"Organization", "Endpoint", "PractitionerRole"}
+    for name, entry in served.items():
+        for parameter in entry["searchParam"]:
+            assert town.get(f"/fhir/{name}?{parameter['name']}=x", place[0]).status_code == 200
+    assert town.get("/fhir/metadata?_format=xml").status_code == 406
+
+
+def test_the_directory_is_for_those_who_signed_in(town, place):
+    """Without a token: 401."""
+    assert town.get("/v1/directory").status_code == 401
+    assert town.get("/fhir/Organization").status_code == 401

@@ -1,0 +1,127 @@
+"""The real thing: `obhut hub serve` as a process, its settings, its keys."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from connectors.hub_client import Credentials, HubClient
+from consent import messages
+from consent.keys import SigningKey
+from consent.primitives import b64, unb64
+from hub import keys
+from hub.cli import hub
+from hub.config import Config
+from tests.consent import world
+from tests.consent.world import DOMAIN
+
+MAIN = "from fhir_profiles.command import main; main()"
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A hub process on a free port."""
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OBHUT_")} | {
+        "OBHUT_HUB_BIND": f"127.0.0.1:{port}", "OBHUT_HUB_DATA": str(tmp_path / "data"), "OBHUT_HUB_DOMAIN": DOMAIN,
+    }  # fmt: skip
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(
+        [sys.executable, "-c", MAIN, "hub", "serve"], env=environment, stdout=subprocess.PIPE, stderr=log
+    ) as process:
+        line = process.stdout.readline().decode()
+        yield process, line.removeprefix("listening ").strip(), environment, tmp_path
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def test_a_hub_serves_waits_and_stops(served):
+    """Prints where it listens, answers, wakes a waiting feed across real sockets, admits organisations, ends at SIGTERM."""
+    process, url, environment, directory = served
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+    assert requests.get(f"{url}/readyz", timeout=20).text == "ready\n"
+    said = requests.get(f"{url}/v1/hub", timeout=20).json()
+    assert said["domain"] == DOMAIN
+    seed = (directory / "data" / keys.STAMP_KEY)
+    assert seed.stat().st_mode & 0o777 == 0o600
+    command = [sys.executable, "-c", MAIN, "hub"]
+    admitted = subprocess.run(
+        [*command, "admit", "praxis", "--type", "practice", "--title", "Praxis"], env=environment,
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    assert re.fullmatch(r"[a-z2-7]{32}\n", admitted.stdout)
+    shown = subprocess.run([*command, "key"], env=environment, capture_output=True, check=True, text=True)
+    assert shown.stdout.strip() == said["key"]
+    _enrol_and_wait(url, admitted.stdout.strip(), said)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert "praxis@" not in (directory / "log").read_text()
+
+
+def _enrol_and_wait(url, code, said):
+    now = int(time.time())
+    practice, key = world.organisation("praxis", now), SigningKey.generate()
+    client = HubClient(url, Credentials(practice.account, practice.device, key))
+    frame = messages.register(practice.sign, acc=practice.account, dev=practice.device, token_key=key.public, at=now)
+    client.enrol(practice.frames, frame, code)
+    assert client.chain("acct", practice.account) == practice.frames
+    cursor = client.feed()["next"]
+    pages = []
+    waiting = threading.Thread(target=lambda: pages.append(HubClient(url, client._credentials).feed(cursor, wait=25)))
+    waiting.start()
+    client.message(practice.account, b"sealed")
+    waiting.join(20)
+    (event,) = pages[0]["events"]
+    assert (event["type"], unb64(event["frame"])) == ("message", b"sealed")
+    assert b64(unb64(said["key"])) == said["key"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("OBHUT_HUB_DOMAIN", "Localhost"), ("OBHUT_HUB_BIND", "8101"), ("OBHUT_HUB_URL", "ftp://x"),
+     ("OBHUT_HUB_WORKERS", "0"), ("OBHUT_HUB_THREADS", "x"), ("OBHUT_HUB_WAITERS", "64"), ("OBHUT_HUB_NONSENSE", "1"),
+     ("OBHUT_HUB_DATABASE_FILE", "/nowhere/at/all")],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_meant_ends_with_one_sentence(variable, value):
+    """Unknown variables and values that do not fit are refused at the start."""
+    with pytest.raises(ValueError, match=r"\A[^\n]+\.\Z"):
+        Config.from_env({variable: value})
+    done = CliRunner().invoke(hub, ["key"], env={variable: value})
+    assert done.exit_code == 1
+    assert "Traceback" not in done.output
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path):
+    """`…_FILE` names the file of a value."""
+    (tmp_path / "url").write_text("postgresql://u:secret@db/obhut\n")
+    config = Config.from_env({"OBHUT_HUB_DATABASE_FILE": str(tmp_path / "url"), "OBHUT_HUB_DOMAIN": "a.example"})
+    assert config.database_url == "postgresql://u:secret@db/obhut"
+    assert not config.migrates_itself
+
+
+@pytest.mark.parametrize("arguments", [["p-" + "a" * 26], ["Praxis"], ["x"], ["praxis", "--type", "shop"]])
+def test_only_organisations_are_admitted(tmp_path, arguments):
+    """Names of people, names that are none, and unknown types are refused."""
+    given = ["admit", *arguments, *(["--type", "practice"] if len(arguments) == 1 else []), "--title", "T"]
+    done = CliRunner().invoke(hub, given, env={"OBHUT_HUB_DATA": str(tmp_path)})
+    assert done.exit_code == 1
+
+
+def test_two_first_starts_agree_on_one_key(tmp_path):
+    """Whoever comes second takes the key that is there."""
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(keys.load(tmp_path, "k").public)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1

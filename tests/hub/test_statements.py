@@ -1,0 +1,202 @@
+"""Statements over HTTP: admitted all or nothing, idempotent, refused with what helps."""
+
+from dataclasses import replace
+
+import pytest
+
+from consent import statements, steps
+from consent.keys import RecoveryCode, SigningKey
+from consent.primitives import b64, unb64
+from consent.steps import Written
+from hub.store.hashing import digest
+from tests.consent import world
+from tests.hub.people import VITALS, problem
+
+
+def post(town, who, *written, token="", **more):
+    items = [{"frame": b64(w.frame)} | ({"blob": b64(w.blob)} if w.blob is not None else {}) for w in written]
+    return town.post("/v1/statements", {"statements": items, **more}, None if token else who, token)
+
+
+def test_a_patient_enrols_and_starts_her_sets(towns):
+    """What the small world admits, the hub admits and keeps, on both databases."""
+    patient = towns.patient()
+    assert towns.get(f"/v1/sets/{patient.me.account}", patient.me).json["sets"] == sorted(patient.hub.record.sets)
+    frames = towns.get(f"/v1/chains/acct/{patient.me.account}", patient.me).json["frames"]
+    assert [unb64(frame) for frame in frames] == patient.hub.record.account.frames
+
+
+def test_the_same_account_again_is_no_error_and_another_of_its_name_is(towns):
+    """Enrolment is idempotent by bytes, and by bytes only."""
+    who = towns.person()
+    before = towns.dump()
+    assert towns.enrol(who, status=200).json["account"] == who.account
+    twin = replace(who, frames=[])
+    twin.add("create", {"root": b64(twin.root.public), "recovery": b64(SigningKey.generate().public),
+                        "class": "person"}, towns.now)
+    twin.add("device", twin.device_body("client"), towns.now)
+    assert problem(towns.enrol(twin, status=409))["type"].endswith("conflict")
+    assert towns.dump() == before
+
+
+def test_an_organisation_needs_its_own_unused_admission_code(town):
+    """The operator lets organisations in, one code one account."""
+    practice = town.organisation("praxis")
+    assert town.enrol(practice, "code", status=200)
+    before = town.dump()
+    for code in ("code", "", "x" * 32):
+        assert town.enrol(world.organisation("anders", town.now), code, status=403)
+    assert town.dump() == before
+
+
+def test_statements_are_taken_all_or_none(towns):
+    """A batch whose second statement is refused leaves nothing behind."""
+    patient = towns.patient()
+    record, vault, me = patient.hub.record, patient.vault, patient.me.signer
+    vault = steps.new_sets(vault, 1)
+    (fresh,) = vault.sets.keys() - patient.vault.sets.keys()
+    good = steps.begin(record, vault, fresh, me, towns.now)
+    bad = Written(good.frame[:-1] + bytes([good.frame[-1] ^ 1]))
+    before = towns.dump()
+    answer = post(towns, patient.me, good, bad)
+    assert answer.status_code == 409
+    assert towns.dump() == before
+    assert post(towns, patient.me, good).status_code == 200
+
+
+def test_the_same_statements_again_change_nothing(town):
+    """Sending again after a lost answer is safe, also where a batch overlaps what is there."""
+    patient = town.patient()
+    patient.save(patient.vault)
+    again = patient.hub.record.account.links[-1]
+    before = town.dump()
+    answer = post(town, patient.me, Written(again.raw, patient.hub.vault[1]))
+    assert answer.status_code == 200
+    assert answer.json["heads"] == [["acct", patient.me.account, "", again.seq, again.hash]]
+    assert town.dump() == before
+
+
+def test_a_statement_behind_the_head_gets_the_links_it_lacks(towns):
+    """Compare-and-swap: 409 `head` carries the head and the links from there on."""
+    patient = towns.patient()
+    stale = patient.vault_written(patient.vault)
+    patient.save(patient.vault)
+    late = patient.hub.record.account.links[-1]
+    patient.save(patient.vault)
+    head = patient.hub.record.account.head
+    answer = post(towns, patient.me, stale)
+    assert answer.status_code == 409
+    said = problem(answer)
+    assert (said["reason"], said["head"]) == ("head", list(head))
+    assert [unb64(link) for link in said["links"]] == patient.hub.record.account.frames[late.seq :]
+
+
+def test_a_wrong_clock_gets_the_hubs_time(town, clock):
+    """`clock` carries `now`."""
+    patient = town.patient()
+    clock.advance(3600)
+    answer = post(town, patient.me, patient.vault_written(patient.vault))
+    assert (problem(answer)["reason"], problem(answer)["now"]) == ("clock", town.now)
+
+
+def test_nobody_posts_for_another(town):
+    """A counterpart that brings the patient's own valid statement is refused; a stranger learns nothing."""
+    patient, practice = town.patient(), town.organisation("praxis")
+    patient.meet(practice)
+    written = patient.vault_written(patient.vault)
+    before = town.dump()
+    assert post(town, practice, written).status_code == 403
+    assert town.dump() == before
+
+
+@pytest.mark.parametrize("change", ["", "x", "@", "p-aaaa@hub"])
+def test_what_is_no_statement_is_malformed(town, change):
+    """Wrong bytes get 400 and a word of the protocol."""
+    patient = town.patient()
+    answer = town.post("/v1/statements", {"statements": [{"frame": b64(change.encode() * 40)}]}, patient.me)
+    assert (answer.status_code, problem(answer)["reason"]) == (400, "frame")
+
+
+def test_a_delegate_acts_within_its_scope_and_others_see_nothing(town):
+    """A relative with scope `full` may post for the patient once named, not before, not after."""
+    patient, relative = town.patient(), town.person()
+    asked = f"/v1/sets/{patient.me.account}"
+    assert town.get(asked, relative).status_code == 404
+    patient.hub.know(relative)
+    body = {"to": relative.account, "fp": relative.state.fingerprint, "scope": "full", "nb": 0,
+            "until": town.now + 9999}
+    patient.post(patient.account("delegate", body))
+    assert town.get(asked, relative).status_code == 200
+    vault = steps.new_sets(patient.vault, 1)
+    (fresh,) = vault.sets.keys() - patient.vault.sets.keys()
+    written = steps.begin(patient.hub.record, vault, fresh, relative.signer, town.now)
+    assert post(town, relative, written).status_code == 200
+    patient.post(patient.account("undelegate", {"to": relative.account}))
+    assert town.get(asked, relative).status_code == 404
+
+
+def test_a_lost_phone_is_recovered_with_the_sheet(towns):
+    """Code → fetch token → sealed vault; then root, device and vault in one request, by the vault's token alone."""
+    patient = towns.patient()
+    code: RecoveryCode = patient.me.recovery
+    wraps = {"sheet": b64(b"w" * 72)}
+    assert post(towns, patient.me, wraps=wraps, fetch=digest(code.fetch_token)).status_code == 200
+    wrong = towns.post("/v1/recover", {"account": patient.me.account, "token": b64(bytes(32))})
+    assert wrong.status_code == 401
+    token = towns.post(
+        "/v1/recover", {"account": patient.me.account, "token": b64(code.fetch_token)}
+    ).json["access_token"]
+    assert towns.get(f"/v1/vault/{patient.me.account}", token=token).json["wraps"] == wraps
+    assert towns.get("/v1/feed", token=token).status_code == 403
+    new, root = patient.me.other_device(), SigningKey.generate()
+    sheet = RecoveryCode.generate()
+    first = patient.account("root", {"root": b64(root.public), "recovery": b64(sheet.signing_key.public)},
+                            ("recovery",), code.signing_key)
+    chain = patient.hub.record.account
+    position = statements.parse(first.frame).position
+    second = statements.sign(root, kind="acct", acc=chain.acc, head=position, iat=towns.now, typ="device",
+                             by=("root",), body=new.device_body("client"))
+    early = patient.vault_written(patient.vault)
+    assert post(towns, None, early, token=token).status_code == 403
+    before = towns.token(patient.me)
+    assert post(towns, None, first, Written(second), token=token, fetch=digest(sheet.fetch_token)).status_code == 200
+    assert towns.get("/v1/feed", token=before).status_code == 401
+    old = towns.post("/v1/recover", {"account": patient.me.account, "token": b64(code.fetch_token)})
+    assert old.status_code == 401
+
+
+def test_a_replaced_sheet_still_opens_the_vault_for_seven_days(town, clock):
+    """A thief who replaces the recovery code does not outrun the old sheet."""
+    patient = town.patient()
+    clock.advance(8 * 86400)
+    patient.now = town.now
+    old, new = patient.me.recovery, RecoveryCode.generate()
+    assert post(town, patient.me, fetch=digest(old.fetch_token)).status_code == 200
+    written = patient.account("recovery", {"key": b64(new.signing_key.public)})
+    assert post(town, patient.me, written, fetch=digest(new.fetch_token)).status_code == 200
+    ask = {"account": patient.me.account, "token": b64(old.fetch_token)}
+    clock.advance(7 * 86400 - 60)
+    assert town.post("/v1/recover", ask).status_code == 200
+    clock.advance(120)
+    assert town.post("/v1/recover", ask).status_code == 401
+
+
+def test_a_stream_id_of_another_patient_is_not_taken_twice(town):
+    """Who copies a stream's id from elsewhere is refused: an envelope names its stream only."""
+    one, other = town.patient(), town.patient()
+    stolen = next(iter(one.vault.sets.items()))
+    vault = other.vault.with_set("A" * 21 + "A", stolen[1], next(iter(other.vault.masters.values())))
+    written = steps.begin(other.hub.record, vault, "A" * 22, other.me.signer, town.now)
+    before = town.dump()
+    assert problem(post(town, other.me, written))["reason"] == "ids"
+    assert town.dump() == before
+
+
+def test_a_grant_keeps_its_bundle_for_its_two_sides_only(town):
+    """The counterpart and the patient fetch a bundle; another house gets what it gets for no patient at all."""
+    patient, practice, other = town.patient(), town.organisation("praxis"), town.organisation("klinik")
+    gid = patient.grant(practice, {VITALS})
+    lst = patient.hub.record.relations[practice.account].grants[gid].bundles[0].hash
+    path = f"/v1/bundles/{patient.me.account}/{lst}"
+    assert town.get(path, practice).data == town.get(path, patient.me).data == patient.hub.blobs[lst]
+    assert town.get(path, other).status_code == 404

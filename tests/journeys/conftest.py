@@ -1,0 +1,139 @@
+"""Whole programs: a real hub in its own process, patients and practices who speak to it over HTTP."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.gateway import keystore
+from connectors.gateway.database import Database
+from connectors.gateway.inbox import Inbox
+from connectors.gateway.store import Store
+
+DOMAIN = "hub-a.obhut.example"
+PATIENCE_SECONDS = 60
+
+
+def obhut(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(command(*words), capture_output=True, text=True, env=os.environ | environment, timeout=300)
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "fhir_profiles.command", *words]
+
+
+def free_port(*offsets: int) -> int:
+    """A port that is free, and so are the ones at these offsets behind it."""
+    for base in range(20000 + os.getpid() % 200 * 200, 60000, 200):
+        try:
+            for offset in (0, *offsets):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", base + offset))
+        except OSError:
+            continue
+        return base
+    raise AssertionError("no free ports")
+
+
+class RunningHub:
+    """`obhut hub serve` on a free port; can be killed and started again."""
+
+    def __init__(self, directory: Path, database: str) -> None:
+        self.directory = directory
+        self.log = directory / "hub.log"
+        self.bind = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.bind}"
+        self.environment = {
+            "OBHUT_HUB_DOMAIN": DOMAIN, "OBHUT_HUB_DATA": str(directory), "OBHUT_HUB_BIND": self.bind,
+            "OBHUT_HUB_DATABASE": database,
+        }  # fmt: skip
+        directory.mkdir(parents=True, exist_ok=True)
+        assert obhut("hub", "migrate", **self.environment).returncode == 0
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            log.write("--- start\n")
+            log.flush()
+            self.process = subprocess.Popen(
+                command("hub", "serve"), stdout=log, stderr=subprocess.STDOUT, env=os.environ | self.environment,
+                start_new_session=True,
+            )  # fmt: skip
+        until = time.monotonic() + PATIENCE_SECONDS
+        while "listening" not in self.log.read_text().rpartition("--- start")[2]:
+            assert self.process.poll() is None and time.monotonic() < until, self.log.read_text()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """kill -9 of the hub and its workers."""
+        os.killpg(self.process.pid, 9)
+        self.process.wait()
+
+    def admit(self, name: str) -> str:
+        """An admission code for a practice."""
+        done = obhut("hub", "admit", name, "--type", "practice", "--title", name, **self.environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, database_url: str) -> Iterator[RunningHub]:
+    """A hub with an empty database, running."""
+    running = RunningHub(tmp_path / "hub", database_url)
+    running.start()
+    yield running
+    running.kill()
+
+
+class Practice:
+    """A practice's gateway without its FHIR server: keystore, inbox, store."""
+
+    def __init__(self, directory: Path, hub: RunningHub, name: str) -> None:
+        self.directory = directory / name
+        self.database = f"sqlite:///{self.directory / 'record.db'}"
+        self.keys, _ = keystore.enrol(self.directory / "keys", self.directory / "root", hub.url, name, hub.admit(name))
+        self.store = None
+        database = Database(self.database)
+        database.create_tables()
+        database.close()
+        self.open()
+
+    def open(self) -> None:
+        """As after a restart of the gateway."""
+        self.close()
+        self.store = Store(Database(self.database))
+        self.inbox = Inbox(self.keys, self.store)
+
+    def close(self) -> None:
+        if self.store is not None:
+            self.store.database.close()
+            self.inbox.hub.close()
+
+    @property
+    def account(self) -> str:
+        return self.keys.keyring.account
+
+
+@pytest.fixture
+def practices(tmp_path: Path, hub: RunningHub) -> Iterator[Callable[[str], Practice]]:
+    """Makes practices at the hub."""
+    made: list[Practice] = []
+
+    def make(name: str) -> Practice:
+        made.append(Practice(tmp_path, hub, name))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def practice(practices: Callable[[str], Practice]) -> Practice:
+    """A practice at the hub."""
+    return practices("praxis-a")

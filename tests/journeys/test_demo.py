@@ -1,0 +1,109 @@
+"""`obhut demo`: the story with real programs, and that nothing readable is left at the hub."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+import zipfile
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import requests
+
+from connectors.demo import STEPS
+from fhir_profiles.codes import METRICS
+from tests.journeys.conftest import command, free_port, obhut
+
+OFFSETS = (1, 101, 103)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """`obhut demo`, ready and staying up."""
+    directory = tmp_path_factory.mktemp("demo")
+    base = free_port(*OFFSETS)
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            command("demo", "--dir", str(directory / "stage"), "--base-port", str(base)), cwd=directory, stdout=log,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    until = time.monotonic() + 240
+    while "READY" not in (directory / "log").read_text():
+        assert process.poll() is None and time.monotonic() < until, (directory / "log").read_text()
+        time.sleep(0.1)
+    yield directory
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+
+
+def told(stage: Path):
+    return json.loads((stage / "build" / "demo.json").read_text())
+
+
+def test_it_ends_with_ready_and_writes_what_strangers_need(stage):
+    """The last line names the file, and the file's URL and token answer a search."""
+    assert (stage / "log").read_text().splitlines()[-1] == "READY build/demo.json"
+    demo = told(stage)
+    url = f"{demo['practice']['fhir']}/Observation?patient={demo['patient']['id']}&code=http://loinc.org|85354-9"
+    found = requests.get(url, headers={"Authorization": f"Bearer {demo['practice']['token']}"}, timeout=30).json()
+    assert found["resourceType"] == "Bundle"
+    assert found["entry"][0]["resource"]["code"]["coding"][0]["code"] == "85354-9"
+
+
+def test_the_printed_curl_line_works(stage):
+    """The line that is printed for copying answers with a Bundle."""
+    line = re.search(r"^  (curl .*)$", (stage / "log").read_text(), re.MULTILINE).group(1)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout)["resourceType"] == "Bundle"
+
+
+def needles(stage: Path) -> set[bytes]:
+    """What stands in the export and in the FHIR made of it: names, codes, numbers with a point, categories, dates."""
+    with zipfile.ZipFile(stage / "stage" / "export.zip") as export:
+        name = next(n for n in export.namelist() if n.lower().endswith("export.xml"))
+        text = export.read(name).decode("utf-8", "replace")
+    words = set(re.findall(r'sourceName="([^"]{6,})"', text)) | set(re.findall(r'type="(HK\w+)"', text))
+    # Long enough not to occur by chance in ciphertext, and not the seconds of a log line.
+    numbers = (value for value in re.findall(r'value="(\d+\.\d{2,})"', text)[::20] if len(value) >= 6)
+    words |= {value for value in numbers if not re.fullmatch(r"[0-5]\d\.\d{3}", value)}
+    words |= set(re.findall(r'startDate="(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)', text)[::1000])
+    words |= {metric.codings[0].code for metric in METRICS.values() if len(metric.codings[0].code) >= 6}
+    words |= {"Observation", "vital-signs", "vitals", "activity", "traces", "mm[Hg]", "loinc.org", "Blutdruck", "Jürgens"}
+    return {word.encode() for word in words} | {word.encode("utf-16-le") for word in words if word.isalpha()}
+
+
+def test_nothing_readable_is_in_the_hub_s_files(stage):
+    """Database, write-ahead files, keys and logs of the running hub hold no plain value of the patient's data."""
+    wanted = needles(stage)
+    assert len(wanted) > 300
+    files = [path for path in (stage / "stage" / "hub-a").rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"hub.sqlite", "hub.sqlite-wal", "hub.log"}
+    held = b"\0".join(path.read_bytes() for path in files)
+    assert len(held) > 1_000_000
+    assert [needle for needle in wanted if needle in held] == []
+
+
+def test_the_same_needles_are_found_where_plaintext_belongs(stage):
+    """The search above can fail: the practice's record and the patient's export hold what the hub does not."""
+    held = b"".join(path.read_bytes() for path in (stage / "stage" / "practice").glob("record.db*"))
+    found = (needle for needle in needles(stage) if needle in held)
+    assert len(list(islice(found, 10))) == 10
+
+
+def test_once_plays_every_step_and_ends(tmp_path):
+    """`--once --json` gives a line a step, all right, and the exit code 0."""
+    base = str(free_port(*OFFSETS))
+    done = obhut("demo", "--once", "--json", "--dir", str(tmp_path / "stage"), "--base-port", base)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["step"], line["ok"]) for line in lines] == [(step, True) for step in STEPS], done.stdout + done.stderr
+    assert done.returncode == 0
+
+
+def test_a_directory_in_use_is_refused(tmp_path):
+    """The story begins in an empty directory; another one is left alone, with a sentence and the exit code 2."""
+    (tmp_path / "mine").write_text("keep")
+    done = obhut("demo", "--once", "--dir", str(tmp_path))
+    assert (done.returncode, (tmp_path / "mine").read_text()) == (2, "keep")
+    assert "not empty" in done.stderr

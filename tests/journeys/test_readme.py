@@ -1,0 +1,44 @@
+"""What the README shows is what happens."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from connectors.demo import STEPS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_prints_what_the_readme_shows(tmp_path):
+    """Each command of the worked example gives, in a new directory, the lines that stand under it."""
+    block = re.search(r"<!-- example -->\n```console\n(.*?)```", README, re.DOTALL).group(1)
+    steps = [part.partition("\n") for part in block.split("$ ")[1:]]
+    assert len(steps) == 3
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    for line, _, shown in steps:
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, env={"PATH": path, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True
+        )
+        assert (done.stdout, done.stderr) == (shown, ""), line
+
+
+def test_the_story_has_the_steps_of_the_demo():
+    """The story in the README has every step of `obhut demo`, in order, and no other."""
+    block = re.search(r"\$ obhut demo --once\n(.*?)```", README, re.DOTALL).group(1)
+    assert tuple(line.split()[1] for line in block.splitlines()) == STEPS
+
+
+def test_the_links_lead_somewhere():
+    """Every file that the README links is there."""
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert len(links) >= 6
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_each_make_target_in_the_readme_exists():
+    """Every `make …` in the README is a target of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)", README):
+        assert re.search(rf"(?m)^{target}:", makefile), target
