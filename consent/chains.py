@@ -108,7 +108,7 @@ C = TypeVar("C", bound=Chain)
 
 
 def advance(known: C | None, seen: C) -> C:
-    """The newer of two copies of a chain. Raises `Rejected(broken, rollback)` where they differ or `seen` is shorter."""
+    """The newer of two copies of a chain. Raises `rollback` where they differ or `seen` is shorter."""
     if known is not None and known.links:
         last = len(known.links) - 1
         if last >= len(seen.links) or seen.links[last].hash != known.links[last].hash:

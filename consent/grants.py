@@ -89,9 +89,11 @@ def missing(grant: Grant, sets: Mapping[str, SetState]) -> list[tuple[str, int]]
         state = sets.get(set_id)
         if state is None:
             raise broken("has")
-        for epoch in state.epochs[first - 1 :]:
-            if not handed(grant, state, epoch.number, epoch.digest, mask):
-                found.append((set_id, epoch.number))
+        found += [
+            (set_id, epoch.number)
+            for epoch in state.epochs[first - 1 :]
+            if not handed(grant, state, epoch.number, epoch.digest, mask)
+        ]
     return found
 
 

@@ -170,7 +170,7 @@ def _bundle(st: Statement, cover: Mapping[str, tuple[int, int]], accounts: Mappi
     body = st.body
     if body["rk"] != accounts[st.oth].reading_key(st.cite[st.oth][0]):
         raise broken("reading-key")
-    rows = tuple(Handed(set_id, first, last, mask, digest, body["rk"]) for set_id, first, last, mask, digest in body["has"])
+    rows = tuple(Handed(row[0], row[1], row[2], row[3], row[4], body["rk"]) for row in body["has"])
     for row in rows:
         start, mask = cover.get(row.set, (0, 0))
         if row.mask != mask or not start <= row.first <= row.last <= MAX_EPOCHS:

@@ -76,9 +76,7 @@ def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
     if config.migrates_itself:
         schema.upgrade(db)
     db.open()
-    opened = Hub(
-        config, db, keys.load(home, keys.STAMP_KEY), keys.load(home, keys.TOKEN_KEY), clock, bell, Metrics()
-    )
+    opened = Hub(config, db, keys.load(home, keys.STAMP_KEY), keys.load(home, keys.TOKEN_KEY), clock, bell, Metrics())
     opened.metrics.waiting.set_function(lambda: bell.count)
     with db.write() as tx:
         store.sweep(tx, opened.now(), limits.ATTEMPT_SECONDS)

@@ -6,7 +6,6 @@ from flask import Blueprint, Response
 
 from consent.messages import MAX_SEALED
 from consent.primitives import b64
-from fhir_profiles.problems import Problem
 from hub import auth, wire
 from hub.auth import Caller
 from hub.context import Hub, hub
@@ -54,9 +53,7 @@ def report_reads() -> Response:
 
 def _report(value: Any, where: str) -> tuple[str, int, str, bytes]:
     item = wire.closed(value, where, "acc", "at", "purpose", "sealed")
-    sealed = wire.binary(item["sealed"], where)
-    if not 0 < len(sealed) <= MAX_SEALED:
-        raise Problem("too-large", f"A report is at most {MAX_SEALED} bytes.")
+    sealed = wire.sealed(item["sealed"], where, MAX_SEALED)
     return wire.text(item["acc"], where), wire.integer(item["at"], where), wire.text(item["purpose"], where, 64), sealed
 
 

@@ -1,4 +1,4 @@
-"""Who is calling. Access tokens: JWTs of this hub (RFC 9068): short, and worth nothing once the device is removed."""
+"""Who is calling: a device, by an access token of this hub (RFC 9068) that is short and dies with the device."""
 
 from dataclasses import dataclass
 

@@ -182,6 +182,4 @@ class _Desk:
         return found
 
     def _log(self, caller: Caller, action: str, detail: dict[str, Any]) -> None:
-        audit.write(
-            self.tx, at=self.now, actor=caller.acc, device=caller.dev, action=action, detail=detail
-        )
+        audit.write(self.tx, at=self.now, actor=caller.acc, device=caller.dev, action=action, detail=detail)

@@ -142,9 +142,7 @@ def search(name: str) -> Response:
     with home.db.read() as conn:
         found, total = store.organisations_found(conn, wanted, request.args.get("page", ""), count)
         chains = home.chains(conn)
-        entries = [
-            Entry(f"{base}/{_local(one)}", orjson.dumps(kind.build(home, chains, one))) for one in found
-        ]
+        entries = [Entry(f"{base}/{_local(one)}", orjson.dumps(kind.build(home, chains, one))) for one in found]
     links = {"self": _link(base, dict(request.args))}
     if found and len(found) == count and total > count:
         links["next"] = _link(base, {**request.args, "page": found[-1].acc})

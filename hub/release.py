@@ -172,9 +172,11 @@ def _plain_events(
 
 
 def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:
-    """A statement for the reader of its chain; None where the reader may not see the set any more."""
+    """A statement for the reader of its chain; None for who may not see the chain any more."""
     kind, oth, seq = row.notice.what, row.notice.ref, row.notice.first
     if kind == "set" and not rights.sees_set(replayed, row.acc, oth, caller.acc, now):
+        return None
+    if kind == "rel" and not rights.sees_relation(replayed, row.acc, oth, caller.acc, now):
         return None
     link = _chain(replayed, row.acc, kind, oth).links[seq]
     event: Event = {
@@ -208,9 +210,7 @@ def _sealed_events(
         page.permits |= permits
         for row in mine:
             names = range(row.notice.first, row.notice.last + 1)
-            found[_place(row)] = [
-                event for pos in names if (event := released.get((row.notice.ref, pos))) is not None
-            ]
+            found[_place(row)] = [event for pos in names if (event := released.get((row.notice.ref, pos))) is not None]
     return found
 
 

@@ -3,7 +3,6 @@
 from flask import Blueprint, Response
 
 from consent.messages import MAX_SEALED
-from fhir_profiles.problems import Problem
 from hub import auth, rights, wire
 from hub.context import hub
 from hub.store import audit
@@ -20,9 +19,7 @@ def post_message() -> Response:
     """Send a sealed message: to an organisation, to whom one deals with, or to whose card one holds."""
     caller = auth.reader()
     body = wire.json_body("to", "frame", optional=["fp"], limit=BODY_BYTES)
-    to, frame = wire.account(wire.text(body["to"], "to")), wire.binary(body["frame"], "frame")
-    if not 0 < len(frame) <= MAX_SEALED:
-        raise Problem("too-large", f"A message is at most {MAX_SEALED} bytes.")
+    to, frame = wire.account(wire.text(body["to"], "to")), wire.sealed(body["frame"], "frame", MAX_SEALED)
     fingerprint = wire.text(body.get("fp", ""), "fp")
     home = hub()
     with home.db.write(to) as tx:
@@ -33,7 +30,5 @@ def post_message() -> Response:
         name = digest(caller.acc.encode() + frame)
         if add_message(tx, name, caller.acc, frame):
             announce(tx, [to], [Notice("message", name, size=len(frame))])
-            audit.write(
-                tx, at=home.now(), actor=caller.acc, device=caller.dev, action="message", detail={"id": name}
-            )
+            audit.write(tx, at=home.now(), actor=caller.acc, device=caller.dev, action="message", detail={"id": name})
     return wire.answer({"id": name}, 202)

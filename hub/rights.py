@@ -74,5 +74,3 @@ def knows(chains: Chains, one: str, other: str) -> bool:
     """Whether the two have a relation, either way round, or one is the other's delegate."""
     near = store.tied(chains.conn, one, other)
     return one in near or other in near
-
-

@@ -19,7 +19,7 @@ from consent.statements import Position
 from consent.streams import SetState
 from hub.store import chains as store
 
-MAX_LINKS = 50_000
+MAX_LINKS = 10_000  # about 100 MB
 _NO_CITATION = b'"cite":{}'
 
 Key = tuple[str, str, str]

@@ -75,6 +75,16 @@ def binary(value: Any, where: str, size: int | None = None) -> bytes:
         raise Problem("invalid", f"Base64url without padding is expected in {where}.") from None
 
 
+def sealed(value: Any, where: str, limit: int) -> bytes:
+    """Something sealed: at least a byte, at most `limit`."""
+    data = binary(value, where)
+    if not data:
+        raise Problem("invalid", f"Nothing is sealed in {where}.")
+    if len(data) > limit:
+        raise Problem("too-large", f"What is sealed in {where} is at most {limit} bytes.")
+    return data
+
+
 def array(value: Any, where: str, read: Callable[[Any, str], T], limit: int = 1000) -> list[T]:
     """An array of alike values."""
     if not isinstance(value, list) or len(value) > limit:

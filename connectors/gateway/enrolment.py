@@ -25,7 +25,7 @@ KEYSTORE = click.option(
 
 @click.command()
 @KEYSTORE
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="Directory of the root key, to keep offline.")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Where the root key goes.")
 @click.option("--hub", required=True, help="URL of the hub.")
 @click.option("--name", required=True, help="Name of the account, before the @.")
 @click.option("--admission", required=True, help="The code from the hub's operator.")

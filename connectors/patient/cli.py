@@ -2,8 +2,10 @@
 
 import functools
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +70,11 @@ def show(directory: Path, as_json: bool) -> None:
 @plainly
 def card(directory: Path) -> None:
     """The card for first contact, as text and QR code."""
-    import segno  # noqa: PLC0415 - only this command draws
-
+    segno: Any = import_module("segno")  # only this command draws; it comes without types
     text = str(enrolment.card(Client.open(directory)))
     click.echo(text)
-    if click.get_text_stream("stdout").isatty():
-        code: Any = segno.make_qr(text.upper())
-        code.terminal(compact=True)
+    if sys.stdout.isatty():
+        segno.make_qr(text.upper()).terminal(compact=True)
 
 
 @patient.command()

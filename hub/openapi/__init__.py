@@ -6,12 +6,11 @@ from typing import Any
 from flask import Blueprint, Response
 
 from hub.context import hub
-from hub.openapi.operations import OPERATIONS, Operation
+from hub.openapi.operations import FHIR, FORM, JSON, OPERATIONS, Operation
 from hub.openapi.schemas import PARAMETERS, SCHEMAS, ref
 from hub.wire import answer
 
 PROBLEM = "application/problem+json"
-FHIR = "application/fhir+json"
 
 pages = Blueprint("openapi", __name__)
 
@@ -45,13 +44,12 @@ def document(url: str, title: str) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    fhir = operation.path.startswith("/fhir")
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
         "responses": {
             **{str(status): _answer(operation, status) for status in operation.statuses},
-            **{str(status): _problem(status, fhir) for status in _refusals(operation)},
+            **{str(status): _problem(operation) for status in _refusals(operation)},
         },
     }
     if operation.signed_in:
@@ -83,8 +81,10 @@ def _refusals(operation: Operation) -> list[int]:
     return sorted((found | set(operation.refusals)) - set(operation.statuses))
 
 
-def _problem(status: int, fhir: bool) -> dict[str, Any]:
-    content = {FHIR: {"schema": {"type": "object"}}} if fhir else {PROBLEM: {"schema": ref("Problem")}}
-    if status == 401 and not fhir:
-        content["application/json"] = {"schema": {"type": "object"}}
+def _problem(operation: Operation) -> dict[str, Any]:
+    if operation.path.startswith("/fhir"):
+        return {"description": "An OperationOutcome.", "content": {FHIR: {"schema": ref("Any")}}}
+    content = {PROBLEM: {"schema": ref("Problem")}}
+    if operation.gives == "Token" and operation.takes == FORM:
+        content[JSON] = {"schema": ref("OAuthError")}
     return {"description": "A problem.", "content": content}

@@ -14,6 +14,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
 BINARY: Schema = {"type": "string", "contentEncoding": "base64url", "pattern": "^[A-Za-z0-9_-]*$"}
+SEALED: Schema = BINARY | {"minLength": 2}
 KEY: Schema = BINARY | {"minLength": 43, "maxLength": 43}
 ACCOUNT: Schema = {"type": "string", "maxLength": 190}
 
@@ -78,6 +79,7 @@ SCHEMAS: dict[str, Schema] = {
         {"scope": TEXT},
     ),
     "Token": closed({"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_in": NUMBER, "scope": TEXT}),
+    "OAuthError": closed({"error": TEXT}, {"error_description": TEXT}),
     "SignInKey": closed({"key": KEY}),
     "SignIn": closed({"account": ACCOUNT, "key": KEY}),
     "Recovery": closed({"account": ACCOUNT, "token": KEY}),
@@ -108,7 +110,7 @@ SCHEMAS: dict[str, Schema] = {
         {"envelopes": many(closed({"pos": NUMBER, "frame": BINARY, "stamp": BINARY})), "next": NUMBER,
          "permits": {"type": "object", "additionalProperties": BINARY}}
     ),
-    "Message": closed({"to": ACCOUNT, "frame": BINARY}, {"fp": TEXT}),
+    "Message": closed({"to": ACCOUNT, "frame": SEALED}, {"fp": TEXT}),
     "Sent": closed({"id": TEXT}),
     "Log": closed(
         {"entries": many(
@@ -120,7 +122,7 @@ SCHEMAS: dict[str, Schema] = {
         ), "next": NUMBER}
     ),
     "Reads": closed(
-        {"reports": many(closed({"acc": ACCOUNT, "at": NUMBER, "purpose": TEXT, "sealed": BINARY}), 100)}
+        {"reports": many(closed({"acc": ACCOUNT, "at": NUMBER, "purpose": TEXT, "sealed": SEALED}), 100)}
     ),
     "Taken": closed({"results": many(closed({"status": {"type": "integer"}}))}),
     "Organisations": closed(

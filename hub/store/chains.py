@@ -58,9 +58,7 @@ def tie(tx: Tx, others: Iterable[str]) -> None:
 def tied(conn: Connection, one: str, other: str) -> list[str]:
     """The patients with whom both have to do."""
     mine, theirs = ties.alias(), ties.alias()
-    query = (
-        select(mine.c.acc).join(theirs, theirs.c.acc == mine.c.acc).where(mine.c.oth == one, theirs.c.oth == other)
-    )
+    query = select(mine.c.acc).join(theirs, theirs.c.acc == mine.c.acc).where(mine.c.oth == one, theirs.c.oth == other)
     return list(conn.execute(query.order_by(mine.c.acc)).scalars())
 
 
@@ -97,9 +95,7 @@ def add_permit(tx: Tx, set_id: str, aut: str, frame: bytes) -> None:
 
 def permits_of(conn: Connection, acc: str, set_ids: Iterable[str]) -> dict[str, bytes]:
     """The permit frames of these sets, where they have one."""
-    query = select(permits.c.set_id, permits.c.frame).where(
-        permits.c.acc == acc, permits.c.set_id.in_(sorted(set_ids))
-    )
+    query = select(permits.c.set_id, permits.c.frame).where(permits.c.acc == acc, permits.c.set_id.in_(sorted(set_ids)))
     return dict(conn.execute(query).all())
 
 

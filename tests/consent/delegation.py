@@ -37,9 +37,10 @@ def pass_on(client: Client, delegate: Identity, own: str, to: Identity, *, grow:
                 identifiers.binary_id(set_id) + epoch.to_bytes(4, "little")
                 + b"".join(bytes([i]) + seeds[set_id, epoch, i] for i in order)
             )  # fmt: skip
-    sealed = seal_bundle(relation.id, (place + 1, prev), gid, rk, packed, random_bytes(16) + b"{}", None)
+    salt, consent = random_bytes(16), b'{"resourceType":"Consent"}'
+    sealed = seal_bundle(relation.id, (place + 1, prev), gid, rk, packed, salt + consent, None)
     body = {
-        "gid": gid, "consent": b64(label_hash("obhut-consent", b"x")), "purpose": ["TREAT"], "nb": 0,
+        "gid": gid, "consent": b64(label_hash("obhut-consent", salt, consent)), "purpose": ["TREAT"], "nb": 0,
         "until": mine.until, "grow": grow, "em": [], "req": "",
         "cover": [[s, *mine.cover[s]] for s in sorted(mine.cover)], "rk": rk, "key": sealed.key,
         "lst": rules.blob_hash(sealed.blob), "has": has,

@@ -94,7 +94,10 @@ class Town:
     def assertion(self, who: Identity, header: dict[str, Any] | None = None, **claims: Any) -> str:
         client = f"{who.account}/{who.device}"
         values = {
-            "iss": client, "sub": client, "aud": self.hub.config.token_endpoint, "exp": self.now + 240,
+            "iss": client,
+            "sub": client,
+            "aud": self.hub.config.token_endpoint,
+            "exp": self.now + 240,
             "jti": identifiers.new_id(),
         } | claims
         values = {name: value for name, value in values.items() if value is not None}
@@ -185,7 +188,6 @@ class RemoteHub(world.Hub):
         return stamp
 
 
-
 @dataclass
 class Patient(world.Client):
     """The patient's client of the small world, whose writes also go to the real hub."""
@@ -193,7 +195,11 @@ class Patient(world.Client):
     hub: RemoteHub
 
     def write(
-        self, author: Identity, set_id: str, category: int = VITALS, lines: list[bytes] | None = None,
+        self,
+        author: Identity,
+        set_id: str,
+        category: int = VITALS,
+        lines: list[bytes] | None = None,
         epoch: int | None = None,
     ) -> str:
         self.hub.authors[author.account] = author

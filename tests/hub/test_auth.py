@@ -27,8 +27,13 @@ def forged(header, claims, key=b""):
 
 def claims_of(town, who, **changes):
     client = f"{who.account}/{who.device}"
-    return {"iss": client, "sub": client, "aud": town.hub.config.token_endpoint, "exp": town.now + 240,
-            "jti": "once"} | changes
+    return {
+        "iss": client,
+        "sub": client,
+        "aud": town.hub.config.token_endpoint,
+        "exp": town.now + 240,
+        "jti": "once",
+    } | changes
 
 
 def test_a_device_gets_a_token_that_opens_its_feed(towns):
@@ -77,8 +82,9 @@ HEADERS = {
 @pytest.mark.parametrize("case", [*CLAIMS, *HEADERS])
 def test_an_assertion_is_refused_and_changes_nothing(town, person, case):
     """Every claim and header that must not be believed is not."""
-    claims = {name: town.now + value if name == "exp" and value else value for name, value in
-              CLAIMS.get(case, {}).items()}
+    claims = {
+        name: town.now + value if name == "exp" and value else value for name, value in CLAIMS.get(case, {}).items()
+    }
     key = town.keys[person.device]
     header = {"alg": "Ed25519", "typ": "JWT", "kid": person.device} | HEADERS.get(case, {})
     values = {name: value for name, value in claims_of(town, person, **claims).items() if value is not None}
@@ -90,7 +96,9 @@ def test_an_assertion_is_refused_and_changes_nothing(town, person, case):
     assert town.dump() == before
 
 
-@pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"alg": "RS256"}, {"alg": "ES256"}, {}, {"alg": 7}])
+@pytest.mark.parametrize(
+    "header", [{"alg": "none"}, {"alg": "HS256"}, {"alg": "RS256"}, {"alg": "ES256"}, {}, {"alg": 7}]
+)
 def test_no_other_algorithm_is_believed(town, person, header):
     """`none`, a MAC keyed by the public key, and unknown algorithms."""
     full = header | {"kid": person.device}
@@ -140,8 +148,13 @@ def test_an_access_token_ends_and_cannot_be_made_elsewhere(town, person, clock):
     home = town.hub
     token = town.token(person)
     client = f"{person.account}/{person.device}"
-    good = {"iss": home.config.base_url, "aud": home.config.base_url, "sub": client, "exp": town.now + 60,
-            "scope": "system/*.rs"}
+    good = {
+        "iss": home.config.base_url,
+        "aud": home.config.base_url,
+        "sub": client,
+        "exp": town.now + 60,
+        "scope": "system/*.rs",
+    }
     typ = {"alg": "Ed25519", "typ": "at+jwt"}
 
     def made(header, claims, key=None):
@@ -162,6 +175,7 @@ def test_an_access_token_ends_and_cannot_be_made_elsewhere(town, person, clock):
 
 def test_a_registration_must_be_fresh_and_signed_by_the_device(town, person, clock):
     """A wrong signature and an unknown account get the same answer; an old registration cannot come back."""
+
     def registered(who, key, at):
         return messages.register(who.sign, acc=who.account, dev=who.device, token_key=key.public, at=at)
 
@@ -205,9 +219,7 @@ def test_guessing_is_slowed_down_by_account(town, clock, door):
     town.call("PUT", "/v1/sign-in", patient.me, json={"key": b64(key)})
     name = "key" if door == "sign-in" else "token"
     for account in (patient.me.account, "nobody@x.y"):
-        answers = [
-            town.post(f"/v1/{door}", {"account": account, name: b64(bytes(32))}).status_code for _ in range(11)
-        ]
+        answers = [town.post(f"/v1/{door}", {"account": account, name: b64(bytes(32))}).status_code for _ in range(11)]
         assert answers == [401] * 10 + [429]
     assert town.post("/v1/sign-in", {"account": patient.me.account, "key": b64(key)}).status_code == (
         429 if door == "sign-in" else 200

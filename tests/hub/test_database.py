@@ -84,8 +84,13 @@ def test_a_cold_start_replays_to_the_same(towns):
     patient, practice = towns.patient(), towns.organisation("praxis")
     relative = towns.person()
     patient.hub.know(relative)
-    body = {"to": relative.account, "fp": relative.state.fingerprint, "scope": "full", "nb": 0,
-            "until": towns.now + 9999}
+    body = {
+        "to": relative.account,
+        "fp": relative.state.fingerprint,
+        "scope": "full",
+        "nb": 0,
+        "until": towns.now + 9999,
+    }
     patient.post(patient.account("delegate", body))
     patient.permit(patient.me)
     patient.grant(practice, {VITALS})
@@ -114,8 +119,13 @@ def test_account_chains_that_cite_each_other_replay(town):
         patient.hub.know(relative.me)
         relative_state = relative.hub.record.account
         patient.hub.record.accounts[relative_state.acc] = relative_state
-        body = {"to": relative_state.acc, "fp": relative_state.fingerprint, "scope": "full", "nb": 0,
-                "until": town.now + 9999}
+        body = {
+            "to": relative_state.acc,
+            "fp": relative_state.fingerprint,
+            "scope": "full",
+            "nb": 0,
+            "until": town.now + 9999,
+        }
         patient.post(patient.account("delegate", body))
     for patient, relative in ((one, other), (other, one)):
         state = patient.hub.record.account
@@ -126,9 +136,7 @@ def test_account_chains_that_cite_each_other_replay(town):
             body={"to": relative.me.account},
         )  # fmt: skip
         assert patient.hub.send(Written(frame), who=relative.me).status_code == 200
-        patient.hub.record = rules.admit(
-            patient.hub.record, frame, None, town.now
-        )
+        patient.hub.record = rules.admit(patient.hub.record, frame, None, town.now)
     with town.hub.db.read() as conn:
         for patient in (one, other):
             state = Chains(conn, Cache()).account(patient.me.account)
@@ -136,7 +144,7 @@ def test_account_chains_that_cite_each_other_replay(town):
 
 
 def test_cursors_go_on_in_a_restored_cluster(towns, tmp_path):
-    """PostgreSQL counts transactions anew in another cluster; what is announced there stands behind every old cursor."""
+    """PostgreSQL counts anew in another cluster; what is announced there stands behind every old cursor."""
     patient = towns.patient()
     mine = patient.permit(patient.me)
     patient.write(patient.me, mine)

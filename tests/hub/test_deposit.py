@@ -1,4 +1,4 @@
-"""Deposit: the checks in their order, a result for each envelope, stamps, and nothing changed where something is wrong."""
+"""Deposit: the checks in their order, a result for each envelope, stamps, nothing changed where something is wrong."""
 
 from dataclasses import replace
 

@@ -10,8 +10,11 @@ from hub.store import directory
 @pytest.fixture
 def place(town):
     """Three organisations and one that was admitted and has not come."""
-    houses = [town.organisation("praxis-sonne", "Praxis Dr. Sönnichsen"), town.organisation("klinik", "Klinik am Ring",
-              "hospital"), town.organisation("waage", "Waage 100%_", "service")]
+    houses = [
+        town.organisation("praxis-sonne", "Praxis Dr. Sönnichsen"),
+        town.organisation("klinik", "Klinik am Ring", "hospital"),
+        town.organisation("waage", "Waage 100%_", "service"),
+    ]
     with town.hub.db.write() as tx:
         directory.admit(tx, "spaeter@hub-a.example.org", "Später", "care", "x")
     return houses

@@ -77,8 +77,17 @@ def test_a_grant_that_begins_later_opens_then(towns, clock):
     patient, practice = towns.patient(), towns.organisation("praxis")
     mine = patient.permit(patient.me)
     patient.meet(practice)
-    terms = Terms(practice.account, frozenset({VITALS}), True, True, ("TREAT",), towns.now + DAY, towns.now + 9 * DAY,
-                  b"{}", random_bytes(16))
+    terms = Terms(
+        practice.account,
+        frozenset({VITALS}),
+        True,
+        True,
+        ("TREAT",),
+        towns.now + DAY,
+        towns.now + 9 * DAY,
+        b"{}",
+        random_bytes(16),
+    )
     patient.vault = patient.vault.with_terms("A" * 22, terms)
     patient.post(steps.grant(patient.hub.record, patient.vault, "A" * 22, terms, patient.me.signer, towns.now))
     written = patient.write(patient.me, mine)
@@ -257,13 +266,16 @@ def test_a_writer_is_given_nothing(town):
     writer = patient.me.other_device()
     patient.post(patient.account("device", writer.device_body("writer")))
     town.keys[writer.device] = type(writer.sign).generate()
-    frame = messages.register(writer.sign, acc=writer.account, dev=writer.device,
-                              token_key=town.keys[writer.device].public, at=town.now)
+    frame = messages.register(
+        writer.sign, acc=writer.account, dev=writer.device, token_key=town.keys[writer.device].public, at=town.now
+    )
     assert town.post("/v1/clients", {"frame": b64(frame)}).status_code == 201
     mine = patient.permit(patient.me)
     acc = patient.me.account
-    assert [town.get(path, writer).status_code for path in ("/v1/feed", f"/v1/streams/{acc}/{patient.stream(mine)}",
-                                                            f"/v1/log/{acc}")] == [403] * 3
+    assert [
+        town.get(path, writer).status_code
+        for path in ("/v1/feed", f"/v1/streams/{acc}/{patient.stream(mine)}", f"/v1/log/{acc}")
+    ] == [403] * 3
     assert town.get(f"/v1/vault/{acc}", writer).status_code == 404
     assert town.get(f"/v1/chains/set/{acc}/{mine}", writer).status_code == 200
     results = town.deposit(writer, patient.seal(writer, mine, 1)[0]).json["results"]

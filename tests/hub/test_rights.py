@@ -32,8 +32,13 @@ def people_of(town):
     patient.write(patient.me, mine)
     gid = patient.grant(practice, {VITALS})
     grant = patient.hub.record.relations[practice.account].grants[gid]
-    names = {"acc": patient.me.account, "set": mine, "oth": practice.account, "lst": grant.bundles[0].hash,
-             "stream": patient.stream(mine)}
+    names = {
+        "acc": patient.me.account,
+        "set": mine,
+        "oth": practice.account,
+        "lst": grant.bundles[0].hash,
+        "stream": patient.stream(mine),
+    }
     return patient, practice, stranger, names
 
 

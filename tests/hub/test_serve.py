@@ -35,9 +35,12 @@ def served(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OBHUT_")} | {
         "OBHUT_HUB_BIND": f"127.0.0.1:{port}", "OBHUT_HUB_DATA": str(tmp_path / "data"), "OBHUT_HUB_DOMAIN": DOMAIN,
     }  # fmt: skip
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(
-        [sys.executable, "-c", MAIN, "hub", "serve"], env=environment, stdout=subprocess.PIPE, stderr=log
-    ) as process:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", MAIN, "hub", "serve"], env=environment, stdout=subprocess.PIPE, stderr=log
+        ) as process,
+    ):
         line = process.stdout.readline().decode()
         yield process, line.removeprefix("listening ").strip(), environment, tmp_path
         process.send_signal(signal.SIGTERM)
@@ -45,13 +48,13 @@ def served(tmp_path):
 
 
 def test_a_hub_serves_waits_and_stops(served):
-    """Prints where it listens, answers, wakes a waiting feed across real sockets, admits organisations, ends at SIGTERM."""
+    """Prints where it listens, admits organisations, wakes a waiting feed across real sockets, ends at SIGTERM."""
     process, url, environment, directory = served
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     assert requests.get(f"{url}/readyz", timeout=20).text == "ready\n"
     said = requests.get(f"{url}/v1/hub", timeout=20).json()
     assert said["domain"] == DOMAIN
-    seed = (directory / "data" / keys.STAMP_KEY)
+    seed = directory / "data" / keys.STAMP_KEY
     assert seed.stat().st_mode & 0o777 == 0o600
     command = [sys.executable, "-c", MAIN, "hub"]
     admitted = subprocess.run(

@@ -32,8 +32,11 @@ def test_the_same_account_again_is_no_error_and_another_of_its_name_is(towns):
     before = towns.dump()
     assert towns.enrol(who, status=200).json["account"] == who.account
     twin = replace(who, frames=[])
-    twin.add("create", {"root": b64(twin.root.public), "recovery": b64(SigningKey.generate().public),
-                        "class": "person"}, towns.now)
+    twin.add(
+        "create",
+        {"root": b64(twin.root.public), "recovery": b64(SigningKey.generate().public), "class": "person"},
+        towns.now,
+    )
     twin.add("device", twin.device_body("client"), towns.now)
     assert problem(towns.enrol(twin, status=409))["type"].endswith("conflict")
     assert towns.dump() == before
@@ -123,8 +126,13 @@ def test_a_delegate_acts_within_its_scope_and_others_see_nothing(town):
     asked = f"/v1/sets/{patient.me.account}"
     assert town.get(asked, relative).status_code == 404
     patient.hub.know(relative)
-    body = {"to": relative.account, "fp": relative.state.fingerprint, "scope": "full", "nb": 0,
-            "until": town.now + 9999}
+    body = {
+        "to": relative.account,
+        "fp": relative.state.fingerprint,
+        "scope": "full",
+        "nb": 0,
+        "until": town.now + 9999,
+    }
     patient.post(patient.account("delegate", body))
     assert town.get(asked, relative).status_code == 200
     vault = steps.new_sets(patient.vault, 1)
@@ -143,19 +151,28 @@ def test_a_lost_phone_is_recovered_with_the_sheet(towns):
     assert post(towns, patient.me, wraps=wraps, fetch=digest(code.fetch_token)).status_code == 200
     wrong = towns.post("/v1/recover", {"account": patient.me.account, "token": b64(bytes(32))})
     assert wrong.status_code == 401
-    token = towns.post(
-        "/v1/recover", {"account": patient.me.account, "token": b64(code.fetch_token)}
-    ).json["access_token"]
+    token = towns.post("/v1/recover", {"account": patient.me.account, "token": b64(code.fetch_token)}).json[
+        "access_token"
+    ]
     assert towns.get(f"/v1/vault/{patient.me.account}", token=token).json["wraps"] == wraps
     assert towns.get("/v1/feed", token=token).status_code == 403
     new, root = patient.me.other_device(), SigningKey.generate()
     sheet = RecoveryCode.generate()
-    first = patient.account("root", {"root": b64(root.public), "recovery": b64(sheet.signing_key.public)},
-                            ("recovery",), code.signing_key)
+    first = patient.account(
+        "root", {"root": b64(root.public), "recovery": b64(sheet.signing_key.public)}, ("recovery",), code.signing_key
+    )
     chain = patient.hub.record.account
     position = statements.parse(first.frame).position
-    second = statements.sign(root, kind="acct", acc=chain.acc, head=position, iat=towns.now, typ="device",
-                             by=("root",), body=new.device_body("client"))
+    second = statements.sign(
+        root,
+        kind="acct",
+        acc=chain.acc,
+        head=position,
+        iat=towns.now,
+        typ="device",
+        by=("root",),
+        body=new.device_body("client"),
+    )
     early = patient.vault_written(patient.vault)
     assert post(towns, None, early, token=token).status_code == 403
     before = towns.token(patient.me)

@@ -70,7 +70,8 @@ def needles(stage: Path) -> set[bytes]:
     words |= {value for value in numbers if not re.fullmatch(r"[0-5]\d\.\d{3}", value)}
     words |= set(re.findall(r'startDate="(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)', text)[::1000])
     words |= {metric.codings[0].code for metric in METRICS.values() if len(metric.codings[0].code) >= 6}
-    words |= {"Observation", "vital-signs", "vitals", "activity", "traces", "mm[Hg]", "loinc.org", "Blutdruck", "Jürgens"}
+    words |= {"Observation", "vital-signs", "vitals", "activity", "traces", "mm[Hg]", "loinc.org", "Blutdruck"}
+    words |= {"Jürgens"}
     return {word.encode() for word in words} | {word.encode("utf-16-le") for word in words if word.isalpha()}
 
 

@@ -223,3 +223,47 @@ def test_a_card_with_a_wrong_fingerprint_stops_the_first_contact(client, practic
     with pytest.raises(Problem) as caught:
         send_request(practice.keys, forged, frozenset({VITALS}), ("TREAT",), "")
     assert caught.value.code == "not-found"
+
+
+def test_a_resource_about_somebody_else_is_never_shown(client, practice):
+    """What a stream carries of another subject, or of another category, stays in quarantine."""
+    sharing.grant(client, practice.account, {VITALS})
+    foreign = weight(client, 1).replace(account(client.account).local.encode(), b"p-somebodyelse")
+    misfiled = weight(client, 2).replace(b"vital-signs", b"laboratory")
+    client.outbox.put(Entry(client.account, VITALS, [line]) for line in (foreign, misfiled, weight(client, 3)))
+    client.flush()
+    assert found(practice, client) == {"w3"}
+
+
+def test_a_later_envelope_of_the_same_handle_replaces_the_earlier(client, practice):
+    """A day that is written again stands once, as last written."""
+    sharing.grant(client, practice.account, {VITALS})
+    for lines in ([weight(client, 1), weight(client, 2)], [weight(client, 2, "73.00"), weight(client, 3)]):
+        client.outbox.put([Entry(client.account, VITALS, lines, "day/2026-10-01")])
+        client.flush()
+    assert found(practice, client) == {"w2", "w3"}
+    now = Scope(("TREAT",), int(datetime.now(UTC).timestamp()))
+    assert b'"value":73.00' in practice.store.read("Observation", "w2", now).body
+
+
+def test_an_expired_grant_ends_by_itself(client, practice):
+    """After its end the gateway shows nothing, whatever the hub says, and forgets what it held."""
+    write(client, 1)
+    sharing.grant(client, practice.account, {VITALS}, end="2027-01-31")
+    assert found(practice, client) == {"w1"}
+    later = int(datetime(2027, 2, 2, tzinfo=UTC).timestamp())
+    scope = Scope(("TREAT",), later)
+    query = parse("Observation", [("patient", account(client.account).local)])
+    assert practice.store.search(query, scope).matches == []
+    practice.inbox.clock = lambda: later
+    practice.inbox.refresh_live([client.account])
+    assert practice.keys.held(client.account) == set()
+
+
+def test_another_purpose_finds_nothing(client, practice):
+    """A grant for treatment does not open for research."""
+    write(client, 1)
+    sharing.grant(client, practice.account, {VITALS})
+    assert found(practice, client) == {"w1"}
+    query = parse("Observation", [("patient", account(client.account).local)])
+    assert practice.store.search(query, Scope(("HRESCH",), client.now)).matches == []

@@ -6,7 +6,7 @@ from typing import Any
 
 from consent import frames, primitives, statements
 from consent.keys import BoxKey
-from consent.primitives import b64, unb64
+from consent.primitives import b64, label_hash, unb64
 from consent.rules import blob_hash
 from consent.sealing import bundle_context, record
 from consent.statements import chain_id
@@ -36,6 +36,8 @@ class Parcel:
     padded: bytes | None = None
     key_context: bytes = b""
     data: bytes = b"obhut-bundle"
+    named: str = ""
+    """The hash of the Consent that the statement names, where it is not that of the one inside."""
     altered: Any = None
     """Changes the bundle's bytes before they are named by the statement."""
 
@@ -54,8 +56,9 @@ class Parcel:
         blob = nonce + primitives.encrypt(key, nonce, self.data + ctx, padded)
         blob = self.altered(blob) if self.altered else blob
         sealed = primitives.seal_box(key + (self.key_context or ctx), self.sealed_to or unb64(rk))
+        consent = b64(label_hash("obhut-consent", self.consent[:16], self.consent[16:]))
         body = {
-            "gid": gid, "consent": OTHER_HASH, "purpose": ["TREAT"], "nb": 0, "until": START * 2, "grow": 0, "em": [],
+            "gid": gid, "consent": self.named or consent, "purpose": ["TREAT"], "nb": 0, "until": START * 2, "grow": 0, "em": [],
             "req": "", "cover": [[s, 1, mask_] for s, mask_ in sorted({r[0]: r[3] for r in self.rows}.items())],
             "rk": rk, "key": b64(sealed), "lst": blob_hash(blob), "has": self.rows,
         }  # fmt: skip
@@ -190,6 +193,7 @@ class Bundles:
             self.add(f"records: {name}", self.parcel(records=records), broken("record"))
         far = [[*self.rows[0][:2], 4096, *self.rows[0][3:]]]
         self.add("records: far fewer than 4,096", self.parcel(rows=far), broken("record"))
+        self.add("parts: another Consent than named", self.parcel(named=OTHER_HASH), broken("consent"))
         self.add("parts: salt too short", self.parcel(consent=b"s" * 15), broken("record"))
         self.add("parts: rules are not JSON", self.parcel(finer=b"{"), broken("record"))
         self.add("parts: rules are not UTF-8", self.parcel(finer=b'"\xff"'), broken("record"))

@@ -1,0 +1,146 @@
+"""Every byte counts: whatever one is altered, what was signed or sealed is refused, and with nothing but `Rejected`."""
+
+import pytest
+
+from consent import accounts, envelope, messages, opening, relations, statements, streams, vault
+from consent.primitives import Rejected, random_bytes
+from consent.rules import blob_hash
+from tests.consent.readers import reader
+from tests.consent.world import START, permit_of
+from tests.vectors.making import fixed
+from tests.vectors.post import Letter, Post, observation
+from tests.vectors.relation_chain import Relation
+
+
+@pytest.fixture(scope="module")
+def post():
+    """A patient, an author, a reader."""
+    with fixed("bit flips"):
+        yield Post()
+
+
+def altered(raw: bytes):
+    """The bytes with one altered, each of them, by one bit low and high."""
+    for place in range(len(raw)):
+        for bit in (0x01, 0x80):
+            yield raw[:place] + bytes([raw[place] ^ bit]) + raw[place + 1 :]
+
+
+def refused(raw: bytes, use) -> None:
+    """Every altered copy is refused."""
+    use(raw)
+    for other in altered(raw):
+        with pytest.raises(Rejected):
+            use(other)
+
+
+@pytest.fixture(scope="module")
+def letter(post):
+    """An envelope, its stamp and permit, and who reads it."""
+    made = Letter(post, [observation(post.home, 3)], {})
+    raw = made.frame()
+    return raw, made.stamped(raw), permit_of(post.home.hub, post.set), reader(post.home.hub, post.reader)
+
+
+def test_every_byte_of_an_envelope_counts(letter):
+    """Header, signature, ciphertext and what frames them."""
+    raw, stamp, permit, who = letter
+    refused(raw, lambda other: opening.open_envelope(other, stamp, permit, who, START + 200))
+
+
+def test_every_byte_of_a_stamp_counts(letter):
+    """The hub's word beside an envelope."""
+    raw, stamp, permit, who = letter
+    refused(stamp, lambda other: opening.open_envelope(raw, other, permit, who, START + 200))
+
+
+def test_every_byte_of_a_permit_counts(letter):
+    """The patient's word beside an envelope."""
+    raw, stamp, permit, who = letter
+    refused(permit, lambda other: opening.open_envelope(raw, stamp, other, who, START + 200))
+
+
+def test_every_byte_of_an_account_statement_counts(post):
+    """The last link of an account chain."""
+    state = post.home.hub.record.account
+    *before, last = state.frames
+    start = accounts.replay(before, state.acc)
+    refused(last, lambda other: accounts.extend(start, other))
+
+
+def test_every_byte_of_a_stream_statement_counts(post):
+    """An epoch."""
+    *before, last = post.state.frames
+    known = post.home.hub.record.accounts
+    start = streams.replay(before, post.state.acc, post.set, known)
+    refused(last, lambda other: streams.extend(start, other, known))
+
+
+@pytest.mark.parametrize("typ", statements.BODIES["rel"])
+def test_every_byte_of_a_relation_statement_counts(typ):
+    """The first link of each type."""
+    with fixed("relation"):
+        tale = Relation()
+    number = tale.first(typ)
+    known = tale.client.hub.record.accounts
+    start = relations.replay(tale.links[:number], tale.client.me.account, tale.house.account, known)
+    refused(tale.links[number], lambda other: relations.extend(start, other, known))
+
+
+def test_every_byte_of_a_bundle_counts(post):
+    """Seeds on their way: the bundle, with the hash in the statement made to fit; and the sealed key."""
+    relation = post.home.hub.record.relations[post.reader.account]
+    bundle = relation.grants[post.gid].bundles[-1]
+    blob = post.home.hub.blobs[bundle.hash]
+
+    def use(raw: bytes) -> None:
+        link = bundle.link
+        body = {**link.body, "lst": blob_hash(raw)}
+        moved = statements.Statement(
+            link.kind, link.acc, link.oth, link.seq, link.prev, link.iat, link.typ, link.by, link.cite, body,
+            link.frame, link.hash,
+        )  # fmt: skip
+        opening.open_bundle(relations.Bundle(moved, bundle.rows), raw, relation, post.reader.reading)
+
+    refused(blob, use)
+
+
+def test_every_byte_of_a_sealed_message_counts(post):
+    """A request on its way."""
+    frame = messages.write(
+        post.author.sign, typ="request", sender=post.author.account, dev=post.author.device,
+        to=post.home.me.account, at=START, content=b"{}",
+    )  # fmt: skip
+    ((name, key),) = post.home.me.reading.items()
+    sealed = messages.seal(frame, name)
+    refused(sealed, lambda other: messages.unseal(other, {name: key}))
+    refused(frame, lambda other: messages.read(other).verify(post.author.state, post.home.me.account, START))
+
+
+def test_every_byte_of_a_vault_counts(post):
+    """The sealed vault, and both kinds of wrap."""
+    home = post.home
+    version, sealed = home.hub.vault
+    refused(sealed[:600], lambda other: vault.unseal(other + sealed[600:], home.me.account, version, home.vault_key))
+    wrap = vault.wrap_for_device(home.vault_key, home.me.account, home.me.device, home.me.box.public)
+    refused(wrap, lambda other: vault.unwrap_by_device(other, home.me.account, home.me.device, home.me.box))
+    secret = random_bytes(32)
+    wrap = vault.wrap_for_secret(home.vault_key, home.me.account, "sheet", secret)
+    refused(wrap, lambda other: vault.unwrap_by_secret(other, home.me.account, "sheet", secret))
+
+
+PARSERS = {
+    "statement": statements.parse, "permit": statements.parse_permit, "envelope": envelope.parse,
+    "stamp": envelope.parse_stamp, "message": messages.read, "registration": messages.read_registration,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.parametrize("start", [b"", b"OBS1", b"HSE1", b"OBS1\x08\x00\x00\x00", b"HSE1\x08\x00\x00\x00{}"])
+def test_random_bytes_of_every_length_are_only_rejected(name, start):
+    """Lengths 0 to 200, as random bytes, as zeros, and behind a right beginning."""
+    with fixed(f"{name} {start!r}") as source:
+        for length in range(201):
+            for raw in (source.draw(length), bytes(length), b"\xff" * length):
+                with pytest.raises(Rejected):
+                    PARSERS[name](start + raw)

@@ -1,0 +1,63 @@
+"""An import that is killed again and again brings in the end exactly what one in peace brings."""
+
+import json
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+from connectors.gateway.visibility import Scope
+from connectors.patient import enrolment, sharing
+from consent.categories import NAMES
+from consent.identifiers import account
+from fhir_profiles.search import parse
+from tests.journeys.conftest import command, obhut
+
+TYPES = ("Observation", "Device")
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    """One database is enough here: what is killed is the importer."""
+    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
+
+
+def test_an_import_killed_at_any_moment_loses_nothing_and_doubles_nothing(hub, practice, tmp_path):
+    """kill -9 at random moments, then once to the end: the practice holds each resource of the export once."""
+    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
+    me = account(client.account).local
+    export, plain = tmp_path / "export.zip", tmp_path / "plain.ndjson"
+    assert obhut("wearable", "generate", str(export), "--days", "9", "--records", "12000").returncode == 0
+    assert obhut("wearable", "import", str(export), "--dry-run", "--out", str(plain), "--patient", me).returncode == 0
+    words = ("wearable", "import", str(export), "--account", str(tmp_path / "patient"), "--json")
+    chance = random.Random(7)
+    for _ in range(6):
+        process = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, env=os.environ)
+        time.sleep(chance.uniform(0.6, 2.0))
+        process.kill()
+        process.wait()
+    done = obhut(*words)
+    assert done.returncode == 0, done.stderr
+    again = json.loads(obhut(*words).stdout)
+    assert (again["taken"], again["envelopes"]) == (0, 0)
+    sharing.grant(client, practice.account, range(len(NAMES)))
+    practice.inbox.catch_up()
+    client.close()
+    wanted = sorted(plain.read_bytes().splitlines())
+    assert sorted(held(practice, client.now)) == wanted
+    assert len(set(wanted)) == len(wanted) > 100
+
+
+def held(practice, now):
+    """All bodies that the practice's record shows."""
+    for type_ in TYPES:
+        after = None
+        while True:
+            query = parse(type_, [("_count", "1000")])
+            page = practice.store.search(query, Scope(("TREAT",), now), after)
+            yield from (match.body for match in page.matches)
+            after = page.after
+            if after is None:
+                break
