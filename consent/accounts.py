@@ -128,7 +128,7 @@ def replay(
     Raises `BadLink`.
     """
     others = accounts or {}
-    return replay_into(AccountState(account), frames, lambda state, raw: _apply(state, raw, others, fingerprint))
+    return replay_into(lambda: AccountState(account), frames, lambda state, raw: _apply(state, raw, others, fingerprint))
 
 
 def extend(

@@ -116,12 +116,16 @@ def advance(known: C | None, seen: C) -> C:
     return seen
 
 
-def replay_into(state: C, frames: Iterable[bytes], step: Callable[[C, bytes], None]) -> C:
-    """Apply frame after frame. Raises `BadLink` with the state before the first that does not hold."""
+def replay_into(make: Callable[[], C], frames: Iterable[bytes], step: Callable[[C, bytes], None]) -> C:
+    """Apply frame after frame to a fresh state. Raises `BadLink` with the state before the first that does not hold."""
+    state, held = make(), list[bytes]()
     for raw in frames:
-        before = state.fork()
         try:
             step(state, raw)
         except Rejected as refused:
+            before = make()
+            for good in held:
+                step(before, good)
             raise BadLink(refused.kind, refused.reason, before) from None
+        held.append(raw)
     return state

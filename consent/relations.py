@@ -101,7 +101,7 @@ class RelationState(Chain):
 
 def replay(frames: Iterable[bytes], acc: str, oth: str, accounts: Mapping[str, AccountState]) -> RelationState:
     """The state of a relation chain. Raises `BadLink`."""
-    return replay_into(RelationState(acc, oth), frames, lambda state, raw: _apply(state, raw, accounts))
+    return replay_into(lambda: RelationState(acc, oth), frames, lambda state, raw: _apply(state, raw, accounts))
 
 
 def extend(state: RelationState, raw: bytes, accounts: Mapping[str, AccountState]) -> RelationState:

@@ -75,7 +75,7 @@ class SetState(Chain):
 
 def replay(frames: Iterable[bytes], acc: str, set_id: str, accounts: Mapping[str, AccountState]) -> SetState:
     """The state of a stream chain. Raises `BadLink`."""
-    return replay_into(SetState(acc, set_id), frames, lambda state, raw: _apply(state, raw, accounts))
+    return replay_into(lambda: SetState(acc, set_id), frames, lambda state, raw: _apply(state, raw, accounts))
 
 
 def extend(state: SetState, raw: bytes, accounts: Mapping[str, AccountState]) -> SetState:

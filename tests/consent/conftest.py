@@ -18,11 +18,14 @@ def twin(node: str) -> Iterator[Twin]:
 
 @pytest.fixture(scope="session")
 def played(twin) -> Scene:
-    """The scene, its reader known to Python and the twin as `reader`; as `fresh` before it has opened anything."""
+    """The scene, its reader known to Python and the twin as `reader`; as `fresh` before it has opened anything.
+
+    `late` is the one whose grant is from now on.
+    """
     made = scene()
     fresh = made.shared("fresh")
     fresh["readers"]["fresh"]["known"] = []
-    worlds = {"reader": made.shared("reader"), "fresh": fresh}
+    worlds = {"reader": made.shared("reader"), "fresh": fresh, "late": made.shared("late", made.late)}
     agree(twin, [("world", {"name": name, "shared": shared}) for name, shared in worlds.items()])
     return made
 

@@ -18,11 +18,12 @@ LAB, VITALS, MENTAL = 8, 1, 13
 
 @dataclass
 class Scene:
-    """The patient's client with its hub, an author who writes, and a reader who may read some of it."""
+    """The patient's client with its hub, an author who writes, a reader of some of it, and one from later on."""
 
     patient: Client
     author: Identity
     reader: Identity
+    late: Identity
     set_id: str = ""
     bids: list[str] = field(default_factory=list)
 
@@ -38,17 +39,17 @@ class Scene:
         form = '{"resourceType":"Observation","id":"%s-%d",%s,"valueQuantity":{"value":1.50}}'
         return [(form % (text, number, subject)).encode() for number in range(count)]
 
-    def shared(self, name: str) -> dict[str, Any]:
+    def shared(self, name: str, who: Identity | None = None) -> dict[str, Any]:
         """What the reader holds, under a name, as vectors give it; frames stand under their own spelling."""
-        hub = self.patient.hub
-        seen = reader(hub, self.reader)
+        hub, holder = self.patient.hub, who or self.reader
+        seen = reader(hub, holder)
         accounts = {name: _texts(state.frames) for name, state in hub.record.accounts.items()}
         sets = {set_id: _texts(state.frames) for set_id, state in hub.record.sets.items()}
-        relation = _texts(hub.record.relations[self.reader.account].frames)
+        relation = _texts(hub.record.relations[holder.account].frames)
         given = {
             "patient": self.patient.me.account, "hub_key": b64(hub.key.public), "confirmed": 1, "pins": {},
-            "accounts": accounts, "sets": sets, "relation": [self.reader.account, relation],
-            "seeds": [[*where, b64(seed)] for where, seed in hold(hub, self.reader).items()],
+            "accounts": accounts, "sets": sets, "relation": [holder.account, relation],
+            "seeds": [[*where, b64(seed)] for where, seed in hold(hub, holder).items()],
             "known": [[e.aut, e.dev, e.str, e.seq, e.hash] for e, _ in hub.envelopes.values()],
             "categories": [
                 [set_id, index, found]
@@ -75,7 +76,7 @@ class Scene:
 def scene() -> Scene:
     """A practice writes laboratory values and more, a hospital reads some; one rotation lies in between."""
     with fixed("the twin's scene"):
-        made = Scene(client(), organisation("praxis-nord"), organisation("klinik-mitte"))
+        made = Scene(client(), organisation("praxis-nord"), organisation("klinik-mitte"), organisation("pflege-sued"))
         patient = made.patient
         patient.meet(made.reader)
         gid = patient.grant(made.reader, {LAB, VITALS})
@@ -85,7 +86,7 @@ def scene() -> Scene:
         _write(made, VITALS, made.lines("c"))
         _write(made, MENTAL, made.lines("d"))
         patient.now += DAY
-        patient.turn()
+        patient.grant(made.late, {LAB}, whole=False)
         _write(made, LAB, made.lines("e"))
         strangers = [b'{"resourceType":"Patient","id":"p-somebody-else"}', b'{"resourceType":"Device"}']
         _write(made, LAB, [*strangers, *made.lines("f")])

@@ -122,6 +122,9 @@ ODD = "pP-@.#:k\u212a\u0130\u017fß\x00\n \t\x1c\x85\xa0\ufeff\u2028-_=+/AZaz270
 @example("account", "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@x.de\n")
 @example("account", "p-aaaaaaaaaaaaaaaaaaaaaaaaab@x.de")
 @example("id", "AAAAAAAAAAAAAAAAAAAAAB")
+@example("domain", "a." * 95 + "de")
+@example("account", "aa@" + "a." * 92 + "de")
+@example("account", "aa@" + "a." * 93 + "de")
 def test_identifiers_are_read_alike(twin, what, text):
     """Any text is the same identifier to both, or none."""
     agree(twin, [("name", {"what": what, "text": text})])

@@ -2,12 +2,14 @@
 
 from consent import messages, opening, rules, statements, vault
 from consent.keys import BoxKey
-from consent.primitives import b64, unb64
+from consent.primitives import b64, label_hash, unb64
 from consent.steps import Written
 from tests.consent.readers import read
 from tests.consent.scenes import opens, scene, signer_of
 from tests.consent.twin import agree
 from tests.consent.world import DAY
+
+CONSENT = b'{"resourceType":"Consent"}'
 
 
 def test_what_the_twin_seals_is_stamped_and_opened_here(twin):
@@ -72,12 +74,15 @@ def test_a_bundle_and_its_statement_from_the_twin_are_admitted_and_opened_here(t
         "seal_bundle", cid=relation.id, place=[seq, prev], gid=gid, rk=rk,
         rows=[{"set": r.set, "first": r.first, "last": r.last, "mask": r.mask} for r in rows],
         set_keys={row.set: b64(patient.vault.sets[row.set].secret) for row in rows}, masters=masters,
-        consent=b64(bytes(16) + b'{"resourceType":"Consent"}'), rules={"deny": ["Ä", 1.5, None]},
+        consent=b64(bytes(16) + CONSENT), rules={"deny": ["Ä", 1.5, None]},
     )  # fmt: skip
-    body = {"gid": gid, "rk": rk, "key": sealed["key"], "lst": rules.blob_hash(unb64(sealed["blob"])),
-            "has": [[r.set, r.first, r.last, r.mask, r.digest] for r in rows]}  # fmt: skip
+    body = grant.rules.body | {
+        "rk": rk, "key": sealed["key"], "lst": rules.blob_hash(unb64(sealed["blob"])),
+        "has": [[r.set, r.first, r.last, r.mask, r.digest] for r in rows],
+        "consent": b64(label_hash("obhut-consent", bytes(16), CONSENT)),
+    }  # fmt: skip
     draft = {
-        "kind": "rel", "acc": patient.me.account, "oth": reader.account, "head": [seq - 1, prev], "typ": "keys",
+        "kind": "rel", "acc": patient.me.account, "oth": reader.account, "head": [seq - 1, prev], "typ": "grant",
         "iat": made.now, "by": [patient.me.account, patient.me.device], "cite": relation.links[-1].cite, "body": body,
     }  # fmt: skip
     frame = twin.make("statement", seed=b64(bytes(patient.me.sign)), draft=draft)
@@ -85,7 +90,7 @@ def test_a_bundle_and_its_statement_from_the_twin_are_admitted_and_opened_here(t
     after = hub.record.relations[reader.account]
     opened = opening.open_bundle(after.grants[gid].bundles[-1], unb64(sealed["blob"]), after, reader.reading)
     assert opened.rules == {"deny": ["Ä", 1.5, None]}
-    assert opened.consent == b'{"resourceType":"Consent"}'
+    assert opened.consent == CONSENT
     for seeds in opened.seeds:
         assert len(list(opening.good_seeds(seeds, hub.record.sets[seeds.set]))) == 16
 

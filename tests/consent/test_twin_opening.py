@@ -23,6 +23,12 @@ def test_every_envelope_opens_to_the_same_lines(twin, played):
     assert any(answer["ok"]["deletes"] for answer in found if "ok" in answer)
 
 
+def test_a_grant_from_now_on_opens_nothing_earlier_to_either(twin, played):
+    """What was sealed to an epoch before the grant's first is not for the late reader."""
+    found = agree(twin, [opens(played, bid, world="late") for bid in (played.bids[0], played.bids[4])])
+    assert [answer.get("reason", "ok") for answer in found] == ["grant", "ok"]
+
+
 def test_what_the_reader_knows_decides_alike(twin, played):
     """Pins, confirmation and time change the verdict in the same way."""
     lab = played.bids[0]

@@ -8,7 +8,8 @@ import { context, DELETE, type Envelope, type Stamp } from "./envelope.ts";
 import { account as parseAccount } from "./identifiers.ts";
 import type { BoxKey } from "./keys.ts";
 import * as primitives from "./primitives.ts";
-import { ascii, b64, broken, concat, equal, labelHash, NONCE_BYTES, readLe32, Rejected, stale, unb64, utf8Text } from "./primitives.ts";
+import { ascii, b64, broken, concat, equal, labelHash, NONCE_BYTES, readLe32, Rejected } from "./primitives.ts";
+import { stale, unb64, utf8Text } from "./primitives.ts";
 import { type Bundle, checkPermit, type Handed, type RelationState } from "./relations.ts";
 import { blobHash } from "./rules.ts";
 import { bundleContext, commitment } from "./sealing.ts";
@@ -225,7 +226,8 @@ export type OpenedBundle = {
 /**
  * Open a bundle with the reading key it was sealed to, and check its records against `has` one to one.
  *
- * Throws `Rejected`: `not-for-you` without the key, else `broken` with `blob`, `seal`, `context`, `aead` or `record`.
+ * Throws `Rejected`: `not-for-you` without the key, else `broken` with `blob`, `seal`, `context`, `aead`, `padding`,
+ * `record` or `consent`.
  */
 export function openBundle(
   bundle: Bundle,
@@ -245,7 +247,8 @@ export function openBundle(
   const padded = primitives.decrypt(opened.slice(0, 32), blob.slice(0, NONCE_BYTES), data, blob.slice(NONCE_BYTES));
   const found = readBundle(primitives.unpad(padded), rows);
   const named = "consent" in link.body ? link.body.consent : "";
-  if (found.salt.length > 0 && named !== b64(labelHash("obhut-consent", found.salt, found.consent))) throw broken("consent");
+  const carried = b64(labelHash("obhut-consent", found.salt, found.consent));
+  if (found.salt.length > 0 && named !== carried) throw broken("consent");
   return found;
 }
 
