@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from consent import envelope as envelopes
 from consent import primitives, streams
@@ -237,7 +237,8 @@ class OpenedBundle:
 def open_bundle(bundle: Bundle, blob: bytes, relation: RelationState, keys: Mapping[str, BoxKey]) -> OpenedBundle:
     """Open a bundle with the reading key it was sealed to, and check its records against `has` one to one.
 
-    Raises `Rejected`: `not-for-you` without the key, else `broken` with `blob`, `seal`, `context`, `aead` or `record`.
+    Raises `Rejected`: `not-for-you` without the key, else `broken` with `blob`, `seal`, `context`, `aead`,
+    `padding`, `record` or `consent`.
     """
     body = bundle.link.body
     if blob_hash(blob) != bundle.hash:
@@ -263,14 +264,18 @@ def _read_bundle(plaintext: bytes, bundle: Bundle) -> OpenedBundle:
         raise broken("record")
     expected = [(row, epoch) for row in bundle.rows for epoch in range(row.first, row.last + 1)]
     try:
-        rules = json.loads(finer) if finer else None
-    except ValueError:
+        rules = json.loads(finer.decode("utf-8"), parse_constant=_no_number) if finer else None
+    except (ValueError, RecursionError):
         raise broken("record") from None
     seeds = tuple(
         _read_record(rest[i * RECORD_BYTES : (i + 1) * RECORD_BYTES], row.set, epoch, row.mask)
         for i, (row, epoch) in enumerate(expected)
     )
     return OpenedBundle(consent[:16], consent[16:], rules, seeds)
+
+
+def _no_number(_: str) -> NoReturn:
+    raise ValueError
 
 
 def _take(data: bytes) -> tuple[bytes, bytes]:

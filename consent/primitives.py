@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import unicodedata
 from typing import Literal
 
 from nacl import bindings, exceptions, pwhash
@@ -138,7 +139,10 @@ def unpad(padded: bytes) -> bytes:
 
 def signing_pair(seed: bytes) -> tuple[bytes, bytes]:
     """Ed25519 (public 32, secret 64 bytes) from a seed of 32 bytes."""
-    public, secret = bindings.crypto_sign_seed_keypair(seed)
+    try:
+        public, secret = bindings.crypto_sign_seed_keypair(seed)
+    except _NACL_ERRORS:
+        raise broken("key") from None
     return public, secret
 
 
@@ -149,8 +153,8 @@ def sign(secret: bytes, digest: bytes) -> bytes:
 
 def verify(public: bytes, digest: bytes, signature: bytes) -> None:
     """Check a detached signature. Raises `Rejected(broken, signature)`."""
-    if len(signature) != SIGNATURE_BYTES:
-        raise broken("signature")
+    if len(signature) != SIGNATURE_BYTES or len(public) != KEY_BYTES:
+        raise broken("signature")  # libsodium's binding reads a key of another length as if it were right
     try:
         bindings.crypto_sign_open(signature + digest, public)
     except _NACL_ERRORS:
@@ -158,8 +162,11 @@ def verify(public: bytes, digest: bytes, signature: bytes) -> None:
 
 
 def box_public(secret: bytes) -> bytes:
-    """The X25519 public key (32 bytes) of a secret key (32 bytes)."""
-    return bindings.crypto_scalarmult_base(secret)
+    """The X25519 public key (32 bytes) of a secret key (32 bytes). Raises `Rejected(broken, key)`."""
+    try:
+        return bindings.crypto_scalarmult_base(secret)
+    except _NACL_ERRORS:
+        raise broken("key") from None
 
 
 def seal_box(message: bytes, public: bytes) -> bytes:
@@ -196,5 +203,15 @@ def decrypt(key: bytes, nonce: bytes, data: bytes, ciphertext: bytes) -> bytes:
 
 
 def stretch(passphrase: str, salt: bytes, operations: int, memory: int) -> bytes:
-    """Argon2id v1.3: 32 bytes from a passphrase; `salt` of 16 bytes, `memory` in bytes."""
-    return pwhash.argon2id.kdf(KEY_BYTES, passphrase.encode(), salt, opslimit=operations, memlimit=memory)
+    """Argon2id v1.3: 32 bytes from a passphrase, however its letters are composed; `salt` of 16 bytes, `memory` in bytes.
+
+    Raises `Rejected(broken, …)`: `passphrase` for half surrogates, `memory` for what libsodium does not take.
+    """
+    try:
+        data = unicodedata.normalize("NFKC", passphrase).encode()
+    except UnicodeEncodeError:
+        raise broken("passphrase") from None
+    try:
+        return pwhash.argon2id.kdf(KEY_BYTES, data, salt, opslimit=operations, memlimit=memory)
+    except _NACL_ERRORS:
+        raise broken("memory") from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
-from consent.accounts import AccountState, authority, by_device
+from consent.accounts import AccountState, authority
 from consent.chains import Chain, replay_into
 from consent.identifiers import binary_id
 from consent.primitives import b64, broken, label_hash, unb64
@@ -88,7 +88,6 @@ def extend(state: SetState, raw: bytes, accounts: Mapping[str, AccountState]) ->
 def _apply(state: SetState, raw: bytes, accounts: Mapping[str, AccountState]) -> None:
     st = state.place(raw)
     state.follow(st, {st.acc, st.by[0]} if len(st.by) == 2 else {st.acc}, accounts)
-    by_device(st.by)
     st.frame.verify("obhut-sig-set", authority(st.by, st.cite, st.typ, st.iat, st.acc, accounts))
     if st.typ == "close":
         state.closed = True

@@ -120,7 +120,7 @@ class Vault:
                 {s: Candidate(c[0], Master(unb64(c[1], 32)), c[2], c[3]) for s, c in value["candidates"].items()},
                 {gid: _load_terms(terms) for gid, terms in value["terms"].items()},
             )
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        except (primitives.Rejected, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
             raise broken("vault") from None
 
 

@@ -152,13 +152,16 @@ def withdraw(directory: Path, counterpart: str, gid: str) -> None:
 
 @patient.command()
 @ACCOUNT
+@click.option("--all", "everything", is_flag=True, help="What her own devices did, too.")
 @JSON
 @plainly
-def log(directory: Path, as_json: bool) -> None:
+def log(directory: Path, everything: bool, as_json: bool) -> None:
     """Who looked, when, and for what."""
     client = Client.open(directory)
     client.sync()
     for entry in access_log.entries(client):
+        if entry.actor == client.account and not everything:
+            continue
         if as_json:
             click.echo(json.dumps({name: getattr(entry, name) for name in entry.__dataclass_fields__}))
             continue

@@ -7,7 +7,7 @@ from consent.primitives import b64, label_hash, random_bytes
 from consent.sealing import seal_bundle
 from consent.steps import Written
 from consent.streams import range_digest
-from tests.consent.readers import hold
+from tests.consent.readers import hold, reader
 from tests.consent.world import Client, Identity
 
 
@@ -22,7 +22,7 @@ def pass_on(client: Client, delegate: Identity, own: str, to: Identity, *, grow:
     """A grant that a delegate makes of what it holds itself under the grant `own`."""
     record = client.hub.record
     mine = record.relations[delegate.account].grants[own]
-    seeds = hold(client.hub, delegate)
+    seeds, category_of = hold(client.hub, delegate), reader(client.hub, delegate).category_of
     relation = record.relations[to.account]
     place, prev = relation.links[-1].position
     gid = changes.pop("gid", None) or identifiers.new_id()
@@ -32,7 +32,8 @@ def pass_on(client: Client, delegate: Identity, own: str, to: Identity, *, grow:
         state = record.sets[set_id]
         has.append([set_id, first, state.current, mask, range_digest(state.digests(first, state.current))])
         for epoch in range(first, state.current + 1):
-            order = [i for s, e, i in seeds if (s, e) == (set_id, epoch)]
+            mine_only = [i for s, e, i in seeds if (s, e) == (set_id, epoch) and mask >> i & 1]
+            order = sorted(mine_only, key=lambda i, s=set_id: category_of(s, i))
             packed.append(
                 identifiers.binary_id(set_id) + epoch.to_bytes(4, "little")
                 + b"".join(bytes([i]) + seeds[set_id, epoch, i] for i in order)

@@ -55,6 +55,14 @@ def test_passphrase_yields_two_keys_that_depend_on_the_account():
     assert len({one.sign_in, one.wrap_key, other.sign_in, other.wrap_key}) == 4
 
 
+def test_passphrase_does_not_depend_on_how_its_letters_are_composed():
+    """ü typed as one letter or as two opens the same vault; half a surrogate is refused."""
+    composed, decomposed = (PassphraseKeys.derive("p-a@a.b", text, MEMORY) for text in ("fünf", "fu\u0308nf"))
+    assert composed.wrap_key == decomposed.wrap_key
+    with pytest.raises(Rejected, match="passphrase"):
+        PassphraseKeys.derive("p-a@a.b", "\ud800", MEMORY)
+
+
 def test_passphrase_is_never_stretched_with_little_memory():
     """Less than 64 MiB is refused."""
     with pytest.raises(Rejected, match="memory"):

@@ -27,7 +27,7 @@ def outcome(kind: str, vector: dict, file: dict) -> object:
         RUN[kind](vector, file)
     except Rejected as refused:
         return {"kind": refused.kind, "reason": refused.reason}
-    except (AssertionError, KeyError, AttributeError, IndexError, TypeError, ValueError) as stumbled:
+    except (AssertionError, KeyError, AttributeError, IndexError, NameError, TypeError, ValueError) as stumbled:
         return type(stumbled).__name__
     return "ok"
 

@@ -287,8 +287,8 @@ export function decrypt(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, ci
 
 /** Argon2id v1.3: 32 bytes from a passphrase; `salt` 16 bytes, `memory` in bytes. Throws `Rejected(broken, memory)`. */
 export function stretch(passphrase: string, salt: Uint8Array, operations: number, memory: number): Uint8Array {
+  if (/\p{Cs}/u.test(passphrase)) throw broken("passphrase");
+  const data = utf8(passphrase.normalize("NFKC"));
   const algorithm = sodium.crypto_pwhash_ALG_ARGON2ID13;
-  return guarded("memory", () =>
-    sodium.crypto_pwhash(KEY_BYTES, utf8(passphrase), salt, operations, memory, algorithm),
-  );
+  return guarded("memory", () => sodium.crypto_pwhash(KEY_BYTES, data, salt, operations, memory, algorithm));
 }
