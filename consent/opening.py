@@ -279,8 +279,6 @@ def _no_number(_: str) -> NoReturn:
 
 
 def _take(data: bytes) -> tuple[bytes, bytes]:
-    if len(data) < 4:
-        raise broken("record")
     end = 4 + int.from_bytes(data[:4], "little")
     if len(data) < end:
         raise broken("record")

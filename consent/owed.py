@@ -6,9 +6,10 @@ itself before a crash, left half done. `consent.steps` turns a step into what is
 
 from dataclasses import dataclass
 
-from consent.grants import Moment, Record, handed, missing, started, tainted
+from consent.grants import Moment, Record, handed, started, tainted
 from consent.primitives import broken
 from consent.relations import Grant, RelationState
+from consent.streams import SetState
 from consent.vault import Candidate, Vault
 
 
@@ -71,7 +72,7 @@ Step = Begin | CloseSet | Drop | Prepare | Extend | HandOut | StartEpoch
 def owed(record: Record, vault: Vault, now: int) -> Step | None:
     """The next step, or None. A client runs it until empty at start, after each change, and when an `until` passes."""
     return (
-        _begin(record, vault)
+        _begin(record, vault, now)
         or _close(record)
         or _prepare(record, vault, now)
         or _extend(record, vault, now)
@@ -93,11 +94,19 @@ def usable(record: Record, vault: Vault) -> dict[str, Candidate]:
 def candidate_moment(record: Record, set_id: str, candidate: Candidate) -> Moment:
     """A candidate as the epoch it would become."""
     digest = candidate.master.digest(set_id, candidate.epoch)
-    return Moment(record.sets[set_id], candidate.epoch, digest, candidate.account_seq, candidate.iat)
+    state = record.sets.get(set_id, SetState(record.account.acc, set_id))
+    return Moment(state, candidate.epoch, digest, candidate.account_seq, candidate.iat)
 
 
-def _begin(record: Record, vault: Vault) -> Begin | None:
-    return next((Begin(set_id) for set_id in vault.sets if set_id not in record.sets), None)
+def _begin(record: Record, vault: Vault, now: int) -> Begin | Prepare | None:
+    """A set whose first keys somebody else may have seen in the vault, before its chain began, gets others."""
+    for set_id in vault.sets:
+        if set_id not in record.sets:
+            candidate = vault.candidates.get(set_id)
+            if candidate is None or tainted(record, candidate_moment(record, set_id, candidate), now):
+                return Prepare((set_id,))
+            return Begin(set_id)
+    return None
 
 
 def _close(record: Record) -> CloseSet | None:
@@ -130,7 +139,7 @@ def _extend(record: Record, vault: Vault, now: int) -> Extend | None:
             for set_id, state in record.sets.items()
             if not state.closed and set_id not in grant.cover and record.author(set_id) != relation.oth
         )
-        if lacking or missing(grant, record.sets):
+        if lacking:
             return Extend(relation.oth, grant.gid, lacking)
     return None
 

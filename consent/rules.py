@@ -82,9 +82,9 @@ def _check_blob(expected: str | None, blob: bytes | None) -> None:
 
 def _check_set(after: Record, st: Statement, now: int) -> None:
     state = after.sets[st.oth]
-    if st.typ == "start" and sum(not s.closed for s in after.sets.values()) > MAX_SETS:
-        raise broken("limits")
     if st.typ == "start":
+        if sum(not s.closed for s in after.sets.values()) > MAX_SETS:
+            raise broken("limits")
         taken = (other for name, other in after.sets.items() if name != st.oth)
         if any(state.ids.keys() & other.ids.keys() for other in taken):
             raise broken("ids")

@@ -67,7 +67,7 @@ def new_sets(vault: Vault, count: int = BLOCK) -> Vault:
 
 def begin(record: Record, vault: Vault, set_id: str, signer: Signer, now: int) -> Written:
     """The `start` of a set's stream chain."""
-    master = next(m for (s, epoch, _), m in vault.masters.items() if (s, epoch) == (set_id, 1))
+    master = vault.candidates[set_id].master
     body = {
         "ep": 1, "ids": vault.sets[set_id].ids, "pks": [b64(pk) for pk in master.publics], "suite": SUITES[0],
         "grace": 0,
@@ -93,7 +93,7 @@ def close_set(record: Record, set_id: str, signer: Signer, now: int) -> Written:
 def prepare(record: Record, vault: Vault, set_ids: Sequence[str], now: int) -> Vault:
     """The vault with a fresh candidate for the next epoch of these sets."""
     for set_id in set_ids:
-        epoch = record.sets[set_id].current + 1
+        epoch = record.sets[set_id].current + 1 if set_id in record.sets else 1
         vault = vault.with_candidate(set_id, Candidate(epoch, Master(random_bytes(32)), record.account.last, now))
     return vault
 

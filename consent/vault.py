@@ -68,9 +68,8 @@ class Vault:
         return found
 
     def with_set(self, set_id: str, set_key: SetKey, master: Master) -> Self:
-        """With a new set and the master of its first epoch."""
-        masters = {**self.masters, (set_id, 1, master.digest(set_id, 1)): master}
-        return replace(self, sets={**self.sets, set_id: set_key}, masters=masters)
+        """With a new set and a candidate for its first epoch; after any loss that candidate counts as seen."""
+        return replace(self, sets={**self.sets, set_id: set_key}).with_candidate(set_id, Candidate(1, master, 0, 0))
 
     def with_candidate(self, set_id: str, candidate: Candidate) -> Self:
         """With a candidate for a set's next epoch; its master is kept for good."""

@@ -8,6 +8,7 @@ puts its own name before it, so that a valid resource costs no path at all. Of t
 
 import re
 from functools import cache
+from threading import RLock
 from typing import Any
 
 from fhir_profiles import definitions
@@ -30,6 +31,8 @@ _EMPTY_ARRAY: list[Finding] = [("", "structure", "an array must not be empty")]
 _ELEMENT_RULES: dict[str, Check] = {}
 
 _built: dict[str, Check] = {}
+_building: dict[str, Check] = {}
+_lock = RLock()
 
 
 def check_resource(value: Any, _: list[str]) -> list[Finding] | None:
@@ -80,14 +83,28 @@ def _contained(value: dict[str, Any], fragments: list[str]) -> list[Finding]:
 
 def _object(path: str) -> Check:
     """The check of a type, or of the backbone element at a path; may still be empty while it is being built."""
-    found = _built.get(path)
-    if found is None:
+    return _built.get(path) or _build(path)
+
+
+def _build(path: str) -> Check:
+    """Types hold each other, so one is known before it is whole; other threads see it only when all of them are."""
+    with _lock:
+        found = _built.get(path) or _building.get(path)
+        if found is not None:
+            return found
         rules: dict[str, Check] = {}
         required: list[tuple[str, ...]] = []
         choices: list[frozenset[str]] = []
-        found = _built[path] = _object_check(path, rules, required, choices)
-        _fill(path, rules, required, choices)
-    return found
+        is_outermost = not _building
+        found = _building[path] = _object_check(path, rules, required, choices)
+        try:
+            _fill(path, rules, required, choices)
+            if is_outermost:
+                _built.update(_building)
+        finally:
+            if is_outermost:
+                _building.clear()
+        return found
 
 
 def _fill(path: str, rules: dict[str, Check], required: list[tuple[str, ...]], choices: list[frozenset[str]]) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Select, and_, false, literal_column, or_, 
 from sqlalchemy import Text as TextType
 from sqlalchemy.sql import FromClause
 
-from connectors.gateway.indexing import WHOLE, beginning, fit
+from connectors.gateway.indexing import LONGEST, WHOLE, fit
 from connectors.gateway.models import index_date, index_quantity, index_text
+from fhir_profiles.problems import Problem
 from fhir_profiles.search import (
     OWN_COLUMNS,
     Criterion,
@@ -65,10 +66,10 @@ def _read(value: Any) -> tuple[How, tuple[Any, ...]]:
         case Text(how="exact", text=text):
             return ("Text", "exact"), (fit(fold(text)), fit(text))
         case Text(how="contains", text=text):
-            escaped = beginning(text).replace("/", "//").replace("%", "/%").replace("_", "/_")
+            escaped = _short(text).replace("/", "//").replace("%", "/%").replace("_", "/_")
             return ("Text", "contains"), (f"%{escaped}%",)
         case Text(text=text):
-            return ("Text", "start"), (beginning(text), beginning(text) + LAST)
+            return ("Text", "start"), (_short(text), text + LAST)
         case Reference(url=str(url)):
             return ("Reference", "url"), (fit(url), WHOLE)
         case Reference(type=None, id=id_):
@@ -76,12 +77,19 @@ def _read(value: Any) -> tuple[How, tuple[Any, ...]]:
         case Reference(type=type_, id=id_):
             return ("Reference", "type"), (fit(id_), type_)
         case Uri(uri=uri, below=True):
-            return ("Uri", "below"), (beginning(uri), beginning(uri) + LAST)
+            return ("Uri", "below"), (_short(uri), uri + LAST)
         case Uri(uri=uri):
             return ("Uri", "same"), (fit(uri),)
         case Missing(missing=missing):
             return ("Missing", missing), ()
     return _read_range(value)
+
+
+def _short(text: str) -> str:
+    """A part of a text to look for, no longer than what the index holds. Raises `Problem(invalid)`."""
+    if len(text.encode()) > LONGEST:
+        raise Problem("invalid", f"a text to search for may have {LONGEST} bytes")
+    return text
 
 
 def _read_range(value: Any) -> tuple[How, tuple[Any, ...]]:

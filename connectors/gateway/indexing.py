@@ -18,6 +18,9 @@ PATIENT_PARAMETERS = frozenset({"patient", "subject"})
 WHOLE = ":url"
 """The qualifier of a reference that is not to a resource of this server; that of others is the type."""
 
+ENDLESS = 2**62 + 2**59
+"""Longer than from the beginning of all dates to any that can be written, and short enough to be taken from one."""
+
 LONGEST = 800
 """Bytes of a value that an index row holds: PostgreSQL takes a third of a page for the whole row."""
 
@@ -38,8 +41,8 @@ class Indexed:
 
     @property
     def span(self) -> int:
-        """How long the clinical date lasts, microseconds; 0 without one."""
-        return 0 if self.low == NO_DATE else self.high - self.low
+        """How long the clinical date lasts, microseconds; 0 without one. An open end counts as `ENDLESS`."""
+        return 0 if self.high == NO_DATE else min(self.high - self.low, ENDLESS)
 
     def text_rows(self, rid: int) -> Iterator[tuple[Any, ...]]:
         """Rows of `index_text`: one a patient, so that each patient's are together and in the order of time."""
@@ -114,9 +117,5 @@ def fit(text: str | None) -> str:
     raw = text.encode()
     if len(raw) <= LONGEST:
         return text.replace("\x00", "")
-    return beginning(text) + "\x01" + hashlib.blake2b(raw, digest_size=16).hexdigest()
-
-
-def beginning(text: str) -> str:
-    """As much of a text as is kept of a long one."""
-    return text.encode()[:LONGEST].decode(errors="ignore").replace("\x00", "")
+    cut = raw[:LONGEST].decode(errors="ignore").replace("\x00", "")
+    return f"{cut}\x01{hashlib.blake2b(raw, digest_size=16).hexdigest()}"

@@ -114,6 +114,17 @@ def released_is_readable(hub: Hub, holders: list[Holder], now: int) -> None:
             assert not opened.missing
 
 
+def covered_is_held(hub: Hub, holders: list[Holder], now: int) -> None:
+    """P2 before anything is written: of all that a live grant covers, the reader holds working seeds."""
+    for holder in holders:
+        relation = hub.record.relations.get(holder.who.account)
+        seeds = holder.seeds(hub) if relation else {}
+        for grant in relation.live(now) if relation else ():
+            for set_id, (first, mask) in grant.cover.items():
+                for epoch in range(first, hub.record.sets[set_id].current + 1):
+                    assert all((set_id, epoch, index) in seeds for index in range(32) if mask >> index & 1)
+
+
 def sequences_never_fork(hub: Hub, acknowledged: list[str]) -> None:
     """P8: what was acknowledged is in the feed once, and every sequence is a chain."""
     assert sorted(hub.order) == sorted(acknowledged)

@@ -162,6 +162,13 @@ class Consent(RuleBasedStateMachine):
         if twice:
             properties.changes_nothing(self.hub, plan.written.frame, plan.written.blob, self.now)
 
+    @precondition(lambda self: len(self.hub.record.sets) < 7)
+    @rule(by=CLIENTS)
+    def more_sets(self, by):
+        """A client makes a set ahead of need, and is stopped before its chain starts."""
+        home = self.client(by)
+        home.save(steps.new_sets(home.vault, 1))
+
     @rule(by=CLIENTS)
     def lose_a_client(self, by):
         """The other client removes this one, which had the whole vault, and a new one takes its place."""
@@ -283,7 +290,7 @@ class Consent(RuleBasedStateMachine):
             written = pass_on(home, self.relative, own[0], other, grow=grow)
             home.post(written)
             gid = statements.parse(written.frame).body["gid"]
-            self.intended[other.account, gid] = frozenset(range(0, 16, 2))
+            self.intended[other.account, gid] = self.intended[self.relative.account, own[0]]
 
     # --- attacks --------------------------------------------------------------------------------------------------
 
@@ -312,6 +319,7 @@ class Consent(RuleBasedStateMachine):
             return
         self.tick(1)
         self.notice()
+        properties.covered_is_held(self.hub, self.holders, self.now)
         properties.released_is_readable(self.hub, self.holders, self.now)
         properties.sequences_never_fork(self.hub, self.acknowledged)
         self.nothing_forbidden_opens()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from consent import accounts, canonical, envelope, identifiers, owed, primitives, relations, rules, streams
+from consent import accounts, canonical, envelope, grants, identifiers, owed, primitives, relations, rules, streams
 from consent.accounts import AccountState
 from consent.chains import BadLink
 from consent.grants import Record
@@ -249,9 +249,18 @@ def openings(vector: Vector, shared: Shared) -> None:
 # --- all chains of a patient --------------------------------------------------------------------------------------
 
 
+_RECORDS: dict[tuple[int, str], Record] = {}
+
+
 def record_of(name: str, shared: Shared) -> Record:
-    """The record that a vector names, replayed."""
-    given = shared["records"][name]
+    """The record that a vector names, replayed once."""
+    place = (id(shared), name)
+    if place not in _RECORDS:
+        _RECORDS[place] = _record(shared["records"][name], shared)
+    return _RECORDS[place]
+
+
+def _record(given: Mapping[str, Any], shared: Shared) -> Record:
     acc = given["acc"]
     known = known_accounts(shared, given["accounts"] | {acc: given["account"]})
     sets = {s: streams.replay(frames(shared, names), acc, s, known) for s, names in given["sets"].items()}
@@ -273,6 +282,14 @@ def deposits(vector: Vector, shared: Shared) -> None:
     last = vector["last"] and (vector["last"][0], vector["last"][1])
     place = rules.accept(record, record.accounts[vector["caller"]], envelope.parse(raw), last, vector["now"])
     assert [place.set, place.index, place.epoch] == vector["place"]
+
+
+def releases(vector: Vector, shared: Shared) -> None:
+    """The grant by which a counterpart is released a stream."""
+    relation = record_of(vector["record"], shared).relations[vector["reader"]]
+    where = (vector["set"], vector["index"], vector["epoch"])
+    found = grants.covers(relation, *where, vector["purpose"], vector["now"], frozenset(vector["declared"]))
+    assert found == vector["grant"]
 
 
 def owings(vector: Vector, shared: Shared) -> None:
@@ -310,4 +327,5 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "deposit": deposits,
     "joint-rules": joint_rules,
     "owed": owings,
+    "release": releases,
 }

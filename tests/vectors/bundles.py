@@ -198,6 +198,8 @@ class Bundles:
         self.add("parts: rules are not JSON", self.parcel(finer=b"{"), broken("record"))
         self.add("parts: rules are not UTF-8", self.parcel(finer=b'"\xff"'), broken("record"))
         self.add("parts: length beyond the end", self.parcel(plaintext=b"\xff\xff\xff\xff"), broken("record"))
+        beyond = _sized(b"") + b"\x01\x00\x00\x00"
+        self.add("parts: second length beyond the end", self.parcel(rows=[], plaintext=beyond), broken("record"))
         self.add("parts: no second length", self.parcel(plaintext=bytes(4)), broken("record"))
         self.add("parts: nothing", self.parcel(plaintext=b""), broken("record"))
         self.add("parts: three bytes", self.parcel(plaintext=bytes(3)), broken("record"))

@@ -89,6 +89,7 @@ class Opening:
         authors = post.home.hub.record.accounts[author]
         short = {"accounts": self.readers["klinik"]["accounts"] | {author: self.pool.all(authors.frames[:-1])}}
         other = SigningKey(bytes(32))
+        first = post.home.hub.envelopes[post.first[0]][0]
         fork = [authors.last, OTHER_HASH]
 
         def header(**fields: Any) -> Fault:
@@ -123,7 +124,7 @@ class Opening:
             "device unknown": (broken("signer"), header(dev="d" + "z" * 16)),
             "signed by a stranger": (broken("signature"), letter_with(key=other)),
             "epoch long over": (broken("epoch"), lambda x: header(ep=1)(x).but(stamp=x.stamp | {"at": START + 2 * GRACE})),
-            "other envelope of the same number": (broken("sequence"), header(seq=2, prev=OTHER_HASH)),
+            "other envelope of the same number": (broken("sequence"), header(seq=2, prev=first.hash)),
             "prev is not the one stored": (broken("sequence"), header(prev=OTHER_HASH)),
             "seed not held": (not_for_you("seed"), change(seeds=[])),
             "sealed to another key": (broken("seal"), letter_with(seal_to=post.reader.box.public)),
@@ -142,7 +143,7 @@ class Opening:
             self.add(f"fault: {name}", spoil(self.good), expect)
         order = list(faults)
         for one, two in combinations(order, 2):
-            near = order.index(two) - order.index(one) <= 3
+            near = order.index(two) - order.index(one) <= 2
             if near and frozenset((one, two)) not in _ALONE:
                 expect = faults[one][0]
                 self.add(f"two faults: {one} + {two}", faults[two][1](faults[one][1](self.good)), expect)

@@ -6,7 +6,7 @@ The files are part of the format: once frozen they are not written again, and th
 import sys
 from collections.abc import Callable
 
-from tests.vectors import account_chain, basics, bundles, deposits, envelopes, joint, owing, relation_chain, stream_chain
+from tests.vectors import account_chain, basics, bundles, deposits, envelopes, joint, owing, relation_chain, releases, stream_chain
 from tests.vectors.making import HERE, Source, fixed, text
 
 Maker = Callable[[Source], list[dict[str, object]] | tuple[list[dict[str, object]], dict[str, object]]]
@@ -25,6 +25,7 @@ FILES: dict[str, Maker] = {
     "deposit": deposits.vectors,
     "joint-rules": joint.vectors,
     "owed": owing.vectors,
+    "release": releases.vectors,
 }
 
 

@@ -63,6 +63,12 @@ class Joint:
         self.says("signer: a client", home, by_second)
         self.says("signer: a client that was removed meanwhile", gone, by_second, broken("signer-gone"))
         self.says("two faults: clock before signer", gone, by_second, broken("clock"), START + 700)
+        stranger = client()
+        foreign = steps.close_set(stranger.hub.record, next(iter(stranger.vault.sets)), stranger.me.signer, START)
+        of_stranger = branch(home)
+        of_stranger.hub.know(replace(stranger.me, frames=stranger.hub.record.account.frames))
+        start = replace(foreign, frame=stranger.hub.record.sets[next(iter(stranger.vault.sets))].frames[0])
+        self.says("a stream chain of another patient", of_stranger, start, broken("chain"))
         closed = branch(home)
         closed.post(closed.account("close", {}))
         self.says("account closed", closed, close, broken("closed"))
@@ -109,6 +115,12 @@ class Joint:
         self.says("has: the next epoch", home, self.altered(good, body(has=coming)))
         unknown = sorted([*cover, [OTHER_ID, 1, cover[0][2]]])
         self.says("cover: an unknown set", home, self.altered(good, body(cover=unknown)), broken("has"))
+        strange = sorted([*rows, [OTHER_ID, 1, 1, cover[0][2], OTHER_ID]])
+        self.says("has: an unknown set", home, self.altered(good, body(cover=unknown, has=strange)), broken("has"))
+        wider = replace(home.vault.terms[self.gid], categories=frozenset([1, 8, 9]))
+        wider_ = steps.grant(record, home.vault, self.gid, wider, home.me.signer, START)
+        self.says("grant: widened", home, wider_)
+        self.says("grant: widened, no new seeds", home, self.altered(wider_, body(has=[])), broken("owed-keys"))
         self.says("grant: seeds of one set left out", home, self.altered(good, body(has=rows[1:])), broken("owed-keys"))
         self.says("grant: no seeds", home, self.altered(good, body(has=[])), broken("owed-keys"))
         later = [[row[0], 2, row[2]] for row in cover]
@@ -119,6 +131,15 @@ class Joint:
         part = [[*row[:2], 1, row[3], first_digest(twin, row[0])] for row in header(half.frame)["body"]["has"]]
         self.says("grant: after a rotation", twin, half)
         self.says("grant: seeds of the first epoch only", twin, self.altered(half, body(has=part)), broken("owed-keys"))
+        twin.turn()
+        third = steps.grant(twin.hub.record, twin.vault, gid, terms, twin.me.signer, START)
+        rows = header(third.frame)["body"]["has"]
+        part = [[*row[:2], 2, row[3], range_digest(twin.hub.record.sets[row[0]].digests(1, 2))] for row in rows]
+        self.says("grant: seeds of two of three epochs", twin, self.altered(third, body(has=part)), broken("owed-keys"))
+        split = [
+            part_ for row in part for part_ in (row, [row[0], 3, 3, row[3], range_digest(twin.hub.record.sets[row[0]].digests(3, 3))])
+        ]  # fmt: skip
+        self.says("grant: seeds of three epochs in two rows", twin, self.altered(third, body(has=split)))
         self.stale_keys(good)
 
     def stale_keys(self, good: Written) -> None:
@@ -199,6 +220,7 @@ class Joint:
         self.says("epoch: after a withdrawal", fresh, clean)
         graceful = steps.start_epoch(fresh.hub.record, fresh.vault, set_id, me.signer, START, 1)
         self.says("epoch: after a withdrawal, with grace", fresh, graceful, broken("grace"))
+        self.later(bare, good)
         self.lost(bare, good)
         twin = branch(home)
         taken = next(iter(home.vault.sets))
@@ -207,6 +229,21 @@ class Joint:
         self.says("start: stream ids of another set", home, copied, broken("ids"))
         twin.vault = twin.vault.with_set(OTHER_ID, SetKey(random_bytes(32)), Master(random_bytes(32)))
         self.says("start", home, steps.begin(twin.hub.record, twin.vault, OTHER_ID, me.signer, START))
+
+    def later(self, ready: Client, good: Written) -> None:
+        """A grant of later epochs need not be handed this one."""
+        home = branch(ready)
+        third = organisation("augen")
+        home.meet(third)
+        gid = identifiers.new_id()
+        terms = replace(home.vault.terms[self.gid], oth=third.account, grow=False)
+        written = steps.grant(home.hub.record, home.vault, gid, terms, home.me.signer, START)
+        cover = header(written.frame)["body"]["cover"]
+        for first, expect in ((3, OK), (2, broken("owed-keys"))):
+            twin = branch(home)
+            rows = [[row[0], first, row[2]] for row in cover]
+            twin.post(self.altered(written, body(cover=rows, has=[])))
+            self.says(f"epoch 2: another grant begins with epoch {first}", twin, good, expect)
 
     def lost(self, ready: Client, good: Written) -> None:
         """Seeds that somebody may have seen who must not."""
@@ -272,6 +309,18 @@ class Joint:
         other = mask ^ (mask & -mask) | (mask ^ 0xFFFFFFFF) & -(mask ^ 0xFFFFFFFF)
         rows = [[*header(good.frame)["body"]["has"][0][:3], other, header(good.frame)["body"]["has"][0][4]]]
         says("another stream", body(cover=[[*cover[0][:2], other]], has=rows))
+        stranger = branch(home)
+        other = person()
+        appoint(stranger, other, "manage", START + 400 * DAY)
+        cite = {n: list(p) for n, p in steps.cite(stranger.hub.record, other.account, doctor.account).items()}
+        by_other = self.altered(good, put(by=list(other.signer.by), cite=cite), other.sign)
+        self.says("delegate: holds nothing", stranger, by_other, broken("scope"))
+        still = branch(home)
+        fixed = steps.grant(still.hub.record, still.vault, gid, replace(terms, grow=False), still.me.signer, START)
+        still.post(fixed)
+        self.says("delegate: what it holds, and does not grow", still, good)
+        growing = self.altered(good, body(grow=1), relative.sign)
+        self.says("delegate: growing, as its own does not", still, growing, broken("scope"))
         own = branch(home)
         own.post(steps.end(own.hub.record, relative.account, gid, home.me.signer, START))
         self.says("delegate: its own grant has ended", own, good, broken("scope"))

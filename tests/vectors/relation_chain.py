@@ -93,10 +93,8 @@ def vectors(_: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     for typ in statements.BODIES["rel"]:
         number = tale.first(typ)
         part, key = links[: number + 1], tale.key(number)
-        for faults in (
-            form_faults(part[-1], key), field_faults(part[-1]), link_faults(part, key),
-            citation_faults(part, key, account, me.account),
-        ):  # fmt: skip
+        form = [] if typ in ("unpermit", "keys") else [form_faults(part[-1], key), field_faults(part[-1])]
+        for faults in (*form, link_faults(part, key), citation_faults(part, key, account, me.account)):
             for fault, reason, raw in faults:
                 expect = stale() if reason == "stale" else broken(reason)
                 file.add(f"{typ}: {fault} ({reason})", [*part[:-1], raw], expect)

@@ -79,10 +79,8 @@ def vectors(source: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     account = home.hub.record.account.frames
     for count, (name, key) in enumerate(signed, 1):
         part = links[:count]
-        form = [form_faults(part[-1], key)] if name in ("start", "close") else []
-        for faults in (
-            *form, field_faults(part[-1]), link_faults(part, key), citation_faults(part, key, account, me.account)
-        ):  # fmt: skip
+        form = [form_faults(part[-1], key), field_faults(part[-1])] if name in ("start", "close") else []
+        for faults in (*form, link_faults(part, key), citation_faults(part, key, account, me.account)):
             for fault, reason, raw in faults:
                 expect = stale() if reason == "stale" else broken(reason)
                 file.add(f"{name}: {fault} ({reason})", [*part[:-1], raw], expect)
