@@ -10,7 +10,7 @@ from consent import accounts, relations, statements, streams
 from consent.accounts import AccountState
 from consent.chains import Chain
 from consent.grants import Record
-from consent.primitives import Rejected, broken
+from consent.primitives import Rejected, broken, stale
 from consent.relations import RelationState
 from consent.streams import SetState
 
@@ -26,12 +26,39 @@ class ChainStore:
         self.accounts: dict[str, AccountState] = {}
         self.sets: dict[tuple[str, str], SetState] = {}
         self.relations: dict[tuple[str, str], RelationState] = {}
-        self._load()
+        self.catch_up()
 
-    def _load(self) -> None:
-        query = "SELECT kind, acc, oth, frame FROM chains ORDER BY kind, acc, oth, seq"
-        for kind, acc, oth, frame in self._db.execute(query):
-            self._apply(kind, acc, oth, bytes(frame))
+    def catch_up(self) -> None:
+        """Replay what the database holds and this process does not: all at first, later what another one kept."""
+        heads = "SELECT kind, acc, oth, max(seq) FROM chains GROUP BY kind, acc, oth ORDER BY kind"
+        links = (
+            "SELECT kind, acc, oth, frame FROM chains WHERE kind = ? AND acc = ? AND oth = ? AND seq >= ? ORDER BY seq"
+        )
+        waiting: list[tuple[str, str, str, bytes]] = []
+        for *chain, last in self._db.execute(heads).fetchall():
+            if last >= self._length(*chain):
+                waiting += self._db.execute(links, (*chain, self._length(*chain))).fetchall()
+        while waiting:
+            left = self._replay(waiting)
+            if len(left) == len(waiting):
+                raise stale()
+            waiting = left
+
+    def _replay(self, rows: Sequence[tuple[str, str, str, bytes]]) -> list[tuple[str, str, str, bytes]]:
+        """Apply links; returns those of chains that cite an account which has to be replayed further first."""
+        left: list[tuple[str, str, str, bytes]] = []
+        waiting: set[tuple[str, str, str]] = set()
+        for kind, acc, oth, frame in rows:
+            try:
+                if (kind, acc, oth) not in waiting:
+                    self._apply(kind, acc, oth, bytes(frame))
+                    continue
+            except Rejected as refused:
+                if refused.kind != "stale":
+                    raise
+            waiting.add((kind, acc, oth))
+            left.append((kind, acc, oth, frame))
+        return left
 
     # --- what is held -----------------------------------------------------------------------------------------
 
@@ -56,23 +83,35 @@ class ChainStore:
 
     def refresh(self, kind: str, acc: str, oth: str = "", fingerprint: str = "") -> None:
         """Fetch the links behind the head that is held."""
-        frames = self._hub.chain(kind, acc, oth, after=self._last(kind, acc, oth), fingerprint=fingerprint)
-        self.take(kind, acc, oth, frames, fingerprint)
+        for raw in self._hub.chain(kind, acc, oth, after=self._last(kind, acc, oth), fingerprint=fingerprint):
+            self._keep(kind, acc, oth, raw, fingerprint)
+
+    def recheck(self, kind: str, acc: str, oth: str = "") -> None:
+        """Ask for the whole chain: what is held must be its beginning. Raises `Rejected`, also for a shorter one."""
+        frames = self._hub.chain(kind, acc, oth)
+        if len(frames) <= self._last(kind, acc, oth):
+            raise broken("rollback")
+        self.take(kind, acc, oth, frames)
 
     def take(self, kind: str, acc: str, oth: str, frames: Sequence[bytes], fingerprint: str = "") -> None:
         """Verify and keep links. Links already held must be the same bytes. Raises `Rejected`."""
         for raw in frames:
-            seq = statements.parse(raw).seq
-            held = self._frame(kind, acc, oth, seq)
-            if held is not None:
-                if held != raw:
-                    raise broken("rollback")
-            elif seq > self._last(kind, acc, oth) + 1:
+            if statements.parse(raw).seq > self._last(kind, acc, oth) + 1:
                 self.refresh(kind, acc, oth, fingerprint)
-            else:
-                self._append(kind, acc, oth, raw, fingerprint)
+            self._keep(kind, acc, oth, raw, fingerprint)
+
+    def _keep(self, kind: str, acc: str, oth: str, raw: bytes, fingerprint: str) -> None:
+        held = self._frame(kind, acc, oth, statements.parse(raw).seq)
+        if held is None:
+            self._append(kind, acc, oth, raw, fingerprint)
+        elif held != raw:
+            raise broken("rollback")
+        elif self._last(kind, acc, oth) >= self._length(kind, acc, oth):
+            self.catch_up()
 
     def _append(self, kind: str, acc: str, oth: str, raw: bytes, fingerprint: str) -> None:
+        if self._last(kind, acc, oth) >= self._length(kind, acc, oth):
+            self.catch_up()
         try:
             self._apply(kind, acc, oth, raw, fingerprint)
         except Rejected as refused:
@@ -81,9 +120,13 @@ class ChainStore:
             for name in statements.parse(raw).cite:
                 self.refresh("acct", name)
             self._apply(kind, acc, oth, raw, fingerprint)
-        st = statements.parse(raw)
+        seq = statements.parse(raw).seq
         with transaction(self._db):
-            self._db.execute("INSERT INTO chains VALUES (?, ?, ?, ?, ?)", (kind, acc, oth, st.seq, raw))
+            held = self._frame(kind, acc, oth, seq)  # another process may have been first
+            if held is None:
+                self._db.execute("INSERT INTO chains VALUES (?, ?, ?, ?, ?)", (kind, acc, oth, seq, raw))
+            elif held != raw:
+                raise broken("rollback")
 
     def _apply(self, kind: str, acc: str, oth: str, raw: bytes, fingerprint: str = "") -> None:
         if kind == "acct":
@@ -97,6 +140,14 @@ class ChainStore:
 
     def _extend(self, extend: Callable[[C, bytes, dict[str, AccountState]], C], state: C, raw: bytes) -> C:
         return extend(state, raw, self.accounts)
+
+    def _length(self, kind: str, acc: str, oth: str) -> int:
+        """How many links of a chain this process has replayed."""
+        if kind == "acct":
+            state: Chain | None = self.accounts.get(acc)
+        else:
+            state = self.sets.get((acc, oth)) if kind == "set" else self.relations.get((acc, oth))
+        return 0 if state is None else len(state.links)
 
     def _last(self, kind: str, acc: str, oth: str) -> int:
         query = "SELECT max(seq) FROM chains WHERE kind = ? AND acc = ? AND oth = ?"

@@ -3,10 +3,11 @@
 What comes back is parsed, never trusted: chains are replayed and envelopes opened by those who asked.
 """
 
+import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import requests
 from joserfc import jwt
@@ -14,7 +15,7 @@ from joserfc.jwk import OKPKey
 
 from consent.identifiers import new_id
 from consent.keys import SigningKey
-from consent.primitives import b64, unb64
+from consent.primitives import Rejected, b64, unb64
 from consent.steps import Written
 from fhir_profiles.problems import Problem
 
@@ -23,6 +24,22 @@ TIMEOUT_SECONDS = 35
 MAX_BATCH_FRAMES = 100
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def understood(method: Callable[P, T]) -> Callable[P, T]:
+    """An answer in which something is missing or of another shape is `Problem(busy)`: the hub's fault, not a crash."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except (KeyError, TypeError, ValueError, Rejected):
+            raise Problem("busy", "the hub's answer is not understood") from None
+
+    return call
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,8 @@ class Deposited:
     status: int
     reason: str = ""
     stamp: bytes = field(default=b"", repr=False)
+    last: tuple[int, str] | None = None
+    """With `gap`: sequence and hash of the device's last envelope that the hub holds in the stream."""
 
 
 class HubClient:
@@ -99,9 +118,7 @@ class HubClient:
 
         `token`: of a recovery, in place of the device's own.
         """
-        statements = [
-            {"frame": b64(w.frame)} | ({"blob": b64(w.blob)} if w.blob is not None else {}) for w in written
-        ]
+        statements = [{"frame": b64(w.frame)} | ({"blob": b64(w.blob)} if w.blob is not None else {}) for w in written]
         body: dict[str, Any] = {"statements": statements}
         if wraps:
             body["wraps"] = {name: b64(wrap) for name, wrap in wraps.items()}
@@ -109,6 +126,7 @@ class HubClient:
             body["fetch"] = b64(fetch)
         self._json("POST", "/v1/statements", json=body, token=token)
 
+    @understood
     def chain(
         self, kind: str, acc: str, oth: str = "", *, after: int = -1, fingerprint: str = "", token: str = ""
     ) -> list[bytes]:
@@ -117,14 +135,17 @@ class HubClient:
         params = {"after": str(after)} | ({"fp": fingerprint} if fingerprint else {})
         return [unb64(frame) for frame in self._json("GET", path, params=params, token=token)["frames"]]
 
+    @understood
     def sets(self, acc: str) -> list[str]:
         """The ids of a patient's sets."""
         return list(self._json("GET", f"/v1/sets/{acc}")["sets"])
 
+    @understood
     def relations(self, acc: str) -> list[tuple[str, str]]:
         """The relations the caller is a side of."""
         return [(a, o) for a, o in self._json("GET", f"/v1/relations/{acc}")["relations"]]
 
+    @understood
     def permit(self, acc: str, set_id: str) -> bytes:
         """The permit frame of a set."""
         return unb64(self._json("GET", f"/v1/permits/{acc}/{set_id}")["frame"])
@@ -133,6 +154,7 @@ class HubClient:
         """A bundle by its hash."""
         return self._call("GET", f"/v1/bundles/{acc}/{lst}").content
 
+    @understood
     def vault(self, acc: str, token: str = "") -> tuple[int, bytes, dict[str, bytes]]:
         """Version, ciphertext and wraps of the vault; `token` of a sign-in or recovery instead of the device's own."""
         body = self._json("GET", f"/v1/vault/{acc}", token=token)
@@ -144,12 +166,14 @@ class HubClient:
         """Let the passphrase's sign-in key fetch the sealed vault."""
         self._json("PUT", "/v1/sign-in", json={"key": b64(key)})
 
+    @understood
     def sign_in(self, account: str, key: bytes) -> str:
         """A short token for the sealed vault, by the passphrase's sign-in key."""
         return str(
             self._json("POST", "/v1/sign-in", json={"account": account, "key": b64(key)}, auth=False)["access_token"]
         )
 
+    @understood
     def recover(self, account: str, fetch_token: bytes) -> str:
         """A short token for the sealed vault, by the recovery sheet."""
         body = {"account": account, "token": b64(fetch_token)}
@@ -157,32 +181,31 @@ class HubClient:
 
     # --- envelopes and the feed -------------------------------------------------------------------------------
 
+    @understood
     def deposit(self, frames: Sequence[bytes]) -> list[Deposited]:
         """Deposit a batch of envelopes (at most 100 and 8 MiB); an answer for each, in order."""
         data = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
         headers = {"Content-Type": "application/octet-stream"}
         body = self._json("POST", "/v1/envelopes", data=data, headers=headers)
         return [
-            Deposited(r["bid"], r["status"], r.get("reason", ""), unb64(r["stamp"]) if "stamp" in r else b"")
+            Deposited(
+                bid=str(r["bid"]),
+                status=int(r["status"]),
+                reason=str(r.get("reason", "")),
+                stamp=unb64(r["stamp"]) if "stamp" in r else b"",
+                last=(int(r["seq"]), str(r["hash"])) if "seq" in r else None,
+            )
             for r in body["results"]
         ]
 
+    @understood
     def feed(self, after: str = "", *, wait: int = 0, only: str = "", purpose: str = "TREAT") -> dict[str, Any]:
         """The next page of the caller's feed: `events`, `next`, `permits`. `wait`: seconds to wait for news, ≤ 25."""
         params = {"wait": str(wait), "purpose": purpose}
         params |= {"after": after} if after else {}
         params |= {"only": only} if only else {}
-        return self._json("GET", "/v1/feed", params=params)
-
-    def events(self, after: str, only: str = "") -> Iterator[tuple[dict[str, Any], str]]:
-        """All events there are now behind a cursor; each with the cursor of its page's end."""
-        while True:
-            page = self.feed(after, only=only)
-            for event in page["events"]:
-                yield event, page["next"]
-            if not page["events"]:
-                return
-            after = page["next"]
+        page = self._json("GET", "/v1/feed", params=params)
+        return {"events": list(page["events"]), "next": str(page["next"]), "permits": dict(page["permits"])}
 
     # --- messages, directory, log -----------------------------------------------------------------------------
 
@@ -191,11 +214,13 @@ class HubClient:
         body = {"to": to, "frame": b64(sealed)} | ({"fp": fingerprint} if fingerprint else {})
         self._json("POST", "/v1/messages", json=body)
 
+    @understood
     def directory(self, query: str = "") -> list[dict[str, Any]]:
         """Organisations known to the hub."""
         body = self._json("GET", "/v1/directory", params={"q": query})
         return list(body["organisations"])
 
+    @understood
     def log(self, acc: str, after: int = 0) -> list[dict[str, Any]]:
         """A patient's access log behind an entry."""
         return list(self._json("GET", f"/v1/log/{acc}", params={"after": str(after)})["entries"])
@@ -231,6 +256,8 @@ class HubClient:
             if response is not None and response.status_code < 400:
                 return response
             if response is not None and response.status_code not in (429, 503):
+                if response.status_code == 401 and not token:
+                    self._token = ("", 0.0)  # it may be the token that the hub no longer knows
                 raise _problem(response)
             if attempt < RETRIES:
                 self._sleep(0.1 * 4**attempt)
@@ -238,6 +265,7 @@ class HubClient:
             raise _problem(response)
         raise Problem("busy", f"the hub at {self.url} cannot be reached; nothing is lost, try again later")
 
+    @understood
     def _access_token(self) -> str:
         token, until = self._token
         if self._clock() < until - 30:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from connectors.hub_client import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, Deposited, HubClient
 from connectors.local_database import transaction
-from consent.envelope import parse
+from consent.envelope import parse, parse_stamp
 from consent.identifiers import new_id
+from consent.primitives import Rejected
 from consent.sealing import Author, Destination, handle, seal
 from fhir_profiles.problems import Problem
 
@@ -27,6 +28,8 @@ CREATE TABLE IF NOT EXISTS sequences (
 """
 
 MAX_RESEALS = 8
+MAX_PLAINTEXT = 1024 * 1024 - 1
+"""Bytes of an entry's lines that still make one envelope."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Outbox:
     """The outbox of one device.
 
     `destination(patient, category)` names stream, epoch and key; `refresh(patient)` fetches the newest chains after the
-    hub said that an epoch is over.
+    hub said that an epoch is over. `hub_key`: only what bears the hub's stamp counts as acknowledged.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Outbox:
         destination: Callable[[str, int], Destination],
         refresh: Callable[[str], None],
         clock: Callable[[], float],
+        hub_key: bytes,
     ) -> None:
         self._db = db
         self._author = author
@@ -64,10 +68,20 @@ class Outbox:
         self._destination = destination
         self._refresh = refresh
         self._clock = clock
+        self._hub_key = hub_key
         db.executescript(SCHEMA)
 
     def put(self, entries: Iterable[Entry]) -> None:
-        """Take entries in, durably; within the caller's transaction where there is one."""
+        """Take entries in, durably; within the caller's transaction where there is one.
+
+        Raises `Problem` for what could never be sealed, and would keep back everything behind it.
+        """
+        entries = list(entries)
+        for entry in entries:
+            if not entry.lines or any(not line or b"\n" in line for line in entry.lines):
+                raise Problem("structure", "each resource is one line")
+            if sum(len(line) + 1 for line in entry.lines) > MAX_PLAINTEXT:
+                raise Problem("too-large", f"an envelope holds {MAX_PLAINTEXT} bytes")
         with transaction(self._db):
             self._db.executemany(
                 "INSERT INTO outbox (patient, category, handle, lines, count) VALUES (?, ?, ?, ?, ?)",
@@ -91,6 +105,8 @@ class Outbox:
             if not batch:
                 return sent
             results = hub.deposit([frame for _, frame in batch])
+            if len(results) != len(batch):
+                raise Problem("busy", "the hub's answer is not understood")
             refused = self._settle(batch, results)
             sent += len(batch) - len(refused)
             if refused:
@@ -129,36 +145,63 @@ class Outbox:
         return batch
 
     def _settle(self, batch: Sequence[tuple[int, bytes]], results: Sequence[Deposited]) -> list[Deposited]:
-        """Forget what was acknowledged; return what was refused."""
-        done = [(id_,) for (id_, _), result in zip(batch, results, strict=True) if result.status < 300]
+        """Forget what was acknowledged; return what was refused. Raises `Problem` for a stamp that does not hold.
+
+        A row that another process has sealed anew meanwhile is not the one that was acknowledged.
+        """
+        done = []
+        for (id_, frame), result in zip(batch, results, strict=True):
+            if result.status < 300:
+                try:
+                    parse_stamp(result.stamp).verify(self._hub_key, parse(frame))
+                except Rejected:
+                    raise Problem("refused", "the hub's stamp does not hold", reason="stamp") from None
+                done.append((id_, frame))
         with transaction(self._db):
-            self._db.executemany("DELETE FROM outbox WHERE id = ?", done)
+            self._db.executemany("DELETE FROM outbox WHERE id = ? AND frame = ?", done)
         return [result for result in results if result.status >= 300]
 
     def _seal_anew(self, refused: Sequence[Deposited]) -> None:
-        """After `stale-epoch` or `gap`: fetch the chains, and seal what was refused again under the same sequence."""
+        """After `stale-epoch` or `gap`: fetch the chains, and seal again what was refused and what follows it.
+
+        What another process has sealed anew meanwhile is left as it is.
+        """
         for result in refused:
             if result.reason not in ("stale-epoch", "gap"):
                 raise Problem("refused", "the hub refuses an envelope", reason=result.reason)
-        first: dict[str, int] = {}
-        patients: set[str] = set()
-        for result in refused:
-            row = self._db.execute("SELECT stream, seq, patient FROM outbox WHERE bid = ?", (result.bid,)).fetchone()
-            first[row[0]] = min(first.get(row[0], row[1]), row[1])
-            patients.add(row[2])
-        for patient in patients:
+        query = "SELECT patient FROM outbox WHERE bid = ?"
+        for patient in {row[0] for result in refused for row in self._db.execute(query, (result.bid,)).fetchall()}:
             self._refresh(patient)
         with transaction(self._db):
-            for stream, seq in first.items():
-                (frame,) = self._db.execute(
-                    "SELECT frame FROM outbox WHERE stream = ? AND seq = ?", (stream, seq)
-                ).fetchone()
-                self._set_sequence(stream, seq - 1, parse(bytes(frame)).prev)
-                self._db.execute(
-                    "UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL"
-                    " WHERE stream = ? AND seq >= ?",
-                    (stream, seq),
-                )
+            for result in refused:
+                self._unseal(result)
+
+    def _unseal(self, result: Deposited) -> None:
+        """Go back to before a refused envelope; after a gap, on to where the hub says that this device is.
+
+        The hub knows more than the device where that was restored from a copy. Where it knows less, it has lost what it
+        acknowledged: going back there would show readers two sequences. Raises `Problem(refused)`.
+        """
+        row = self._db.execute("SELECT stream, seq, frame FROM outbox WHERE bid = ?", (result.bid,)).fetchone()
+        if row is None:
+            return
+        stream, seq, frame = row
+        before = (seq - 1, parse(bytes(frame)).prev)
+        if result.reason == "gap":
+            if result.last is None or result.last[0] < seq - 1:
+                raise Problem("refused", "the hub has lost envelopes that it acknowledged", reason="gap")
+            before = result.last
+        self._set_sequence(stream, *before)
+        self._db.execute(
+            "UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL WHERE stream = ? AND seq >= ?",
+            (stream, seq),
+        )
+
+    def begin_anew(self) -> None:
+        """Seal again whatever waits, as a device that has sealed nothing yet: another one held these files before."""
+        with transaction(self._db):
+            self._db.execute("UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL")
+            self._db.execute("DELETE FROM sequences")
 
     def _sequence(self, stream: str) -> tuple[int, str]:
         row = self._db.execute("SELECT seq, hash FROM sequences WHERE stream = ?", (stream,)).fetchone()

@@ -128,7 +128,9 @@ def replay(
     Raises `BadLink`.
     """
     others = accounts or {}
-    return replay_into(lambda: AccountState(account), frames, lambda state, raw: _apply(state, raw, others, fingerprint))
+    return replay_into(
+        lambda: AccountState(account), frames, lambda state, raw: _apply(state, raw, others, fingerprint)
+    )
 
 
 def extend(

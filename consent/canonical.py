@@ -14,7 +14,7 @@ Value = dict[str, Any] | list[Any] | str | int
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 6
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,15}")
-_STRING = re.compile(r'[ !#-\[\]-~]*')
+_STRING = re.compile(r"[ !#-\[\]-~]*")
 
 
 def dump(value: Value) -> bytes:

@@ -1,6 +1,6 @@
 """The envelope HSE1: its header, its frame, and the home hub's stamp (PROTOCOL.md 3). Nothing here holds a secret.
 
-    "HSE1" ‖ LE32 h ‖ H(h ≤ 8192) ‖ signature(64) ‖ C
+"HSE1" ‖ LE32 h ‖ H(h ≤ 8192) ‖ signature(64) ‖ C
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The signed frame that statements, permits, stamps and messages share (PROTOCOL.md 2.1).
 
-    frame = magic ‖ LE32 |H| ‖ H ‖ signature(64)        H = canonical JSON, sent and stored verbatim
+frame = magic ‖ LE32 |H| ‖ H ‖ signature(64)        H = canonical JSON, sent and stored verbatim
 """
 
 from dataclasses import dataclass, field

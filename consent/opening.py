@@ -23,6 +23,9 @@ from fhir_profiles.problems import Problem
 Check = Callable[[bytes], dict[str, Any]]
 """Reads and checks one resource; raises `Problem`, or `Rejected(broken, fhir)`."""
 
+SUBJECTS = ("subject", "patient", "beneficiary", "for", "individual", "candidate")
+"""Where R4 says whom a resource is about."""
+
 RECORD_BYTES = 16 + 4 + MASK_BITS * 33
 
 
@@ -182,9 +185,7 @@ def _decrypt(envelope: Envelope, state: SetState, index: int, reader: Reader) ->
     return lines
 
 
-def _sort(
-    envelope: Envelope, set_id: str, index: int, lines: list[bytes], missing: bool, reader: Reader
-) -> Opened:
+def _sort(envelope: Envelope, set_id: str, index: int, lines: list[bytes], missing: bool, reader: Reader) -> Opened:
     expected = reader.category_of(set_id, index)
     good: list[tuple[bytes, dict[str, Any]]] = []
     odd: list[tuple[bytes, dict[str, Any]]] = []
@@ -203,7 +204,7 @@ def is_about(resource: Mapping[str, Any], patient: str) -> bool:
     name = parse_account(patient).local
     if resource.get("resourceType") == "Patient":
         return bool(resource.get("id") == name)
-    subject = resource.get("subject", resource.get("patient"))
+    subject = next((resource[name] for name in SUBJECTS if name in resource), None)
     return subject is None or (isinstance(subject, dict) and subject.get("reference") == f"Patient/{name}")
 
 

@@ -203,7 +203,7 @@ def decrypt(key: bytes, nonce: bytes, data: bytes, ciphertext: bytes) -> bytes:
 
 
 def stretch(passphrase: str, salt: bytes, operations: int, memory: int) -> bytes:
-    """Argon2id v1.3: 32 bytes from a passphrase, however its letters are composed; `salt` of 16 bytes, `memory` in bytes.
+    """Argon2id v1.3: 32 bytes from a passphrase, however its letters are composed; `salt` 16 bytes, `memory` in bytes.
 
     Raises `Rejected(broken, …)`: `passphrase` for half surrogates, `memory` for what libsodium does not take.
     """

@@ -117,9 +117,7 @@ def check_permit(permit: Permit, acc: str, set_id: str, accounts: Mapping[str, A
     try:
         if permit.acc != acc or permit.set != set_id or permit.cite.keys() != {acc, by_device(permit.by)[0]}:
             raise broken("permit")
-        permit.frame.verify(
-            "obhut-permit", authority(permit.by, permit.cite, "permit", permit.iat, acc, accounts)
-        )
+        permit.frame.verify("obhut-permit", authority(permit.by, permit.cite, "permit", permit.iat, acc, accounts))
         author = accounts.get(permit.aut)
         if author is not None and author.fingerprint != permit.fp:
             raise broken("permit")

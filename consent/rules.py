@@ -164,9 +164,7 @@ class Place:
     epoch: int
 
 
-def accept(
-    record: Record, author: AccountState, envelope: Envelope, last: tuple[int, str] | None, now: int
-) -> Place:
+def accept(record: Record, author: AccountState, envelope: Envelope, last: tuple[int, str] | None, now: int) -> Place:
     """The deposit check in its fixed order, after the hub has asked whether it knows the envelope's id.
 
     `author`: the caller's account; `last`: sequence and hash of the last envelope of this device in this stream.

@@ -224,6 +224,7 @@ BODIES: dict[str, dict[str, dict[str, Check]]] = {
 
 FIRST = {"acct": "create", "set": "start", "rel": "open"}
 
+
 def signer(value: Any) -> tuple[str, ...]:
     """Read `by`: `["root"]`, `["recovery"]` or `[account, device]`."""
     require(isinstance(value, list) and len(value) in (1, 2))

@@ -11,7 +11,6 @@ from typing import Any, Final
 Object = Mapping[str, Any]
 Holds = Callable[[Object], bool]
 
-UCUM: Final = "http://unitsofmeasure.org"
 _TERMINOLOGY: Final = "http://terminology.hl7.org/CodeSystem/"
 
 

@@ -15,7 +15,6 @@ from hub import keys
 from hub.config import Config
 
 CODE_BYTES = 20
-STOP_SECONDS = 5
 
 
 @click.group()

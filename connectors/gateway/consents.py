@@ -16,46 +16,59 @@ MICROSECONDS = 1_000_000
 
 
 class Consents:
-    """The Consents that patients signed for this organisation, kept by grant."""
+    """The Consents that patients signed for this organisation, by the hash that grants name them by."""
 
     def __init__(self, keystore: Keystore) -> None:
         self._db = keystore.db
         self._me = keystore.keyring.account
         self._compiled: dict[tuple[str, str], Policy | None] = {}
 
-    def keep(self, patient: str, gid: str, consent: bytes) -> None:
-        """Keep the newest Consent of a grant."""
-        self._db.execute("INSERT OR REPLACE INTO consents VALUES (?, ?, ?)", (patient, gid, consent))
-        self._compiled.pop((patient, gid), None)
+    def keep(self, patient: str, hash_: str, consent: bytes) -> None:
+        """Keep a Consent."""
+        self._db.execute("INSERT OR REPLACE INTO agreements VALUES (?, ?, ?)", (patient, hash_, consent))
+
+    def holds(self, patient: str, grant: Grant) -> bool:
+        """Whether the Consent that a grant names now is here."""
+        query = "SELECT 1 FROM agreements WHERE patient = ? AND hash = ?"
+        return self._db.execute(query, (patient, grant.rules.body["consent"])).fetchone() is not None
 
     def deciders(self, patient: str, grants: Iterable[Grant], now: int) -> list[Decider]:
         """One for each of the grants and purposes, at the Unix second `now`. No Consent, no decider."""
         made = []
         for grant in grants:
-            found = self._policy(patient, grant.gid)
+            found = self._policy(patient, grant.rules.body["consent"])
             if found is not None:
                 for purpose in grant.purposes:
                     request = Request(patient, frozenset({self._me}), purpose, now * MICROSECONDS)
                     made.append(Decider(State((found,)), request))
         return made
 
-    def _policy(self, patient: str, gid: str) -> Policy | None:
-        if (patient, gid) not in self._compiled:
-            query = "SELECT consent FROM consents WHERE patient = ? AND gid = ?"
-            row = self._db.execute(query, (patient, gid)).fetchone()
-            self._compiled[patient, gid] = compile_consent(bytes(row[0])) if row else None
-        return self._compiled[patient, gid]
+    def _policy(self, patient: str, hash_: str) -> Policy | None:
+        if (patient, hash_) not in self._compiled:
+            query = "SELECT consent FROM agreements WHERE patient = ? AND hash = ?"
+            row = self._db.execute(query, (patient, hash_)).fetchone()
+            if row is None:
+                return None
+            self._compiled[patient, hash_] = compile_consent(bytes(row[0]))
+        return self._compiled[patient, hash_]
 
 
 def compile_consent(consent: bytes) -> Policy | None:
     """The policy of a FHIR Consent; None where it is empty or cannot be understood: it then permits nothing."""
     try:
-        return policy.compile(fhir_consent.read(resources.parse(consent))) if consent else None
+        if not consent:
+            return None
+        resource = resources.parse(consent)
+        resources.check(resource)
+        return policy.compile(fhir_consent.read(resource))
     except Problem:
         return None
 
 
 def permitted(resource: Mapping[str, Any], author: str, deciders: Iterable[Decider]) -> bool:
-    """Whether any of the decisions permits the resource."""
-    item = facts(resource, [author])
+    """Whether any of the decisions permits the resource; none does where its facts cannot be told."""
+    try:
+        item = facts(resource, [author])
+    except Problem:
+        return False
     return any(decider.verdict(item).permit for decider in deciders)

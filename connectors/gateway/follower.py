@@ -1,10 +1,12 @@
 """The process beside the FHIR server that follows the feed: started with it, ended with it, started anew if it dies."""
 
+import fcntl
 import logging
 import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +19,7 @@ from connectors.gateway.keystore import Keystore
 from connectors.gateway.store import Store
 
 RESTART_SECONDS = 1.0
+LOCK = "follower.lock"
 
 log = logging.getLogger("obhut.gateway")
 
@@ -46,21 +49,35 @@ def _start(work: Callable[[], None]) -> int:
             work()
             status = 0
         finally:
+            _tell_failure(sys.exception())
             logging.shutdown()
             os._exit(status)
     return pid
 
 
+def _tell_failure(failure: BaseException | None) -> None:
+    """Say of what the process dies, and where: its message may hold content, so that is left out."""
+    if failure is not None:
+        place = traceback.extract_tb(failure.__traceback__)[-1]
+        name = type(failure).__name__
+        log.critical("the follower fails: %s in %s:%d", name, Path(place.filename).name, place.lineno)
+
+
 def _keep(config: Config, parent: int) -> None:
-    """Run the follower; start it anew when it died; end with the parent."""
+    """Run the follower; start it anew when it died; end it when the parent is gone, however that ended."""
     me = os.getpid()
+    follower = 0
     while os.getppid() == parent:
-        follower = _start(lambda: _follow(config, me))
-        signal.signal(signal.SIGTERM, partial(_end, follower))
-        _, status = os.waitpid(follower, 0)
-        if status:
+        if not follower:
+            follower = _start(lambda: _follow(config, me))
+            signal.signal(signal.SIGTERM, partial(_end, follower))
+        ended, status = os.waitpid(follower, os.WNOHANG)
+        if ended:
+            follower = 0
             log.error("the follower ended and is started anew", extra={"status": status})
         time.sleep(RESTART_SECONDS)
+    if follower:
+        os.kill(follower, signal.SIGTERM)
 
 
 def _end(follower: int, *_: object) -> None:
@@ -69,5 +86,9 @@ def _end(follower: int, *_: object) -> None:
 
 
 def _follow(config: Config, parent: int) -> None:
-    inbox = Inbox(Keystore(Path(config.keystore)), Store(Database(config.database, 2)), config.hub_url)
-    inbox.run(lambda: os.getppid() != parent)
+    """Follow the feed, as the only one: two would not know of each other what they have taken in."""
+    directory = Path(config.keystore)
+    with (directory / LOCK).open("ab") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        inbox = Inbox(Keystore(directory), Store(Database(config.database, 2)), config.hub_url)
+        inbox.run(lambda: os.getppid() != parent)

@@ -4,26 +4,24 @@ Each page is taken in this order, so that a crash repeats work and never skips i
 withdrawals out of the store, then resources and the cursor in one transaction.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from connectors.chain_store import ChainStore
-from connectors.gateway.access import forget_reports, pending_reports
 from connectors.gateway.consents import Consents, permitted
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.records import Deletion, Item, Live, Source
+from connectors.gateway.reporting import report_reads
 from connectors.gateway.store import Store
 from connectors.hub_client import HubClient
 from connectors.local_database import transaction
 from consent import envelope as envelopes
-from consent import messages
 from consent.opening import Opened, Reader, open_bundle, open_envelope
-from consent.primitives import Rejected, b64, broken, unb64
-from consent.relations import Grant
-from consent.statements import STREAMS, parse_permit
+from consent.primitives import Rejected, broken, stale, unb64
+from consent.relations import Bundle, Grant, RelationState, check_permit
+from consent.statements import parse_permit
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
@@ -58,15 +56,17 @@ class Inbox:
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Follow the feed. A hub that cannot be reached is asked again; what is not confirmed in time is not shown."""
+        wait = 0
         while not stopped():
             try:
-                self.catch_up()
+                wait = 0 if self.take_page(wait) else WAIT_SECONDS
                 self.report_reads()
-                self.take_page(WAIT_SECONDS)
-            except Problem as problem:
-                log.warning("the hub could not be followed", extra={"problem": problem.code})
+            except (Problem, Rejected) as failed:
+                reason = failed.code if isinstance(failed, Problem) else failed.reason
+                log.warning("the hub could not be followed", extra={"reason": reason})
                 self.refresh_live(self.patients)
                 self._sleep(PAUSE_SECONDS)
+                wait = 0
 
     @property
     def patients(self) -> list[str]:
@@ -79,16 +79,39 @@ class Inbox:
         """Take the next page of the feed in; returns the number of events. Raises `Problem`."""
         asked = int(self.clock())
         page = self.hub.feed(self.store.state(CURSOR) or "", wait=wait)
-        self._keep_permits(page["permits"])
         changed = self._take_statements(page["events"])
+        met = self._keep_permits(page["permits"])
         self.refresh_live(changed or self.patients)
-        sealed = [event for event in page["events"] if event["type"] == "envelope"]
-        items = [item for event in self._deferred(changed) + sealed for item in self._open(event)]
+        items: list[Item | Deletion] = []
+        arrived = []
+        for bid, event in self.keystore.deferred({*changed, *met}):
+            opened = self._open(event)
+            if opened is not None:
+                items += opened
+                arrived.append(bid)
+        for event in page["events"]:
+            if event["type"] == "envelope":
+                items += self._open(event) or []
         self.store.put_many(items, {CURSOR: page["next"]})
+        self.keystore.arrived(arrived)
         if not page["events"]:
-            self.store.set_state(CONFIRMED, str(asked))
-            self.store.confirm(self.patients, asked)
+            self._confirm(asked)
         return len(page["events"])
+
+    def _confirm(self, asked: int) -> None:
+        """The hub had nothing more when it was asked: what it showed may be shown on, but for chains in doubt."""
+        for kind, acc, oth, _ in self.keystore.doubted():
+            try:
+                self.chains.recheck(kind, acc, oth)
+            except (Problem, Rejected) as failed:
+                if isinstance(failed, Problem) and failed.code != "not-found":
+                    raise
+            else:
+                self.keystore.trust(kind, acc, oth)
+                self._fetch_seeds(acc)
+        doubted = {acc for _, acc, _, _ in self.keystore.doubted()}
+        self.store.set_state(CONFIRMED, str(asked))
+        self.store.confirm([patient for patient in self.patients if patient not in doubted], asked)
 
     def catch_up(self) -> None:
         """Take pages until the feed has nothing more."""
@@ -100,12 +123,8 @@ class Inbox:
         changed: dict[str, None] = {}
         for event in events:
             if event["type"] == "statement":
-                try:
-                    self.chains.take(event["kind"], event["acc"], event["oth"], [unb64(event["frame"])])
-                except Rejected as refused:
-                    log.error("a chain does not hold", extra={"reason": refused.reason, "kind": refused.kind})
-                    continue
-                changed[event["acc"]] = None
+                if self._take_link(event["kind"], event["acc"], event["oth"], event["frame"]):
+                    changed[event["acc"]] = None
             elif event["type"] == "message":
                 row = (event["id"], event["from"], unb64(event["frame"]))
                 self.keystore.db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row)
@@ -113,11 +132,40 @@ class Inbox:
             self._fetch_seeds(patient)
         return list(changed)
 
-    def _keep_permits(self, permits: Mapping[str, str]) -> None:
+    def _take_link(self, kind: str, acc: str, oth: str, frame: str) -> bool:
+        """Take one link in. One that does not hold puts its chain in doubt: it is not confirmed any more."""
+        try:
+            self.chains.take(kind, acc, oth, [unb64(frame)])
+        except (Problem, Rejected) as failed:
+            if isinstance(failed, Problem) and failed.code != "not-found":
+                raise
+            reason = failed.code if isinstance(failed, Problem) else failed.reason
+            log.error("a chain does not hold", extra={"reason": reason, "kind": kind})
+            self.keystore.doubt(kind, acc, oth, int(self.store.state(CONFIRMED) or 0))
+            return False
+        return True
+
+    def _keep_permits(self, permits: Mapping[str, str]) -> set[str]:
+        """Keep the first permit of a set that the patient's side has signed; returns the patients with a new one."""
+        patients = set()
         for set_id, text in permits.items():
-            permit = parse_permit(unb64(text))
+            try:
+                permit = parse_permit(unb64(text))
+                if any(seq > self._last_link(name) for name, (seq, _) in permit.cite.items()):
+                    for name in permit.cite:
+                        self.chains.refresh("acct", name)
+                check_permit(permit, permit.acc, set_id, self.chains.accounts)
+            except Rejected as refused:
+                log.error("a permit does not hold", extra={"reason": refused.reason, "kind": refused.kind})
+                continue
             row = (permit.acc, set_id, permit.aut, permit.frame.raw)
-            self.keystore.db.execute("INSERT OR IGNORE INTO permits VALUES (?, ?, ?, ?)", row)
+            if self.keystore.db.execute("INSERT OR IGNORE INTO permits VALUES (?, ?, ?, ?)", row).rowcount:
+                patients.add(permit.acc)
+        return patients
+
+    def _last_link(self, account: str) -> int:
+        known = self.chains.accounts.get(account)
+        return -1 if known is None else known.last
 
     # --- what may be shown --------------------------------------------------------------------------------------
 
@@ -127,40 +175,48 @@ class Inbox:
         return [] if relation is None else [g for g in relation.live(now) if not g.emergency]
 
     def _fetch_seeds(self, patient: str) -> None:
-        """Open every bundle of a live grant from which covered seeds are not held yet; fetch the chains of its sets."""
+        """Fetch the chains of what live grants cover, and open their bundles that were not opened yet, oldest first."""
         relation = self.chains.relations.get((patient, self.me))
         if relation is None:
             return
-        held = self.keystore.held(patient)
-        for grant in self._grants(patient):
-            masks = {set_id: mask for set_id, (_, mask) in grant.cover.items()}
-            for set_id in masks:
-                if (patient, set_id) not in self.chains.sets:
-                    self.chains.refresh("set", patient, set_id)
-            for bundle in grant.bundles:
-                wanted = (
-                    (row.set, epoch, index)
-                    for row in bundle.rows
-                    for epoch in range(row.first, row.last + 1)
-                    for index in range(STREAMS)
-                    if row.mask & masks.get(row.set, 0) & 1 << index
-                )
-                if all(key in held for key in wanted):
-                    continue
-                try:
-                    blob = self.hub.bundle(patient, bundle.hash)
-                    opened = open_bundle(bundle, blob, relation, self.keystore.reading_keys)
-                except Rejected as refused:
-                    log.error("a bundle does not open", extra={"reason": refused.reason, "kind": refused.kind})
-                    continue
-                if opened.salt:
-                    self.consents.keep(patient, grant.gid, opened.consent)
-                self.keystore.keep_seeds(patient, opened.seeds, masks)
+        grants = self._grants(patient)
+        for set_id in {set_id for grant in grants for set_id in grant.cover}:
+            if (patient, set_id) not in self.chains.sets:
+                self._fetch_set(patient, set_id)
+        opened = self.keystore.opened(patient)
+        bundles = [(bundle, grant) for grant in grants for bundle in grant.bundles if bundle.hash not in opened]
+        for bundle, grant in sorted(bundles, key=lambda pair: pair[0].link.seq):
+            self._open_bundle(relation, grant, bundle)
+
+    def _fetch_set(self, patient: str, set_id: str) -> None:
+        try:
+            self.chains.refresh("set", patient, set_id)
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise  # else the grant has ended at the hub, and its end is still to come here
+        except Rejected as refused:
+            log.error("a chain does not hold", extra={"reason": refused.reason, "kind": "set"})
+            self.keystore.doubt("set", patient, set_id, int(self.store.state(CONFIRMED) or 0))
+
+    def _open_bundle(self, relation: RelationState, grant: Grant, bundle: Bundle) -> None:
+        try:
+            blob = self.hub.bundle(relation.acc, bundle.hash)
+            opened = open_bundle(bundle, blob, relation, self.keystore.reading_keys)
+        except Rejected as refused:
+            log.error("a bundle does not open", extra={"reason": refused.reason, "kind": refused.kind})
+            return
+        masks = {set_id: mask for set_id, (_, mask) in grant.cover.items()}
+        with transaction(self.keystore.db):
+            if opened.salt:
+                self.consents.keep(relation.acc, bundle.link.body["consent"], opened.consent)
+            self.keystore.keep_seeds(relation.acc, bundle.hash, opened.seeds, masks)
 
     def refresh_live(self, patients: Iterable[str]) -> None:
         """Tell the store what may be shown from now on; purge what may not, except what this house wrote itself."""
-        now, confirmed = int(self.clock()), int(self.store.state(CONFIRMED) or 0)
+        now, asked = int(self.clock()), int(self.store.state(CONFIRMED) or 0)
+        doubted = {acc: since for _, acc, _, since in self.keystore.doubted()}
         for patient in patients:
+            confirmed = min(asked, doubted.get(patient, asked))
             covered: dict[tuple[str, int], str] = {}
             live: list[Live] = []
             for grant in self._grants(patient):
@@ -182,80 +238,84 @@ class Inbox:
             streams = [
                 stream
                 for set_id in {set_id for set_id, _ in gone}
-                for stream, index in self.chains.sets[patient, set_id].ids.items()
+                if (state := self.chains.sets.get((patient, set_id)))
+                for stream, index in state.ids.items()
                 if (set_id, index) in gone
             ]
             self.store.purge(patient, streams, keep_author=self.me)
             self.keystore.purge(patient, gone)
+        if not self._grants(patient):
+            self.keystore.forget(patient)
 
     # --- envelopes ----------------------------------------------------------------------------------------------
 
-    def _deferred(self, patients: Iterable[str]) -> list[dict[str, Any]]:
-        """Envelopes that waited for chains or seeds which have come now."""
-        waiting = []
-        for patient in patients:
-            rows = self.keystore.db.execute("SELECT bid, event FROM deferred WHERE patient = ?", (patient,)).fetchall()
-            for bid, event in rows:
-                waiting.append(json.loads(event))
-                self.keystore.db.execute("DELETE FROM deferred WHERE bid = ?", (bid,))
-        return waiting
-
-    def _open(self, event: Mapping[str, Any]) -> list[Item | Deletion]:
-        """The resources of one envelope. One that waits for chains or seeds is kept aside; a broken one is told."""
+    def _open(self, event: Mapping[str, Any]) -> list[Item | Deletion] | None:
+        """The resources of one envelope; None for one that waits for chains, seeds, a Consent. A broken one is told."""
         try:
             opened = self._try(event)
         except Rejected as refused:
             if refused.kind == "broken":
                 log.error("an envelope does not hold", extra={"reason": refused.reason, "kind": refused.kind})
-            else:
-                self._defer(event)
-            return []
+                return []
+            self.keystore.defer(envelopes.parse(unb64(event["frame"])).bid, event)
+            return None
         envelope = opened.envelope
-        row = (envelope.aut, envelope.dev, envelope.str, envelope.seq, envelope.hash)
-        self.keystore.db.execute("INSERT OR IGNORE INTO sequences VALUES (?, ?, ?, ?, ?)", row)
+        here = (envelope.aut, envelope.dev, envelope.str, envelope.seq)
+        newer = frozenset[str]() if self._known(*here) else self._newer(*here)
+        self.keystore.db.execute("INSERT OR IGNORE INTO sequences VALUES (?, ?, ?, ?, ?)", (*here, envelope.hash))
         if opened.quarantined:
             log.error("resources of another subject or category", extra={"count": len(opened.quarantined)})
         if opened.missing:
             log.warning("an earlier envelope has not arrived", extra={"kind": "missing"})
-        return self._items(event["acc"], opened)
+        return self._items(event["acc"], opened, newer)
 
-    def _items(self, patient: str, opened: Opened) -> list[Item | Deletion]:
+    def _items(self, patient: str, opened: Opened, newer: frozenset[str]) -> list[Item | Deletion]:
         """What of an opened envelope the Consents permit, decided resource by resource."""
         envelope = opened.envelope
         source = Source(
             owner=patient, set=opened.set, stream=envelope.str, index=opened.index, epoch=envelope.ep,
-            author=envelope.aut, bid=envelope.bid, handle=envelope.hd,
+            author=envelope.aut, bid=envelope.hash, handle=envelope.hd, newer=newer,
         )  # fmt: skip
         if opened.deletes:
             return [Deletion(source)]
         if envelope.aut == self.me:
             return [Item(body, resource, source) for body, resource in opened.resources]
-        covering = [grant for grant in self._grants(patient) if opened.set in grant.cover]
-        deciders = self.consents.deciders(patient, covering, int(self.clock()))
+        deciders = self.consents.deciders(patient, self._covering(patient, opened.set), int(self.clock()))
         allowed = [pair for pair in opened.resources if permitted(pair[1], envelope.aut, deciders)]
         if len(allowed) < len(opened.resources):
             log.warning("resources that the Consent does not permit", extra={"count": len(opened.resources)})
         return [Item(body, resource, source) for body, resource in allowed] or [Deletion(source)]
+
+    def _covering(self, patient: str, set_id: str) -> list[Grant]:
+        return [grant for grant in self._grants(patient) if set_id in grant.cover]
 
     def _try(self, event: Mapping[str, Any]) -> Opened:
         patient, set_id = event["acc"], event["set"]
         frame, stamp = unb64(event["frame"]), unb64(event["stamp"])
         now = int(self.clock())
         try:
-            return open_envelope(frame, stamp, self._permit(patient, set_id), self._reader(patient), now)
+            opened = open_envelope(frame, stamp, self._permit(patient, set_id), self._reader(patient), now)
         except Rejected as refused:
             if refused.kind != "stale":
                 raise
-        self._refresh(patient, set_id)
-        return open_envelope(frame, stamp, self._permit(patient, set_id), self._reader(patient), now)
+            self._refresh(patient, set_id)
+            opened = open_envelope(frame, stamp, self._permit(patient, set_id), self._reader(patient), now)
+        if not all(self.consents.holds(patient, grant) for grant in self._covering(patient, set_id)):
+            raise stale("consent")
+        return opened
 
     def _refresh(self, patient: str, set_id: str) -> None:
-        """Fetch the chains that an envelope's stamp speaks of."""
-        self.chains.refresh("acct", patient)
-        self.chains.refresh("set", patient, set_id)
-        author = parse_permit(self._permit(patient, set_id)).aut
-        if author != patient:
-            self.chains.refresh("acct", author)
+        """Fetch the chains that an envelope's stamp speaks of. Raises `Rejected(stale)` where the hub hides them."""
+        try:
+            self.chains.refresh("acct", patient)
+            self.chains.refresh("set", patient, set_id)
+            author = parse_permit(self._permit(patient, set_id)).aut
+            if author != patient:
+                self.chains.refresh("acct", author)
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise
+            raise stale() from None
 
     def _permit(self, patient: str, set_id: str) -> bytes:
         query = 'SELECT frame FROM permits WHERE patient = ? AND "set" = ?'
@@ -285,41 +345,23 @@ class Inbox:
         row = self.keystore.db.execute(query, (author, device, stream, seq)).fetchone()
         return None if row is None else str(row[0])
 
-    def _defer(self, event: Mapping[str, Any]) -> None:
-        row = (envelopes.parse(unb64(event["frame"])).bid, event["acc"], json.dumps(event).encode())
-        with transaction(self.keystore.db):
-            self.keystore.db.execute("INSERT OR REPLACE INTO deferred VALUES (?, ?, ?)", row)
-
-    # --- what the patient is told -------------------------------------------------------------------------------
+    def _newer(self, author: str, device: str, stream: str, seq: int) -> frozenset[str]:
+        """The hashes of envelopes that the device wrote later and that came before."""
+        query = "SELECT hash FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq > ?"
+        return frozenset(row[0] for row in self.keystore.db.execute(query, (author, device, stream, seq)))
 
     def report_reads(self) -> int:
-        """Tell patients who in the house read what: sealed to each, so that the hub learns purpose and time only."""
-        waiting = pending_reports(self.store.database)
-        reports = []
-        for report in waiting:
-            detail = {
-                "person": report.person, "role": report.role, "purpose": report.purpose, "at": report.at,
-                "what": report.what, "number": report.number,
-            }  # fmt: skip
-            key = self.chains.account(report.patient).reading_key()
-            keys = self.keystore.keyring
-            frame = messages.write(
-                keys.sign, typ="read", sender=self.me, dev=keys.device, to=report.patient, at=int(self.clock()),
-                content=json.dumps(detail, ensure_ascii=False).encode(),
-            )  # fmt: skip
-            sealed = b64(messages.seal(frame, key))
-            reports.append({"acc": report.patient, "at": report.at, "purpose": report.purpose, "sealed": sealed})
-        if reports:
-            self.hub.report_reads(reports)
-            forget_reports(self.store.database, [report.id for report in waiting])
-        return len(reports)
+        """Tell patients who in the house read what; returns how many reads were told."""
+        return report_reads(self.store.database, self.keystore, self.chains, self.hub, int(self.clock()))
 
 
 def read_resource(line: bytes) -> dict[str, Any]:
-    """Parse and check one resource as R4. Raises `Rejected(broken, fhir)`."""
+    """Parse and check one resource as R4, which has an id here. Raises `Rejected(broken, fhir)`."""
     try:
         resource = resources.parse(line)
         resources.check(resource)
     except Problem:
         raise broken("fhir") from None
+    if "id" not in resource:
+        raise broken("fhir")
     return resource

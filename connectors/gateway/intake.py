@@ -16,7 +16,8 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
     """Add the resources of envelopes not taken before; returns how many resources were added.
 
     Items of one envelope stand together. What the same author wrote earlier in the same stream under the same handle,
-    or the same type and id, is replaced; nobody replaces what another author wrote.
+    or the same type and id, is replaced; nobody replaces what another author wrote. What comes late
+    replaces nothing newer.
     """
     added = 0
     pending: set[tuple[str, str, str, str, str]] = set()
@@ -31,7 +32,12 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
             change.flush()
             pending.clear()
         pending |= names
-        _remove_earlier(change, source, list(by_identity))
+        newer = _newer(change, source, list(by_identity)) if source.newer else []
+        if source.handle and any(handle == source.handle for _, _, handle in newer):
+            continue
+        for type_, id_, _ in newer:
+            by_identity.pop((type_, id_), None)
+        change.remove(_replaced(source, list(by_identity)))
         for item in by_identity.values():
             change.add(item.resource, item.body, 1, updated, source)
         added += len(by_identity)
@@ -50,11 +56,20 @@ def _first_time(change: Change, source: Source) -> bool:
     return True
 
 
-def _remove_earlier(change: Change, source: Source, identities: list[Identity]) -> None:
+def _newer(change: Change, source: Source, identities: list[Identity]) -> list[tuple[str, str, str]]:
+    """Type, id and handle of what a late envelope would replace and the device wrote later than that."""
+    change.flush()
+    columns = resources.c.type, resources.c.id, resources.c.handle, resources.c.bid
+    rows = change.connection.execute(select(*columns).where(_replaced(source, identities)))
+    return [(type_, id_, handle) for type_, id_, handle, bid in rows if bid in source.newer]
+
+
+def _replaced(source: Source, identities: list[Identity]) -> ColumnElement[bool]:
+    """What the same author wrote in the same stream under the same handle, or the same types and ids."""
     own = and_(
         resources.c.owner == source.owner, resources.c.stream == source.stream, resources.c.author == source.author
     )
-    replaced: ColumnElement[bool] = tuple_(resources.c.type, resources.c.id).in_(identities)
+    same: ColumnElement[bool] = tuple_(resources.c.type, resources.c.id).in_(identities)
     if source.handle:
-        replaced = or_(replaced, resources.c.handle == source.handle)
-    change.remove(and_(own, replaced))
+        same = or_(same, resources.c.handle == source.handle)
+    return and_(own, same)

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring, write_private
@@ -31,8 +32,12 @@ CREATE TABLE IF NOT EXISTS sequences (
 CREATE TABLE IF NOT EXISTS permits (patient TEXT, "set" TEXT, author TEXT NOT NULL, frame BLOB NOT NULL,
     PRIMARY KEY (patient, "set")
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS consents (patient TEXT, gid TEXT, consent BLOB NOT NULL, PRIMARY KEY (patient, gid)
+CREATE TABLE IF NOT EXISTS opened (patient TEXT, bundle TEXT, PRIMARY KEY (patient, bundle)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS agreements (patient TEXT, hash TEXT, consent BLOB NOT NULL, PRIMARY KEY (patient, hash)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS doubts (kind TEXT, acc TEXT, oth TEXT, since INTEGER NOT NULL, PRIMARY KEY (kind, acc, oth)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reports (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deferred (bid TEXT PRIMARY KEY, patient TEXT NOT NULL, event BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS messages (id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
@@ -47,8 +52,15 @@ class Keystore:
         keys = [BoxKey(unb64(key, 32)) for key in json.loads((directory / READING).read_bytes())]
         self.reading_keys = {b64(key.public): key for key in keys}
 
-    def keep_seeds(self, patient: str, opened: Iterable[Seeds], masks: Mapping[str, int]) -> None:
-        """Keep the seeds whose bits are covered now; the order of a record tells index → category."""
+    def opened(self, patient: str) -> set[str]:
+        """The hashes of the bundles whose seeds have been kept."""
+        return {row[0] for row in self.db.execute("SELECT bundle FROM opened WHERE patient = ?", (patient,))}
+
+    def keep_seeds(self, patient: str, bundle: str, opened: Iterable[Seeds], masks: Mapping[str, int]) -> None:
+        """Keep the seeds of a bundle whose bits are covered now; the order of a record tells index → category.
+
+        A newer bundle's seeds take the place of an older one's: an epoch that has not begun may be handed out anew.
+        """
         rows = [
             (patient, seeds.set, seeds.epoch, index, seeds.categories[index], seed)
             for seeds in opened
@@ -57,6 +69,7 @@ class Keystore:
         ]
         with transaction(self.db):
             self.db.executemany("INSERT OR REPLACE INTO seeds VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self.db.execute("INSERT OR IGNORE INTO opened VALUES (?, ?)", (patient, bundle))
 
     def seed(self, patient: str, set_id: str, epoch: int, index: int) -> bytes | None:
         """A seed, if it was handed out and not purged."""
@@ -76,11 +89,50 @@ class Keystore:
         return {(row[0], row[1], row[2]) for row in self.db.execute(query, (patient,))}
 
     def purge(self, patient: str, streams: Iterable[tuple[str, int]]) -> None:
-        """Forget the seeds of these (set, index)."""
+        """Forget the seeds of these (set, index). Bundles are opened again if they ever are covered again."""
         with transaction(self.db):
             self.db.executemany(
                 'DELETE FROM seeds WHERE patient = ? AND "set" = ? AND idx = ?', ((patient, *s) for s in streams)
             )
+            self.db.execute("DELETE FROM opened WHERE patient = ?", (patient,))
+
+    def forget(self, patient: str) -> None:
+        """Forget what is left of a patient who grants nothing any more: Consents, and envelopes that waited."""
+        with transaction(self.db):
+            self.db.execute("DELETE FROM opened WHERE patient = ?", (patient,))
+            self.db.execute("DELETE FROM agreements WHERE patient = ?", (patient,))
+            self.db.execute("DELETE FROM deferred WHERE patient = ?", (patient,))
+
+    # --- envelopes that wait for chains or seeds
+
+    def deferred(self, patients: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
+        """Id and event of each envelope of these patients that waits."""
+        query = "SELECT bid, event FROM deferred WHERE patient = ?"
+        return [(bid, json.loads(event)) for patient in patients for bid, event in self.db.execute(query, (patient,))]
+
+    def defer(self, bid: str, event: Mapping[str, Any]) -> None:
+        """Keep an envelope aside."""
+        row = (bid, event["acc"], json.dumps(event).encode())
+        self.db.execute("INSERT OR REPLACE INTO deferred VALUES (?, ?, ?)", row)
+
+    def arrived(self, bids: Iterable[str]) -> None:
+        """Forget envelopes that waited and are in the store now."""
+        with transaction(self.db):
+            self.db.executemany("DELETE FROM deferred WHERE bid = ?", ((bid,) for bid in bids))
+
+    # --- chains of which a link did not hold
+
+    def doubt(self, kind: str, acc: str, oth: str, since: int) -> None:
+        """Note that a link of this chain did not hold; it was confirmed last at `since`."""
+        self.db.execute("INSERT OR IGNORE INTO doubts VALUES (?, ?, ?, ?)", (kind, acc, oth, since))
+
+    def trust(self, kind: str, acc: str, oth: str) -> None:
+        """The chain holds again, as the hub has it now."""
+        self.db.execute("DELETE FROM doubts WHERE kind = ? AND acc = ? AND oth = ?", (kind, acc, oth))
+
+    def doubted(self) -> list[tuple[str, str, str, int]]:
+        """Chains in doubt, and since when."""
+        return self.db.execute("SELECT kind, acc, oth, since FROM doubts").fetchall()
 
 
 def enrol(
@@ -93,11 +145,39 @@ def enrol(
     """
     if not (directory / "keys.json").exists():
         _make(directory, root_directory, hub_url, name, clock)
-    kept = json.loads((root_directory / ROOT).read_bytes())
-    hub = HubClient(hub_url, clock=clock)
-    frames = [unb64(frame) for frame in kept["frames"]]
-    hub.enrol(frames, unb64(kept["registration"]), admission)
-    return Keystore(directory), RecoveryCode.parse(kept["code"])
+    try:
+        kept = json.loads((root_directory / ROOT).read_bytes())
+    except FileNotFoundError:
+        raise Problem("conflict", f"there is an account in {directory}, and its root key is not here") from None
+    store, code, hub = Keystore(directory), RecoveryCode.parse(kept["code"]), HubClient(hub_url, clock=clock)
+    try:
+        hub.enrol(*_first_links(store, kept, code), admission)
+    except Problem as problem:
+        if problem.extra.get("reason") != "clock":
+            raise
+        kept["now"] = int(clock())  # it never came to the hub, and what is signed too long ago is not taken
+        write_private(root_directory / ROOT, json.dumps(kept, indent=1).encode())
+        hub.enrol(*_first_links(store, kept, code), admission)
+    return store, code
+
+
+def _first_links(store: Keystore, kept: Mapping[str, Any], code: RecoveryCode) -> tuple[list[bytes], bytes]:
+    """`create`, `device`, `reading`, and the registration; the same bytes whenever it is repeated."""
+    keys, root, now = store.keyring, SigningKey(unb64(kept["root"], 32)), kept["now"]
+    reading = next(iter(store.reading_keys))
+    device = {"dev": keys.device, "role": "gateway", "sign": b64(keys.sign.public), "box": b64(keys.box.public)}
+    state, frames = AccountState(keys.account), []
+    for typ, body in (
+        ("create", {"root": b64(root.public), "recovery": b64(code.signing_key.public), "class": "org"}),
+        ("device", device),
+        ("reading", {"key": reading, "bad": 0}),
+    ):
+        frame = statements.sign(
+            root, kind="acct", acc=keys.account, head=state.head, iat=now, typ=typ, by=("root",), body=body
+        )
+        state = accounts.extend(state, frame)
+        frames.append(frame)
+    return frames, messages.register(keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=now)
 
 
 def _make(directory: Path, root_directory: Path, hub_url: str, name: str, clock: Callable[[], float]) -> None:
@@ -106,29 +186,12 @@ def _make(directory: Path, root_directory: Path, hub_url: str, name: str, clock:
     if identifiers.account(account).is_person:
         raise Problem("value", "an organisation's name does not begin with p-")
     keys = Keyring.generate(account, hub_url, unb64(hub["key"], 32))
-    root, reading, code = SigningKey.generate(), BoxKey.generate(), RecoveryCode.generate()
-    now = int(clock())
-    state = AccountState(account)
-    frames: list[bytes] = []
-    for typ, body in (
-        ("create", {"root": b64(root.public), "recovery": b64(code.signing_key.public), "class": "org"}),
-        ("device", {
-            "dev": keys.device, "role": "gateway", "sign": b64(keys.sign.public), "box": b64(keys.box.public),
-        }),
-        ("reading", {"key": b64(reading.public), "bad": 0}),
-    ):  # fmt: skip
-        frame = statements.sign(
-            root, kind="acct", acc=account, head=state.head, iat=now, typ=typ, by=("root",), body=body
-        )
-        state = accounts.extend(state, frame)
-        frames.append(frame)
-    registration = messages.register(keys.sign, acc=account, dev=keys.device, token_key=keys.token.public, at=now)
     root_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     kept = {
-        "account": account, "root": b64(bytes(root)), "code": str(code), "frames": [b64(f) for f in frames],
-        "registration": b64(registration),
+        "account": account, "root": b64(bytes(SigningKey.generate())), "code": str(RecoveryCode.generate()),
+        "now": int(clock()),
     }  # fmt: skip
     write_private(root_directory / ROOT, json.dumps(kept, indent=1).encode())
-    write_private(directory / READING, json.dumps([b64(bytes(reading))]).encode())
+    write_private(directory / READING, json.dumps([b64(bytes(BoxKey.generate()))]).encode())
     keys.save(directory)

@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a resource came from. `owner` is the patient's account; all empty for what is house-local."""
+    """Where a resource came from. `owner` is the patient's account; all empty for what is house-local.
+
+    `bid` names the envelope; `newer` those of the same device in this stream that were written later and came before.
+    """
 
     owner: str = ""
     set: str = ""
@@ -19,6 +22,7 @@ class Source:
     author: str = ""
     bid: str = ""
     handle: str = ""
+    newer: frozenset[str] = frozenset()
 
 
 HOUSE = Source()

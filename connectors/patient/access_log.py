@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.patient.client import Client
-from consent.messages import unseal
+from consent.messages import MAX_AGE_SECONDS, unseal
 from consent.primitives import Rejected, unb64
+from fhir_profiles.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,24 @@ def _entry(client: Client, row: Mapping[str, Any]) -> Entry:
         return entry
     try:
         message = unseal(unb64(row["sealed"]), client.vault.reading_keys)
-        message.verify(client.chains.account(row["actor"]), client.account, client.now)
-        told = json.loads(message.content)
-        return Entry(
-            entry.seq, told["at"], entry.actor, entry.action, told["purpose"], told["person"], told["what"],
-            told["number"],
-        )  # fmt: skip
-    except (Rejected, ValueError, KeyError):
-        return Entry(entry.seq, entry.at, entry.actor, "read-unreadable", entry.purpose)
+        # By the time at which it came: a report stays readable when it is old.
+        message.verify(client.chains.account(entry.actor), client.account, entry.at)
+        if message.typ == "read":
+            return _told(entry, json.loads(message.content))
+    except (Rejected, ValueError, KeyError, TypeError, RecursionError):
+        pass  # a recipient's gateway may write what it likes: it is shown as unreadable
+    except Problem as problem:
+        if problem.code != "not-found":
+            raise
+    return Entry(entry.seq, entry.at, entry.actor, "read-unreadable", entry.purpose)
+
+
+def _told(entry: Entry, told: Mapping[str, Any]) -> Entry:
+    """The entry with what the gateway told. Raises `ValueError` for what cannot stand in a line of the log."""
+    purpose, person, what = told["purpose"], told["person"], told["what"]
+    if not all(isinstance(text, str) and text.isprintable() for text in (purpose, person, what)):
+        raise ValueError("no text of one line")
+    at, number = told["at"], told["number"]
+    if type(at) is not int or type(number) is not int or abs(entry.at - at) > MAX_AGE_SECONDS:
+        raise ValueError("no time or number")
+    return Entry(entry.seq, at, entry.actor, entry.action, purpose, person, what, number)

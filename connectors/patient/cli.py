@@ -177,7 +177,6 @@ def log(directory: Path, everything: bool, as_json: bool) -> None:
 def settle(directory: Path) -> None:
     """Finish what a crash or an absent device left undone: rotations, extensions."""
     client = Client.open(directory)
-    client.resume()
     client.sync()
     click.echo(f"steps: {client.settle()}, envelopes sent: {client.flush()}")
 

@@ -5,15 +5,17 @@ What is to be sent is kept first; sending the same bytes again is harmless; what
 """
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from connectors.chain_store import ChainStore
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring
-from connectors.local_database import get_state, open_database, set_state, transaction
+from connectors.local_database import get_state, open_database, set_state
 from connectors.outbox import Outbox
 from consent import steps
 from consent import vault as vaults
@@ -24,13 +26,14 @@ from consent.owed import owed
 from consent.primitives import Rejected, b64, unb64
 from consent.rules import blob_hash
 from consent.sealing import Destination
-from consent.statements import Position, parse, sign
+from consent.statements import Position, Statement, parse, sign
 from consent.steps import Written
 from consent.vault import Vault
 from fhir_profiles.problems import Problem
 
 DATABASE = "client.db"
 MAX_STEPS = 10_000
+MAX_RACES = 20
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL, answered INTEGER NOT NULL DEFAULT 0
@@ -39,6 +42,13 @@ CREATE TABLE IF NOT EXISTS messages (
 
 RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale")
 """Reasons after which the chains are read again and the next step is computed anew."""
+
+WISHES = ("grant", "end", "permit", "unpermit")
+
+UNDECIDED = ("busy", "stale", "internal", "too-many", "unauthenticated")
+"""Problems after which it is not known or not decided whether the hub takes a statement: it is sent again."""
+
+log = logging.getLogger("obhut.patient")
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,9 @@ class Client:
         self.chains = ChainStore(self.db, self.hub)
         self._vault: tuple[str, Vault] | None = None
         self.outbox = Outbox(
-            self.db, keyring.author, keyring.handle_key, self._destination, lambda _: self.sync(), clock
-        )
+            self.db, keyring.author, keyring.handle_key, self._destination, lambda _: self.sync(), clock,
+            keyring.hub_key,
+        )  # fmt: skip
 
     @classmethod
     def open(cls, directory: Path, clock: Callable[[], float] = time.time) -> "Client":
@@ -109,14 +120,13 @@ class Client:
         if sealed is None or blob_hash(sealed) != hash_:
             fetched, sealed, _ = self.hub.vault(self.account)
             if fetched != version or blob_hash(sealed) != hash_:
-                raise Problem("stale", "the hub's vault is not the one that the account chain names")
+                detail = "the hub's vault is not the one that the account chain names"
+                raise Problem("stale", detail, reason="stale")
             set_state(self.db, "vault", sealed)
         self._vault = hash_, vaults.unseal(sealed, self.account, version, self.vault_key)
         return self._vault[1]
 
-    def save_vault(
-        self, vault: Vault, wraps: Mapping[str, bytes] | None = None, fetch: bytes = b""
-    ) -> None:
+    def save_vault(self, vault: Vault, wraps: Mapping[str, bytes] | None = None, fetch: bytes = b"") -> None:
         """Write the vault's next version; lost races surface as `Problem(refused)`."""
         account = self.record.account
         version = account.vault[0] + 1
@@ -134,35 +144,57 @@ class Client:
 
     # --- writing ----------------------------------------------------------------------------------------------
 
-    def post(
-        self, written: Sequence[Written], wraps: Mapping[str, bytes] | None = None, fetch: bytes = b""
-    ) -> None:
+    def post(self, written: Sequence[Written], wraps: Mapping[str, bytes] | None = None, fetch: bytes = b"") -> None:
         """Keep what is to be sent, send it, and take it into the own chains once the hub has it."""
         pending = {
             "statements": [[b64(w.frame), "" if w.blob is None else b64(w.blob)] for w in written],
             "wraps": {name: b64(wrap) for name, wrap in (wraps or {}).items()},
             "fetch": b64(fetch),
         }
-        set_state(self.db, "pending", json.dumps(pending).encode())
-        self.resume()
+        kept = json.dumps(pending).encode()
+        set_state(self.db, "pending", kept)
+        self._send(kept)
 
     def resume(self) -> None:
-        """Send what a crash left unsent. What lost a race is dropped: `owed` computes it anew."""
+        """Send what a crash, or a hub that did not answer, left unsent.
+
+        What lost a race meanwhile is dropped: what is owed is computed anew; what the patient herself wanted (a grant,
+        its end, a permit) nobody can, so she is told by `Problem(conflict)`.
+        """
         kept = get_state(self.db, "pending")
         if kept is None:
             return
+        try:
+            self._send(kept)
+        except Problem as problem:
+            if problem.code in UNDECIDED:
+                raise
+            if any(self._is_wish(parse(unb64(frame))) for frame, _ in json.loads(kept)["statements"]):
+                detail = "what was not sent before cannot be sent any more: look what is granted now, and say it again"
+                raise Problem("conflict", detail) from None
+
+    def _is_wish(self, st: Statement) -> bool:
+        """Whether she herself wanted it, and it does not follow from what is there."""
+        known = self.chains.relations.get((st.acc, st.oth))
+        amends = st.typ == "grant" and known is not None and st.body["gid"] in known.grants
+        return st.typ in WISHES and not amends
+
+    def _send(self, kept: bytes) -> None:
         pending = json.loads(kept)
         written = [Written(unb64(frame), unb64(blob) if blob else None) for frame, blob in pending["statements"]]
         wraps = {name: unb64(wrap) for name, wrap in pending["wraps"].items()}
         try:
             self.hub.post(written, wraps, unb64(pending["fetch"]))
         except Problem as problem:
-            if problem.code != "busy":
-                set_state(self.db, "pending", None)
+            if problem.code not in UNDECIDED:
+                self._sent(kept)
             raise
-        with transaction(self.db):
-            self._take(written)
-            set_state(self.db, "pending", None)
+        self._take(written)
+        self._sent(kept)
+
+    def _sent(self, kept: bytes) -> None:
+        """Forget what was to be sent; another process may have put something else there."""
+        self.db.execute("DELETE FROM state WHERE key = 'pending' AND value = ?", (kept,))
 
     def _take(self, written: Sequence[Written]) -> None:
         for w in written:
@@ -173,53 +205,85 @@ class Client:
 
     def settle(self) -> int:
         """Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here."""
-        count = 0
+        count = races = 0
         while count < MAX_STEPS:
-            vault, record = self.vault, self.record
-            step = owed(record, vault, self.now)
-            if step is None:
-                return count
-            result = steps.perform(record, vault, step, self.keyring.signer, self.now)
             try:
-                if isinstance(result, Vault):
-                    self.save_vault(result)
-                else:
-                    self.post([result])
+                if not self._do_next():
+                    return count
+                count += 1
             except Problem as problem:
-                if problem.extra.get("reason") not in RACES:
+                if problem.extra.get("reason") not in RACES or races == MAX_RACES:
                     raise
+                races += 1
                 self.sync()
-            count += 1
+                self.refresh_accounts()
         raise Problem("conflict", "other devices of this account keep changing it; try again")
+
+    def _do_next(self) -> bool:
+        """Do the next step that is owed; False where nothing is."""
+        vault, record = self.vault, self.record
+        step = owed(record, vault, self.now)
+        if step is None:
+            return False
+        result = steps.perform(record, vault, step, self.keyring.signer, self.now)
+        if isinstance(result, Vault):
+            self.save_vault(result)
+        else:
+            self.post([result])
+        return True
+
+    def refresh_accounts(self) -> None:
+        """Fetch what is new in the account chains of all counterparts: nobody announces a new reading key to her."""
+        for name in {self.account, *self.record.relations}:
+            self.chains.refresh("acct", name)
 
     # --- reading ----------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
-        """Take in everything new: statements of all chains, and messages."""
+        """Send what was left unsent, and take in everything new: statements of all chains, and messages."""
+        self.resume()
+        self.chains.catch_up()
         cursor = (get_state(self.db, "cursor") or b"").decode()
-        for event, after in self.hub.events(cursor, only="statement,message"):
-            if event["type"] == "statement":
+        while True:
+            page = self.hub.feed(cursor, only="statement,message")
+            for event in page["events"]:
+                self._take_event(event)
+            if not page["events"]:
+                return
+            cursor = page["next"]
+            set_state(self.db, "cursor", cursor.encode())
+
+    def _take_event(self, event: Mapping[str, Any]) -> None:
+        if event["type"] == "message":
+            row = (event["id"], event["from"], unb64(event["frame"]))
+            self.db.execute("INSERT OR IGNORE INTO messages (id, sender, sealed) VALUES (?, ?, ?)", row)
+        elif event["type"] == "statement":
+            try:
                 self.chains.take(event["kind"], event["acc"], event["oth"], [unb64(event["frame"])])
-            elif event["type"] == "message":
-                self.db.execute(
-                    "INSERT OR IGNORE INTO messages (id, sender, sealed) VALUES (?, ?, ?)",
-                    (event["id"], event["from"], unb64(event["frame"])),
-                )
-            set_state(self.db, "cursor", after.encode())
+            except (Problem, Rejected) as failed:
+                # Her own chains stop her where they do not hold; somebody else's must not.
+                if event["acc"] == self.account or (isinstance(failed, Problem) and failed.code != "not-found"):
+                    raise
+                log.error("a chain of somebody else does not hold", extra={"kind": event["kind"]})
 
     def received(self, typ: str) -> list[Received]:
-        """Messages of a type that were not answered yet; what does not open or verify is passed over."""
+        """Messages of a type that were not answered yet; what does not open or verify is passed over.
+
+        So is what comes from somebody whose account the hub does not show her.
+        """
         keys = self.vault.reading_keys
         found = []
-        for id_, sender, sealed in self.db.execute("SELECT id, sender, sealed FROM messages WHERE answered = 0"):
+        query = "SELECT id, sender, sealed FROM messages WHERE answered = 0"
+        for id_, sender, sealed in self.db.execute(query).fetchall():
             try:
                 message = unseal(bytes(sealed), keys)
-                account = self.chains.account(sender)
-                message.verify(account, self.account, self.now)
-            except Rejected:
-                continue
-            if message.typ == typ:
-                found.append(Received(id_, message, account))
+                if message.typ == typ:
+                    account = self.chains.account(sender)
+                    message.verify(account, self.account, self.now)
+                    found.append(Received(id_, message, account))
+            except (Problem, Rejected) as failed:
+                if isinstance(failed, Problem) and failed.code != "not-found":
+                    raise
         return found
 
     def answered(self, id_: str) -> None:
@@ -241,4 +305,3 @@ class Client:
         index = set_key.index(category)
         epoch = state.epoch(state.current)
         return Destination(patient, set_key.ids[index], epoch.number, epoch.publics[index])
-

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring, write_private
 from connectors.local_database import get_state, set_state
-from connectors.patient.client import Client
+from connectors.patient.client import UNDECIDED, Client
 from consent import accounts, identifiers, messages, statements, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
@@ -41,9 +42,7 @@ class AccountWriter:
         """Sign the next link and take it in."""
         head: Position | None = self.state.head
         iat = max(self.now, self.state.links[-1].iat) if self.state.links else self.now
-        frame = statements.sign(
-            key, kind="acct", acc=self.account, head=head, iat=iat, typ=typ, by=by, body=body
-        )
+        frame = statements.sign(key, kind="acct", acc=self.account, head=head, iat=iat, typ=typ, by=by, body=body)
         self.state = accounts.extend(self.state, frame)
         self.written.append(Written(frame, blob))
 
@@ -69,12 +68,13 @@ def enrol(directory: Path, hub_url: str, clock: Callable[[], float] = time.time)
     hub = HubClient(hub_url, clock=clock).hub()
     name = str(identifiers.new_person(hub["domain"]))
     keys = Keyring.generate(name, hub_url, unb64(hub["key"], 32))
-    keys.save(directory)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     secrets = {
         "root": b64(random_bytes(32)), "reading": b64(random_bytes(32)), "vault": b64(random_bytes(32)),
         "code": str(RecoveryCode.generate()), "handle": b64(keys.handle_key), "now": int(clock()),
     }  # fmt: skip
     write_private(begun, json.dumps(secrets).encode())
+    keys.save(directory)
     return _finish(directory, begun, clock)
 
 
@@ -87,9 +87,15 @@ def _finish(directory: Path, begun: Path, clock: Callable[[], float]) -> tuple[C
     reading, vault_key = BoxKey(unb64(secrets["reading"], 32)), unb64(secrets["vault"], 32)
     client = Client(directory, keys, clock)
     if get_state(client.db, "vault_key") is None:
-        _create(client, keys, root, reading, code, secrets["now"])
+        try:
+            _create(client, keys, root, reading, code, secrets["now"])
+        except Problem as problem:
+            if problem.extra.get("reason") != "clock":
+                raise
+            secrets["now"] = client.now  # it never came to the hub, and what is signed too long ago is not taken
+            write_private(begun, json.dumps(secrets).encode())
+            _create(client, keys, root, reading, code, secrets["now"])
         set_state(client.db, "vault_key", vault_key)
-    client.resume()
     client.sync()
     if client.record.account.vault[0] == 0:
         vault = Vault(root, unb64(secrets["handle"], 32), {b64(reading.public): reading})
@@ -101,18 +107,14 @@ def _finish(directory: Path, begun: Path, clock: Callable[[], float]) -> tuple[C
     return client, code
 
 
-def _create(
-    client: Client, keys: Keyring, root: SigningKey, reading: BoxKey, code: RecoveryCode, now: int
-) -> None:
+def _create(client: Client, keys: Keyring, root: SigningKey, reading: BoxKey, code: RecoveryCode, now: int) -> None:
     """`create`, `device`, `reading`: the first links, in one request; the same bytes whenever it is repeated."""
     writer = AccountWriter(keys.account, AccountState(keys.account), now)
     body = {"root": b64(root.public), "recovery": b64(code.signing_key.public), "class": "person"}
     writer.add(root, ("root",), "create", body)
     writer.add_device(root, keys, "client")
     writer.add(root, ("root",), "reading", {"key": b64(reading.public), "bad": 0})
-    registration = messages.register(
-        keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=now
-    )
+    registration = messages.register(keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=now)
     client.hub.enrol([w.frame for w in writer.written], registration)
     client.chains.take("acct", keys.account, "", [w.frame for w in writer.written])
 
@@ -148,16 +150,21 @@ def set_passphrase(client: Client, passphrase: str) -> None:
 def join(
     directory: Path, hub_url: str, account: str, passphrase: str, clock: Callable[[], float] = time.time
 ) -> Client:
-    """A further device for an account, by passphrase."""
+    """A further device for an account, by passphrase. Running it again finishes what was begun."""
+    begun = _begun(directory, account)
     derived = PassphraseKeys.derive(account, passphrase)
     hub = HubClient(hub_url, clock=clock)
-    token = hub.sign_in(account, derived.sign_in)
-    state, vault, vault_key, known = _fetch(hub, account, token, PASSPHRASE, derived.wrap_key)
-    keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
-    writer = AccountWriter(account, state, int(clock()))
-    writer.add_device(vault.root, keys, "client")
-    wraps = known | {keys.device: vaults.wrap_for_device(vault_key, account, keys.device, keys.box.public)}
-    return _arrive(directory, keys, writer, vault, vault_key, wraps, b"", token, clock)
+    if not begun.exists():
+        token = hub.sign_in(account, derived.sign_in)
+        state, vault, vault_key, known = _fetch(hub, account, token, PASSPHRASE, derived.wrap_key)
+        keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
+        writer = AccountWriter(account, state, int(clock()))
+        writer.add_device(vault.root, keys, "client")
+        wraps = known | {keys.device: vaults.wrap_for_device(vault_key, account, keys.device, keys.box.public)}
+        _keep_arrival(begun, keys, writer, vault, vault_key, wraps)
+    client, _ = _arrive(begun, lambda: hub.sign_in(account, derived.sign_in), clock)
+    begun.unlink()
+    return client
 
 
 def recover(
@@ -165,22 +172,41 @@ def recover(
 ) -> tuple[Client, RecoveryCode]:
     """The account on a new device by the recovery sheet: new root, new device, new sheet; all other devices end.
 
-    Everything that lost devices may have seen is rotated at once.
+    Everything that lost devices may have seen is rotated at once. The new sheet's code is kept before anything is sent;
+    running it again in the same directory, with the old code, finishes what was begun.
     """
+    begun = _begun(directory, account)
     hub = HubClient(hub_url, clock=clock)
-    token = hub.recover(account, code.fetch_token)
-    state, vault, _, _ = _fetch(hub, account, token, SHEET, code.wrap_key)
-    keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
-    fresh, root, vault_key = RecoveryCode.generate(), SigningKey.generate(), random_bytes(32)
-    writer = AccountWriter(account, state, int(clock()))
-    body = {"root": b64(root.public), "recovery": b64(fresh.signing_key.public)}
-    writer.add(code.signing_key, ("recovery",), "root", body)
-    writer.add_device(root, keys, "client")
-    vault = replace(vault, root=root, candidates={})
-    wraps = _wraps(keys, vault_key, fresh)
-    client = _arrive(directory, keys, writer, vault, vault_key, wraps, _fetch_hash(fresh), token, clock)
+    if not begun.exists():
+        token = hub.recover(account, code.fetch_token)
+        state, vault, _, _ = _fetch(hub, account, token, SHEET, code.wrap_key)
+        keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
+        fresh, root, vault_key = RecoveryCode.generate(), SigningKey.generate(), random_bytes(32)
+        writer = AccountWriter(account, state, int(clock()))
+        body = {"root": b64(root.public), "recovery": b64(fresh.signing_key.public)}
+        writer.add(code.signing_key, ("recovery",), "root", body)
+        writer.add_device(root, keys, "client")
+        vault = replace(vault, root=root, candidates={})
+        _keep_arrival(begun, keys, writer, vault, vault_key, _wraps(keys, vault_key, fresh), fresh)
+    client, sheet = _arrive(begun, lambda: hub.recover(account, code.fetch_token), clock)
     client.settle()
-    return client, fresh
+    begun.unlink()
+    return client, RecoveryCode.parse(sheet)
+
+
+def _begun(directory: Path, account: str) -> Path:
+    """Where an arrival in this directory is kept. Raises `Problem(conflict)` where another account lives."""
+    begun = directory / "arrival.json"
+    try:
+        keys = Keyring.load(directory)
+    except Problem:
+        begun.unlink(missing_ok=True)  # no keys, or damaged ones: what was begun with them cannot be finished
+        return begun
+    if keys.account != account or (directory / "enrolment.json").exists():
+        raise Problem("conflict", f"there is another account in {directory}: choose another directory")
+    if begun.exists() and json.loads(begun.read_bytes())["device"] != keys.device:
+        begun.unlink()  # it was kept, but not its keys, and so never sent
+    return begun
 
 
 def _fetch(
@@ -202,21 +228,60 @@ def _fetch_hash(code: RecoveryCode) -> bytes:
     return hashlib.sha256(code.fetch_token).digest()
 
 
-def _arrive(
-    directory: Path, keys: Keyring, writer: AccountWriter, vault: Vault, vault_key: bytes,
-    wraps: Mapping[str, bytes], fetch: bytes, token: str, clock: Callable[[], float],
-) -> Client:  # fmt: skip
-    """Send the links that bring a device in, with the vault's next version, and open the account there."""
+def _keep_arrival(
+    begun: Path, keys: Keyring, writer: AccountWriter, vault: Vault, vault_key: bytes, wraps: Mapping[str, bytes],
+    fresh: RecoveryCode | None = None,
+) -> None:  # fmt: skip
+    """Keep the links that bring a device in, with the vault's next version, and the new sheet's code if any."""
     version = writer.state.vault[0] + 1
     sealed = vaults.seal(vault, keys.account, version, vault_key)
     body = {"ver": version, "hash": blob_hash(sealed)}
     writer.add(keys.sign, keys.signer.by, "vault", body, sealed)
-    keys.save(directory)
-    client = Client(directory, keys, clock)
-    set_state(client.db, "vault_key", vault_key)
-    client.hub.post(writer.written, wraps, fetch, token)
+    begun.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept = {
+        "device": keys.device,
+        "statements": [[b64(w.frame), "" if w.blob is None else b64(w.blob)] for w in writer.written],
+        "wraps": {name: b64(wrap) for name, wrap in wraps.items()},
+        "vault_key": b64(vault_key),
+        "code": str(fresh) if fresh else "",
+    }
+    write_private(begun, json.dumps(kept).encode())
+    keys.save(begun.parent)
+
+
+def _arrive(begun: Path, token: Callable[[], str], clock: Callable[[], float]) -> tuple[Client, str]:
+    """Send what was kept, unless the hub has it, and open the account here. Returns the new sheet's code too."""
+    kept = json.loads(begun.read_bytes())
+    keys = Keyring.load(begun.parent)
+    client = Client(begun.parent, keys, clock)
+    try:
+        _register(client)
+    except Problem as problem:
+        if problem.code != "unauthenticated":
+            raise
+        _send_arrival(client, kept, begun, token())
+        _register(client)
+    set_state(client.db, "vault_key", unb64(kept["vault_key"], 32))
+    client.outbox.begin_anew()
+    client.sync()
+    return client, kept["code"]
+
+
+def _register(client: Client) -> None:
+    """Register the device's key for tokens; `unauthenticated` as long as the hub does not know the device."""
+    keys = client.keyring
     client.hub.register(
         messages.register(keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=client.now)
     )
-    client.sync()
-    return client
+
+
+def _send_arrival(client: Client, kept: Mapping[str, Any], begun: Path, token: str) -> None:
+    fresh = RecoveryCode.parse(kept["code"]) if kept["code"] else None
+    written = [Written(unb64(frame), unb64(blob) if blob else None) for frame, blob in kept["statements"]]
+    wraps = {name: unb64(wrap) for name, wrap in kept["wraps"].items()}
+    try:
+        client.hub.post(written, wraps, _fetch_hash(fresh) if fresh else b"", token)
+    except Problem as problem:
+        if problem.code not in UNDECIDED:
+            begun.unlink()  # the hub has taken nothing of it, and will not: the next try begins anew
+        raise

@@ -16,7 +16,6 @@ class Intake:
 
     def __init__(self, directory: Path) -> None:
         self._client = Client.open(directory)
-        self._client.resume()
         self._client.sync()
         self.patient = account(self._client.account).local
         self.ledger = SqliteLedger(self._client.db)

@@ -41,7 +41,9 @@ def requests(client: Client) -> list[Request]:
     found = []
     for received in client.received("request"):
         try:
-            asks = agreement(resources.parse(received.message.content))
+            consent = resources.parse(received.message.content)
+            resources.check(consent)
+            asks = agreement(consent)
         except Problem:
             continue
         if asks.patient == client.account and asks.counterpart == received.sender.acc:
@@ -67,6 +69,7 @@ def grant(
     """
     client.sync()
     state = client.chains.account(counterpart, fingerprint or (request.received.sender.fingerprint if request else ""))
+    client.chains.refresh("acct", counterpart, fingerprint=state.fingerprint)  # its reading key may be a new one
     agreed = Agreement(client.account, counterpart, frozenset(categories), purposes, end=end)
     nb, until = agreed.seconds()
     if until <= client.now:
@@ -159,4 +162,3 @@ def card_of(text: str) -> identifiers.Card:
         return identifiers.card(text)
     except Rejected:
         raise Problem("invalid", "this is not an Obhut card: it looks like obhut:p-…@hub.example#…") from None
-

@@ -30,11 +30,6 @@ def create_account(db: Database, tx: Tx, acc: str, cls: str) -> bool:
     return made.first() is not None
 
 
-def exists(conn: Connection, acc: str) -> bool:
-    """Whether the account is at this hub."""
-    return conn.execute(select(accounts.c.acc).where(accounts.c.acc == acc)).first() is not None
-
-
 # --- organisations ------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.chain_store import ChainStore
 from connectors.local_database import open_database
-from consent import steps
+from consent import statements, steps
 from consent.primitives import Rejected
 from fhir_profiles.problems import Problem
 from tests.consent import world
@@ -108,3 +108,61 @@ def test_a_wrong_fingerprint_stops_before_anything_is_kept(scene):
     assert caught.value.reason == "fingerprint"
     assert store.accounts == {}
     assert db.execute("SELECT count(*) FROM chains").fetchone() == (0,)
+
+
+def test_what_another_process_keeps_is_taken_in(scene):
+    """Two processes share one file: neither stays behind what the other has fetched, nor keeps a link twice."""
+    patient, practice, wire, db = scene
+    oth = practice.account
+    here, there = ChainStore(db, wire), ChainStore(db, wire)
+    here.refresh("rel", patient.me.account, oth)
+    gid = next(iter(patient.hub.record.relations[oth].grants))
+    patient.withdraw(practice, gid, settle=False)
+    frames = wire.chains["rel", patient.me.account, oth] = patient.hub.record.relations[oth].frames
+    here.take("rel", patient.me.account, oth, frames[-1:])
+    there.take("rel", patient.me.account, oth, frames[-1:])
+    assert there.relations[patient.me.account, oth].live(patient.now) == []
+    assert there.relations[patient.me.account, oth].frames == frames
+
+
+@pytest.mark.parametrize("turn", [False, True], ids=["cited one first", "cited one last"])
+def test_account_chains_that_cite_each_other_are_found_after_a_restart(tmp_path, turn):
+    """Whatever the accounts are called, a chain in which a delegate has signed is replayed behind the delegate's."""
+    one, other = sorted((world.person(), world.person()), key=lambda who: who.account, reverse=turn)
+    body = {"to": other.account, "fp": other.state.fingerprint, "scope": "full", "nb": 0, "until": 2**53 - 1}
+    one.add("delegate", body, world.START)
+    resigned = statements.sign(
+        other.sign, kind="acct", acc=one.account, head=one.state.head, iat=world.START, typ="undelegate",
+        by=other.signer.by, cite={other.account: other.state.head}, body={"to": other.account},
+    )  # fmt: skip
+    wire = Wire()
+    wire.chains["acct", one.account, ""] = [*one.frames, resigned]
+    wire.chains["acct", other.account, ""] = other.frames
+    db = open_database(tmp_path / "delegates.db", "")
+    ChainStore(db, wire).refresh("acct", one.account)
+    assert set(ChainStore(db, wire).accounts) == {one.account, other.account}
+    db.close()
+
+
+def test_a_gap_that_the_hub_does_not_fill_is_refused(scene):
+    """A link without those before it is not passed over in silence."""
+    patient, practice, wire, db = scene
+    store = ChainStore(db, wire)
+    chain = ("rel", patient.me.account, practice.account)
+    frames, wire.chains[chain] = wire.chains[chain], []
+    with pytest.raises(Rejected):
+        store.take(*chain, frames[-1:])
+    assert store.relations == {}
+
+
+def test_a_shorter_chain_is_found_out(scene):
+    """Asked for the whole chain, a hub that has less than it once showed is told from one that has more."""
+    patient, practice, wire, db = scene
+    store = ChainStore(db, wire)
+    chain = ("rel", patient.me.account, practice.account)
+    store.refresh(*chain)
+    store.recheck(*chain)
+    wire.chains[chain] = wire.chains[chain][:-1]
+    with pytest.raises(Rejected) as caught:
+        store.recheck(*chain)
+    assert caught.value.reason == "rollback"

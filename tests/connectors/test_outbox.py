@@ -1,6 +1,7 @@
 """The outbox: acknowledged is durable, a crash repeats bytes, a sequence never forks."""
 
 import contextlib
+import sqlite3
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.hub_client import Deposited
 from connectors.local_database import open_database
-from connectors.outbox import SCHEMA, Entry, Outbox
+from connectors.outbox import MAX_PLAINTEXT, SCHEMA, Entry, Outbox
 from consent import opening
 from consent.envelope import parse
 from consent.primitives import Rejected
@@ -20,7 +21,7 @@ from tests.consent.readers import plain_check
 VITALS = 1
 
 
-class Crash(Exception):
+class Crash(Exception):  # noqa: N818 - what happens, not what went wrong
     """The process dies here."""
 
 
@@ -41,7 +42,9 @@ class Wire:
                 stamp = self.patient.hub.deposit(raw, self.patient.hub.record.account, self.patient.now)
                 results.append(Deposited(envelope.bid, 201, "", stamp))
             except Rejected as refused:
-                results.append(Deposited(envelope.bid, 409, refused.reason))
+                last = self.patient.hub.last(envelope.aut, envelope.dev, envelope.str) or (0, "")
+                gap = last if refused.reason == "gap" else None
+                results.append(Deposited(envelope.bid, 409, refused.reason, last=gap))
         if self.die_after:
             raise Crash
         return results
@@ -63,8 +66,8 @@ class Desk:
         self.db = open_database(self.path, SCHEMA)
         self.outbox = Outbox(
             self.db, Author(me.account, me.device, me.sign), bytes(32), self.destination, self.refresh,
-            lambda: self.patient.now,
-        )
+            lambda: self.patient.now, self.patient.hub.key.public,
+        )  # fmt: skip
 
     def refresh(self, _):
         self.seen = None
@@ -85,10 +88,16 @@ class Desk:
         me, hub = self.patient.me, self.patient.hub
         keys = self.patient.vault
         reader = opening.Reader(
-            me.account, hub.key.public, {**hub.record.accounts, me.account: hub.record.account}, hub.record.sets, None,
+            me.account,
+            hub.key.public,
+            {**hub.record.accounts, me.account: hub.record.account},
+            hub.record.sets,
+            None,
             True,
             lambda s, e, i: keys.master(s, e, hub.record.sets[s].epoch(e).digest).seed(i),
-            lambda *_: None, lambda s, i: keys.sets[s].order[i][0], plain_check,
+            lambda *_: None,
+            lambda s, i: keys.sets[s].order[i][0],
+            plain_check,
         )
         permit = world.permit_of(hub, self.set)
         frames = sorted(hub.envelopes.values(), key=lambda pair: pair[0].seq)
@@ -165,6 +174,96 @@ def test_a_hub_that_refuses_for_good_keeps_the_entry(desk):
         desk.outbox.send(desk.wire)
     assert caught.value.extra["reason"] == "no-permit"
     assert desk.outbox.waiting == 1
+
+
+@pytest.mark.parametrize("lines", [[], [b""], [b'{"a":\n1}'], [b"x" * MAX_PLAINTEXT]])
+def test_what_could_never_be_sealed_is_refused_at_the_door(desk, lines):
+    """Nothing gets in that would keep back everything behind it."""
+    with pytest.raises(Problem):
+        desk.outbox.put([Entry(desk.patient.me.account, VITALS, lines)])
+    assert desk.outbox.waiting == 0
+
+
+def test_the_largest_entry_fits_into_an_envelope(desk):
+    """What the door lets in can be sealed."""
+    desk.outbox.put([Entry(desk.patient.me.account, VITALS, [b"x" * (MAX_PLAINTEXT - 1)])])
+    assert desk.outbox.send(desk.wire) == 1
+
+
+def test_an_acknowledgement_without_the_hubs_stamp_does_not_count(desk):
+    """Whoever answers in the hub's place makes nobody forget anything."""
+    desk.put(1)
+    desk.wire.deposit = lambda frames: [Deposited(parse(f).bid, 201, "", b"") for f in frames]
+    with pytest.raises(Problem) as caught:
+        desk.outbox.send(desk.wire)
+    assert caught.value.extra["reason"] == "stamp"
+    assert desk.outbox.waiting == 1
+
+
+def test_a_device_restored_from_a_copy_goes_on_behind_what_the_hub_has(desk):
+    """Envelopes that the device forgot are at the hub; what comes follows them, and nothing stops for good."""
+    desk.put(1)
+    desk.outbox.send(desk.wire)
+    copy = desk.path.with_name("copy.db")
+    with contextlib.closing(sqlite3.connect(copy)) as target:
+        desk.db.backup(target)
+    desk.put(2, 3)
+    desk.outbox.send(desk.wire)
+    desk.path = copy
+    desk.open()
+    desk.put(4, 5)
+    assert desk.outbox.send(desk.wire) == 2
+    assert desk.arrived() == ["1", "2", "3", "4", "5"]
+
+
+def test_a_hub_that_lost_what_it_acknowledged_is_found_out(desk):
+    """The device does not write a second sequence beside the one that readers have seen."""
+    desk.put(1, 2)
+    desk.outbox.send(desk.wire)
+    desk.patient.hub.envelopes.popitem()
+    desk.put(3)
+    with pytest.raises(Problem) as caught:
+        desk.outbox.send(desk.wire)
+    assert caught.value.extra["reason"] == "gap"
+    assert desk.outbox.waiting == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_two_processes_at_one_outbox_do_not_undo_each_other(desk, moment):
+    """While one hears that its epoch is over, the other has sealed anew, or is done: no fork, no second copy."""
+    desk.put(1)
+    desk.outbox.send(desk.wire)
+    desk.patient.grant(world.organisation("praxis-a"), [VITALS], whole=False)
+    desk.put(2, 3)
+    other = Desk.__new__(Desk)
+    other.__dict__ |= desk.__dict__ | {"seen": None}
+    other.open()
+    refresh = desk.refresh
+
+    def meanwhile(patient):
+        if moment == "after":
+            other.outbox.send(desk.wire)
+        else:
+            desk.wire.die_before = True
+            with contextlib.suppress(Crash):
+                other.outbox.send(desk.wire)
+            desk.wire.die_before = False
+        refresh(patient)
+
+    deposit = desk.wire.deposit
+
+    def first(frames):
+        desk.wire.deposit = deposit
+        results = deposit(frames)
+        meanwhile(desk.patient.me.account)
+        return results
+
+    desk.wire.deposit = first
+    desk.outbox.send(desk.wire)
+    assert desk.arrived() == ["1", "2", "3"]
+    desk.put(4)
+    desk.outbox.send(desk.wire)
+    assert desk.arrived() == ["1", "2", "3", "4"]
 
 
 @settings(max_examples=25)

@@ -66,7 +66,9 @@ def test_delegate_cannot_let_a_grant_grow_beyond_its_own():
     own = client.grant(relative, range(16))
     fixed = client.vault.terms[own]
     client.save(client.vault.with_terms(own, replace(fixed, grow=False)))
-    client.post(steps.grant(client.hub.record, client.vault, own, client.vault.terms[own], client.me.signer, client.now))
+    client.post(
+        steps.grant(client.hub.record, client.vault, own, client.vault.terms[own], client.me.signer, client.now)
+    )
     client.meet(practice)
     with pytest.raises(Rejected, match="scope"):
         client.post(pass_on(client, relative, own, practice, grow=1))

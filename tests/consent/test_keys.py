@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from consent.keys import BoxKey, PassphraseKeys, RecoveryCode, SigningKey
 from consent.primitives import Rejected
+from tests.consent.verdicts import verdict
 
 MEMORY = 64 * 1024 * 1024
 
@@ -25,12 +26,9 @@ def test_one_wrong_letter_is_noticed_almost_always(secret, place, letter):
     """A wrong letter is refused, or, once in a million, is another code; never the same one."""
     text = str(RecoveryCode(secret)).replace("-", "").lower()
     other = text[:place] + letter + text[place + 1 :]
-    try:
-        found = RecoveryCode.parse(other)
-    except Rejected as refused:
-        assert refused.reason == "code"
-    else:
-        assert (found.secret == secret) == (other == text)
+    found: list[RecoveryCode] = []
+    assert verdict(lambda: found.append(RecoveryCode.parse(other))) in ("ok", {"kind": "broken", "reason": "code"})
+    assert all((code.secret == secret) == (other == text) for code in found)
 
 
 @pytest.mark.parametrize("text", ["", "a", "A" * 55, "A" * 57, "0" * 56, "ä" * 56, "A" * 56, "=" * 56, "\x00" * 56])

@@ -46,7 +46,9 @@ def test_time_of_sealing_is_kept_by_the_hour(home):
 
 def test_handle_tells_nothing_without_the_key():
     """The same resource has one handle in a stream, another elsewhere and under another key."""
-    names = {handle(s, n, k) for s in ("a", "b") for n in ("Observation/1", "Observation/2") for k in (b"k" * 32, b"l" * 32)}
+    names = {
+        handle(s, n, k) for s in ("a", "b") for n in ("Observation/1", "Observation/2") for k in (b"k" * 32, b"l" * 32)
+    }
     assert len(names) == 8
     assert handle("a", "Observation/1", b"k" * 32) == handle("a", "Observation/1", b"k" * 32)
 

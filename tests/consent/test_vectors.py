@@ -7,7 +7,10 @@ import pytest
 
 from tests.consent.verdicts import RUN, verdict
 
-FILES = {path.stem: json.loads(path.read_text("ascii")) for path in sorted((Path(__file__).parents[1] / "vectors").glob("*.json"))}
+FILES = {
+    path.stem: json.loads(path.read_text("ascii"))
+    for path in sorted((Path(__file__).parents[1] / "vectors").glob("*.json"))
+}
 CASES = [
     pytest.param(name, number, id=f"{name}: {vector['name']}")
     for name, file in FILES.items()

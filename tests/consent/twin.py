@@ -36,7 +36,7 @@ from tests.consent import verdicts
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "hub/static/portal/consent.js"
 
-HUB_ONLY = {"joint-rules", "deposit", "owed"}
+HUB_ONLY = {"joint-rules", "deposit", "owed", "release"}
 """Kinds of vectors for what a hub or the owner of a vault decides; the portal's twin reads and writes."""
 
 

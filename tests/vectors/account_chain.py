@@ -114,9 +114,7 @@ def vectors(_: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 def _states(tale: Story) -> list[AccountState]:
     known = {name: accounts.replay(links, name) for name, links in tale.others.items()}
-    return [
-        accounts.replay(tale.frames[:n], tale.me.account, accounts=known) for n in range(1, len(tale.frames) + 1)
-    ]
+    return [accounts.replay(tale.frames[:n], tale.me.account, accounts=known) for n in range(1, len(tale.frames) + 1)]
 
 
 def _types(file: File, tale: Story, fp: str) -> None:
@@ -168,7 +166,9 @@ def _types(file: File, tale: Story, fp: str) -> None:
     fault("cites one more", "vault by a full delegate", put(cite=both), broken("cite"))
     ahead = put(cite={full.account: [9, b64(bytes(32))]})
     fault("cites a position to come", "vault by a full delegate", ahead, stale())
-    fault("cites another hash", "vault by a full delegate", put(cite={full.account: [2, b64(bytes(32))]}), broken("fork"))
+    fault(
+        "cites another hash", "vault by a full delegate", put(cite={full.account: [2, b64(bytes(32))]}), broken("fork")
+    )
     fault("resigns for another", "undelegate by the delegate", body(to=full.account), broken("signer"))
     fault("present no more", "undelegate by root", body(to=manage.account), broken("unknown"))
     fault("within seven days of the first", "recovery", put(iat=START + 7 * DAY - 1), broken("time"))
@@ -183,7 +183,9 @@ def _after(file: File, tale: Story) -> None:
     """Who may not sign any more: the removed delegate, the device before a recovery."""
     at = {name: number for number, (name, _) in enumerate(tale.signed)}
 
-    def late(name: str, after: str, typ: str, content: dict[str, Any], who: Identity, cite: bool, expect: Any, time: int) -> None:
+    def late(
+        name: str, after: str, typ: str, content: dict[str, Any], who: Identity, cite: bool, expect: Any, time: int
+    ) -> None:
         links = tale.frames[: at[after] + 1]
         raw = statements.sign(
             who.sign, kind="acct", acc=tale.me.account, head=(len(links) - 1, b64(frames.frame_hash(links[-1]))),
@@ -193,11 +195,49 @@ def _after(file: File, tale: Story) -> None:
         file.add(f"later: {name}", [*links, raw], expect)
 
     vault3, vault1 = ({"ver": ver, "hash": b64(b"x" * 32)} for ver in (3, 1))
-    late("vault by a removed delegate", "undelegate by root", "vault", vault3, tale.full, True, broken("delegate"), START + 90)
-    late("vault by a delegate not yet named", "reading", "vault", vault1, tale.full, True, broken("delegate"), START + 90)
-    late("vault by a device before recovery", "device after recovery", "vault", vault3, tale.me, False, broken("signer"), START + 20 * DAY)
-    late("resigning in time", "reading, the old one bad", "undelegate", {"to": tale.manage.account}, tale.manage, True, OK, START + 30 * DAY - 1)
-    late("resigning after the end", "reading, the old one bad", "undelegate", {"to": tale.manage.account}, tale.manage, True, broken("delegate"), START + 30 * DAY)
+    late(
+        "vault by a removed delegate",
+        "undelegate by root",
+        "vault",
+        vault3,
+        tale.full,
+        True,
+        broken("delegate"),
+        START + 90,
+    )
+    late(
+        "vault by a delegate not yet named", "reading", "vault", vault1, tale.full, True, broken("delegate"), START + 90
+    )
+    late(
+        "vault by a device before recovery",
+        "device after recovery",
+        "vault",
+        vault3,
+        tale.me,
+        False,
+        broken("signer"),
+        START + 20 * DAY,
+    )
+    late(
+        "resigning in time",
+        "reading, the old one bad",
+        "undelegate",
+        {"to": tale.manage.account},
+        tale.manage,
+        True,
+        OK,
+        START + 30 * DAY - 1,
+    )
+    late(
+        "resigning after the end",
+        "reading, the old one bad",
+        "undelegate",
+        {"to": tale.manage.account},
+        tale.manage,
+        True,
+        broken("delegate"),
+        START + 30 * DAY,
+    )
     wrong = Story(tale.me, tale.full, tale.manage, tale.frames[:5], tale.signed[:5])
     wrong.add("x", "delegate", delegation(tale.full, "full") | {"fp": tale.manage.state.fingerprint}, START + 20)
     raw = statements.sign(
@@ -265,7 +305,9 @@ def _limits(file: File) -> None:
         acc=house.account, seq=3, prev=b64(frames.frame_hash(house.frames[-1]))
     ))  # fmt: skip
     chain = ("acct", house.account, "")
-    file.add("limits: an organisation has no delegates", [*house.frames, raw], broken("class"), accounts={}, chain=chain)
+    file.add(
+        "limits: an organisation has no delegates", [*house.frames, raw], broken("class"), accounts={}, chain=chain
+    )
 
 
 def _device(me: Identity, links: list[bytes]) -> bytes:

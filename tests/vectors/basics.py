@@ -78,23 +78,30 @@ _BAD = [
     ("newline after", b"{}\n"), ("space inside", b'{"a": 1}'), ("space after comma", b'{"a":1, "b":2}'),
     ("tab", b'{\t"a":1}'), ("byte order mark", b"\xef\xbb\xbf{}"), ("array outside", b"[]"), ("string outside", b'"a"'),
     ("integer outside", b"1"), ("null outside", b"null"), ("true", b'{"a":true}'), ("false", b'{"a":false}'),
-    ("null", b'{"a":null}'), ("true in an array", b'{"a":[true]}'), ("float", b'{"a":1.5}'), ("float of an integer", b'{"a":1.0}'),
-    ("exponent", b'{"a":1e2}'), ("exponent, big", b'{"a":1E400}'), ("negative", b'{"a":-1}'), ("minus zero", b'{"a":-0}'),
+    ("null", b'{"a":null}'), ("true in an array", b'{"a":[true]}'), ("float", b'{"a":1.5}'),
+    ("float of an integer", b'{"a":1.0}'),
+    ("exponent", b'{"a":1e2}'), ("exponent, big", b'{"a":1E400}'), ("negative", b'{"a":-1}'),
+    ("minus zero", b'{"a":-0}'),
     ("plus", b'{"a":+1}'), ("leading zero", b'{"a":01}'), ("double zero", b'{"a":00}'), ("hexadecimal", b'{"a":0x1}'),
-    ("2^53", b'{"a":9007199254740992}'), ("2^53 + 1", b'{"a":9007199254740993}'), ("2^64", b'{"a":18446744073709551616}'),
+    ("2^53", b'{"a":9007199254740992}'), ("2^53 + 1", b'{"a":9007199254740993}'),
+    ("2^64", b'{"a":18446744073709551616}'),
     ("a thousand digits", b'{"a":' + b"9" * 1000 + b"}"), ("five thousand digits", b'{"a":' + b"9" * 5000 + b"}"),
     ("NaN", b'{"a":NaN}'), ("Infinity", b'{"a":Infinity}'), ("negative infinity", b'{"a":-Infinity}'),
-    ("keys unsorted", b'{"b":1,"a":2}'), ("keys unsorted within", b'{"a":{"d":1,"c":2}}'), ("key twice", b'{"a":1,"a":1}'),
+    ("keys unsorted", b'{"b":1,"a":2}'), ("keys unsorted within", b'{"a":{"d":1,"c":2}}'),
+    ("key twice", b'{"a":1,"a":1}'),
     ("key twice, other value", b'{"a":1,"a":2}'), ("key twice in cite", b'{"cite":{"x@y.z":1,"x@y.z":1}}'),
     ("empty key", b'{"":1}'), ("capital key", b'{"A":1}'), ("key begins with digit", b'{"1":1}'),
     ("key begins with underscore", b'{"_a":1}'), ("proto key", b'{"__proto__":1}'), ("dash in key", b'{"a-b":1}'),
-    ("dot in key", b'{"a.b":1}'), ("key of 17", b'{"abcdefghijklmnopq":1}'), ("account as key elsewhere", b'{"a":{"x@y.z":1}}'),
+    ("dot in key", b'{"a.b":1}'), ("key of 17", b'{"abcdefghijklmnopq":1}'),
+    ("account as key elsewhere", b'{"a":{"x@y.z":1}}'),
     ("account as key below cite", b'{"cite":{"x@y.z":{"x@y.z":1}}}'), ("newline after key", b'{"a\n":1}'),
     ("quote escaped", b'{"a":"\\""}'), ("backslash escaped", b'{"a":"\\\\"}'), ("slash escaped", b'{"a":"\\/"}'),
     ("letter escaped", b'{"a":"\\u0061"}'), ("newline escaped", b'{"a":"\\n"}'), ("NUL escaped", b'{"a":"\\u0000"}'),
     ("raw NUL", b'{"a":"\x00"}'), ("raw newline", b'{"a":"\n"}'), ("raw tab", b'{"a":"\t"}'), ("DEL", b'{"a":"\x7f"}'),
-    ("umlaut, UTF-8", b'{"a":"\xc3\xa4"}'), ("umlaut, escaped", b'{"a":"\\u00e4"}'), ("lone surrogate", b'{"a":"\\ud800"}'),
-    ("surrogate pair", b'{"a":"\\ud83d\\ude00"}'), ("byte 0xff", b'{"a":"\xff"}'), ("overlong UTF-8", b'{"a":"\xc0\xaf"}'),
+    ("umlaut, UTF-8", b'{"a":"\xc3\xa4"}'), ("umlaut, escaped", b'{"a":"\\u00e4"}'),
+    ("lone surrogate", b'{"a":"\\ud800"}'),
+    ("surrogate pair", b'{"a":"\\ud83d\\ude00"}'), ("byte 0xff", b'{"a":"\xff"}'),
+    ("overlong UTF-8", b'{"a":"\xc0\xaf"}'),
     ("umlaut in key", b'{"\xc3\xa4":1}'), ("depth 7", b'{"a":{"a":{"a":{"a":{"a":{"a":{}}}}}}}'),
     ("depth 7 by arrays", b'{"a":[[[[[[]]]]]]}'), ("depth 3000", b'{"a":' + b"[" * 3000 + b"]" * 3000 + b"}"),
     ("trailing comma", b'{"a":1,}'), ("trailing comma in array", b'{"a":[1,]}'), ("comment", b'{"a":1}//'),
@@ -149,22 +156,30 @@ def names(_: Source) -> Vectors:
             "expect": OK if good else broken("fields"),
         })  # fmt: skip
 
-    for local, host in ((PATIENT.split("@")[0], "hub-a.example.org"), ("praxis-nord", "a.b"), ("ab", "x.de"),
+    for local, host in ((PATIENT.split("@", maxsplit=1)[0], "hub-a.example.org"), ("praxis-nord", "a.b"),
+                        ("ab", "x.de"),
                         ("0a", "x.de"), ("a" * 63, "x.de"), ("p1", "x.de"), ("a-", "x.de"), ("a--b", "x.de"),
                         ("p-" + "7" * 25 + "4", "x.de"), ("a1", "1.2"), ("ab", "xn--mnchen-3ya.de"),
                         ("ab", ".".join(["a" * 60] * 3) + ".de")):  # fmt: skip
         add("account", f"{local}@{host}", True, local=local, domain=host, person=local.startswith("p-"))
-    person = PATIENT.split("@")[0]
-    for bad, why in ((person, "no domain"), (f"{person}@", "empty domain"), ("@a.b", "no name"), (f"{person}@hub", "one label"),
+    person = PATIENT.split("@", maxsplit=1)[0]
+    for bad, why in ((person, "no domain"), (f"{person}@", "empty domain"), ("@a.b", "no name"),
+                     (f"{person}@hub", "one label"),
                      (f"{person}@a.b:80", "port"), (f"{person}@A.b", "capital"), (f"{person}@a..b", "empty label"),
                      (f"{person}@-a.b", "dash first"), (f"{person}@a-.b", "dash last"), (f"{person}@a.b.", "dot last"),
-                     (f"{person}@a.b@c.d", "two signs"), (f"{person.upper()}@a.b", "capital name"), ("p-@a.b", "empty person"),
-                     ("p-abc@a.b", "short person"), (f"{person}a@a.b", "long person"), ("p-" + "a" * 25 + "b@a.b", "unused bits set"),
-                     ("p-" + "1" * 26 + "@a.b", "not base32"), ("a@a.b", "one letter"), ("a" * 64 + "@a.b", "64 letters"),
-                     ("-a@a.b", "dash first in name"), ("a_b@a.b", "underscore"), ("a.b@a.b", "dot in name"), ("a b@a.b", "space"),
-                     (" ab@a.b", "space before"), ("ab@a.b\n", "newline after"), ("äb@a.b", "umlaut"), ("ab@ä.b", "umlaut in domain"),
+                     (f"{person}@a.b@c.d", "two signs"), (f"{person.upper()}@a.b", "capital name"),
+                     ("p-@a.b", "empty person"),
+                     ("p-abc@a.b", "short person"), (f"{person}a@a.b", "long person"),
+                     ("p-" + "a" * 25 + "b@a.b", "unused bits set"),
+                     ("p-" + "1" * 26 + "@a.b", "not base32"), ("a@a.b", "one letter"),
+                     ("a" * 64 + "@a.b", "64 letters"),
+                     ("-a@a.b", "dash first in name"), ("a_b@a.b", "underscore"), ("a.b@a.b", "dot in name"),
+                     ("a b@a.b", "space"),
+                     (" ab@a.b", "space before"), ("ab@a.b\n", "newline after"), ("äb@a.b", "umlaut"),
+                     ("ab@ä.b", "umlaut in domain"),
                      ("аb@a.b", "Cyrillic a"), ("ab@a.b/x", "path"), ("", "empty"),
-                     ("ab@" + ".".join(["a" * 60] * 4), "over 190 bytes"), ("ab@" + "a" * 64 + ".b", "label of 64")):  # fmt: skip
+                     ("ab@" + ".".join(["a" * 60] * 4), "over 190 bytes"),
+                     ("ab@" + "a" * 64 + ".b", "label of 64")):  # fmt: skip
         add("account", bad, False, why)
     for good in ("a.b", "hub-a.example.org", "1.2"):
         add("domain", good, True)
@@ -172,23 +187,48 @@ def names(_: Source) -> Vectors:
         add("domain", bad, False)
     for good in ("d" + "a" * 16, "d" + "2" * 16):
         add("device", good, True)
-    for bad in ("d" + "a" * 15, "d" + "a" * 17, "e" + "a" * 16, "D" + "a" * 16, "d" + "1" * 16, "d" + "a" * 15 + "\n", ""):
+    for bad in (
+        "d" + "a" * 15,
+        "d" + "a" * 17,
+        "e" + "a" * 16,
+        "D" + "a" * 16,
+        "d" + "1" * 16,
+        "d" + "a" * 15 + "\n",
+        "",
+    ):
         add("device", bad, False)
     add("id", b64(bytes(16)), True)
     add("id", b64(bytes(range(16))), True)
-    for bad, why in (("A" * 21 + "B", "unused bits set"), ("A" * 21, "short"), ("A" * 24, "18 bytes"), ("A" * 22 + "==", "padded"),
-                     ("A" * 20 + "+A", "not the alphabet for addresses"), ("A" * 20 + "/A", "slash"), (" " + "A" * 22, "space before"),
-                     ("A" * 22 + "\n", "newline after"), ("A" * 11 + " " + "A" * 11, "space inside"), ("", "empty")):  # fmt: skip
+    for bad, why in (("A" * 21 + "B", "unused bits set"), ("A" * 21, "short"), ("A" * 24, "18 bytes"),
+                     ("A" * 22 + "==", "padded"),
+                     ("A" * 20 + "+A", "not the alphabet for addresses"), ("A" * 20 + "/A", "slash"),
+                     (" " + "A" * 22, "space before"),
+                     ("A" * 22 + "\n", "newline after"), ("A" * 11 + " " + "A" * 11, "space inside"),
+                     ("", "empty")):  # fmt: skip
         add("id", bad, False, why)
     add("fingerprint", b32(bytes(20)), True)
-    for bad, why in (("A" * 32, "capital"), ("a" * 31, "short"), ("a" * 33, "long"), ("1" * 32, "not base32"), ("", "empty")):
+    for bad, why in (
+        ("A" * 32, "capital"),
+        ("a" * 31, "short"),
+        ("a" * 33, "long"),
+        ("1" * 32, "not base32"),
+        ("", "empty"),
+    ):
         add("fingerprint", bad, False, why)
     mark = b32(bytes(range(20)))
-    for text, why in ((f"obhut:{PATIENT}#{mark}", ""), (f"obhut:{PATIENT}#{mark}".upper(), "as scanned"), (f"  obhut:{PATIENT}#{mark}\n", "space around")):
+    for text, why in (
+        (f"obhut:{PATIENT}#{mark}", ""),
+        (f"obhut:{PATIENT}#{mark}".upper(), "as scanned"),
+        (f"  obhut:{PATIENT}#{mark}\n", "space around"),
+    ):
         add("card", text, True, why, account=PATIENT, fingerprint=mark)
-    for bad, why in ((f"{PATIENT}#{mark}", "no scheme"), (f"obhut:{PATIENT}", "no fingerprint"), (f"obhut:{PATIENT}#", "empty fingerprint"),
-                     (f"obhut:{PATIENT}#{mark}a", "long fingerprint"), (f"obhut:{PATIENT}#{mark}#", "sign twice"), (f"http:{PATIENT}#{mark}", "other scheme"),
-                     (f"obhut:{PATIENT[:-1]}ä#{mark}", "umlaut"), (f"obhut:{PATIENT}#{mark}".replace("hub-a", "\u212aub"), "Kelvin sign, which lower case makes a k"), ("", "empty")):  # fmt: skip
+    for bad, why in ((f"{PATIENT}#{mark}", "no scheme"), (f"obhut:{PATIENT}", "no fingerprint"),
+                     (f"obhut:{PATIENT}#", "empty fingerprint"),
+                     (f"obhut:{PATIENT}#{mark}a", "long fingerprint"), (f"obhut:{PATIENT}#{mark}#", "sign twice"),
+                     (f"http:{PATIENT}#{mark}", "other scheme"),
+                     (f"obhut:{PATIENT[:-1]}ä#{mark}", "umlaut"),
+                     (f"obhut:{PATIENT}#{mark}".replace("hub-a", "\u212aub"),
+                     "Kelvin sign, which lower case makes a k"), ("", "empty")):  # fmt: skip
         add("card", bad, False, why)
     return made
 
@@ -228,16 +268,28 @@ def derivations(source: Source) -> Vectors:
             add(f"epoch digest {n} of {epoch}", "epoch-digest", given, b64(digest))
     digests = [source.draw(16) for _ in range(3)]
     for count in (1, 2, 3):
-        add(f"range digest of {count}", "range-digest", {"digests": [b64(d) for d in digests[:count]]}, range_digest(digests[:count]))
+        add(
+            f"range digest of {count}",
+            "range-digest",
+            {"digests": [b64(d) for d in digests[:count]]},
+            range_digest(digests[:count]),
+        )
     code = RecoveryCode(source.draw(32))
     add("recovery code", "recovery", {"secret": b64(code.secret)}, {
-        "code": str(code), "public": b64(code.signing_key.public), "wrap_key": b64(code.wrap_key), "fetch_token": b64(code.fetch_token),
+        "code": str(code), "public": b64(code.signing_key.public), "wrap_key": b64(code.wrap_key),
+        "fetch_token": b64(code.fetch_token),
     })  # fmt: skip
     stream, key = b64(source.draw(16)), source.draw(32)
     for resource in ("Observation/1", "Patient/größe"):
         given = {"stream": stream, "resource": resource, "key": b64(key)}
         add(f"handle {resource[:11]}", "handle", given, handle(stream, resource, key))
-    ctx = {"cid": chain_id("rel", PATIENT, PRACTICE), "seq": 7, "prev": b64(source.draw(32)), "gid": stream, "rk": b64(source.draw(32))}
+    ctx = {
+        "cid": chain_id("rel", PATIENT, PRACTICE),
+        "seq": 7,
+        "prev": b64(source.draw(32)),
+        "gid": stream,
+        "rk": b64(source.draw(32)),
+    }
     add("bundle context", "bundle-context", ctx, b64(bundle_context(*ctx.values())))
     context = source.draw(32)
     add("key commitment", "commitment", {"context": b64(context), "key": b64(key)}, b64(commitment(context, key)))

@@ -58,7 +58,8 @@ class Parcel:
         sealed = primitives.seal_box(key + (self.key_context or ctx), self.sealed_to or unb64(rk))
         consent = b64(label_hash("obhut-consent", self.consent[:16], self.consent[16:]))
         body = {
-            "gid": gid, "consent": self.named or consent, "purpose": ["TREAT"], "nb": 0, "until": START * 2, "grow": 0, "em": [],
+            "gid": gid, "consent": self.named or consent, "purpose": ["TREAT"], "nb": 0, "until": START * 2,
+            "grow": 0, "em": [],
             "req": "", "cover": [[s, 1, mask_] for s, mask_ in sorted({r[0]: r[3] for r in self.rows}.items())],
             "rk": rk, "key": b64(sealed), "lst": blob_hash(blob), "has": self.rows,
         }  # fmt: skip
@@ -103,7 +104,9 @@ class Bundles:
 
     def parcel(self, **changes: Any) -> Parcel:
         """A good one, changed."""
-        return Parcel(self.home, self.house, changes.pop("rows", self.rows), changes.pop("records", self.records), **changes)
+        return Parcel(
+            self.home, self.house, changes.pop("rows", self.rows), changes.pop("records", self.records), **changes
+        )
 
     def add(
         self, name: str, parcel: Parcel, expect: Any = OK, *, blob: bytes | None = None,
@@ -135,7 +138,11 @@ class Bundles:
         wrong = self.records[0][:20] + bytes([self.records[0][20]]) + bytes(32) + self.records[0][53:]
         self.add("one seed is another", self.parcel(records=[wrong, *self.records[1:]]), kept=63)
         other = self.records[0][:20] + self.records[1][20:]
-        self.add("the seeds of the second epoch as those of the first", self.parcel(records=[other, *self.records[1:]]), kept=48)
+        self.add(
+            "the seeds of the second epoch as those of the first",
+            self.parcel(records=[other, *self.records[1:]]),
+            kept=48,
+        )
         other = self.records[0][:20] + self._of_other_set()
         self.add("the seeds of another set", self.parcel(rows=[self._row(0, 1, 1)], records=[other]), kept=0)
         order = self.records[0][:20] + self.records[0][53:] + self.records[0][20:53]
@@ -153,7 +160,8 @@ class Bundles:
     def bound(self) -> None:
         """A bundle fits nowhere else."""
         for name, context in {
-            "moved by one place": {"seq": 2}, "after another link": {"prev": OTHER_HASH}, "for another grant": {"gid": b64(bytes(16))},
+            "moved by one place": {"seq": 2}, "after another link": {"prev": OTHER_HASH},
+            "for another grant": {"gid": b64(bytes(16))},
             "for another reading key": {"rk": b64(self.house.box.public)}, "for another relation": {"cid": OTHER_HASH},
         }.items():  # fmt: skip
             self.add(f"bound: {name}", self.parcel(context=context), broken("context"))
@@ -166,7 +174,9 @@ class Bundles:
     def damaged(self) -> None:
         self.add("bytes: another bundle", self.parcel(), broken("blob"), blob=b"other")
         self.add("bytes: nothing", self.parcel(), broken("blob"), blob=b"")
-        self.add("bytes: named, but altered", self.parcel(altered=lambda b: b[:-1] + bytes([b[-1] ^ 1])), broken("aead"))
+        self.add(
+            "bytes: named, but altered", self.parcel(altered=lambda b: b[:-1] + bytes([b[-1] ^ 1])), broken("aead")
+        )
         self.add("bytes: nonce altered", self.parcel(altered=lambda b: bytes([b[0] ^ 1]) + b[1:]), broken("aead"))
         self.add("bytes: one short", self.parcel(altered=lambda b: b[:-1]), broken("aead"))
         self.add("bytes: one more", self.parcel(altered=lambda b: b + b"\x00"), broken("aead"))

@@ -88,7 +88,9 @@ class Deposits:
         self.add("account closed", self.letter(), broken("no-permit"), home=gone)
         record = post.home.hub.record
         chain = [post.state.frames[0], resigned(post.state.frames[1], me.sign, lambda h: h["body"].update(suite="HS2"))]
-        high = replace(record, sets={**record.sets, post.set: streams.replay(chain, me.account, post.set, record.accounts)})
+        high = replace(
+            record, sets={**record.sets, post.set: streams.replay(chain, me.account, post.set, record.accounts)}
+        )
         self.add("suite below what the chain demands", self.letter(), broken("suite"), record=high)
 
     def _orders(self) -> None:
@@ -96,7 +98,11 @@ class Deposits:
         other = SigningKey(bytes(32))
         stranger = organisation("fremd")
         post.home.hub.know(stranger)
-        self.add("two faults: unknown stream + unknown device", letter(header={"str": OTHER_ID, "dev": "d" + "z" * 16}), broken("unknown"))
+        self.add(
+            "two faults: unknown stream + unknown device",
+            letter(header={"str": OTHER_ID, "dev": "d" + "z" * 16}),
+            broken("unknown"),
+        )
         none = letter(header={"aut": stranger.account, "ep": 3})
         self.add("two faults: no permit + epoch", none, broken("no-permit"), caller=stranger)
         self.add("two faults: device + signature", letter(author=post.gone, key=other), broken("device"))
@@ -110,4 +116,3 @@ def vectors(_: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     made = Deposits()
     made.make()
     return made.file.made
-

@@ -12,6 +12,7 @@ from tests.vectors.chains import OTHER_HASH, OTHER_ID, STRANGER, put, resigned, 
 from tests.vectors.making import OK, Pool, Source, broken, not_for_you, stale
 from tests.vectors.post import GRACE, Letter, Post, observation
 
+PERMIT = broken("permit")
 Fault = Callable[[Letter], Letter]
 Made = tuple[list[dict[str, Any]], dict[str, Any]]
 
@@ -55,7 +56,9 @@ class Opening:
         self.add("opens: two resources", good.but(lines=[self.line, observation(post.home, 9)]))
         self.add("opens: about nobody in particular", good.but(lines=[device]))
         self.add("opens: 5000 bytes", good.but(lines=[observation(post.home, 9, note=[{"text": "x" * 5000}])]))
-        self.add("opens: decimals keep their digits", good.but(lines=[self.line[:-1] + b',"valueQuantity":{"value":1.500}}']))
+        self.add(
+            "opens: decimals keep their digits", good.but(lines=[self.line[:-1] + b',"valueQuantity":{"value":1.500}}'])
+        )
         self.add("quarantined: another subject", good.but(lines=[odd]), lines=[], quarantined=[b64(odd)])
         self.add("quarantined: another category", good.but(lines=[lab]), lines=[], quarantined=[b64(lab)])
         self.add(
@@ -68,15 +71,19 @@ class Opening:
         again = self.post.home.hub.envelopes[post.first[0]]
         self.vectors.append({
             "name": "opens: what was stored before, under its old stamp", "reader": "klinik", "change": {},
-            "frame": self.pool(again[0].raw), "stamp": self.pool(again[1]), "permit": self.pool(permit_of(post.home.hub, post.set)),
-            "now": START + 200, "lines": [b64(observation(post.home, 0))], "quarantined": [], "missing": 0, "category": 1, "expect": OK,
+            "frame": self.pool(again[0].raw), "stamp": self.pool(again[1]),
+            "permit": self.pool(permit_of(post.home.hub, post.set)),
+            "now": START + 200, "lines": [b64(observation(post.home, 0))], "quarantined": [], "missing": 0,
+            "category": 1, "expect": OK,
         })  # fmt: skip
         old = {"header": {"ep": 1}, "stamp": {"at": START + 100 + GRACE - 1}}
         self.add("epoch: the one before, last second of its grace", good.but(**old))
         old["stamp"] = {"at": START + 100 + GRACE}
         self.add("epoch: the one before, grace over", good.but(**old), broken("epoch"))
         first = [0, post.state.links[0].hash]
-        self.add("epoch: the one before, stamped while it was current", good.but(header={"ep": 1}, stamp={"set": first}))
+        self.add(
+            "epoch: the one before, stamped while it was current", good.but(header={"ep": 1}, stamp={"set": first})
+        )
         self.add("epoch: not started at the stamp", good.but(stamp={"set": first}), broken("epoch"))
         self.add("epoch: not started at all", good.but(header={"ep": 3}), broken("epoch"))
 
@@ -123,7 +130,10 @@ class Opening:
             "author's chain forked": (broken("fork"), stamp(aut=fork)),
             "device unknown": (broken("signer"), header(dev="d" + "z" * 16)),
             "signed by a stranger": (broken("signature"), letter_with(key=other)),
-            "epoch long over": (broken("epoch"), lambda x: header(ep=1)(x).but(stamp=x.stamp | {"at": START + 2 * GRACE})),
+            "epoch long over": (
+                broken("epoch"),
+                lambda x: header(ep=1)(x).but(stamp=x.stamp | {"at": START + 2 * GRACE}),
+            ),
             "other envelope of the same number": (broken("sequence"), header(seq=2, prev=first.hash)),
             "prev is not the one stored": (broken("sequence"), header(prev=OTHER_HASH)),
             "seed not held": (not_for_you("seed"), change(seeds=[])),
@@ -174,20 +184,33 @@ class Opening:
             "deletion with resources": {"cty": envelope.DELETE, "hd": OTHER_ID, "n": 1},
             "deletion without handle": {"cty": envelope.DELETE, "n": 0}, "device no device": {"dev": "x"},
             "author no account": {"aut": "x"}, "handle too long": {"hd": OTHER_HASH}, "one field more": {"x": 1},
-            "key of 111 bytes": {"wk": b64(bytes(111))}, "stream no id": {"str": "x"}, "envelope no id": {"bid": OTHER_HASH},
+            "key of 111 bytes": {"wk": b64(bytes(111))}, "stream no id": {"str": "x"},
+            "envelope no id": {"bid": OTHER_HASH},
         }.items():  # fmt: skip
             self.add(f"header: {name}", good.but(resealed=value), broken("fields"))
-        self.add("header: 8193 bytes", good.but(after=lambda raw: raw[:4] + (8193).to_bytes(4, "little") + raw[8:]), broken("limits"))
+        self.add(
+            "header: 8193 bytes",
+            good.but(after=lambda raw: raw[:4] + (8193).to_bytes(4, "little") + raw[8:]),
+            broken("limits"),
+        )
         self.add("frame: other magic", good.but(after=lambda raw: b"HSE2" + raw[4:]), broken("frame"))
         self.add("frame: magic of a statement", good.but(after=lambda raw: b"OBS1" + raw[4:]), broken("frame"))
         self.add("frame: cut within the header", good.but(after=lambda raw: raw[:200]), broken("frame"))
         self.add("frame: nothing", good.but(after=lambda raw: b""), broken("frame"))
-        self.add("frame: no room for the tag", good.but(after=lambda raw: raw[: 8 + int.from_bytes(raw[4:8], "little") + 79]), broken("frame"))
+        self.add(
+            "frame: no room for the tag",
+            good.but(after=lambda raw: raw[: 8 + int.from_bytes(raw[4:8], "little") + 79]),
+            broken("frame"),
+        )
         self.add("frame: a byte short", good.but(after=lambda raw: raw[:-1]), broken("signature"))
         self.add("frame: a byte long", good.but(after=lambda raw: raw + b"\x00"), broken("signature"))
         self.add("frame: header length one less", good.but(after=_shorter), broken("canon"))
         self.add("frame: bit of the signature", good.but(after=_signature_bit), broken("signature"))
-        self.add("frame: bit of the ciphertext", good.but(after=lambda raw: raw[:-1] + bytes([raw[-1] ^ 1])), broken("signature"))
+        self.add(
+            "frame: bit of the ciphertext",
+            good.but(after=lambda raw: raw[:-1] + bytes([raw[-1] ^ 1])),
+            broken("signature"),
+        )
 
     def devices(self) -> None:
         """Which device of the author may write, at the stamped position."""
@@ -201,7 +224,9 @@ class Opening:
         earlier = [gone_at - 1, chain.links[gone_at - 1].hash]
         self.add("device: removed later than the stamp", good.but(author=post.gone, stamp={"aut": earlier}))
         self.add("device: added", good.but(author=post.late))
-        self.add("device: added later than the stamp", good.but(author=post.late, stamp={"aut": before}), broken("signer"))
+        self.add(
+            "device: added later than the stamp", good.but(author=post.late, stamp={"aut": before}), broken("signer")
+        )
         self.add("device: of another account", good.but(header={"dev": post.reader.device}), broken("signer"))
         self.add("device: signed by another of the author", good.but(key=post.late.sign), broken("signature"))
 
@@ -242,7 +267,7 @@ class Opening:
         me = post.home.me
         permit = permit_of(post.home.hub, post.set)
 
-        def with_permit(name: str, raw: bytes, expect: Any = broken("permit")) -> None:
+        def with_permit(name: str, raw: bytes, expect: Any = PERMIT) -> None:
             self.add(f"permit: {name}", good.but(permit=raw), expect)
 
         def remade(**fields: Any) -> bytes:
@@ -270,7 +295,9 @@ class Opening:
         record = post.home.hub.record
         links = self.pool.all(record.relations[post.reader.account].frames)
         oth = post.reader.account
-        self.add("grant: the relation just opened", good.but(change={"relation": [oth, links[:1]]}), not_for_you("grant"))
+        self.add(
+            "grant: the relation just opened", good.but(change={"relation": [oth, links[:1]]}), not_for_you("grant")
+        )
         withheld = observation(post.home, 6)
         self.add("grant: a category withheld", good.but(category=5, lines=[withheld]), not_for_you("grant"))
         self.add(
@@ -294,21 +321,33 @@ class Opening:
         self.add("content: key of another envelope", good.but(resealed={"wk": b64(first.wk)}), broken("seal"))
         same = post.home.sealed(post.author, post.set, 1, [self.line])
         twin = envelope.parse(same)
-        self.add("content: key of another envelope of this epoch", good.but(resealed={"wk": b64(twin.wk)}), broken("context"))
-        self.add("content: padding longer than need be", good.but(padded=primitives.pad(self.line) + bytes(32)), broken("padding"))
+        self.add(
+            "content: key of another envelope of this epoch", good.but(resealed={"wk": b64(twin.wk)}), broken("context")
+        )
+        self.add(
+            "content: padding longer than need be",
+            good.but(padded=primitives.pad(self.line) + bytes(32)),
+            broken("padding"),
+        )
         self.add("content: empty line at the end", good.but(lines=[self.line, b""]), broken("fhir"))
         self.add("content: no resource at all", good.but(lines=[b""], header={"n": 1}), broken("count"))
         self.add("content: not JSON", good.but(lines=[b"{"]), broken("fhir"))
         self.add("content: type unknown", good.but(lines=[b'{"resourceType":"Nothing"}']), broken("fhir"))
-        self.add("content: deletion that carries something", good.but(header={"cty": envelope.DELETE, "hd": OTHER_ID, "n": 0}), broken("count"))
+        self.add(
+            "content: deletion that carries something",
+            good.but(header={"cty": envelope.DELETE, "hd": OTHER_ID, "n": 0}),
+            broken("count"),
+        )
 
 
 _ALONE = {
     frozenset(pair)
     for pair in (
         ("header not canonical", "field missing"), ("suite unknown", "header not canonical"),
-        ("stream unknown", "stream chain shorter than stamped"), ("other envelope of the same number", "prev is not the one stored"),
-        ("author's chain shorter than stamped", "author's chain forked"), ("not padded", "no FHIR"), ("not padded", "one resource less than told"),
+        ("stream unknown", "stream chain shorter than stamped"),
+        ("other envelope of the same number", "prev is not the one stored"),
+        ("author's chain shorter than stamped", "author's chain forked"), ("not padded", "no FHIR"),
+        ("not padded", "one resource less than told"),
         ("epoch long over", "prev is not the one stored"),
     )
 }  # fmt: skip
@@ -359,4 +398,3 @@ def opening(_: Source) -> Made:
     made.grants()
     made.sealed()
     return made.vectors, {"frames": made.pool.table, "readers": made.readers}
-

@@ -6,7 +6,18 @@ The files are part of the format: once frozen they are not written again, and th
 import sys
 from collections.abc import Callable
 
-from tests.vectors import account_chain, basics, bundles, deposits, envelopes, joint, owing, relation_chain, releases, stream_chain
+from tests.vectors import (
+    account_chain,
+    basics,
+    bundles,
+    deposits,
+    envelopes,
+    joint,
+    owing,
+    relation_chain,
+    releases,
+    stream_chain,
+)
 from tests.vectors.making import HERE, Source, fixed, text
 
 Maker = Callable[[Source], list[dict[str, object]] | tuple[list[dict[str, object]], dict[str, object]]]
@@ -36,7 +47,7 @@ def main(wanted: list[str]) -> None:
             made = FILES[name](source)
         vectors, shared = made if isinstance(made, tuple) else (made, {})
         (HERE / f"{name}.json").write_text(text(name, vectors, **shared), encoding="ascii")
-        print(name, len(vectors), (HERE / f"{name}.json").stat().st_size)  # noqa: T201
+        print(name, len(vectors), (HERE / f"{name}.json").stat().st_size)
 
 
 if __name__ == "__main__":

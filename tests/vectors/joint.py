@@ -17,6 +17,7 @@ from tests.vectors.chains import OTHER_HASH, OTHER_ID, Header, body, header, put
 from tests.vectors.making import OK, Source, broken
 from tests.vectors.records import Records
 
+SCOPE = broken("scope")
 Changes = Callable[[Header], object]
 
 
@@ -136,8 +137,9 @@ class Joint:
         rows = header(third.frame)["body"]["has"]
         part = [[*row[:2], 2, row[3], range_digest(twin.hub.record.sets[row[0]].digests(1, 2))] for row in rows]
         self.says("grant: seeds of two of three epochs", twin, self.altered(third, body(has=part)), broken("owed-keys"))
+        whole = {row[0]: range_digest(twin.hub.record.sets[row[0]].digests(3, 3)) for row in part}
         split = [
-            part_ for row in part for part_ in (row, [row[0], 3, 3, row[3], range_digest(twin.hub.record.sets[row[0]].digests(3, 3))])
+            part_ for row in part for part_ in (row, [row[0], 3, 3, row[3], whole[row[0]]])
         ]  # fmt: skip
         self.says("grant: seeds of three epochs in two rows", twin, self.altered(third, body(has=split)))
         self.stale_keys(good)
@@ -181,7 +183,13 @@ class Joint:
         own_grant(fresh, other, new)
         uncovered = steps.permit(fresh.hub.record, other.account, new, me.signer, START)
         self.says("permit: a growing grant does not cover it", fresh, uncovered, broken("owed-cover"))
-        self.says("permit: that grant is over", fresh, self.altered(uncovered, put(iat=START + 90 * DAY)), OK, START + 90 * DAY)
+        self.says(
+            "permit: that grant is over",
+            fresh,
+            self.altered(uncovered, put(iat=START + 90 * DAY)),
+            OK,
+            START + 90 * DAY,
+        )
         house = branch(fresh)
         own_grant(house, self.house, new)
         uncovered = steps.permit(house.hub.record, self.house.account, new, me.signer, START)
@@ -297,7 +305,7 @@ class Joint:
         good = pass_on(home, relative, gid, doctor)
         cover = header(good.frame)["body"]["cover"]
 
-        def says(name: str, change: Changes, expect: Any = broken("scope")) -> None:
+        def says(name: str, change: Changes, expect: Any = SCOPE) -> None:
             self.says(f"delegate: {name}", home, self.altered(good, change, relative.sign), expect)
 
         says("what it holds", put(), OK)
@@ -362,4 +370,3 @@ def vectors(_: Source) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     made.epochs()
     made.scope()
     return made.file.made
-

@@ -132,7 +132,12 @@ def _losses(made: Owing, home: Client) -> None:
     wearable.post(wearable.account("device", second.device_body("writer")))
     wearable.post(wearable.account("undevice", {"dev": second.device}))
     made.run("a writer removed", wearable, [])
-    for scope, end, kinds in (("full", False, ROTATION), ("manage", False, []), ("full", True, ROTATION), ("manage", True, [])):
+    for scope, end, kinds in (
+        ("full", False, ROTATION),
+        ("manage", False, []),
+        ("full", True, ROTATION),
+        ("manage", True, []),
+    ):
         family = branch(home)
         relative = person()
         appoint(family, relative, scope, START + DAY)

@@ -190,5 +190,3 @@ def built(head: dict[str, Any], sealed: bytes, key: SigningKey) -> bytes:
     head_bytes = canonical.dump(head)
     signature = key.sign(envelope.signed_digest(head_bytes, sealed))
     return envelope.MAGIC + len(head_bytes).to_bytes(4, "little") + head_bytes + signature + sealed
-
-

@@ -29,6 +29,8 @@ from tests.vectors.chains import (
 from tests.vectors.making import OK, Source, broken, stale
 from tests.vectors.stream_chain import Story
 
+PERMIT, FIELDS, HAS = broken("permit"), broken("fields"), broken("has")
+
 
 class Relation(Story):
     """The patient's relation with a hospital that reads and writes: every type, four different signers."""
@@ -115,7 +117,9 @@ class Faults:
     def __init__(self, file: File, tale: Relation) -> None:
         self.file, self.tale, self.links = file, tale, tale.links
 
-    def at(self, name: str, typ: str, change: Callable[[Header], object], expect: Any, key: SigningKey | None = None) -> None:
+    def at(
+        self, name: str, typ: str, change: Callable[[Header], object], expect: Any, key: SigningKey | None = None
+    ) -> None:
         """The first link of a type, altered and signed anew."""
         number = self.tale.first(typ)
         raw = resigned(self.links[number], key or self.tale.key(number), change)
@@ -139,7 +143,7 @@ class Faults:
         content = header(self.links[number])["body"]
         inner = unb64(content["prm"])
 
-        def frame(name: str, raw: bytes, expect: Any = broken("permit"), **more: Any) -> None:
+        def frame(name: str, raw: bytes, expect: Any = PERMIT, **more: Any) -> None:
             self.at(f"the frame {name}", "permit", body(prm=b64(raw), **more), expect)
 
         def remade(key: SigningKey = me.sign, label: str = "obhut-permit", **changes: Any) -> bytes:
@@ -174,28 +178,29 @@ class Faults:
         self.at("another set", "unpermit", body(set=other), broken("permit"))
         number = tale.first("unpermit")
         twice = put(seq=number + 1, prev=b64(frames.frame_hash(self.links[number])))
-        for name, raw in (("unpermit: again", self.links[number]), ("permit: after its end", self.links[tale.first("permit")])):
-            key = tale.key(self.links.index(raw))
-            cited = {"cite": header(self.links[number])["cite"]} if raw == self.links[number] else {}
-            cited = cited or {"cite": {name: list(p) for name, p in steps.cite(record).items()}}
-            late = put(iat=START + 50, **cited)
-            raw = resigned(resigned(raw, key, twice), key, late)
-            self.file.add(name, [*self.links[: number + 1], raw], broken("permit"))
+        newest = {name: list(place) for name, place in steps.cite(record).items()}
+        for name, place, cite in (
+            ("unpermit: again", number, header(self.links[number])["cite"]),
+            ("permit: after its end", tale.first("permit"), newest),
+        ):
+            key, late = tale.key(place), put(iat=START + 50, cite=cite)
+            raw = resigned(resigned(self.links[place], key, twice), key, late)
+            self.file.add(name, [*self.links[: number + 1], raw], PERMIT)
 
     def grants(self) -> None:
         content = header(self.links[self.tale.first("grant")])["body"]
-        ((set_id, first, mask),) = content["cover"]
+        ((set_id, _, mask),) = content["cover"]
         ((_, e1, e2, _, digest),) = content["has"]
         other_bits = mask ^ 0xFFFFFFFF
         low, high = mask & -mask, other_bits & -other_bits
 
-        def cover(name: str, value: Any, expect: Any = broken("fields")) -> None:
+        def cover(name: str, value: Any, expect: Any = FIELDS) -> None:
             self.at(f"cover: {name}", "grant", body(cover=value), expect)
 
-        def has(name: str, value: Any, expect: Any = broken("has")) -> None:
+        def has(name: str, value: Any, expect: Any = HAS) -> None:
             self.at(f"has: {name}", "grant", body(has=value), expect)
 
-        def rest(name: str, expect: Any = broken("fields"), **value: Any) -> None:
+        def rest(name: str, expect: Any = FIELDS, **value: Any) -> None:
             self.at(name, "grant", body(**value), expect)
 
         cover("nothing, but seeds handed", [], broken("has"))
@@ -241,8 +246,16 @@ class Faults:
         tale = self.tale
         end = len(self.links)
         head = {"seq": end, "prev": b64(frames.frame_hash(self.links[-1])), "iat": START + 50}
-        keys = [i for i, raw in enumerate(self.links) if header(raw)["typ"] == "keys" and header(raw)["body"]["gid"] == tale.gid]
-        grants = [i for i, raw in enumerate(self.links) if header(raw)["typ"] == "grant" and header(raw)["body"]["gid"] == tale.gid]
+        keys = [
+            i
+            for i, raw in enumerate(self.links)
+            if header(raw)["typ"] == "keys" and header(raw)["body"]["gid"] == tale.gid
+        ]
+        grants = [
+            i
+            for i, raw in enumerate(self.links)
+            if header(raw)["typ"] == "grant" and header(raw)["body"]["gid"] == tale.gid
+        ]
         record = tale.client.hub.record
         for name, number in (("keys", keys[-1]), ("grant", grants[-1]), ("end", end - 1)):
             who = tale.manage if name == "end" else tale.client.me
@@ -284,9 +297,9 @@ class Faults:
         """Which type which signer may write."""
         tale, record = self.tale, self.tale.client.hub.record
         who = {"a second client": tale.second, "a writer": tale.writer, "a removed client": tale.gone,
-               "a delegate full": tale.full, "a delegate manage": tale.manage, "a delegate before its time": tale.late}  # fmt: skip
+               "a delegate full": tale.full, "a delegate manage": tale.manage,
+               "a delegate before its time": tale.late}  # fmt: skip
         for typ in statements.BODIES["rel"]:
-            number = tale.first(typ)
             cited = (tale.house.account,) if typ in ("open", "grant", "keys") else ()
             for name, signer in who.items():
                 cite = {n: list(p) for n, p in steps.cite(record, signer.account, *cited).items()}
@@ -307,7 +320,9 @@ def _own(file: File, tale: Relation) -> None:
     accounts = {name: part for name, part in tale.all_accounts().items() if name != tale.house.account}
     accounts[home.me.account] = home.hub.record.account.frames
     file.add("self: open and permit", links, accounts=accounts, chain=chain)
-    head = put(seq=2, prev=b64(frames.frame_hash(links[1])), typ="unpermit", body={"set": header(links[1])["body"]["set"]})
+    head = put(
+        seq=2, prev=b64(frames.frame_hash(links[1])), typ="unpermit", body={"set": header(links[1])["body"]["set"]}
+    )
     raw = resigned(links[1], home.me.sign, head)
     file.add("self: unpermit", [*links, raw], broken("self"), accounts=accounts, chain=chain)
     head = put(seq=2, prev=b64(frames.frame_hash(links[1])), typ="end", body={"gid": OTHER_ID})
@@ -331,7 +346,7 @@ def _many(file: File, tale: Relation) -> None:
         return resigned(tale.links[start], me.sign, change)
 
     for number in range(16):
-        links.append(grant(number, START))
+        links.append(grant(number, START))  # noqa: PERF401 - each follows the one before
     file.add("limits: sixteen grants", links)
     file.add("limits: seventeen grants", [*links, grant(16, START)], broken("limits"))
     file.add("limits: one changed", [*links, grant(3, START)])

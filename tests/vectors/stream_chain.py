@@ -10,7 +10,18 @@ from consent.sets import Master, SetKey
 from consent.streams import MAX_GRACE_SECONDS
 from tests.consent.verdicts import set_summary
 from tests.consent.world import DAY, START, Client, Identity, client, person
-from tests.vectors.chains import File, Header, body, citation_faults, field_faults, form_faults, header, link_faults, put, resigned
+from tests.vectors.chains import (
+    File,
+    Header,
+    body,
+    citation_faults,
+    field_faults,
+    form_faults,
+    header,
+    link_faults,
+    put,
+    resigned,
+)
 from tests.vectors.making import OK, Source, broken, stale
 
 

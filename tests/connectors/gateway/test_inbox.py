@@ -1,0 +1,343 @@
+"""The inbox: nothing lost on the way, nothing shown that may not be, and nobody who can make it stop."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from connectors.gateway import access
+from connectors.gateway.access import Reader
+from connectors.gateway.inbox import Inbox
+from connectors.gateway.keystore import READING, Keystore
+from connectors.gateway.store import Store
+from connectors.gateway.visibility import CONFIRMED_SECONDS, Scope
+from connectors.keyring import write_private
+from consent import identifiers, owed, statements, steps
+from consent.fhir_consent import Agreement, build
+from consent.identifiers import new_id
+from consent.primitives import b64, random_bytes
+from consent.vault import Terms
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+from tests.connectors.wire import Wire, keep_keys
+from tests.consent import world
+
+VITALS = 1
+
+
+class Crash(Exception):  # noqa: N818 - what happens, not what went wrong
+    """The process dies here."""
+
+
+class Scene:
+    """A patient who writes her own vitals, and a practice's gateway that follows a hub."""
+
+    def __init__(self, directory, store: Store):
+        self.patient, self.practice = world.client(), world.organisation("praxis-a")
+        self.own = self.patient.permit(self.patient.me)
+        self.patient.meet(self.practice)
+        self.wire = Wire(self.patient, self.practice)
+        self.now = self.patient.now
+        keep_keys(directory, self.practice, self.patient.hub)
+        write_private(directory / READING, json.dumps([b64(bytes(k)) for k in self.practice.reading.values()]).encode())
+        self.store, self.directory = store, directory
+        self.open()
+
+    def open(self):
+        self.keys = Keystore(self.directory)
+        self.inbox = Inbox(self.keys, self.store, clock=lambda: self.now)
+        self.inbox.hub = self.inbox.chains._hub = self.wire
+
+    def terms(self, consent=None, whole=True):
+        agreed = Agreement(self.patient.me.account, self.practice.account, frozenset({VITALS}), ("TREAT",))
+        text = consent or resources.dump(build(agreed, "c1", datetime.fromtimestamp(self.now, UTC)))
+        return Terms(
+            self.practice.account, frozenset({VITALS}), whole, True, ("TREAT",), 0, self.now + 90 * world.DAY, text,
+            random_bytes(16),
+        )  # fmt: skip
+
+    def grant(self, consent=None, gid=None):
+        gid, terms, patient = gid or new_id(), self.terms(consent), self.patient
+        patient.save(patient.vault.with_terms(gid, terms))
+        patient.post(steps.grant(patient.hub.record, patient.vault, gid, terms, patient.me.signer, patient.now))
+        patient.settle()
+        self.wire.publish()
+        return gid
+
+    def write(self, *lines, **changes):
+        """Seal and deposit as the patient; returns the envelope's id."""
+        raw = self.patient.sealed(self.patient.me, self.own, VITALS, list(lines), **changes)
+        self.patient.hub.deposit(raw, self.patient.hub.record.account, self.patient.now)
+        self.wire.publish()
+        return self.patient.hub.order[-1]
+
+    def found(self, at=None):
+        scope = Scope(("TREAT",), at or self.now)
+        return {n for n in range(10) if self.store.read("Observation", f"w{n}", scope) is not None}
+
+    def body(self, number):
+        return self.store.read("Observation", f"w{number}", Scope(("TREAT",), self.now)).body
+
+
+@pytest.fixture
+def scene(tmp_path, store):
+    return Scene(tmp_path / "keys", store)
+
+
+def weight(scene, number, kilograms="72.5", **more):
+    name = identifiers.account(scene.patient.me.account).local
+    system = "http://terminology.hl7.org/CodeSystem/observation-category"
+    resource = {
+        "resourceType": "Observation", "id": f"w{number}", "status": "final",
+        "category": [{"coding": [{"system": system, "code": "vital-signs"}]}], "code": {"text": "weight"},
+        "subject": {"reference": f"Patient/{name}"}, "valueQuantity": {"value": float(kilograms), "unit": "kg"},
+    } | more  # fmt: skip
+    return json.dumps({key: value for key, value in resource.items() if value is not None}).encode()
+
+
+# --- nothing is lost
+
+
+def test_what_waits_aside_survives_a_crash_on_its_way_in(scene, monkeypatch):
+    """An envelope that waited for its seeds is forgotten only when its resources are in the store."""
+    scene.wire.broken_bundles = True
+    gid = scene.grant()
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    assert scene.found() == set()
+    scene.wire.broken_bundles = False
+    scene.grant(gid=gid)
+    kept = scene.store.put_many
+    monkeypatch.setattr(scene.store, "put_many", lambda *_: (_ for _ in ()).throw(Crash))
+    with pytest.raises(Crash):
+        scene.inbox.catch_up()
+    monkeypatch.setattr(scene.store, "put_many", kept)
+    scene.open()
+    scene.inbox.catch_up()
+    assert scene.found() == {1}
+
+
+def test_a_second_candidate_for_an_epoch_takes_the_place_of_the_first(scene):
+    """Seeds handed out for an epoch that then began with other keys do not keep the right ones out."""
+    scene.grant()
+    patient = scene.patient
+    for _ in range(2):
+        open_sets = [s for s, state in patient.hub.record.sets.items() if not state.closed]
+        patient.save(steps.prepare(patient.hub.record, patient.vault, open_sets, patient.now))
+        step = owed.owed(patient.hub.record, patient.vault, patient.now)
+        assert isinstance(step, owed.HandOut)
+        patient.do(step)
+        scene.wire.publish()
+        scene.inbox.catch_up()
+    patient.settle()
+    assert patient.hub.record.sets[scene.own].current == 2
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    assert scene.found() == {1}
+
+
+def test_a_grant_that_has_ended_meanwhile_does_not_stop_the_feed(scene):
+    """The hub shows nothing of a grant that ended while the gateway was away; the feed goes on behind it."""
+    gid = scene.grant()
+    scene.wire.events = [event for event in scene.wire.events if event["kind"] != "set"]
+    scene.wire.page_size = len(scene.wire.events)
+    scene.patient.withdraw(scene.practice, gid)
+    scene.wire.hidden = {("set", scene.patient.me.account, set_id) for set_id in scene.patient.hub.record.sets}
+    scene.wire.publish()
+    scene.inbox.catch_up()
+    assert not scene.inbox.chains.relations[scene.patient.me.account, scene.practice.account].live(scene.now)
+
+
+# --- nobody can make it stop
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"id": None}, {"effectiveDateTime": "9999-12-31"}, {"effectiveDateTime": "2016-12-31T23:59:60Z"}],
+    ids=["no id", "the end of days", "a leap second"],
+)
+def test_an_odd_resource_does_not_stop_the_feed(scene, more):
+    """What an author writes is never a reason to stop: what comes behind it is read."""
+    scene.grant()
+    scene.write(weight(scene, 1, **more))
+    scene.write(weight(scene, 2))
+    scene.inbox.catch_up()
+    assert 2 in scene.found()
+
+
+@pytest.mark.parametrize("element", ["scope", "provision"])
+def test_an_odd_consent_permits_nothing_and_stops_nothing(scene, element):
+    """A Consent of an impossible shape is none."""
+    consent = json.loads(scene.terms().consent)
+    consent[element] = {"coding": [{"code": []}]} if element == "scope" else {"type": []}
+    scene.grant(json.dumps(consent).encode())
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    assert scene.found() == set()
+
+
+# --- what may be shown
+
+
+def test_an_amended_consent_counts_though_no_seed_comes_with_it(scene):
+    """A narrower Consent under the same grant is taken in, also where nothing new is handed out."""
+    gid = scene.grant()
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    narrower = json.loads(scene.terms().consent)
+    narrower["provision"]["provision"][0]["code"] = [{"coding": [{"system": "http://loinc.org", "code": "1-1"}]}]
+    scene.grant(json.dumps(narrower).encode(), gid)
+    scene.write(weight(scene, 2))
+    scene.inbox.catch_up()
+    assert scene.found() == {1}
+
+
+def test_a_withdrawal_takes_the_consent_and_what_waits_along(scene):
+    """After the end of the last grant nothing of the patient's is left but what chains say."""
+    gid = scene.grant()
+    scene.inbox.catch_up()
+    late = scene.write(weight(scene, 1))
+    scene.patient.withdraw(scene.practice, gid)
+    scene.wire.publish()
+    scene.inbox.catch_up()
+    scene.inbox.take_page()
+    assert late and scene.found() == set()
+    for table in ("seeds", "agreements", "deferred", "opened"):
+        assert scene.keys.db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+
+
+def test_a_late_envelope_replaces_what_is_older(scene):
+    """Between two that came before, it takes the place of the first and leaves that of the second."""
+    scene.grant()
+    for kilograms in ("71.5", "72.5"):
+        scene.write(weight(scene, 1, kilograms))
+    held_back = scene.wire.events.pop()
+    scene.write(weight(scene, 2))
+    scene.inbox.catch_up()
+    scene.wire.events.append(held_back)
+    scene.inbox.catch_up()
+    assert b"72.5" in scene.body(1)
+
+
+def test_an_envelope_that_comes_late_does_not_replace_a_newer_one(scene):
+    """A hub that holds an envelope back cannot bring an older value back with it."""
+    scene.grant()
+    first = scene.write(weight(scene, 1, "72.5"))
+    held_back = scene.wire.events.pop()
+    scene.write(weight(scene, 1, "80.5"))
+    scene.inbox.catch_up()
+    assert first and b"80.5" in scene.body(1)
+    scene.wire.events.append(held_back)
+    scene.inbox.catch_up()
+    assert b"80.5" in scene.body(1)
+
+
+def test_a_late_envelope_brings_what_nothing_newer_says(scene):
+    """What came late and was not replaced is there."""
+    scene.grant()
+    scene.write(weight(scene, 1))
+    held_back = scene.wire.events.pop()
+    scene.write(weight(scene, 2))
+    scene.inbox.catch_up()
+    scene.wire.events.append(held_back)
+    scene.inbox.catch_up()
+    assert scene.found() == {1, 2}
+
+
+def test_a_chain_that_does_not_hold_is_no_longer_confirmed(scene):
+    """After a link that does not verify, what was shared is shown as long as it was confirmed, and no longer."""
+    scene.grant()
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    assert scene.found() == {1}
+    patient, oth = scene.patient, scene.practice.account
+    relation = patient.hub.record.relations[oth]
+    other = replace(patient.me, sign=patient.me.other_device().sign)
+    forged = steps.end(patient.hub.record, oth, next(iter(relation.grants)), other.signer, patient.now)
+    scene.wire.tell("rel", patient.me.account, oth, forged.frame)
+    scene.wire.hidden = {("rel", patient.me.account, oth)}
+    shown_until = scene.now + CONFIRMED_SECONDS
+    scene.now += 600
+    scene.inbox.catch_up()
+    assert scene.found() == {1}
+    scene.now = shown_until
+    scene.open()
+    scene.inbox.catch_up()
+    assert scene.found() == set()
+    scene.wire.hidden = set()
+    scene.inbox.catch_up()
+    assert scene.found() == {1}
+
+
+def test_a_permit_that_the_patient_did_not_sign_is_not_pinned(scene):
+    """A hub that shows a wrong permit first cannot keep the right one out."""
+    scene.grant()
+    scene.write(weight(scene, 1))
+    stranger = world.organisation("praxis-b")
+    forged = statements.permit(
+        stranger.sign, acc=scene.patient.me.account, aut=stranger.account, fp=stranger.state.fingerprint,
+        set_id=scene.own, iat=scene.now, by=scene.patient.me.signer.by,
+        cite={scene.patient.me.account: scene.patient.hub.record.account.head},
+    )  # fmt: skip
+    honest = scene.wire.feed
+    scene.wire.feed = lambda *a, **k: honest(*a, **k) | {"permits": {scene.own: b64(forged)}}
+    scene.inbox.take_page()
+    scene.wire.feed = honest
+    scene.write(weight(scene, 2))
+    scene.inbox.catch_up()
+    assert scene.found() == {1, 2}
+
+
+# --- what the patient is told
+
+
+def note_reads(scene, count, patient=None):
+    for number in range(count):
+        who = Reader(f"Dr. {number}", "physician", "TREAT")
+        access.report(scene.store.database, who, "Observation", {patient or scene.patient.me.account: 1})
+
+
+def test_many_reads_are_reported_in_parts_that_the_hub_takes(scene):
+    """However many waited, all of them arrive."""
+    scene.grant()
+    scene.inbox.catch_up()
+    note_reads(scene, 230)
+    assert scene.inbox.report_reads() == 230
+    assert len(scene.wire.reports) == 230
+    assert access.pending_reports(scene.store.database) == []
+
+
+def test_a_report_that_is_sent_again_is_the_same(scene):
+    """Whether the hub has heard is not known: the same sealed bytes count once."""
+    scene.grant()
+    scene.inbox.catch_up()
+    note_reads(scene, 2)
+    forget, sent = scene.inbox.hub.report_reads, []
+
+    def lost(reports):
+        sent.extend(reports)
+        raise Problem("busy", "no answer")
+
+    scene.wire.report_reads = lost
+    with pytest.raises(Problem):
+        scene.inbox.report_reads()
+    scene.wire.report_reads = forget
+    scene.open()
+    assert scene.inbox.report_reads() == 2
+    assert scene.wire.reports == sent
+    assert scene.keys.db.execute("SELECT count(*) FROM reports").fetchone() == (0,)
+
+
+def test_a_patient_who_cannot_be_told_does_not_silence_the_others(scene):
+    """Without a reading key nothing can be sealed to her; the others hear."""
+    scene.grant()
+    scene.inbox.catch_up()
+    mute = world.person()
+    mute.frames = mute.frames[:2]
+    scene.inbox.chains.take("acct", mute.account, "", mute.frames)
+    note_reads(scene, 1, mute.account)
+    note_reads(scene, 1)
+    scene.inbox.report_reads()
+    assert [report["acc"] for report in scene.wire.reports] == [scene.patient.me.account]
+    assert access.pending_reports(scene.store.database) == []
