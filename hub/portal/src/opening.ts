@@ -196,11 +196,15 @@ function sort(lines: readonly Uint8Array[], setId: string, index: number, reader
   return { resources, quarantined };
 }
 
+/** Where R4 says whom a resource is about. */
+const SUBJECTS = ["subject", "patient", "beneficiary", "for", "individual", "candidate"];
+
 /** Whether a resource is about the patient, or about nobody in particular (a Device, an Organization). */
 export function isAbout(resource: Resource, patient: string): boolean {
   const name = parseAccount(patient).local;
   if (resource["resourceType"] === "Patient") return resource["id"] === name;
-  const subject = Object.hasOwn(resource, "subject") ? resource["subject"] : resource["patient"];
+  const element = SUBJECTS.find((each) => Object.hasOwn(resource, each));
+  const subject = element === undefined ? undefined : resource[element];
   if (subject === undefined || subject === null) return true;
   return typeof subject === "object" && "reference" in subject && subject.reference === `Patient/${name}`;
 }
