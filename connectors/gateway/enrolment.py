@@ -77,4 +77,3 @@ def send_request(store: Keystore, card: Card, categories: frozenset[int], purpos
         content=resources.dump(consent),
     )  # fmt: skip
     hub.message(patient, messages.seal(frame, state.reading_key()), card.fingerprint)
-

@@ -73,6 +73,9 @@ def test_an_unreachable_hub_is_said_and_nothing_is_lost(enrolled, hub):
 def test_keys_are_readable_by_their_owner_only(enrolled, tmp_path):
     """Files with secrets have the mode 0600."""
     directory = tmp_path / "account"
-    assert {path.name: oct(path.stat().st_mode & 0o777) for path in directory.iterdir() if path.name in
-            ("keys.json", "client.db")} == {"keys.json": "0o600", "client.db": "0o600"}
+    assert {
+        path.name: oct(path.stat().st_mode & 0o777)
+        for path in directory.iterdir()
+        if path.name in ("keys.json", "client.db")
+    } == {"keys.json": "0o600", "client.db": "0o600"}
     assert not (directory / "enrolment.json").exists()
