@@ -199,9 +199,9 @@ class HubClient:
         ]
 
     @understood
-    def feed(self, after: str = "", *, wait: int = 0, only: str = "", purpose: str = "TREAT") -> dict[str, Any]:
+    def feed(self, after: str = "", *, wait: int = 0, only: str = "", purpose: str = "") -> dict[str, Any]:
         """The next page of the caller's feed: `events`, `next`, `permits`. `wait`: seconds to wait for news, ≤ 25."""
-        params = {"wait": str(wait), "purpose": purpose}
+        params = {"wait": str(wait)} | ({"purpose": purpose} if purpose else {})
         params |= {"after": after} if after else {}
         params |= {"only": only} if only else {}
         page = self._json("GET", "/v1/feed", params=params)

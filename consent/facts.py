@@ -9,6 +9,7 @@ from typing import Any
 from consent import categories
 from consent.dates import FOREVER, interval
 from consent.decide import CONFIDENTIALITY, Item, item
+from fhir_profiles.problems import Problem
 
 ACCOUNT_SYSTEM = "urn:obhut:account"
 CONFIDENTIALITY_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
@@ -92,13 +93,20 @@ def _clinical(resource: Mapping[str, Any]) -> tuple[int, int] | None:
             value = resource.get(element + suffix)
             if value is None:
                 continue
-            if isinstance(value, str):
-                return interval(value)
-            start, end = _mapping(value).get("start"), _mapping(value).get("end")
-            if not isinstance(start, str):
-                return None  # it ended some day, but nobody says when it began
-            return interval(start)[0], interval(end)[1] if isinstance(end, str) else FOREVER
+            try:
+                return _span(value)
+            except Problem:
+                return None  # a date of R4 that no clock shows, such as one in the year 9999
     return None
+
+
+def _span(value: Any) -> tuple[int, int] | None:
+    if isinstance(value, str):
+        return interval(value)
+    start, end = _mapping(value).get("start"), _mapping(value).get("end")
+    if not isinstance(start, str):
+        return None  # it ended some day, but nobody says when it began
+    return interval(start)[0], interval(end)[1] if isinstance(end, str) else FOREVER
 
 
 def _authors(resource: Mapping[str, Any]) -> Iterator[str]:

@@ -70,7 +70,7 @@ def read_account(acc: str) -> Response:
 @pages.get("/v1/chains/set/<acc>/<set_id>")
 def read_set(acc: str, set_id: str) -> Response:
     """A set's stream chain."""
-    caller, acc = auth.caller(), wire.account(acc)
+    caller, acc, set_id = auth.caller(), wire.account(acc), wire.name(set_id)
     with hub().db.read() as conn:
         chains = hub().chains(conn)
         return _frames(rights.sees_set(chains, acc, set_id, caller.acc, hub().now()), chains.set(acc, set_id))
@@ -121,7 +121,7 @@ def list_relations(acc: str) -> Response:
 @pages.get("/v1/permits/<acc>/<set_id>")
 def read_permit(acc: str, set_id: str) -> Response:
     """The permit of a set, for who reads its chain."""
-    caller, acc = auth.caller(), wire.account(acc)
+    caller, acc, set_id = auth.caller(), wire.account(acc), wire.name(set_id)
     with hub().db.read() as conn:
         allowed = rights.sees_set(hub().chains(conn), acc, set_id, caller.acc, hub().now())
         frame = store.permits_of(conn, acc, [set_id]).get(set_id)
@@ -132,12 +132,13 @@ def read_permit(acc: str, set_id: str) -> Response:
 
 @pages.get("/v1/bundles/<acc>/<lst>")
 def read_bundle(acc: str, lst: str) -> Response:
-    """A bundle, for the two sides of its relation."""
-    caller, acc = auth.caller(), wire.account(acc)
+    """A bundle, for the two sides of its relation; for the counterpart only while its grant is live."""
+    caller, acc, lst = auth.caller(), wire.account(acc), wire.name(lst)
     with hub().db.read() as conn:
-        found = store.bundle(conn, acc, lst)
+        found, chains, now = store.bundle(conn, acc, lst), hub().chains(conn), hub().now()
         oth = found[0] if found else ""
-        allowed = rights.sees_relation(hub().chains(conn), acc, oth, caller.acc, hub().now())
+        allowed = rights.sees_relation(chains, acc, oth, caller.acc, now)
+        allowed = allowed and rights.opens_bundle(chains.relation(acc, oth), lst, caller.acc, now)
     if not allowed or found is None:
         raise nothing_here()
     return Response(found[1], content_type="application/octet-stream")

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from hub import auth, wire
 from hub.context import hub
 from hub.deposit import MAX_BYTES, MAX_FRAMES, deposit, split
-from hub.release import KINDS, Cursor, Wish, read_stream, wait_for_page
+from hub.release import ANY_PURPOSE, KINDS, Cursor, Wish, read_stream, wait_for_page
 
 MAX_WAIT_SECONDS = 25
 MAX_EVENTS = 1000
@@ -40,7 +40,7 @@ def read_feed() -> Response:
 @pages.get("/v1/streams/<acc>/<stream>")
 def read_positions(acc: str, stream: str) -> Response:
     """Envelopes of one stream behind a position."""
-    caller, acc = auth.reader(), wire.account(acc)
+    caller, acc, stream = auth.reader(), wire.account(acc), wire.name(stream)
     after = wire.number_argument("after", 0, 0, 2**53)
     page = read_stream(hub(), caller, acc, stream, after, _wish(()))
     kept = [{name: event[name] for name in ("pos", "frame", "stamp")} for event in page.events]
@@ -48,7 +48,7 @@ def read_positions(acc: str, stream: str) -> Response:
 
 
 def _wish(kinds: tuple[str, ...]) -> Wish:
-    purpose = wire.word_argument("purpose", "TREAT", lambda text: _PURPOSE.fullmatch(text) is not None)
+    purpose = wire.word_argument("purpose", ANY_PURPOSE, lambda text: not text or _PURPOSE.fullmatch(text) is not None)
     return Wish(kinds, purpose, wire.number_argument("limit", EVENTS, 1, MAX_EVENTS))
 
 

@@ -27,8 +27,13 @@ from hub.store.feed import CHAINS, Row
 
 PAGE_BYTES = 4 * 1024 * 1024
 PAGE_ROWS = 256
+MAX_LOGGED = 64
+"""So long is the purpose in the access log."""
 FALLBACK_SECONDS = 0.5
 KINDS = {"statement": CHAINS, "envelope": ("envelope",), "message": ("message",)}
+
+ANY_PURPOSE = ""
+"""A gateway asks for whatever its grants are for; it answers each of its people by the purpose of that person."""
 
 Event = dict[str, Any]
 Rule = Callable[[str, int, int], bool]
@@ -59,7 +64,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a recipient asks the feed for: kinds of notices, a purpose, at most so many events."""
+    """What a recipient asks the feed for: kinds of notices, a purpose (or any that a grant allows), so many events."""
 
     kinds: tuple[str, ...]
     purpose: str
@@ -182,7 +187,13 @@ def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Ro
     event: Event = {
         "type": "statement", "kind": kind, "acc": row.acc, "oth": oth, "seq": seq, "frame": b64(link.raw),
     }  # fmt: skip
-    if "lst" in link.body and caller.acc == oth:
+    relation = replayed.relation(row.acc, oth) if kind == "rel" else None
+    if (
+        relation
+        and "lst" in link.body
+        and caller.acc == oth
+        and rights.opens_bundle(relation, link.body["lst"], oth, now)
+    ):
         bundle = chains.bundle(conn, row.acc, link.body["lst"])
         if bundle is not None:
             event["blob"] = b64(bundle[1])
@@ -225,6 +236,7 @@ def release(
         now, replayed = hub.now(), hub.chains(tx.conn)
         _check_device(replayed, caller)
         allowed = _rule(replayed, caller, acc, purpose, now)
+        logged = purpose or ",".join(sorted(_purposes(replayed.relation(acc, caller.acc), now)))[:MAX_LOGGED]
         streams = store.streams_named(tx.conn, acc, (r.stream for r in ranges))
         found: dict[tuple[str, int], Event] = {}
         for name, spans in _merged(ranges).items():
@@ -236,7 +248,7 @@ def release(
             found |= {(name, k.pos): _envelope_event(acc, stream.set, k) for k in kept}
             detail = {"set": stream.set, "stream": name, "count": len(kept), "from": kept[0].pos, "to": kept[-1].pos}
             audit.write(
-                tx, at=now, actor=caller.acc, device=caller.dev, action="release", purpose=purpose, detail=detail
+                tx, at=now, actor=caller.acc, device=caller.dev, action="release", purpose=logged, detail=detail
             )
         frames = chains.permits_of(tx.conn, acc, {event["set"] for event in found.values()})
     hub.metrics.released.inc(len(found))
@@ -260,7 +272,7 @@ def _rule(replayed: Chains, caller: Caller, acc: str, purpose: str, now: int) ->
     def allowed(set_id: str, index: int, epoch: int) -> bool:
         place = (set_id, index, epoch)
         if place not in known:
-            known[place] = grants.covers(relation, set_id, index, epoch, purpose, now) is not None
+            known[place] = _covers(relation, set_id, index, epoch, purpose, now)
         return known[place]
 
     return allowed
@@ -304,7 +316,16 @@ def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wis
 
 def _covered(relation: RelationState, stream: store.Stream, purpose: str, now: int) -> bool:
     """Whether a grant covers any epoch of the stream, and be it one to come."""
-    return grants.covers(relation, stream.set, stream.index, MAX_EPOCHS, purpose, now) is not None
+    return _covers(relation, stream.set, stream.index, MAX_EPOCHS, purpose, now)
+
+
+def _covers(relation: RelationState, set_id: str, index: int, epoch: int, purpose: str, now: int) -> bool:
+    purposes = {purpose} if purpose else _purposes(relation, now)
+    return any(grants.covers(relation, set_id, index, epoch, p, now) for p in purposes)
+
+
+def _purposes(relation: RelationState, now: int) -> set[str]:
+    return {purpose for grant in relation.live(now) for purpose in grant.purposes}
 
 
 def _open_due(hub: Hub, recipient: str) -> None:

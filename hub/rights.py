@@ -70,6 +70,11 @@ def _meet(record: Record, who: str, name: str, now: int) -> bool:
     return author is not None and any(covers_set(relation, set_id, now) for set_id in author.permits)
 
 
+def opens_bundle(relation: RelationState, lst: str, who: str, now: int) -> bool:
+    """Whether a bundle is given to a side of its relation: to the counterpart only while the bundle's grant is live."""
+    return who != relation.oth or any(bundle.hash == lst for grant in relation.live(now) for bundle in grant.bundles)
+
+
 def knows(chains: Chains, one: str, other: str) -> bool:
     """Whether the two have a relation, either way round, or one is the other's delegate."""
     near = store.tied(chains.conn, one, other)

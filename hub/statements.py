@@ -62,13 +62,19 @@ def post(hub: Hub, caller: Caller, offers: Sequence[Offer], keeping: Keeping) ->
         record = chains.record(acc, cited)
         if not tx.known or not (caller.acc == acc or is_delegate(record.account, caller.acc, now)):
             raise nothing_here()
+        if caller.acc != acc and keeping != Keeping():
+            raise Problem("forbidden", "Only the account itself changes who can open its vault.")
         touched: dict[tuple[str, str], Chain] = {}
+        admitted: set[str] = set()
         for offer in offers:
             st = offer.statement
             if not _held(record, st):
                 record = take(hub, tx, record, offer, now, caller.dev)
+                admitted.add(st.typ)
             touched[st.kind, st.oth] = _chain(record, st) or record.account
-        _keep(tx, keeping, {offer.statement.typ for offer in offers}, now)
+        # Who only signed in changes who opens the vault beside a new root or vault, never beside what is known already.
+        if not caller.recovers or admitted & {"root", "vault"}:
+            _keep(tx, keeping, {offer.statement.typ for offer in offers}, now)
         tx.then.append(lambda: hub.cache.put(*touched.values()))
     return [(kind, acc, oth, *head) for (kind, oth), chain in touched.items() if (head := chain.head)]
 

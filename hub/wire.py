@@ -14,6 +14,7 @@ from hub.rights import nothing_here
 
 T = TypeVar("T")
 SMALL = 64 * 1024
+MAX_NAME = 43
 
 
 def answer(value: Any, status: int = 200, media_type: str = "application/json") -> Response:
@@ -55,7 +56,7 @@ def closed(value: Any, where: str, *members: str, optional: Sequence[str] = ()) 
 
 def text(value: Any, where: str, limit: int = 1024) -> str:
     """A string."""
-    if not isinstance(value, str) or len(value) > limit:
+    if not isinstance(value, str) or len(value) > limit or "\0" in value:
         raise Problem("invalid", f"A string is expected in {where}.")
     return value
 
@@ -98,6 +99,13 @@ def account(value: str) -> str:
         return str(identifiers.account(value))
     except (Rejected, UnicodeEncodeError):
         raise nothing_here() from None
+
+
+def name(value: str) -> str:
+    """The base64url name of a set, stream or bundle in an address; what is none does not exist."""
+    if len(value) > MAX_NAME or not all(c.isascii() and (c.isalnum() or c in "-_") for c in value):
+        raise nothing_here()
+    return value
 
 
 def number_argument(name: str, default: int, least: int, most: int, arguments: Mapping[str, str] | None = None) -> int:

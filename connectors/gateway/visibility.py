@@ -35,6 +35,7 @@ def visible(row: FromClause) -> ColumnElement[bool]:
     shadowed = exists().where(
         earlier.c.type == row.c.type,
         earlier.c.id == row.c.id,
+        earlier.c.owner == row.c.owner,
         earlier.c.rid < row.c.rid,
         earlier.c.deleted.is_(False),
         _live(earlier),

@@ -186,7 +186,10 @@ def recover(
         body = {"root": b64(root.public), "recovery": b64(fresh.signing_key.public)}
         writer.add(code.signing_key, ("recovery",), "root", body)
         writer.add_device(root, keys, "client")
-        vault = replace(vault, root=root, candidates={})
+        reading = BoxKey.generate()  # the lost device could open what is sealed to the old one
+        writer.add(root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
+        reading_keys = {**vault.reading_keys, b64(reading.public): reading}
+        vault = replace(vault, root=root, reading_keys=reading_keys, candidates={})
         _keep_arrival(begun, keys, writer, vault, vault_key, _wraps(keys, vault_key, fresh), fresh)
     client, sheet = _arrive(begun, lambda: hub.recover(account, code.fetch_token), clock)
     client.settle()

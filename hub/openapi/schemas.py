@@ -168,8 +168,8 @@ PARAMETERS: dict[str, Schema] = {
     "limit": _parameter("limit", "query", "At most so many events", _between(1, MAX_EVENTS, EVENTS)),
     "log_limit": _parameter("limit", "query", "At most so many entries", _between(1, 500, 500)),
     "purpose": _parameter(
-        "purpose", "query", "For what it is asked: a code of v3-ActReason",
-        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "default": "TREAT"},
+        "purpose", "query", "For what it is asked: a code of v3-ActReason; without it for whatever the grants allow",
+        {"type": "string", "pattern": "^[A-Za-z0-9._-]{0,64}$"},
     ),
     "only": _parameter(
         "only", "query", "Kinds of events, with commas", {"type": "string", "pattern": f"^({_KINDS})(,({_KINDS}))*$"}

@@ -315,3 +315,13 @@ def test_cursors_never_go_back():
     """A cursor reads back as it was written, and orders as numbers."""
     for cursor in (Cursor(), Cursor(1, 2, 3), Cursor(10**15, 0, 1)):
         assert Cursor.parse(str(cursor)) == cursor
+
+
+def test_a_grant_for_research_alone_is_delivered(town):
+    """Who asks for no purpose in particular gets what any grant is for; who asks for treatment does not."""
+    patient, institute = town.patient(), town.organisation("institut")
+    own = patient.permit(patient.me)
+    bid = patient.write(patient.me, own, VITALS, [b'{"resourceType":"Observation"}'])
+    patient.grant(institute, {VITALS}, purposes=("HRESCH",))
+    assert town.envelopes(institute, purpose="TREAT") == []
+    assert town.envelopes(institute) == [bid]

@@ -111,3 +111,20 @@ def test_everybody_signed_in_sees_organisations(town, street):
     _, practice, stranger, _ = street
     assert town.get(f"/v1/chains/acct/{practice.account}", stranger).status_code == 200
     assert town.get(f"/v1/chains/acct/{practice.account}").status_code == 401
+
+
+def test_what_is_no_name_does_not_exist(towns):
+    """A NUL or another sign that no name has gives the answer for nothing, on both databases."""
+    patient = towns.patient()
+    acc = patient.me.account
+    nothing = towns.get(f"/v1/sets/{acc}", towns.organisation("praxis")).data
+    for path in (
+        f"/v1/bundles/{acc}/%00",
+        f"/v1/chains/set/{acc}/a%00",
+        f"/v1/permits/{acc}/%00",
+        f"/v1/streams/{acc}/%00",
+    ):
+        answer = towns.get(path, patient.me)
+        assert (answer.status_code, answer.data) == (404, nothing), path
+    body = {"account": "p-\0", "key": "A" * 43}
+    assert towns.post("/v1/sign-in", body).status_code == 400

@@ -217,3 +217,49 @@ def test_a_grant_keeps_its_bundle_for_its_two_sides_only(town):
     path = f"/v1/bundles/{patient.me.account}/{lst}"
     assert town.get(path, practice).data == town.get(path, patient.me).data == patient.hub.blobs[lst]
     assert town.get(path, other).status_code == 404
+
+
+def test_a_bundle_is_given_to_the_counterpart_only_while_its_grant_lives(town):
+    """After a withdrawal the counterpart cannot fetch its seeds anew, by their name or by the feed; the patient can."""
+    patient, practice = town.patient(), town.organisation("praxis")
+    gid = patient.grant(practice, {VITALS})
+    lst = patient.hub.record.relations[practice.account].grants[gid].bundles[0].hash
+    path = f"/v1/bundles/{patient.me.account}/{lst}"
+    assert any("blob" in event for event in town.feed(practice))
+    patient.withdraw(practice, gid)
+    assert town.get(path, practice).status_code == 404
+    assert not any("blob" in event for event in town.feed(practice))
+    assert town.get(path, patient.me).status_code == 200
+
+
+def test_a_delegate_does_not_change_who_opens_the_vault(town):
+    """Wraps and the fetch token are the account's own; a delegate's request with them is refused whole."""
+    patient, relative = town.patient(), town.person()
+    patient.hub.know(relative)
+    body = {
+        "to": relative.account,
+        "fp": relative.state.fingerprint,
+        "scope": "full",
+        "nb": 0,
+        "until": town.now + 9999,
+    }
+    patient.post(patient.account("delegate", body))
+    vault = steps.new_sets(patient.vault, 1)
+    (fresh,) = vault.sets.keys() - patient.vault.sets.keys()
+    written = steps.begin(patient.hub.record, vault, fresh, relative.signer, town.now)
+    before = town.dump()
+    for more in ({"wraps": {}}, {"fetch": digest(bytes(32))}):
+        assert post(town, relative, written, **more).status_code == 403
+        assert town.dump() == before
+
+
+def test_a_vault_token_does_not_change_wraps_beside_statements_that_are_known(town):
+    """Who only signed in and sends an old statement again gets the old answer, and the wraps stay."""
+    patient, key = town.patient(), bytes(range(32))
+    acc, wraps = patient.me.account, {"sheet": b64(b"w" * 72)}
+    assert post(town, patient.me, wraps=wraps).status_code == 200
+    assert town.call("PUT", "/v1/sign-in", patient.me, json={"key": b64(key)}).status_code == 204
+    token = town.post("/v1/sign-in", {"account": acc, "key": b64(key)}).json["access_token"]
+    known = next(link for link in patient.hub.record.account.links if link.typ == "device")
+    assert post(town, None, Written(known.raw), token=token, wraps={}).status_code == 200
+    assert town.get(f"/v1/vault/{acc}", patient.me).json["wraps"] == wraps

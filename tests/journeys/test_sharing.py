@@ -178,6 +178,7 @@ def test_the_sheet_recovers_the_account_and_ends_the_lost_device(patient, practi
     sharing.grant(lost, practice.account, {VITALS})
     fresh, sheet = enrolment.recover(tmp_path / "fresh", hub.url, lost.account, code)
     assert str(sheet) != str(code)
+    assert fresh.record.account.reading_key() != lost.record.account.reading_key()
     assert owed(fresh.record, fresh.vault, fresh.now) is None
     assert all(state.current >= 2 for state in fresh.record.sets.values())
     write(fresh, 2)
