@@ -136,20 +136,6 @@ class HubClient:
         return [unb64(frame) for frame in self._json("GET", path, params=params, token=token)["frames"]]
 
     @understood
-    def sets(self, acc: str) -> list[str]:
-        """The ids of a patient's sets."""
-        return list(self._json("GET", f"/v1/sets/{acc}")["sets"])
-
-    @understood
-    def relations(self, acc: str) -> list[tuple[str, str]]:
-        """The relations the caller is a side of."""
-        return [(a, o) for a, o in self._json("GET", f"/v1/relations/{acc}")["relations"]]
-
-    @understood
-    def permit(self, acc: str, set_id: str) -> bytes:
-        """The permit frame of a set."""
-        return unb64(self._json("GET", f"/v1/permits/{acc}/{set_id}")["frame"])
-
     def bundle(self, acc: str, lst: str) -> bytes:
         """A bundle by its hash."""
         return self._call("GET", f"/v1/bundles/{acc}/{lst}").content

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from fhir_profiles.codes import CATEGORY
 from fhir_profiles.problems import Problem
 
 NAMES: tuple[str, ...] = (
@@ -31,7 +32,7 @@ NAMES: tuple[str, ...] = (
 )
 INDEX: Mapping[str, int] = MappingProxyType({name: index for index, name in enumerate(NAMES)})
 
-SYSTEM = "https://fhir.obhut.org/CodeSystem/category"
+SYSTEM = CATEGORY
 """The code system of the sixteen; the code is the category's name."""
 
 LABELS: Mapping[str, str] = MappingProxyType(

@@ -12,6 +12,7 @@ from consent.primitives import KEY_BYTES, Rejected, b32, broken, label_hash, ran
 PASSPHRASE_OPERATIONS = 3
 PASSPHRASE_MEMORY = 256 * 1024 * 1024
 PASSPHRASE_WORDS = 6
+"""Fewer random words could be guessed by whoever holds the wrap."""
 
 
 class _Secret:

@@ -22,7 +22,7 @@ OBSERVATION_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-catego
 
 LOCAL = "https://fhir.obhut.org/CodeSystem/wearable-metric"
 """Canonical URL of the project's own codes for what LOINC has no code for; the codes are the names used below."""
-STREAM = "https://fhir.obhut.org/CodeSystem/category"
+CATEGORY = "https://fhir.obhut.org/CodeSystem/category"
 """Canonical URL of the categories of consent; `consent.categories` goes by it before anything else."""
 RECORD_ID = "https://fhir.obhut.org/sid/source-record"
 """Identifier system: hash of what identifies a reading at its source (type, source, start, end, value, unit)."""
@@ -61,12 +61,12 @@ class Unit:
 class Metric:
     """One thing that is measured.
 
-    `stream` is the category of consent; `kinds` are codes of HL7's observation-category; `profiles` are claimed always,
+    `category` is that of consent; `kinds` are codes of HL7's observation-category; `profiles` are claimed always,
     `device_profiles` only where the reading names a medical device of a known type (HDDT asks for one).
     """
 
     name: str
-    stream: str
+    category: str
     kinds: tuple[str, ...]
     text: str
     codings: tuple[Coding, ...]
@@ -78,7 +78,7 @@ class Metric:
         """`Observation.code`."""
         return {"coding": [coding.json() for coding in self.codings], "text": self.text}
 
-    def category(self) -> list[dict[str, Any]]:
+    def category_concepts(self) -> list[dict[str, Any]]:
         """`Observation.category`: HL7's codes, then the category of consent.
 
         Each stands in a concept of its own: the vital signs profile fixes system and code of every coding in its
@@ -86,7 +86,7 @@ class Metric:
         """
         codings = [Coding(OBSERVATION_CATEGORY, kind) for kind in self.kinds]
         if self.kinds != ("procedure",):
-            codings.append(Coding(STREAM, self.stream))
+            codings.append(Coding(CATEGORY, self.category))
         return [{"coding": [coding.json()]} for coding in codings]
 
 
@@ -290,6 +290,3 @@ _TRACES = (
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in (*_VITALS, *_DAILY, *_TRACES)})
 """Every metric by name."""
-
-STREAMS: Mapping[str, str] = MappingProxyType({name: metric.stream for name, metric in METRICS.items()})
-"""Metric → category of consent."""

@@ -206,7 +206,7 @@ def _head(metric: Metric, effective: str | Period, key: bytes, context: Context,
         resource["meta"] = {"profile": list(profiles)}
     resource["identifier"] = [{"system": RECORD_ID, "value": name}]
     resource["status"] = status
-    resource["category"] = metric.category()
+    resource["category"] = metric.category_concepts()
     resource["code"] = metric.code()
     resource["subject"] = {"reference": f"Patient/{context.patient}"}
     if isinstance(effective, Period):

@@ -1,67 +1,27 @@
-"""What an operator sees: JSON log lines, metrics, health.
+"""What an operator sees: log lines of requests, metrics, health.
 
-A log line holds only fields of an allow-list. A route is logged as its template, never as the path that was asked for,
-and an exception as the places it went through, never with its message: names and content cannot leak.
+A route is logged as its template, never as the path that was asked for, and an exception as the places it went through,
+never with its message: names and content cannot leak (`fhir_profiles.logs`).
 """
 
-import json
 import logging
 import os
-import sys
 import time
-import traceback
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-FIELDS = ("event", "method", "route", "status", "ms", "code", "reason", "bytes_in", "bytes_out", "where", "error")
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 log = logging.getLogger("obhut.hub")
 pages = Blueprint("observability", __name__)
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, allowed fields. Of libraries' messages only the template."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line for a record."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-        }
-        fields = getattr(record, "fields", None)
-        if fields is None:
-            line["event"] = str(record.msg)
-        else:
-            line |= {name: fields[name] for name in FIELDS if name in fields}
-        if record.exc_info and record.exc_info[0] is not None:
-            line["error"] = record.exc_info[0].__name__
-            line["where"] = places(record.exc_info[1])
-        return json.dumps(line)
-
-
-def places(error: BaseException | None) -> list[str]:
-    """The places an exception went through: file, line, function."""
-    frames = traceback.extract_tb(error.__traceback__) if error else []
-    return [f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in frames[-12:]]  # noqa: PTH119
-
-
 def say(level: int, **fields: Any) -> None:
     """Write a log line of allowed fields."""
     log.log(level, "", extra={"fields": fields})
-
-
-def set_up(level: str) -> None:
-    """Send all log lines of this process to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 class Metrics:

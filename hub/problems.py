@@ -11,8 +11,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from consent.primitives import Rejected
+from fhir_profiles.logs import places
 from fhir_profiles.problems import PROBLEMS, Problem
-from hub.observability import places, say
+from hub.observability import say
 from hub.refusals import refusal
 from hub.wire import answer
 

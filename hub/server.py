@@ -7,7 +7,8 @@ import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from hub import keys, observability, schema
+from fhir_profiles import logs
+from hub import keys, schema
 from hub.app import create_app
 from hub.config import Config
 from hub.store.database import Database
@@ -37,7 +38,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load(self) -> Flask:
         """The application, made in each worker after the fork."""
-        observability.set_up(self._config.log)
+        logs.set_up(self._config.log)
         return create_app(self._config)
 
     def _ready(self, _: Any) -> None:
@@ -49,7 +50,7 @@ def _logging(level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "hub.observability.JsonLines"}},
+        "formatters": {"json": {"()": "fhir_profiles.logs.JsonLines"}},
         "handlers": {"stderr": handler},
         "root": {"level": level, "handlers": ["stderr"]},
         "loggers": {"gunicorn.error": {"level": level, "handlers": ["stderr"], "propagate": False}},

@@ -15,6 +15,7 @@ from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.enrolment import ask, enrol
 from consent.purposes import known
+from fhir_profiles import logs
 from fhir_profiles.problems import Problem
 
 CONFIG_OPTION = click.option(
@@ -48,6 +49,7 @@ def serve(
     Settings come from the options, then from OBHUT_GATEWAY_… variables, then from the file.
     """
     config = _config(file, standalone=standalone, host=host, port=port, database=database, workers=workers)
+    logs.set_up("INFO")
     with ExitStack() as stack:
         if not config.database:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="obhut-gateway-"))

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.store import Store
+from fhir_profiles.logs import places
 
 RESTART_SECONDS = 1.0
 LOCK = "follower.lock"
@@ -58,9 +58,7 @@ def _start(work: Callable[[], None]) -> int:
 def _tell_failure(failure: BaseException | None) -> None:
     """Say of what the process dies, and where: its message may hold content, so that is left out."""
     if failure is not None:
-        place = traceback.extract_tb(failure.__traceback__)[-1]
-        name = type(failure).__name__
-        log.critical("the follower fails: %s in %s:%d", name, Path(place.filename).name, place.lineno)
+        log.critical("the follower fails", extra={"error": type(failure).__name__, "where": places(failure)})
 
 
 def _keep(config: Config, parent: int) -> None:

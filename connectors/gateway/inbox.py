@@ -282,8 +282,8 @@ class Inbox:
             return [Item(body, resource, source) for body, resource in opened.resources]
         deciders = self.consents.deciders(patient, self._covering(patient, opened.set), int(self.clock()))
         allowed = [pair for pair in opened.resources if permitted(pair[1], envelope.aut, deciders)]
-        if len(allowed) < len(opened.resources):
-            log.warning("resources that the Consent does not permit", extra={"count": len(opened.resources)})
+        if withheld := len(opened.resources) - len(allowed):
+            log.warning("resources that the Consent does not permit", extra={"count": withheld})
         return [Item(body, resource, source) for body, resource in allowed] or [Deletion(source)]
 
     def _covering(self, patient: str, set_id: str) -> list[Grant]:

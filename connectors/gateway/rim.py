@@ -6,11 +6,12 @@ import orjson
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from fhir_profiles.logs import places
 from fhir_profiles.problems import PROBLEMS, Problem
 
 FHIR_JSON = "application/fhir+json"
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("obhut.gateway")
 
 _CODES = {404: "not-found", 405: "method", 406: "not-acceptable", 411: "length", 413: "too-large", 415: "media-type"}
 
@@ -46,10 +47,6 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _defect(error: Exception) -> Response:
-    # The type and the place, never the message: it may quote what it stumbled over.
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else "?"
-    log.error("defect %s at %s", type(error).__name__, place)
+    # The type and the places, never the message: it may quote what it stumbled over.
+    log.error("defect", extra={"error": type(error).__name__, "where": places(error)})
     return answer(Problem("internal", "Something failed here; it has been noted."))

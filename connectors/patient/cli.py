@@ -97,6 +97,17 @@ def requests(directory: Path, as_json: bool) -> None:
 
 @patient.command()
 @ACCOUNT
+@click.argument("query", default="")
+@JSON
+@plainly
+def directory(directory: Path, query: str, as_json: bool) -> None:
+    """Organisations that the hub vouches for, by QUERY in their names. A card from their hand is better."""
+    for one in Client.open(directory).hub.directory(query):
+        click.echo(json.dumps(one) if as_json else f"{one['account']}  {one['name']}  {one['fingerprint']}")
+
+
+@patient.command()
+@ACCOUNT
 @click.option("--request", "request_id", help="Answer this request; it names the counterpart.")
 @click.option("--to", "counterpart", help="A counterpart's account, where nobody asked.")
 @click.option("--categories", required=True, help=f"Comma separated, of: {', '.join(NAMES)}.")

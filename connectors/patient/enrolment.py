@@ -16,7 +16,7 @@ from consent import accounts, identifiers, messages, statements, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.identifiers import Card
-from consent.keys import BoxKey, PassphraseKeys, RecoveryCode, SigningKey
+from consent.keys import PASSPHRASE_WORDS, BoxKey, PassphraseKeys, RecoveryCode, SigningKey
 from consent.primitives import b64, random_bytes, unb64
 from consent.rules import blob_hash
 from consent.statements import Position
@@ -138,7 +138,7 @@ def _permit_herself(client: Client) -> None:
 
 def set_passphrase(client: Client, passphrase: str) -> None:
     """Let a passphrase open the vault on another device. Six words or more: the hub could guess a weak one offline."""
-    if len(passphrase.split()) < 6:
+    if len(passphrase.split()) < PASSPHRASE_WORDS:
         raise Problem("value", "choose at least six random words: whoever runs the hub could guess a shorter one")
     derived = PassphraseKeys.derive(client.account, passphrase)
     wrap = vaults.wrap_for_secret(client.vault_key, client.account, PASSPHRASE, derived.wrap_key)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from connectors.patient.client import Client, Received
-from consent import identifiers, messages, steps
+from consent import messages, steps
 from consent.fhir_consent import Agreement, agreement, build
 from consent.grants import Record
 from consent.identifiers import new_id
-from consent.primitives import Rejected, random_bytes, unb64
+from consent.primitives import random_bytes, unb64
 from consent.relations import Grant
-from consent.steps import EVERYTHING
 from consent.vault import Terms
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
@@ -102,23 +101,6 @@ def _rotate_all(client: Client) -> None:
     client.settle()
 
 
-def permit(client: Client, counterpart: str) -> str:
-    """Let a counterpart write: a spare set, its own grant of that set, the permit. Returns the set's id."""
-    client.sync()
-    client.settle()
-    spare = sorted(s for s, state in client.record.sets.items() if not state.closed and client.record.author(s) is None)
-    if not spare:
-        client.save_vault(steps.new_sets(client.vault))
-        client.settle()
-        return permit(client, counterpart)
-    gid, signer = new_id(), client.keyring.signer
-    terms = Terms(counterpart, EVERYTHING, True, False, ("TREAT",), 0, 2**53 - 1, b"", random_bytes(16))
-    client.save_vault(client.vault.with_terms(gid, terms))
-    client.post([steps.own_grant(client.record, client.vault, gid, spare[0], terms, signer, client.now)])
-    client.post([steps.permit(client.record, counterpart, spare[0], signer, client.now)])
-    return spare[0]
-
-
 def refuse(client: Client, request: Request) -> None:
     """Say no: a message to the sender; no trace in any chain."""
     key, keys = request.received.sender.reading_key(), client.keyring
@@ -154,11 +136,3 @@ def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
 def consent_id(gid: str) -> str:
     """The FHIR id of a grant's Consent: the grant's 16 bytes in hexadecimal digits, as FHIR ids know no underscore."""
     return unb64(gid, 16).hex()
-
-
-def card_of(text: str) -> identifiers.Card:
-    """Read a card. Raises `Problem` with what to do."""
-    try:
-        return identifiers.card(text)
-    except Rejected:
-        raise Problem("invalid", "this is not an Obhut card: it looks like obhut:p-…@hub.example#…") from None

@@ -49,7 +49,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 class Item:
     """One resource of `vitals` or `traces`: `key` names what it tells of, `records` is how many it was made from."""
 
-    stream: str
+    category: str
     key: bytes
     resource: bytes = field(repr=False)
     records: int

@@ -199,12 +199,12 @@ class _Run:
         for item in items:
             if not self._is_new(self._mark(item), seen, item.records):
                 continue
-            waiting = self._waiting[item.stream]
-            if len(waiting) >= MAX_RESOURCES or self._bytes[item.stream] + len(item.resource) + 1 > MAX_BYTES:
-                yield from self._flushed(item.stream)
-                waiting = self._waiting[item.stream]
+            waiting = self._waiting[item.category]
+            if len(waiting) >= MAX_RESOURCES or self._bytes[item.category] + len(item.resource) + 1 > MAX_BYTES:
+                yield from self._flushed(item.category)
+                waiting = self._waiting[item.category]
             waiting.append(item)
-            self._bytes[item.stream] += len(item.resource) + 1
+            self._bytes[item.category] += len(item.resource) + 1
 
     def _mark(self, item: Item) -> Mark:
         return Mark(item.key, _digest(item.resource), self._exported)

@@ -104,7 +104,7 @@ def test_vo2max_is_per_kilogram_and_minute() -> None:
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
 def test_consent_finds_the_category_that_the_table_names(metric: codes.Metric) -> None:
     """Builders and consent agree on what a patient grants."""
-    resource = {"resourceType": "Observation", "category": metric.category()}
+    resource = {"resourceType": "Observation", "category": metric.category_concepts()}
     if metric.name == "ecg":
         resource["component"] = [{"valueSampledData": {}}]
-    assert categories.name(resource) == metric.stream == codes.STREAMS[metric.name]
+    assert categories.name(resource) == metric.category

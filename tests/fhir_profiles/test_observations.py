@@ -30,7 +30,7 @@ KEY = identity("p-7f3k", "test")
 EXAMPLES: dict[str, dict[str, Any]] = {
     name: quantity(metric, Decimal("72.50"), AT, KEY, WHO)
     for name, metric in METRICS.items()
-    if metric.stream != "traces" and name not in {"blood-pressure", "heart-rate-day", "sleep-night"}
+    if metric.category != "traces" and name not in {"blood-pressure", "heart-rate-day", "sleep-night"}
 } | {
     "blood-pressure": blood_pressure(128, 81, AT, KEY, WHO, mean=97),
     "heart-rate-day": panel(

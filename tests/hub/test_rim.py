@@ -11,7 +11,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from sqlalchemy.exc import OperationalError
 
-from hub.observability import FIELDS, JsonLines
+from fhir_profiles.logs import FIELDS, JsonLines
 from hub.openapi import document
 from tests.hub.people import problem
 

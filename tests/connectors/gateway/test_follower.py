@@ -15,6 +15,7 @@ SERVER = """
 import os, sys, time
 from pathlib import Path
 from connectors.gateway import follower
+from fhir_profiles import logs
 
 def work(config, parent):
     Path(sys.argv[1]).write_text(str(os.getpid()))
@@ -22,6 +23,7 @@ def work(config, parent):
         raise ValueError("resource with secret content")
     time.sleep(600)
 
+logs.set_up("INFO")
 follower._follow = work
 with follower.following(None):
     time.sleep(600)
@@ -64,5 +66,5 @@ def test_a_follower_that_dies_is_started_anew_and_says_where_not_what(tmp_path):
             until(lambda: note.read_text() not in ("", first))
             server.kill()
     told = Path(errors).read_text()
-    assert "ValueError" in told
+    assert '"error": "ValueError"' in told
     assert "secret" not in told

@@ -8,6 +8,7 @@ import pytest
 from connectors.gateway import fhir_api
 from fhir_profiles import search
 from fhir_profiles.definitions import resource_types
+from fhir_profiles.logs import JsonLines
 from tests.connectors.gateway.conftest import BASE, FHIR_JSON, ids, issue, observation
 
 CREATED = b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":%s}}'
@@ -236,8 +237,9 @@ def test_a_defect_says_nothing(api, monkeypatch, caplog):
     answer = api.get("Patient/1")
     assert (answer.status_code, issue(answer)["code"]) == (500, "exception")
     assert b"Muster" not in answer.data
-    assert "KeyError" in caplog.text
-    assert "Muster" not in caplog.text
+    (line,) = [JsonLines().format(record) for record in caplog.records if record.name == "obhut.gateway"]
+    assert '"error": "KeyError"' in line
+    assert "Muster" not in line + caplog.text
 
 
 def test_the_capability_statement_is_true(api):
