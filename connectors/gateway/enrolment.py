@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from connectors.command_line import plainly
 from connectors.gateway import keystore
 from connectors.gateway.keystore import Keystore
 from connectors.hub_client import HubClient
@@ -30,6 +31,7 @@ KEYSTORE = click.option(
 @click.option("--name", required=True, help="Name of the account, before the @.")
 @click.option("--admission", required=True, help="The code from the hub's operator.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
+@plainly
 def enrol(directory: Path, root: Path, hub: str, name: str, admission: str, as_json: bool) -> None:
     """Open the organisation's account at a hub that has admitted it."""
     try:
@@ -49,6 +51,7 @@ def enrol(directory: Path, root: Path, hub: str, name: str, admission: str, as_j
 @click.option("--categories", required=True, help=f"Comma separated, of: {', '.join(NAMES)}.")
 @click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True)
 @click.option("--end", default="", help="FHIR date at which it should end.")
+@plainly
 def ask(directory: Path, card_text: str, categories: str, purposes: tuple[str, ...], end: str) -> None:
     """Ask a patient for access: a Consent of status `proposed`, sealed to her."""
     try:

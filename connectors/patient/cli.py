@@ -1,9 +1,7 @@
 """`obhut patient`: the patient's client for a terminal."""
 
-import functools
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -11,11 +9,11 @@ from typing import Any
 
 import click
 
+from connectors.command_line import plainly
 from connectors.patient import access_log, enrolment, sharing
 from connectors.patient.client import Client
 from consent.categories import INDEX, NAMES
 from consent.keys import RecoveryCode
-from consent.primitives import Rejected
 from fhir_profiles.problems import Problem
 
 ACCOUNT = click.option(
@@ -23,19 +21,6 @@ ACCOUNT = click.option(
     help="Directory of the account.",
 )  # fmt: skip
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
-
-
-def plainly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What does not hold becomes a `Problem`, which the command `obhut` tells in one sentence."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except Rejected as refused:
-            raise Problem("refused", "what was offered does not hold", reason=refused.reason) from None
-
-    return run
 
 
 @click.group()

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import click
 import orjson
 
+from connectors.command_line import plainly
 from connectors.wearables.generator import generate as generate_export
 from connectors.wearables.importer import Batch, Report, Sink, read
 from connectors.wearables.ledger import Ledger, MemoryLedger
@@ -68,6 +69,7 @@ def wearable() -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the resources here, one a line.")
 @click.option("--patient", default="p-dry-run", show_default=True, help="Patient id of a dry run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@plainly
 def import_file(
     file: Path, account: Path | None, out: Path | None, patient: str, *, dry_run: bool, as_json: bool
 ) -> None:

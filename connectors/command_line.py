@@ -1,0 +1,21 @@
+"""What the commands of the edges share: a refusal of the protocol is told in a sentence, not in a traceback."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from consent.primitives import Rejected
+from fhir_profiles.problems import Problem
+
+
+def plainly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What does not hold becomes a `Problem`, which the command `obhut` tells in one sentence."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except Rejected as refused:
+            raise Problem("refused", "what was offered does not hold", reason=refused.reason) from None
+
+    return run
