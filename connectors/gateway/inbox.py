@@ -25,7 +25,8 @@ from consent.statements import parse_permit
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
-WAIT_SECONDS = 25
+WAIT_SECONDS = 5
+"""So long the feed is waited for; so often, at the latest, reads are reported."""
 PAUSE_SECONDS = 2.0
 CURSOR = "feed-cursor"
 CONFIRMED = "feed-confirmed"

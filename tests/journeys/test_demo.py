@@ -93,13 +93,30 @@ def test_the_same_needles_are_found_where_plaintext_belongs(stage):
     assert len(list(islice(found, 10))) == 10
 
 
-def test_once_plays_every_step_and_ends(tmp_path):
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """The lines of `obhut demo --once --json`."""
+    base, directory = str(free_port(*OFFSETS)), tmp_path_factory.mktemp("once") / "stage"
+    done = obhut("demo", "--once", "--json", "--dir", str(directory), "--base-port", base)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_once_plays_every_step_and_ends(once):
     """`--once --json` gives a line a step, all right, and the exit code 0."""
-    base = str(free_port(*OFFSETS))
-    done = obhut("demo", "--once", "--json", "--dir", str(tmp_path / "stage"), "--base-port", base)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(line["step"], line["ok"]) for line in lines] == [(step, True) for step in STEPS], done.stdout + done.stderr
-    assert done.returncode == 0
+    assert [(line["step"], line["ok"]) for line in once] == [(step, True) for step in STEPS]
+
+
+def test_the_readme_shows_what_the_demo_prints(once):
+    """The story in the README is what the demo prints, but for names, ports and sizes that differ each time."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"\$ obhut demo --once\n(.*?)```", readme, re.DOTALL).group(1)
+    shown = {line.split()[1]: line.split(maxsplit=2)[2] for line in block.splitlines()}
+    told = {line["step"]: line["detail"] for line in once}
+    differing = {"hub", "practices", "enrol", "sealed", "log"}
+    assert {step: told[step] for step in STEPS if step not in differing} == {
+        step: shown[step] for step in STEPS if step not in differing
+    }
 
 
 def test_a_directory_in_use_is_refused(tmp_path):
