@@ -82,6 +82,7 @@ class HubClient:
         self.url = url.rstrip("/")
         self._credentials = credentials
         self._clock = clock
+        self._ahead = 0.0
         self._sleep = sleep
         self._session = requests.Session()
         self._session.trust_env = False
@@ -95,7 +96,14 @@ class HubClient:
 
     def hub(self) -> dict[str, Any]:
         """Domain, public key, time and limits of the hub."""
-        return self._json("GET", "/v1/hub", auth=False)
+        body = self._json("GET", "/v1/hub", auth=False)
+        self._ahead = body["now"] - self._clock()
+        return body
+
+    @property
+    def time(self) -> float:
+        """The hub's time as last heard, by which it judges what is signed; the own clock until it was asked."""
+        return self._clock() + self._ahead
 
     def enrol(self, frames: Sequence[bytes], registration: bytes, admission: str = "") -> None:
         """Create an account: its first statements and the registration of its first device."""
@@ -264,7 +272,8 @@ class HubClient:
 
     def _token_request(self, credentials: Credentials) -> dict[str, str]:
         """SMART Backend Services: https://hl7.org/fhir/smart-app-launch/backend-services.html#step-3-access-token"""
-        now = int(self._clock())
+        endpoint = self.hub()["token_endpoint"]
+        now = int(self.time)
         key = OKPKey.import_key(
             {
                 "kty": "OKP",
@@ -274,7 +283,7 @@ class HubClient:
             }
         )
         claims = {
-            "iss": credentials.client_id, "sub": credentials.client_id, "aud": self.hub()["token_endpoint"],
+            "iss": credentials.client_id, "sub": credentials.client_id, "aud": endpoint,
             "exp": now + 240, "iat": now, "jti": new_id(),
         }  # fmt: skip
         header = {"alg": "Ed25519", "typ": "JWT", "kid": credentials.device}

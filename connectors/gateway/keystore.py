@@ -155,7 +155,7 @@ def enrol(
     except Problem as problem:
         if problem.extra.get("reason") != "clock":
             raise
-        kept["now"] = int(clock())  # it never came to the hub, and what is signed too long ago is not taken
+        kept["now"] = hub.hub()["now"]  # it never came to the hub, and what is signed too long ago is not taken
         write_private(root_directory / ROOT, json.dumps(kept, indent=1).encode())
         hub.enrol(*_first_links(store, kept, code), admission)
     return store, code
@@ -190,7 +190,7 @@ def _make(directory: Path, root_directory: Path, hub_url: str, name: str, clock:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     kept = {
         "account": account, "root": b64(bytes(SigningKey.generate())), "code": str(RecoveryCode.generate()),
-        "now": int(clock()),
+        "now": hub["now"],
     }  # fmt: skip
     write_private(root_directory / ROOT, json.dumps(kept, indent=1).encode())
     write_private(directory / READING, json.dumps([b64(bytes(BoxKey.generate()))]).encode())

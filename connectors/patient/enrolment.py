@@ -71,7 +71,7 @@ def enrol(directory: Path, hub_url: str, clock: Callable[[], float] = time.time)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     secrets = {
         "root": b64(random_bytes(32)), "reading": b64(random_bytes(32)), "vault": b64(random_bytes(32)),
-        "code": str(RecoveryCode.generate()), "handle": b64(keys.handle_key), "now": int(clock()),
+        "code": str(RecoveryCode.generate()), "handle": b64(keys.handle_key), "now": hub["now"],
     }  # fmt: skip
     write_private(begun, json.dumps(secrets).encode())
     keys.save(directory)
@@ -158,7 +158,7 @@ def join(
         token = hub.sign_in(account, derived.sign_in)
         state, vault, vault_key, known = _fetch(hub, account, token, PASSPHRASE, derived.wrap_key)
         keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
-        writer = AccountWriter(account, state, int(clock()))
+        writer = AccountWriter(account, state, int(hub.time))
         writer.add_device(vault.root, keys, "client")
         wraps = known | {keys.device: vaults.wrap_for_device(vault_key, account, keys.device, keys.box.public)}
         _keep_arrival(begun, keys, writer, vault, vault_key, wraps)
@@ -182,7 +182,7 @@ def recover(
         state, vault, _, _ = _fetch(hub, account, token, SHEET, code.wrap_key)
         keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
         fresh, root, vault_key = RecoveryCode.generate(), SigningKey.generate(), random_bytes(32)
-        writer = AccountWriter(account, state, int(clock()))
+        writer = AccountWriter(account, state, int(hub.time))
         body = {"root": b64(root.public), "recovery": b64(fresh.signing_key.public)}
         writer.add(code.signing_key, ("recovery",), "root", body)
         writer.add_device(root, keys, "client")

@@ -27,6 +27,11 @@ class Wire:
         self.answers = []
         self.told = {}
 
+    @property
+    def time(self):
+        """The hub's clock."""
+        return self.patient.now
+
     # --- the feed
 
     def publish(self):

@@ -1,6 +1,7 @@
 """A patient and a practice over a real hub: asked, granted, withdrawn, from now on, joined, recovered."""
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -268,3 +269,13 @@ def test_another_purpose_finds_nothing(client, practice):
     assert found(practice, client) == {"w1"}
     query = parse("Observation", [("patient", account(client.account).local)])
     assert practice.store.search(query, Scope(("HRESCH",), client.now)).matches == []
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_wrong_clock_does_not_keep_a_patient_out(hub, practice, tmp_path, hours):
+    """A device whose clock is a day off enrols, writes and grants: what it signs goes by the hub's time."""
+    client, _ = enrolment.enrol(tmp_path / "skewed", hub.url, lambda: time.time() + hours * 3600)
+    sharing.grant(client, practice.account, {VITALS})
+    write(client, 1)
+    assert found(practice, client) == {"w1"}
+    client.close()
