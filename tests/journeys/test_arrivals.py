@@ -1,7 +1,6 @@
 """How an account begins, or comes to another device, over a real hub: whatever a power cut leaves can be finished."""
 
 import json
-import time
 
 import pytest
 
@@ -101,23 +100,32 @@ def test_the_keys_of_another_account_are_never_overwritten(patient, hub, tmp_pat
     assert (tmp_path / "other" / FILE).read_bytes() == before
 
 
-def test_an_enrolment_goes_on_after_hours(hub, tmp_path):
+def age(path, seconds=7200):
+    """Make a kept enrolment look as if it had been begun that long ago."""
+    kept = json.loads(path.read_bytes())
+    path.write_text(json.dumps(kept | {"now": kept["now"] - seconds}))
+
+
+def test_an_enrolment_goes_on_after_hours(hub, tmp_path, monkeypatch):
     """What was signed and never came to the hub is signed again by the present time."""
-    early = time.time() - 7200
-    with pytest.raises(Problem):
-        enrolment.enrol(tmp_path / "patient", hub.url, lambda: early)
+    dies(monkeypatch, "enrol", after=False)
+    with pytest.raises(Crash):
+        enrolment.enrol(tmp_path / "patient", hub.url)
+    age(tmp_path / "patient" / "enrolment.json")
     account = json.loads((tmp_path / "patient" / FILE).read_bytes())["account"]
     client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
     assert client.account == account
     client.close()
 
 
-def test_an_organisations_enrolment_goes_on_after_hours(hub, tmp_path):
+def test_an_organisations_enrolment_goes_on_after_hours(hub, tmp_path, monkeypatch):
     """So too where the operator's code came late."""
-    early, code = time.time() - 7200, hub.admit("praxis-a")
+    code = hub.admit("praxis-a")
     words = (tmp_path / "keys", tmp_path / "root", hub.url, "praxis-a")
-    with pytest.raises(Problem):
-        keystore.enrol(*words, code, lambda: early)
+    dies(monkeypatch, "enrol", after=False)
+    with pytest.raises(Crash):
+        keystore.enrol(*words, code)
+    age(tmp_path / "root" / keystore.ROOT)
     store, sheet = keystore.enrol(*words, code)
     again, same = keystore.enrol(*words, code)
     assert store.keyring.account == again.keyring.account
