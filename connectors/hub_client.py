@@ -95,10 +95,15 @@ class HubClient:
     # --- the hub itself ---------------------------------------------------------------------------------------
 
     def hub(self) -> dict[str, Any]:
-        """Domain, public key, time and limits of the hub."""
+        """Domain, public key, keys of its peers, time and limits of the hub."""
         body = self._json("GET", "/v1/hub", auth=False)
         self._ahead = body["now"] - self._clock()
         return body
+
+    @understood
+    def peer_keys(self) -> dict[str, bytes]:
+        """The stamp keys of the hubs that this one knows, by domain."""
+        return {str(domain): unb64(key, 32) for domain, key in self.hub()["peers"].items()}
 
     @property
     def time(self) -> float:

@@ -76,7 +76,9 @@ def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
     if config.migrates_itself:
         schema.upgrade(db)
     db.open()
-    opened = Hub(config, db, keys.load(home, keys.STAMP_KEY), keys.load(home, keys.TOKEN_KEY), clock, bell, Metrics())
+    key = keys.load(home, keys.STAMP_KEY)
+    stamp_keys = {config.domain: key.public}
+    opened = Hub(config, db, key, keys.load(home, keys.TOKEN_KEY), clock, bell, Metrics(), stamp_keys)
     opened.metrics.waiting.set_function(lambda: bell.count)
     with db.write() as tx:
         store.sweep(tx, opened.now(), limits.ATTEMPT_SECONDS)

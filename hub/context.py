@@ -1,6 +1,6 @@
 """What the routes of one hub share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -26,6 +26,8 @@ class Hub:
     clock: Callable[[], float]
     bell: Bell
     metrics: Metrics
+    stamp_keys: Mapping[str, bytes]
+    """By which the stamps of hubs are checked, by domain; the own one among them."""
     cache: Cache = field(default_factory=Cache)
 
     def now(self) -> int:

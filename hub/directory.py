@@ -23,13 +23,14 @@ pages = Blueprint("directory", __name__)
 
 @pages.get("/v1/hub")
 def describe_hub() -> Response:
-    """Who this hub is, its key and clock, and what it takes."""
+    """Who this hub is, its key and clock, the keys of the hubs it knows, and what it takes."""
     home = hub()
     return wire.answer(
         {
             "domain": home.config.domain,
             "title": home.config.title,
             "key": b64(home.key.public),
+            "peers": {name: b64(key) for name, key in home.stamp_keys.items() if name != home.config.domain},
             "now": home.now(),
             "token_endpoint": home.config.token_endpoint,
             "limits": {

@@ -33,7 +33,7 @@ _FHIR_PAGE = ("_count", "_format", "page")
 
 OPERATIONS = (
     # the hub
-    Operation("get", "/v1/hub", "describeHub", "The hub, its key, clock and limits", "Hub", signed_in=False),
+    Operation("get", "/v1/hub", "describeHub", "The hub, keys of hubs, clock and limits", "Hub", signed_in=False),
     Operation("get", "/healthz", "healthz", "The process answers", "Text", media=TEXT, signed_in=False, database=False),
     Operation("get", "/readyz", "readyz", "The database answers", "Text", media=TEXT, signed_in=False),
     Operation("get", "/metrics", "metrics", "Counters for Prometheus", "Text", media=TEXT, signed_in=False),

@@ -67,7 +67,8 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["type", "title", "status", "detail"],
     },
     "Hub": closed(
-        {"domain": TEXT, "title": TEXT, "key": KEY, "now": NUMBER, "token_endpoint": TEXT,
+        {"domain": TEXT, "title": TEXT, "key": KEY, "peers": {"type": "object", "additionalProperties": KEY},
+         "now": NUMBER, "token_endpoint": TEXT,
          "limits": {"type": "object", "additionalProperties": NUMBER}}
     ),
     "Enrolment": closed({"frames": many(BINARY, MAX_FRAMES), "client": BINARY}, {"admission": TEXT}),

@@ -2,9 +2,11 @@
 
 import pytest
 
-from consent import accounts, envelope, messages, opening, relations, statements, streams, vault
+from consent import accounts, envelope, heads, messages, opening, relations, statements, streams, vault
+from consent.identifiers import new_id
 from consent.primitives import Rejected, random_bytes
 from consent.rules import blob_hash
+from consent.statements import chain_id
 from tests.consent.readers import reader
 from tests.consent.world import START, permit_of
 from tests.vectors.making import fixed
@@ -117,6 +119,20 @@ def test_every_byte_of_a_sealed_message_counts(post):
     refused(frame, lambda other: messages.read(other).verify(post.author.state, post.home.me.account, START))
 
 
+@pytest.mark.parametrize("what", ["note", "heads"])
+def test_every_byte_of_what_a_hub_vouches_for_counts(post, what):
+    """A note to a peer, and the heads of chains."""
+    hub, house = post.home.hub, post.reader
+    asked = {"hub": "hub-a.example.org", "nonce": new_id()}
+    if what == "note":
+        raw = heads.note(hub.key, to="hub-b.example.org", cur=3, at=START, **asked)
+        refused(raw, lambda other: heads.parse_note(other).verify(hub.key.public, to="hub-b.example.org", **asked))
+    else:
+        places = [(chain_id("acct", house.account, ""), house.state.head)]
+        raw = heads.sign(hub.key, to=house.account, at=START, heads=places, **asked)
+        refused(raw, lambda other: heads.parse(other).verify(hub.key.public, to=house.account, **asked))
+
+
 def test_every_byte_of_a_vault_counts(post):
     """The sealed vault, and both kinds of wrap."""
     home = post.home
@@ -131,7 +147,8 @@ def test_every_byte_of_a_vault_counts(post):
 
 PARSERS = {
     "statement": statements.parse, "permit": statements.parse_permit, "envelope": envelope.parse,
-    "stamp": envelope.parse_stamp, "message": messages.read, "registration": messages.read_registration,
+    "stamp": envelope.parse_stamp, "note": heads.parse_note, "heads": heads.parse, "message": messages.read,
+    "registration": messages.read_registration,
 }  # fmt: skip
 
 

@@ -287,6 +287,22 @@ function openings(vector, shared) {
   same(reader.categoryOf(opened.set, opened.index), vector.category);
 }
 
+// --- what a hub vouches for ------------------------------------------------------------------------------------------
+
+function hubWords(vector) {
+  const { hub, to, nonce } = vector;
+  if (vector.what === "note") {
+    const note = consent.heads.parseNote(unb64(vector.frame));
+    note.verify(unb64(vector.key), { hub, to, nonce });
+    same([note.cur, note.at], [vector.cur, vector.at]);
+  } else {
+    const told = consent.heads.parse(unb64(vector.frame));
+    told.verify(unb64(vector.key), { hub, to, nonce });
+    same([...told.heads].map(([name, place]) => [name, ...place]), vector.heads);
+    same(told.at, vector.at);
+  }
+}
+
 const RUN = {
   "label-hash": labelHashes,
   "canonical": canonicals,
@@ -298,6 +314,7 @@ const RUN = {
   "relation-chain": chains,
   "bundle": bundles,
   "opening": openings,
+  "heads": hubWords,
 };
 
 /** The kinds of vectors that are run here. */

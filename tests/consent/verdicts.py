@@ -5,7 +5,19 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from consent import accounts, canonical, envelope, grants, identifiers, owed, primitives, relations, rules, streams
+from consent import (
+    accounts,
+    canonical,
+    envelope,
+    grants,
+    heads,
+    identifiers,
+    owed,
+    primitives,
+    relations,
+    rules,
+    streams,
+)
 from consent.accounts import AccountState
 from consent.chains import BadLink
 from consent.grants import Record
@@ -271,6 +283,20 @@ def _record(given: Mapping[str, Any], shared: Shared) -> Record:
     return Record(known[acc], sets, relation, known)
 
 
+def hub_words(vector: Vector, _: Shared) -> None:
+    """A note or heads: what a hub answers to a question."""
+    question = {"hub": vector["hub"], "to": vector["to"], "nonce": vector["nonce"]}
+    if vector["what"] == "note":
+        note = heads.parse_note(unb64(vector["frame"]))
+        note.verify(unb64(vector["key"]), **question)
+        assert [note.cur, note.at] == [vector["cur"], vector["at"]]
+    else:
+        told = heads.parse(unb64(vector["frame"]))
+        told.verify(unb64(vector["key"]), **question)
+        assert [[name, *place] for name, place in told.heads.items()] == vector["heads"]
+        assert told.at == vector["at"]
+
+
 def joint_rules(vector: Vector, shared: Shared) -> None:
     """What the home hub says of a statement."""
     blob = frames(shared, [vector["blob"]])[0] if "blob" in vector else None
@@ -327,6 +353,7 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "relation-chain": chains,
     "bundle": bundles,
     "opening": openings,
+    "heads": hub_words,
     "deposit": deposits,
     "joint-rules": joint_rules,
     "owed": owings,

@@ -1,8 +1,12 @@
 """The directory, as JSON and as FHIR."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
+from consent.keys import SigningKey
+from consent.primitives import b64
 from fhir_profiles import resources
 from hub.store import directory
 
@@ -108,3 +112,14 @@ def test_the_directory_is_for_those_who_signed_in(town, place):
     """Without a token: 401."""
     assert town.get("/v1/directory").status_code == 401
     assert town.get("/fhir/Organization").status_code == 401
+
+
+def test_a_hub_tells_its_own_key_and_those_of_its_peers(town):
+    """Alone it has no peers; one that it knows is told by domain."""
+    own, other = town.hub.key.public, SigningKey.generate().public
+    assert town.get("/v1/hub").json["peers"] == {}
+    known = {**town.hub.stamp_keys, "hub-b.example.org": other}
+    town.app.extensions["obhut"] = replace(town.hub, stamp_keys=known)
+    said = town.get("/v1/hub").json
+    assert said["key"] == b64(own)
+    assert said["peers"] == {"hub-b.example.org": b64(other)}

@@ -10,6 +10,7 @@ export * as categories from "./categories.ts";
 export * as chains from "./chains.ts";
 export * as envelope from "./envelope.ts";
 export * as frames from "./frames.ts";
+export * as heads from "./heads.ts";
 export * as identifiers from "./identifiers.ts";
 export * as keys from "./keys.ts";
 export * as messages from "./messages.ts";
