@@ -149,6 +149,12 @@ class HubClient:
         return [unb64(frame) for frame in self._json("GET", path, params=params, token=token)["frames"]]
 
     @understood
+    def heads(self, nonce: str, chains: Sequence[tuple[str, str, str]]) -> list[bytes]:
+        """Where chains (kind, account, other; at most 250) end: a frame of each home hub that answers the nonce."""
+        body = {"nonce": nonce, "chains": [list(chain) for chain in chains]}
+        return [unb64(frame) for frame in self._json("POST", "/v1/heads", json=body)["frames"]]
+
+    @understood
     def bundle(self, acc: str, lst: str) -> bytes:
         """A bundle by its hash."""
         return self._call("GET", f"/v1/bundles/{acc}/{lst}").content

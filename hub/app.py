@@ -16,6 +16,7 @@ from hub import (
     enrolment,
     envelopes,
     fhir,
+    heads,
     keys,
     limits,
     observability,
@@ -35,8 +36,8 @@ from hub.store.database import Database
 
 BODY_BYTES = 64 * 1024
 PAGES = (
-    audit.pages, chains.pages, directory.pages, enrolment.pages, envelopes.pages, fhir.pages, observability.pages,
-    openapi.pages, requests.pages, tokens.pages,
+    audit.pages, chains.pages, directory.pages, enrolment.pages, envelopes.pages, fhir.pages, heads.pages,
+    observability.pages, openapi.pages, requests.pages, tokens.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",

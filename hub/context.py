@@ -1,6 +1,6 @@
 """What the routes of one hub share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -12,7 +12,15 @@ from hub.bell import Bell
 from hub.config import Config
 from hub.observability import Metrics
 from hub.states import Cache, Chains
+from hub.store.chains import ChainName
 from hub.store.database import Database
+
+PeerHeads = Callable[[str, str, str, Sequence[ChainName]], bytes | None]
+"""Domain of a peer, account that asks, nonce, chains → that hub's frame; None where it does not answer."""
+
+
+def no_peers(*_: object) -> None:
+    """A hub that stands alone: chains of other hubs' accounts are left out."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Hub:
     stamp_keys: Mapping[str, bytes]
     """By which the stamps of hubs are checked, by domain; the own one among them."""
     cache: Cache = field(default_factory=Cache)
+    peer_heads: PeerHeads = no_peers
+    """How another hub is asked for the heads of its accounts' chains."""
 
     def now(self) -> int:
         """The hub's Unix second."""

@@ -1,5 +1,9 @@
 """Who may see which chain (PROTOCOL.md 2.2 to 2.4). Everyone else gets what is said of a chain that does not exist."""
 
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
 from consent.accounts import AccountState
 from consent.grants import Record
 from consent.primitives import Rejected
@@ -7,6 +11,7 @@ from consent.relations import RelationState
 from fhir_profiles.problems import Problem
 from hub.states import Chains
 from hub.store import chains as store
+from hub.store.chains import ChainName
 
 
 def nothing_here() -> Problem:
@@ -68,6 +73,19 @@ def _meet(record: Record, who: str, name: str, now: int) -> bool:
         return True
     author = record.relations.get(name)
     return author is not None and any(covers_set(relation, set_id, now) for set_id in author.permits)
+
+
+def sees(chains: Chains, chain: ChainName, who: str, now: int) -> bool:
+    """Whether somebody may read a chain."""
+    kind, acc, oth = chain
+    if kind == "acct":
+        return sees_account(chains, acc, who, "", now)
+    return sees_set(chains, acc, oth, who, now) if kind == "set" else sees_relation(chains, acc, oth, who, now)
+
+
+def counterpart_of(conn: Connection, patients: Iterable[str], who: str) -> set[str]:
+    """Those of these patients with whom somebody has a relation: he sees their account chains, as `sees` would say."""
+    return {acc for _, acc, _ in store.heads_of(conn, [("rel", acc, who) for acc in patients])}
 
 
 def opens_bundle(relation: RelationState, lst: str, who: str, now: int) -> bool:

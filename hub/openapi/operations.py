@@ -84,6 +84,7 @@ OPERATIONS = (
         "get", "/v1/chains/rel/{acc}/{oth}", "readRelation", "A relation chain", "Frames",
         parameters=("acc", "oth", "after_link"), refusals=(404,),
     ),
+    Operation("post", "/v1/heads", "readHeads", "Where chains end, signed by their home hubs", "Frames", "Question"),
     Operation("get", "/v1/sets/{acc}", "listSets", "A patient's sets", "Sets", parameters=_ACC, refusals=(404,)),
     Operation(
         "get", "/v1/relations/{acc}", "listRelations", "An account's relations", "Relations", parameters=_ACC,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from consent.heads import MAX_CHAINS
 from hub.chains import MAX_STATEMENTS, MAX_WRAPS
 from hub.enrolment import MAX_FRAMES
 from hub.envelopes import EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
@@ -89,6 +90,11 @@ SCHEMAS: dict[str, Schema] = {
         {"wraps": {"type": "object", "additionalProperties": BINARY, "maxProperties": MAX_WRAPS}, "fetch": KEY},
     ),
     "Heads": closed({"heads": many(many({"type": ["integer", "string"]}, 5))}),
+    "Question": closed(
+        {"nonce": BINARY | {"minLength": 22, "maxLength": 22},
+         "chains": many({"type": "array", "prefixItems": [{"enum": ["acct", "set", "rel"]}, ACCOUNT, TEXT],
+                         "minItems": 3, "maxItems": 3}, MAX_CHAINS)}
+    ),
     "Frames": closed({"frames": many(BINARY)}),
     "Sets": closed({"sets": many(BINARY)}),
     "Relations": closed({"relations": many(many(ACCOUNT, 2))}),

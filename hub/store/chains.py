@@ -8,6 +8,9 @@ from consent.statements import Position, Statement
 from hub.models import accounts, bundles, heads, links, permits, routes, streams, ties, vaults, wraps
 from hub.store.database import Tx
 
+ChainName = tuple[str, str, str]
+"""Kind, account, the other."""
+
 
 def chain_heads(conn: Connection, acc: str) -> dict[tuple[str, str], Position]:
     """The heads of all chains of an account: (kind, oth) → position."""
@@ -28,6 +31,19 @@ def chain_head(conn: Connection, acc: str, kind: str, oth: str) -> Position | No
     query = select(heads.c.seq, heads.c.hash).where(heads.c.acc == acc, heads.c.kind == kind, heads.c.oth == oth)
     row = conn.execute(query).one_or_none()
     return (row[0], row[1]) if row else None
+
+
+def heads_of(conn: Connection, chains: Iterable[ChainName]) -> dict[ChainName, Position]:
+    """The heads of these chains, where they exist: one statement for all that differ in the account only."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for kind, acc, oth in chains:
+        alike.setdefault((kind, oth), []).append(acc)
+    found: dict[ChainName, Position] = {}
+    for (kind, oth), accs in alike.items():
+        here = and_(heads.c.acc.in_(accs), heads.c.kind == kind, heads.c.oth == oth)
+        rows = conn.execute(select(heads.c.acc, heads.c.seq, heads.c.hash).where(here))
+        found |= {(kind, acc, oth): (seq, hash_) for acc, seq, hash_ in rows}
+    return found
 
 
 def chain_links(conn: Connection, acc: str, kind: str, oth: str, after: int = -1) -> list[bytes]:
