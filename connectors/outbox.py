@@ -1,16 +1,18 @@
 """The durable outbox: one way out for everything that is written at the edge (PROTOCOL.md 5.7).
 
-A row holds plaintext first; then the sealed frame is stored beside it; only then it is sent; when the hub has
-acknowledged, the plaintext goes. A crash anywhere sends the same bytes again, so that no sequence ever forks.
+A row holds plaintext first; then the sealed frame is stored beside it; only then it is sent; when the patient's home
+hub has acknowledged, the plaintext goes. A crash anywhere sends the same bytes again, so that no sequence ever forks.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from connectors.hub_client import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, Deposited, HubClient
 from connectors.local_database import transaction
-from consent.envelope import parse, parse_stamp
+from consent import identifiers
+from consent.envelope import DELETE, RESOURCES, parse, parse_stamp
 from consent.identifiers import new_id
 from consent.primitives import Rejected
 from consent.sealing import Author, Destination, handle, seal
@@ -22,34 +24,74 @@ CREATE TABLE IF NOT EXISTS outbox (
     lines BLOB, count INTEGER NOT NULL, stream TEXT, seq INTEGER, bid TEXT, frame BLOB
 );
 CREATE INDEX IF NOT EXISTS outbox_stream ON outbox (stream, seq);
-CREATE TABLE IF NOT EXISTS sequences (
+CREATE TABLE IF NOT EXISTS outbox_sequences (
     stream TEXT PRIMARY KEY, seq INTEGER NOT NULL, hash TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox_forwarded (
+    bid TEXT PRIMARY KEY, offered REAL NOT NULL, pause REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox_marks (mark TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 MAX_RESEALS = 8
 MAX_PLAINTEXT = 1024 * 1024 - 1
 """Bytes of an entry's lines that still make one envelope."""
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 60.0
+"""So long a hub is left alone that passes an envelope on to the patient's home hub; growing from the first."""
+
+MENDED_BY_SEALING_ANEW = ("stale-epoch", "gap")
+FORWARDED = 202
 
 
 @dataclass(frozen=True)
 class Entry:
     """What is to be written: resources of one category of one patient, each one JSON line.
 
-    `handle`: names what a later entry replaces (`Observation/123`, `day/2026-10-01`), or empty.
+    `handle`: names what a later entry replaces (`Observation/123`, `day/2026-10-01`), or empty. `deletes`: no lines;
+    what the handle names is taken back.
     """
 
     patient: str
     category: int
     lines: Sequence[bytes] = field(repr=False)
     handle: str = ""
+    deletes: bool = False
+
+    def check(self) -> None:
+        """Raises `Problem` for what could never be sealed, and would keep back everything behind it."""
+        if self.deletes:
+            if self.lines or not self.handle:
+                raise Problem("structure", "a deletion has a handle and no resource")
+            return
+        if not self.lines or any(not line or b"\n" in line for line in self.lines):
+            raise Problem("structure", "each resource is one line")
+        if sum(len(line) + 1 for line in self.lines) > MAX_PLAINTEXT:
+            raise Problem("too-large", f"an envelope holds {MAX_PLAINTEXT} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A row that has its frame."""
+
+    id: int
+    patient: str
+    stream: str
+    bid: str
+    frame: bytes = field(repr=False)
+
+
+Outcome = tuple[Sealed, Deposited]
+Held = dict[str, Problem]
+"""What goes no further in this `send`, and why: streams, or `patient/category` where nothing can be written now."""
 
 
 class Outbox:
     """The outbox of one device.
 
     `destination(patient, category)` names stream, epoch and key; `refresh(patient)` fetches the newest chains after the
-    hub said that an epoch is over. `hub_key`: only what bears the hub's stamp counts as acknowledged.
+    hub said that an epoch is over. `hub_key(domain)`: only what bears the stamp of the patient's home hub counts as
+    acknowledged.
     """
 
     def __init__(
@@ -60,7 +102,7 @@ class Outbox:
         destination: Callable[[str, int], Destination],
         refresh: Callable[[str], None],
         clock: Callable[[], float],
-        hub_key: bytes,
+        hub_key: Callable[[str], bytes],
     ) -> None:
         self._db = db
         self._author = author
@@ -71,18 +113,18 @@ class Outbox:
         self._hub_key = hub_key
         db.executescript(SCHEMA)
 
-    def put(self, entries: Iterable[Entry]) -> None:
+    def put(self, entries: Iterable[Entry], mark: str = "") -> None:
         """Take entries in, durably; within the caller's transaction where there is one.
 
-        Raises `Problem` for what could never be sealed, and would keep back everything behind it.
+        With a `mark` that was put before, nothing happens: who feeds the outbox from another database can repeat.
+        Raises `Problem` for what could never be sealed.
         """
         entries = list(entries)
         for entry in entries:
-            if not entry.lines or any(not line or b"\n" in line for line in entry.lines):
-                raise Problem("structure", "each resource is one line")
-            if sum(len(line) + 1 for line in entry.lines) > MAX_PLAINTEXT:
-                raise Problem("too-large", f"an envelope holds {MAX_PLAINTEXT} bytes")
+            entry.check()
         with transaction(self._db):
+            if mark and not self._db.execute("INSERT OR IGNORE INTO outbox_marks VALUES (?)", (mark,)).rowcount:
+                return
             self._db.executemany(
                 "INSERT INTO outbox (patient, category, handle, lines, count) VALUES (?, ?, ?, ?, ?)",
                 ((e.patient, e.category, e.handle, b"\n".join(e.lines), len(e.lines)) for e in entries),
@@ -94,38 +136,58 @@ class Outbox:
         return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def send(self, hub: HubClient) -> int:
-        """Seal and deposit until nothing waits; returns how many envelopes the hub took.
+        """Seal and deposit whatever can go now; returns how many envelopes the home hubs took.
 
-        Raises `Problem`: `busy` when the hub cannot be reached (everything is kept), `refused` with the hub's reason.
+        What a hub passes on (202) stays and is offered again by a later `send`. What is refused holds back its own
+        stream only. Raises `Problem`: `busy` when the hub cannot be reached (everything is kept); after everything else
+        has gone, the first reason why something did not, `refused` with the hub's reason.
         """
         sent = reseals = 0
+        held: Held = {}
         while True:
-            self._seal_some()
-            batch = self._batch()
+            known = len(held)
+            self._seal_some(held)
+            batch = self._batch(held)
             if not batch:
-                return sent
-            results = hub.deposit([frame for _, frame in batch])
+                if len(held) == known:
+                    break
+                continue
+            results = hub.deposit([sealed.frame for sealed in batch])
             if len(results) != len(batch):
                 raise Problem("busy", "the hub's answer is not understood")
-            refused = self._settle(batch, results)
-            sent += len(batch) - len(refused)
+            outcomes = list(zip(batch, results, strict=True))
+            sent += self._settle(outcomes)
+            refused = [(sealed, result) for sealed, result in outcomes if result.status >= 300]
             if refused:
                 reseals += 1
                 if reseals > MAX_RESEALS:
-                    raise Problem("refused", "the hub keeps refusing envelopes sealed anew", reason=refused[0].reason)
-                self._seal_anew(refused)
+                    reason = refused[0][1].reason
+                    raise Problem("refused", "the hub keeps refusing envelopes sealed anew", reason=reason)
+                self._seal_anew(refused, held)
+        for problem in held.values():
+            raise problem
+        return sent
 
-    def _seal_some(self) -> None:
+    def _seal_some(self, held: Held) -> None:
         """Seal the next entries that have no frame, in order, and keep frame and sequence in one transaction."""
-        query = "SELECT id, patient, category, handle, lines, count FROM outbox WHERE frame IS NULL ORDER BY id LIMIT ?"
+        query = (
+            "SELECT id, patient, category, handle, lines, count FROM outbox WHERE frame IS NULL"
+            " AND patient || '/' || category NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?"
+        )
         with transaction(self._db):
-            for id_, patient, category, name, lines, _ in self._db.execute(query, (MAX_BATCH_FRAMES,)).fetchall():
-                to = self._destination(patient, category)
+            rows = self._db.execute(query, (json.dumps([*held]), MAX_BATCH_FRAMES)).fetchall()
+            for id_, patient, category, name, lines, count in rows:
+                try:
+                    to = self._destination(patient, category)
+                except Problem as problem:
+                    held.setdefault(f"{patient}/{category}", problem)
+                    continue
                 seq, prev = self._sequence(to.stream)
                 bid = new_id()
                 frame = seal(
-                    bytes(lines).split(b"\n"), to, self._author, bid=bid, seq=seq + 1, prev=prev,
+                    bytes(lines).split(b"\n") if count else [], to, self._author, bid=bid, seq=seq + 1, prev=prev,
                     at=int(self._clock()), hd=handle(to.stream, name, self._handle_key) if name else "",
+                    cty=RESOURCES if count else DELETE,
                 )  # fmt: skip
                 self._db.execute(
                     "UPDATE outbox SET stream = ?, seq = ?, bid = ?, frame = ? WHERE id = ?",
@@ -133,79 +195,120 @@ class Outbox:
                 )
                 self._set_sequence(to.stream, seq + 1, parse(frame).hash)
 
-    def _batch(self) -> list[tuple[int, bytes]]:
-        query = "SELECT id, frame FROM outbox WHERE frame IS NOT NULL ORDER BY stream, seq LIMIT ?"
-        batch: list[tuple[int, bytes]] = []
+    def _batch(self, held: Held) -> list[Sealed]:
+        """The next frames to offer, but for those that were forwarded a moment ago."""
+        query = (
+            "SELECT id, patient, stream, outbox.bid, frame FROM outbox LEFT JOIN outbox_forwarded USING (bid)"
+            " WHERE frame IS NOT NULL AND (offered IS NULL OR NOT ? BETWEEN offered AND offered + pause)"
+            " AND stream NOT IN (SELECT value FROM json_each(?)) ORDER BY stream, seq LIMIT ?"
+        )
+        batch: list[Sealed] = []
         size = 0
-        for id_, frame in self._db.execute(query, (MAX_BATCH_FRAMES,)):
-            size += len(frame) + 4
+        for row in self._db.execute(query, (self._clock(), json.dumps([*held]), MAX_BATCH_FRAMES)):
+            size += len(row[-1]) + 4
             if batch and size > MAX_BATCH_BYTES:
                 break
-            batch.append((id_, bytes(frame)))
+            batch.append(Sealed(*row))
         return batch
 
-    def _settle(self, batch: Sequence[tuple[int, bytes]], results: Sequence[Deposited]) -> list[Deposited]:
-        """Forget what was acknowledged; return what was refused. Raises `Problem` for a stamp that does not hold.
+    def _settle(self, outcomes: Sequence[Outcome]) -> int:
+        """Forget what was acknowledged, and note what was forwarded; returns how many were acknowledged.
 
-        A row that another process has sealed anew meanwhile is not the one that was acknowledged.
+        Raises `Problem` for a stamp that does not hold. A row that another process has sealed anew meanwhile is not the
+        one that was acknowledged.
         """
         done = []
-        for (id_, frame), result in zip(batch, results, strict=True):
-            if result.status < 300:
-                try:
-                    parse_stamp(result.stamp).verify(self._hub_key, parse(frame))
-                except Rejected:
-                    raise Problem("refused", "the hub's stamp does not hold", reason="stamp") from None
-                done.append((id_, frame))
+        for sealed, result in outcomes:
+            if result.status < 300 and result.status != FORWARDED:
+                self._check_stamp(sealed, result)
+                done.append((sealed.id, sealed.frame))
         with transaction(self._db):
             self._db.executemany("DELETE FROM outbox WHERE id = ? AND frame = ?", done)
-        return [result for result in results if result.status >= 300]
+            for sealed, result in outcomes:
+                if result.status == FORWARDED:
+                    self._pause(sealed.bid)
+            self._db.execute(
+                "DELETE FROM outbox_forwarded WHERE bid NOT IN (SELECT bid FROM outbox WHERE bid IS NOT NULL)"
+            )
+        return len(done)
 
-    def _seal_anew(self, refused: Sequence[Deposited]) -> None:
+    def _check_stamp(self, sealed: Sealed, result: Deposited) -> None:
+        """The stamp is that of the patient's home hub, for exactly this frame. Raises `Problem(refused)`."""
+        domain = identifiers.account(sealed.patient).domain
+        try:
+            stamp = parse_stamp(result.stamp)
+            stamp.verify(self._hub_key(domain), parse(sealed.frame))
+        except Rejected:
+            raise Problem("refused", "the hub's stamp does not hold", reason="stamp") from None
+        if stamp.hub != domain:
+            raise Problem("refused", "the stamp is not that of the patient's home hub", reason="stamp")
+
+    def _pause(self, bid: str) -> None:
+        """Offer an envelope again later, after a longer pause each time."""
+        row = self._db.execute("SELECT pause FROM outbox_forwarded WHERE bid = ?", (bid,)).fetchone()
+        pause = FIRST_PAUSE_SECONDS if row is None else min(2 * row[0], LONGEST_PAUSE_SECONDS)
+        self._db.execute("INSERT OR REPLACE INTO outbox_forwarded VALUES (?, ?, ?)", (bid, self._clock(), pause))
+
+    def _seal_anew(self, refused: Sequence[Outcome], held: Held) -> None:
         """After `stale-epoch` or `gap`: fetch the chains, and seal again what was refused and what follows it.
 
-        What another process has sealed anew meanwhile is left as it is.
+        What another process has sealed anew meanwhile is left as it is; what is refused for good holds its stream.
         """
-        for result in refused:
-            if result.reason not in ("stale-epoch", "gap"):
-                raise Problem("refused", "the hub refuses an envelope", reason=result.reason)
-        query = "SELECT patient FROM outbox WHERE bid = ?"
-        for patient in {row[0] for result in refused for row in self._db.execute(query, (result.bid,)).fetchall()}:
+        mended = []
+        for sealed, result in refused:
+            if result.reason in MENDED_BY_SEALING_ANEW:
+                mended.append((sealed, result))
+            else:
+                problem = Problem("refused", "the hub refuses an envelope", reason=result.reason)
+                held.setdefault(sealed.stream, problem)
+        for patient in {sealed.patient for sealed, _ in mended}:
             self._refresh(patient)
         with transaction(self._db):
-            for result in refused:
-                self._unseal(result)
+            for sealed, result in mended:
+                if sealed.stream not in held:
+                    self._unseal(sealed, result, held)
 
-    def _unseal(self, result: Deposited) -> None:
+    def _unseal(self, sealed: Sealed, result: Deposited, held: Held) -> None:
         """Go back to before a refused envelope; after a gap, on to where the hub says that this device is.
 
-        The hub knows more than the device where that was restored from a copy. Where it knows less, it has lost what it
-        acknowledged: going back there would show readers two sequences. Raises `Problem(refused)`.
+        The hub knows more than the device where that was restored from a copy. Where it knows less, either an envelope
+        before this one is still on its way, or the hub has lost what it acknowledged: going back there would show
+        readers two sequences, so the stream is held.
         """
-        row = self._db.execute("SELECT stream, seq, frame FROM outbox WHERE bid = ?", (result.bid,)).fetchone()
+        row = self._db.execute("SELECT seq FROM outbox WHERE bid = ?", (sealed.bid,)).fetchone()
         if row is None:
             return
-        stream, seq, frame = row
-        before = (seq - 1, parse(bytes(frame)).prev)
+        seq: int = row[0]
+        before = (seq - 1, parse(sealed.frame).prev)
         if result.reason == "gap":
             if result.last is None or result.last[0] < seq - 1:
-                raise Problem("refused", "the hub has lost envelopes that it acknowledged", reason="gap")
+                if self._on_its_way(sealed.stream, seq):
+                    self._pause(sealed.bid)
+                else:
+                    detail = "the hub has lost envelopes that it acknowledged"
+                    held[sealed.stream] = Problem("refused", detail, reason="gap")
+                return
             before = result.last
-        self._set_sequence(stream, *before)
+        self._set_sequence(sealed.stream, *before)
         self._db.execute(
             "UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL WHERE stream = ? AND seq >= ?",
-            (stream, seq),
+            (sealed.stream, seq),
         )
+
+    def _on_its_way(self, stream: str, seq: int) -> bool:
+        """Whether an envelope before this one is not acknowledged yet: what is refused then follows from that."""
+        query = "SELECT 1 FROM outbox WHERE stream = ? AND seq < ? LIMIT 1"
+        return self._db.execute(query, (stream, seq)).fetchone() is not None
 
     def begin_anew(self) -> None:
         """Seal again whatever waits, as a device that has sealed nothing yet: another one held these files before."""
         with transaction(self._db):
             self._db.execute("UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL")
-            self._db.execute("DELETE FROM sequences")
+            self._db.execute("DELETE FROM outbox_sequences")
 
     def _sequence(self, stream: str) -> tuple[int, str]:
-        row = self._db.execute("SELECT seq, hash FROM sequences WHERE stream = ?", (stream,)).fetchone()
+        row = self._db.execute("SELECT seq, hash FROM outbox_sequences WHERE stream = ?", (stream,)).fetchone()
         return (0, "") if row is None else (int(row[0]), str(row[1]))
 
     def _set_sequence(self, stream: str, seq: int, hash_: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO sequences VALUES (?, ?, ?)", (stream, seq, hash_))
+        self._db.execute("INSERT OR REPLACE INTO outbox_sequences VALUES (?, ?, ?)", (stream, seq, hash_))

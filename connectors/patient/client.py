@@ -17,13 +17,13 @@ from connectors.hub_client import HubClient
 from connectors.keyring import Keyring
 from connectors.local_database import get_state, open_database, set_state
 from connectors.outbox import Outbox
-from consent import steps
+from consent import identifiers, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.grants import Record
 from consent.messages import Message, unseal
 from consent.owed import owed
-from consent.primitives import Rejected, b64, unb64
+from consent.primitives import Rejected, b64, broken, unb64
 from consent.rules import blob_hash
 from consent.sealing import Destination
 from consent.statements import Position, Statement, parse, sign
@@ -72,7 +72,7 @@ class Client:
         self._vault: tuple[str, Vault] | None = None
         self.outbox = Outbox(
             self.db, keyring.author, keyring.handle_key, self._destination, lambda _: self.sync(), clock,
-            keyring.hub_key,
+            self._hub_key,
         )  # fmt: skip
 
     @classmethod
@@ -295,6 +295,12 @@ class Client:
     def flush(self) -> int:
         """Seal and deposit what waits; returns the number of envelopes the hub took."""
         return self.outbox.send(self.hub)
+
+    def _hub_key(self, domain: str) -> bytes:
+        """The key of the hub by which her envelopes are acknowledged: her home hub's, pinned at enrolment."""
+        if domain != identifiers.account(self.account).domain:
+            raise broken("stamp")
+        return self.keyring.hub_key
 
     def _destination(self, patient: str, category: int) -> Destination:
         record = self.record

@@ -1,24 +1,28 @@
 """The outbox: acknowledged is durable, a crash repeats bytes, a sequence never forks."""
 
 import contextlib
+import itertools
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.hub_client import Deposited
-from connectors.local_database import open_database
+from connectors.local_database import open_database, transaction
 from connectors.outbox import MAX_PLAINTEXT, SCHEMA, Entry, Outbox
+from consent import frames as frames_
 from consent import opening
-from consent.envelope import parse
-from consent.primitives import Rejected
+from consent.envelope import parse, parse_stamp
+from consent.keys import SigningKey
+from consent.primitives import Rejected, broken
 from consent.sealing import Author, Destination
 from fhir_profiles.problems import Problem
 from tests.consent import world
 from tests.consent.readers import plain_check
 
-VITALS = 1
+VITALS, ACTIVITY = 1, 2
 
 
 class Crash(Exception):  # noqa: N818 - what happens, not what went wrong
@@ -31,13 +35,24 @@ class Wire:
     def __init__(self, patient: world.Client) -> None:
         self.patient = patient
         self.die_before = self.die_after = False
+        self.passes_on = self.offered = 0
+        self.refuses = {}
 
     def deposit(self, frames):
+        """The next `passes_on` offers are only passed on; streams in `refuses` are refused for that reason."""
         if self.die_before:
             raise Crash
         results = []
         for raw in frames:
             envelope = parse(raw)
+            self.offered += 1
+            if self.passes_on:
+                self.passes_on -= 1
+                results.append(Deposited(envelope.bid, 202, "forwarded"))
+                continue
+            if envelope.str in self.refuses:
+                results.append(Deposited(envelope.bid, 403, self.refuses[envelope.str]))
+                continue
             try:
                 stamp = self.patient.hub.deposit(raw, self.patient.hub.record.account, self.patient.now)
                 results.append(Deposited(envelope.bid, 201, "", stamp))
@@ -66,8 +81,14 @@ class Desk:
         self.db = open_database(self.path, SCHEMA)
         self.outbox = Outbox(
             self.db, Author(me.account, me.device, me.sign), bytes(32), self.destination, self.refresh,
-            lambda: self.patient.now, self.patient.hub.key.public,
+            lambda: self.patient.now, self.hub_key,
         )  # fmt: skip
+
+    def hub_key(self, domain):
+        """Of the one hub that it knows."""
+        if domain != self.patient.me.account.partition("@")[2]:
+            raise broken("stamp")
+        return self.patient.hub.key.public
 
     def refresh(self, _):
         self.seen = None
@@ -80,11 +101,11 @@ class Desk:
         index = keys.index(category)
         return Destination(patient, keys.ids[index], self.seen, state.epoch(self.seen).publics[index])
 
-    def put(self, *numbers):
-        self.outbox.put(Entry(self.patient.me.account, VITALS, [line(self.patient, n)]) for n in numbers)
+    def put(self, *numbers, mark=""):
+        self.outbox.put([Entry(self.patient.me.account, VITALS, [line(self.patient, n)]) for n in numbers], mark)
 
-    def arrived(self):
-        """The numbers in the order of their envelopes' sequence, opened as the patient's own client would."""
+    def opened(self):
+        """The envelopes in the order of their sequence, opened as the patient's own client would."""
         me, hub = self.patient.me, self.patient.hub
         keys = self.patient.vault
         reader = opening.Reader(
@@ -100,15 +121,20 @@ class Desk:
             plain_check,
         )
         permit = world.permit_of(hub, self.set)
-        frames = sorted(hub.envelopes.values(), key=lambda pair: pair[0].seq)
-        assert [frame.seq for frame, _ in frames] == list(range(1, len(frames) + 1))
-        opened = [opening.open_envelope(frame.raw, stamp, permit, reader, self.patient.now) for frame, stamp in frames]
-        return [resource["id"] for one in opened for _, resource in one.resources]
+        frames = sorted(hub.envelopes.values(), key=lambda pair: (pair[0].str, pair[0].seq))
+        for stream in {frame.str for frame, _ in frames}:
+            numbers = [frame.seq for frame, _ in frames if frame.str == stream]
+            assert numbers == list(range(1, len(numbers) + 1))
+        return [opening.open_envelope(frame.raw, stamp, permit, reader, self.patient.now) for frame, stamp in frames]
+
+    def arrived(self):
+        """The numbers in the order of their envelopes' sequence."""
+        return [resource["id"] for one in self.opened() for _, resource in one.resources]
 
 
-def line(patient, number):
+def line(patient, number, category="vitals"):
     name = patient.me.account.partition("@")[0]
-    coding = '{"system":"https://fhir.obhut.org/CodeSystem/category","code":"vitals"}'
+    coding = f'{{"system":"https://fhir.obhut.org/CodeSystem/category","code":"{category}"}}'
     return (
         f'{{"resourceType":"Observation","id":"{number}","subject":{{"reference":"Patient/{name}"}},'
         f'"category":[{{"coding":[{coding}]}}]}}'
@@ -184,6 +210,175 @@ def test_what_could_never_be_sealed_is_refused_at_the_door(desk, lines):
     assert desk.outbox.waiting == 0
 
 
+@pytest.mark.parametrize("entry", [{"lines": [b"{}"], "handle": "Observation/1"}, {"lines": []}])
+def test_a_deletion_has_a_handle_and_no_lines(desk, entry):
+    """Whatever else calls itself one is refused at the door."""
+    with pytest.raises(Problem):
+        desk.outbox.put([Entry(desk.patient.me.account, VITALS, deletes=True, **entry)])
+    assert desk.outbox.waiting == 0
+
+
+def test_a_deletion_takes_back_what_its_handle_names(desk):
+    """It arrives as an envelope that deletes, under the handle of what was written before, behind it."""
+    desk.outbox.put([Entry(desk.patient.me.account, VITALS, [line(desk.patient, 1)], "Observation/1")])
+    desk.outbox.put([Entry(desk.patient.me.account, VITALS, [], "Observation/1", deletes=True)])
+    assert desk.outbox.send(desk.wire) == 2
+    written, taken_back = desk.opened()
+    assert taken_back.deletes
+    assert written.envelope.hd == taken_back.envelope.hd != ""
+
+
+def test_what_was_put_under_a_mark_is_not_put_again(desk):
+    """Who feeds the outbox from another database can repeat after a crash, even after all has arrived."""
+    desk.put(1, mark="row-1")
+    desk.put(1, mark="row-1")
+    desk.outbox.send(desk.wire)
+    desk.db.close()
+    desk.open()
+    desk.put(1, mark="row-1")
+    desk.put(2, mark="row-2")
+    desk.outbox.send(desk.wire)
+    assert desk.arrived() == ["1", "2"]
+
+
+def test_a_mark_counts_only_together_with_its_entries(desk):
+    """Where the caller's transaction is undone, what was marked in it can be put."""
+    with contextlib.suppress(Crash), transaction(desk.db):
+        desk.put(1, mark="row-1")
+        raise Crash
+    desk.put(1, mark="row-1")
+    assert desk.outbox.waiting == 1
+
+
+# --- passed on to the patient's home hub --------------------------------------------------------------------------
+
+
+def test_what_is_passed_on_stays_until_the_home_hub_has_stamped_it(desk):
+    """202 is no acknowledgement: the entry waits, and the same bytes get the stamp later."""
+    desk.put(1)
+    desk.wire.passes_on = 1
+    assert desk.outbox.send(desk.wire) == 0
+    assert desk.outbox.waiting == 1
+    frame = desk.db.execute("SELECT frame FROM outbox").fetchone()[0]
+    desk.patient.now += 3
+    assert desk.outbox.send(desk.wire) == 1
+    assert [opened.envelope.raw for opened in desk.opened()] == [frame]
+    assert desk.outbox.waiting == 0
+
+
+def test_a_hub_that_passes_on_is_asked_again_after_growing_pauses(desk):
+    """2, 4, 8 … 60 seconds, however often `send` is called, across a restart too."""
+    desk.put(1)
+    desk.wire.passes_on = 100
+    start, offers = desk.patient.now, []
+    for second in range(250):
+        desk.patient.now = start + second + 0.5
+        before = desk.wire.offered
+        desk.outbox.send(desk.wire)
+        if desk.wire.offered > before:
+            offers.append(second)
+        if second == 20:
+            desk.db.close()
+            desk.open()
+    pauses = [later - earlier for earlier, later in itertools.pairwise(offers)]
+    assert pauses == [3, 5, 9, 17, 33, 61, 61]
+
+
+def test_a_clock_set_back_does_not_make_the_outbox_wait(desk):
+    """An offer that lies in the future was made by another clock."""
+    desk.put(1)
+    desk.wire.passes_on = 1
+    desk.outbox.send(desk.wire)
+    desk.patient.now -= 100
+    assert desk.outbox.send(desk.wire) == 1
+
+
+def test_what_is_passed_on_holds_nothing_back(desk):
+    """Other streams go, and later entries of the same stream too."""
+    account = desk.patient.me.account
+    desk.put(1)
+    desk.wire.passes_on = 1
+    desk.outbox.send(desk.wire)
+    desk.outbox.put([Entry(account, ACTIVITY, [line(desk.patient, 2, "activity")])])
+    assert desk.outbox.send(desk.wire) == 1
+    desk.wire.passes_on = 1
+    desk.put(3)
+    assert desk.outbox.send(desk.wire) == 0
+    assert desk.wire.offered == 3
+    desk.patient.now += 5
+    assert desk.outbox.send(desk.wire) == 2
+    assert sorted(desk.arrived()) == ["1", "2", "3"]
+
+
+def test_a_refusal_that_comes_late_seals_what_follows_anew_too(desk):
+    """The home hub's stale-epoch arrives after later entries were passed on: all of them arrive, once, in order."""
+    desk.put(1)
+    desk.outbox.send(desk.wire)
+    desk.patient.grant(world.organisation("praxis-a"), [VITALS], whole=False)
+    desk.put(2)
+    desk.wire.passes_on = 1
+    desk.outbox.send(desk.wire)
+    desk.put(3)
+    desk.wire.passes_on = 1
+    desk.outbox.send(desk.wire)
+    desk.patient.now += 5
+    assert desk.outbox.send(desk.wire) == 2
+    assert desk.arrived() == ["1", "2", "3"]
+
+
+def test_an_outcome_that_comes_before_that_of_the_envelope_before_waits_for_it(desk):
+    """A gap behind an envelope that is still on its way is no loss: both arrive."""
+    desk.put(1)
+    desk.wire.passes_on = 1
+    desk.outbox.send(desk.wire)
+    desk.put(2)
+    assert desk.outbox.send(desk.wire) == 0
+    desk.patient.now += 3
+    desk.outbox.send(desk.wire)
+    desk.patient.now += 3
+    desk.outbox.send(desk.wire)
+    assert desk.arrived() == ["1", "2"]
+    assert desk.outbox.waiting == 0
+
+
+# --- what does not count as acknowledged --------------------------------------------------------------------------
+
+
+def test_a_refusal_holds_back_its_own_stream_only(desk):
+    """One patient's withdrawn permit does not stop what is written elsewhere; it is told when that has gone."""
+    account = desk.patient.me.account
+    desk.put(1, 2)
+    desk.outbox.put([Entry(account, ACTIVITY, [line(desk.patient, 3, "activity")])])
+    desk.wire.refuses = {desk.destination(account, VITALS).stream: "no-permit"}
+    with pytest.raises(Problem) as caught:
+        desk.outbox.send(desk.wire)
+    assert caught.value.extra["reason"] == "no-permit"
+    assert desk.arrived() == ["3"]
+    assert desk.outbox.waiting == 2
+    desk.wire.refuses = {}
+    assert desk.outbox.send(desk.wire) == 2
+
+
+def test_entries_that_have_nowhere_to_go_hold_back_no_others(desk):
+    """A category of a patient that this device may not write now waits; the others go."""
+    account = desk.patient.me.account
+    known = desk.outbox._destination
+
+    def nowhere(patient, category):
+        if category == VITALS:
+            raise Problem("forbidden", "no permit for this")
+        return known(patient, category)
+
+    desk.outbox._destination = nowhere
+    desk.put(*range(150))
+    desk.outbox.put([Entry(account, ACTIVITY, [line(desk.patient, 200, "activity")])])
+    with pytest.raises(Problem, match="no permit for this"):
+        desk.outbox.send(desk.wire)
+    assert desk.arrived() == ["200"]
+    desk.outbox._destination = known
+    assert desk.outbox.send(desk.wire) == 150
+
+
 def test_the_largest_entry_fits_into_an_envelope(desk):
     """What the door lets in can be sealed."""
     desk.outbox.put([Entry(desk.patient.me.account, VITALS, [b"x" * (MAX_PLAINTEXT - 1)])])
@@ -198,6 +393,28 @@ def test_an_acknowledgement_without_the_hubs_stamp_does_not_count(desk):
         desk.outbox.send(desk.wire)
     assert caught.value.extra["reason"] == "stamp"
     assert desk.outbox.waiting == 1
+
+
+def test_the_stamp_must_be_that_of_the_patients_home_hub(desk):
+    """Another hub's stamp, and be its key known, acknowledges nothing."""
+    desk.put(1)
+    elsewhere, deposit = SigningKey.generate(), desk.wire.deposit
+
+    def stamped(frames):
+        found = []
+        for result in deposit(frames):
+            header = parse_stamp(result.stamp).frame.header
+            foreign = frames_.sign(header | {"hub": "b.example"}, "obhut-stamp", desk.patient.hub.key)
+            found.append(replace(result, stamp=foreign))
+        return found
+
+    for key in (elsewhere.public, desk.patient.hub.key.public):
+        desk.outbox._hub_key = lambda _, key=key: key
+        desk.wire.deposit = stamped
+        with pytest.raises(Problem) as caught:
+            desk.outbox.send(desk.wire)
+        assert caught.value.extra["reason"] == "stamp"
+        assert desk.outbox.waiting == 1
 
 
 def test_a_device_restored_from_a_copy_goes_on_behind_what_the_hub_has(desk):
