@@ -6,18 +6,20 @@ RFC 9457 problem details (https://www.rfc-editor.org/rfc/rfc9457), and under `/f
 import logging
 
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from consent.primitives import Rejected
 from fhir_profiles.logs import places
+from fhir_profiles.outages import busy, outage
 from fhir_profiles.problems import PROBLEMS, Problem
+from hub import schema
+from hub.context import hub
 from hub.observability import say
 from hub.refusals import refusal
 from hub.wire import answer
 
-RETRY_SECONDS = 2
 _BY_STATUS = {
     400: ("invalid", "The request cannot be understood."),
     404: ("not-found", "There is nothing here for you."),
@@ -63,11 +65,23 @@ def _http(error: HTTPException) -> Response:
 
 
 def _database(error: Exception) -> Response:
-    """A database that cannot be reached or is locked for too long is busy; anything else is a fault here."""
-    if not isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
-        return _unexpected(error)
-    say(logging.WARNING, event="database", error=type(error).__name__, where=places(error))
-    return render(Problem("busy", "The database does not answer now.", retry_after=RETRY_SECONDS))
+    """A database that is full, gone or locked for too long is busy; so is one whose tables are of another version."""
+    problem = outage(error.orig) if isinstance(error, DBAPIError) else busy("locked")  # no connection became free
+    if problem is None:
+        try:
+            with hub().db.read() as conn:
+                schema.check(conn)
+        except Problem as other:
+            problem = other
+        except SQLAlchemyError:
+            problem = busy("gone")
+        else:
+            return _unexpected(error)
+    say(
+        logging.WARNING, event="database", reason=problem.extra["reason"], error=type(error).__name__,
+        where=places(error),
+    )  # fmt: skip
+    return render(problem)
 
 
 def _unexpected(error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from flask import Flask, Response, request
 from werkzeug.http import http_date
 
-from connectors.gateway import access, fhir_api, rim, transactions
+from connectors.gateway import access, fhir_api, rim, schema, transactions
 from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer
 from connectors.gateway.config import Config
@@ -29,13 +29,13 @@ def create_app(config: Config, base_url: str | None = None) -> Flask:
     gateway = Gateway(store, Links(store), url.rstrip("/"), config.standalone)
     fhir_api.prepare()
     app.extensions["gateway"] = gateway
-    rim.init_app(app)
-    _health(app, gateway)
+    rim.init_app(app, database)
+    _health(app, database)
     _fhir(app, gateway)
     return app
 
 
-def _health(app: Flask, gateway: Gateway) -> None:
+def _health(app: Flask, database: Database) -> None:
     @app.get("/healthz")
     def healthz() -> Response:
         """The process is alive."""
@@ -43,8 +43,9 @@ def _health(app: Flask, gateway: Gateway) -> None:
 
     @app.get("/readyz")
     def readyz() -> Response:
-        """The database answers."""
-        gateway.store.state("ready")
+        """The database answers, and its tables are those of this version."""
+        with database.read() as connection:
+            schema.check(connection)
         return Response("ready\n", content_type="text/plain")
 
 

@@ -1,4 +1,4 @@
-"""`obhut gateway serve · enrol · ask · token`: run a gateway, and give the people of the house their tokens."""
+"""`obhut gateway serve · migrate · enrol · ask · token`: run a gateway; tokens for the people of the house."""
 
 import tempfile
 from contextlib import ExitStack, closing
@@ -54,7 +54,7 @@ def serve(
         if not config.database:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="obhut-gateway-"))
             config = replace(config, database=f"sqlite:///{folder}/gateway.db")
-        _create_tables(config)
+        _make_tables(config)
 
         def make_app(base_url: str) -> Flask:
             from connectors.gateway.app import create_app  # noqa: PLC0415 - loaded in the workers
@@ -68,6 +68,21 @@ def serve(
         from connectors.gateway.server import Server  # noqa: PLC0415 - gunicorn is not needed for tokens
 
         Server(config, make_app).run()
+
+
+@gateway.command()
+@DATABASE_OPTION
+@CONFIG_OPTION
+def migrate(database: str | None, file: Path | None) -> None:
+    """Bring the tables to this version, while the gateway serves."""
+    from connectors.gateway import schema  # noqa: PLC0415 - Alembic is loaded only where it is needed
+
+    with closing(_database(database, file)) as opened:
+        try:
+            schema.upgrade(opened)
+        except Problem as problem:
+            raise click.ClickException(problem.detail) from None
+    click.echo(f"tables at {schema.expected()}")
 
 
 gateway.add_command(enrol)
@@ -118,7 +133,7 @@ def _database(url: str | None, file: Path | None) -> Database:
         raise click.UsageError(str(error)) from None
 
 
-def _create_tables(config: Config) -> None:
+def _make_tables(config: Config) -> None:
     # Before the fork, and closed before it: connections must not be shared between processes.
     try:
         _opened(config.database).close()
@@ -127,9 +142,11 @@ def _create_tables(config: Config) -> None:
 
 
 def _opened(url: str) -> Database:
+    from connectors.gateway import schema  # noqa: PLC0415 - Alembic is loaded only where it is needed
+
     database = Database(url, 1)
     try:
-        database.create_tables()
+        schema.make(database)
     except Problem as problem:
         database.close()
         raise click.ClickException(problem.detail) from None

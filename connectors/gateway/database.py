@@ -10,8 +10,7 @@ from typing import IO, Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
-from connectors.gateway.models import metadata
-from fhir_profiles.problems import Problem
+from fhir_profiles.outages import busy, outage
 
 BUSY_SECONDS = 60
 
@@ -37,14 +36,9 @@ class Database:
             # Statements are shaped for their values already: planning each search anew takes as long as answering it.
             generic = {"options": "-c plan_cache_mode=force_generic_plan -c jit=off"}
             self._reads = _postgresql(parsed, threads, generic, isolation_level="AUTOCOMMIT")
-            self._writes = _postgresql(parsed, threads, {})
-
-    def create_tables(self) -> None:
-        """Create what is missing; harmless when all is there, and when several start at once."""
-        with self.write() as connection:
-            if not self.sqlite:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7163)")
-            metadata.create_all(connection)
+            # Acknowledged means written to the disk, whatever the server's default is.
+            durable = {"options": f"-c synchronous_commit=on -c lock_timeout={BUSY_SECONDS}s"}
+            self._writes = _postgresql(parsed, threads, durable)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -80,8 +74,13 @@ class Database:
 def _reached() -> Iterator[None]:
     try:
         yield
-    except exc.OperationalError as error:
-        raise Problem("busy", "The database cannot be reached or is full; try again.") from error
+    except exc.DBAPIError as error:
+        problem = outage(error.orig)
+        if problem is None:
+            raise
+        raise problem from error
+    except exc.TimeoutError as error:  # no connection of the pool became free
+        raise busy("locked") from error
 
 
 def _url(text: str) -> URL:

@@ -1,11 +1,15 @@
 """The rim: every error leaves as an OperationOutcome, and none says more than a caller may know."""
 
 import logging
+from functools import partial
 
 import orjson
 from flask import Flask, Response
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
+from connectors.gateway import schema
+from connectors.gateway.database import Database
 from fhir_profiles.logs import places
 from fhir_profiles.problems import PROBLEMS, Problem
 
@@ -16,15 +20,18 @@ log = logging.getLogger("obhut.gateway")
 _CODES = {404: "not-found", 405: "method", 406: "not-acceptable", 411: "length", 413: "too-large", 415: "media-type"}
 
 
-def init_app(app: Flask) -> None:
-    """Render problems, Flask's own errors and defects."""
+def init_app(app: Flask, database: Database) -> None:
+    """Render problems, Flask's own errors, what the database could not do, and defects."""
     app.register_error_handler(Problem, answer)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(DBAPIError, partial(_database, database))
     app.register_error_handler(Exception, _defect)
 
 
 def answer(problem: Problem) -> Response:
     """The OperationOutcome of a problem, https://hl7.org/fhir/R4/http.html#2.21.0.4."""
+    if problem.code == "busy":
+        log.warning("busy", extra={"reason": problem.extra.get("reason", "")})
     response = Response(orjson.dumps(problem.outcome()), status=problem.status, content_type=FHIR_JSON)
     if problem.code == "unauthenticated":
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -44,6 +51,16 @@ def _http_error(error: HTTPException) -> Response:
     if allow:
         response.headers["Allow"] = allow
     return response
+
+
+def _database(database: Database, error: DBAPIError) -> Response:
+    """What fails while the tables are of another version does so for that reason."""
+    try:
+        with database.read() as connection:
+            schema.check(connection)
+    except Problem as problem:
+        return answer(problem)
+    return _defect(error)
 
 
 def _defect(error: Exception) -> Response:

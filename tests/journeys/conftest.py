@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.gateway import keystore
+from connectors.gateway import keystore, schema
 from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.store import Store
@@ -101,7 +101,7 @@ class Practice:
         self.keys, _ = keystore.enrol(self.directory / "keys", self.directory / "root", hub.url, name, hub.admit(name))
         self.store = None
         database = Database(self.database)
-        database.create_tables()
+        schema.upgrade(database)
         database.close()
         self.open()
 

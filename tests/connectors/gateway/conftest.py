@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from connectors.gateway import schema
 from connectors.gateway.app import create_app
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
@@ -50,7 +51,7 @@ class Api:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
-    database.create_tables()
+    schema.upgrade(database)
     yield database
     database.close()
 

@@ -12,6 +12,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from connectors.gateway import schema
 from connectors.gateway.access import reader_of
 from connectors.gateway.cli import gateway
 from connectors.gateway.database import Database
@@ -91,13 +92,13 @@ def test_standalone_refuses_with_one_sentence(options, environment, sentence):
 def test_a_database_that_is_not_there_ends_the_start():
     """One sentence, no traceback."""
     done = CliRunner().invoke(gateway, ["serve", "--standalone", "--database", "postgresql://127.0.0.1:1/none"])
-    assert (done.exit_code, done.output.strip()) == (1, "Error: The database cannot be reached or is full; try again.")
+    assert (done.exit_code, done.output.strip()) == (1, "Error: The database cannot be reached; try again soon.")
 
 
 def test_a_database_file_is_nobody_elses(tmp_path):
     """Plaintext rests in it: only the gateway's own user may read it."""
     database = Database(f"sqlite:///{tmp_path}/g.db")
-    database.create_tables()
+    schema.upgrade(database)
     database.close()
     assert {oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {"0o600"}
 

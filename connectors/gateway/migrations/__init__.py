@@ -1,0 +1,1 @@
+"""Changes of the gateway's tables, by Alembic, one file a version."""
