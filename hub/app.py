@@ -31,6 +31,7 @@ from hub.context import Hub, hub
 from hub.models import counters
 from hub.observability import Metrics
 from hub.store import directory as store
+from hub.store import peers as peer_store
 from hub.store.database import Database
 
 BODY_BYTES = 64 * 1024
@@ -54,6 +55,8 @@ def create_app(config: Config, clock: Callable[[], float] = time.time) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES  # routes that take more say so
     app.extensions["obhut"] = open_hub(config, clock)
     app.extensions["obhut.buckets"] = limits.Buckets(config.rate)
+    known = app.extensions["obhut"].peers.values()
+    app.extensions["obhut.peer_buckets"] = {peer.domain: limits.Buckets(peer.rate) for peer in known}
     if config.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]
     problems.register(app)
@@ -76,12 +79,13 @@ def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
     if config.migrates_itself:
         schema.upgrade(db)
     db.open()
-    key = keys.load(home, keys.STAMP_KEY)
-    stamp_keys = {config.domain: key.public}
-    opened = Hub(config, db, key, keys.load(home, keys.TOKEN_KEY), clock, bell, Metrics(), stamp_keys)
+    stamp_key, token_key, peer_key = (keys.load(home, name) for name in keys.ALL)
+    peers = config.known_peers()
+    opened = Hub(config, db, stamp_key, token_key, clock, bell, Metrics(), peers, peer_key)
     opened.metrics.waiting.set_function(lambda: bell.count)
     with db.write() as tx:
         store.sweep(tx, opened.now(), limits.ATTEMPT_SECONDS)
+        peer_store.sweep_nonces(tx, opened.now())
     return opened
 
 

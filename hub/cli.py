@@ -1,4 +1,4 @@
-"""`obhut hub`: serve · migrate · admit · key."""
+"""`obhut hub`: serve · migrate · admit · key · peer."""
 
 import os
 import secrets
@@ -11,8 +11,9 @@ import click
 
 from consent import identifiers
 from consent.primitives import Rejected, b32, b64
-from hub import keys
+from hub import keys, peers
 from hub.config import Config
+from hub.peers import Peer
 
 CODE_BYTES = 20
 
@@ -96,8 +97,19 @@ def admit(name: str, type_: str, title: str) -> None:
 @hub.command()
 def key() -> None:
     """Print the hub's public key, by which its stamps are checked; makes the key if there is none."""
+    click.echo(b64(_public(_config(), keys.STAMP_KEY)))
+
+
+@hub.command()
+def peer() -> None:
+    """Print the block by which other hubs know this one: it goes into the file that their OBHUT_HUB_PEERS names."""
     config = _config()
+    stamps, requests = _public(config, keys.STAMP_KEY), _public(config, keys.PEER_KEY)
+    click.echo(peers.block(Peer(config.domain, config.base_url, stamps, requests)))
+
+
+def _public(config: Config, name: str) -> bytes:
     try:
-        click.echo(b64(keys.load(Path(config.data), keys.STAMP_KEY).public))
+        return keys.load(Path(config.data), name).public
     except OSError as error:
         raise click.ClickException(f"The hub's key cannot be read: {error.strerror or error}.") from None

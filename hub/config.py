@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from consent import identifiers
 from consent.primitives import Rejected
+from hub import peers
+from hub.peers import Peer
 
 PREFIX = "OBHUT_HUB_"
 
@@ -31,6 +33,7 @@ class Config:
     waiters: int = 48  # feeds of one process that may wait at a time; below threads
     rate: int = 600  # requests a minute and address at doors without a token; 0 counts nothing
     attempts: int = 10  # tries in ten minutes to sign in to one account, or to recover it; 0 counts nothing
+    peers: str = ""  # TOML file of the hubs it knows: [[peer]] blocks as `obhut hub peer` prints them
     proxies: int = 0  # reverse proxies in front whose X-Forwarded-For and -Proto are believed
     log: str = "INFO"  # least level of a log line
 
@@ -58,6 +61,7 @@ class Config:
             raise ValueError("Workers and waiters must be at least 1, and waiters fewer than threads.")
         if self.rate < 0 or self.attempts < 0 or self.proxies < 0:
             raise ValueError("Rate, attempts and proxies cannot be negative.")
+        self.known_peers()
 
     @property
     def base_url(self) -> str:
@@ -73,6 +77,10 @@ class Config:
     def database_url(self) -> str:
         """The database, the default resolved."""
         return self.database or f"sqlite:///{Path(self.data).resolve() / 'hub.sqlite'}"
+
+    def known_peers(self) -> Mapping[str, Peer]:
+        """The hubs it knows, by domain. Raises `ValueError` with one sentence."""
+        return peers.load(self.peers, self.domain)
 
     @property
     def migrates_itself(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import cast
 
 from flask import current_app
@@ -11,6 +12,7 @@ from consent.keys import SigningKey
 from hub.bell import Bell
 from hub.config import Config
 from hub.observability import Metrics
+from hub.peers import Peer
 from hub.states import Cache, Chains
 from hub.store.chains import ChainName
 from hub.store.database import Database
@@ -34,11 +36,16 @@ class Hub:
     clock: Callable[[], float]
     bell: Bell
     metrics: Metrics
-    stamp_keys: Mapping[str, bytes]
-    """By which the stamps of hubs are checked, by domain; the own one among them."""
+    peers: Mapping[str, Peer]
+    peer_key: SigningKey = field(repr=False)
     cache: Cache = field(default_factory=Cache)
     peer_heads: PeerHeads = no_peers
     """How another hub is asked for the heads of its accounts' chains."""
+
+    @cached_property
+    def stamp_keys(self) -> Mapping[str, bytes]:
+        """By which the stamps of hubs are checked, by domain; the own one among them."""
+        return {self.config.domain: self.key.public} | {peer.domain: peer.key for peer in self.peers.values()}
 
     def now(self) -> int:
         """The hub's Unix second."""

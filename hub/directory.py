@@ -30,7 +30,7 @@ def describe_hub() -> Response:
             "domain": home.config.domain,
             "title": home.config.title,
             "key": b64(home.key.public),
-            "peers": {name: b64(key) for name, key in home.stamp_keys.items() if name != home.config.domain},
+            "peers": {peer.domain: b64(peer.key) for peer in home.peers.values()},
             "now": home.now(),
             "token_endpoint": home.config.token_endpoint,
             "limits": {

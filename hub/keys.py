@@ -1,4 +1,5 @@
-"""The hub's own two keys, as seeds of 32 bytes in its data directory: one signs stamps, the other access tokens."""
+"""The hub's own three keys, as seeds of 32 bytes in its data directory: one signs stamps and notes, one access tokens,
+one the hub's requests to other hubs."""
 
 import os
 import tempfile
@@ -9,6 +10,8 @@ from consent.primitives import KEY_BYTES, random_bytes
 
 STAMP_KEY = "hub.key"
 TOKEN_KEY = "token.key"  # noqa: S105 - a file's name
+PEER_KEY = "peer.key"
+ALL = (STAMP_KEY, TOKEN_KEY, PEER_KEY)
 
 
 def load(directory: Path, name: str) -> SigningKey:

@@ -4,7 +4,21 @@ partitioned or distributed by it; nothing refers across accounts by a foreign ke
 `blob` columns hold frames and ciphertext byte for byte as they came. Times are Unix seconds.
 """
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Named, String, Table, Text, TypedColumns
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Named,
+    String,
+    Table,
+    Text,
+    TypedColumns,
+    false,
+)
 
 metadata = MetaData()
 
@@ -55,7 +69,7 @@ heads = Table("heads", metadata, HeadColumns)
 
 
 class TieColumns(TypedColumns):
-    """Who has ever had to do with a patient: herself, her counterparts, her delegates."""
+    """Who has ever had to do with a patient: herself, her counterparts, her delegates; and hubs that hold her chain."""
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
     oth: Named[str] = Column(String(NAME), primary_key=True)
@@ -167,7 +181,8 @@ class FeedColumns(TypedColumns):
     """What one transaction (`tx`) announces to a recipient, in order (`n`).
 
     `what`: `acct`, `set`, `rel` (the statements `first` … `last` of the chain `ref`), `envelope` (positions `first` …
-    `last` of the stream `ref`) or `message` (the id `ref`). `size`: the bytes of the frames announced.
+    `last` of the stream `ref`) or `message` (the id `ref`). `size`: the bytes of the frames announced. A recipient is
+    an account of this hub, or another hub's domain. `urgent`: what a hub is told before all else.
     """
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
@@ -179,6 +194,7 @@ class FeedColumns(TypedColumns):
     first: Named[int] = Column(BigInteger)
     last: Named[int] = Column(BigInteger)
     size: Named[int] = Column(BigInteger)
+    urgent: Named[bool] = Column(Boolean, server_default=false())
 
 
 feed = Table("feed", metadata, FeedColumns, Index("feed_by_recipient", "recipient", "tx", "n"))
@@ -271,6 +287,84 @@ class AttemptColumns(TypedColumns):
 
 
 attempts = Table("attempts", metadata, AttemptColumns)
+
+
+# --- other hubs ---------------------------------------------------------------------------------------------------
+
+
+class PeerColumns(TypedColumns):
+    """How far this hub has read in a peer's feeds, and the second at which it asked the question that confirmed it.
+
+    `introduced`: the peer was told of this hub's organisations.
+    """
+
+    domain: Named[str] = Column(String(NAME), primary_key=True)
+    urgent: Named[str] = Column(String(64))
+    statements: Named[str] = Column(String(64))
+    envelopes: Named[str] = Column(String(64))
+    confirmed: Named[int] = Column(BigInteger)
+    introduced: Named[bool] = Column(Boolean)
+
+
+peers = Table("peers", metadata, PeerColumns)
+
+
+class NonceColumns(TypedColumns):
+    """Nonces of requests of peers, until no request with them could count again."""
+
+    peer: Named[str] = Column(String(NAME), primary_key=True)
+    nonce: Named[str] = Column(String(ID), primary_key=True)
+    exp: Named[int] = Column(BigInteger, index=True)
+
+
+nonces = Table("nonces", metadata, NonceColumns)
+
+
+class DoubtColumns(TypedColumns):
+    """A chain of a peer's account of which a link did not hold: nothing of the account is released meanwhile."""
+
+    acc: Named[str] = Column(String(NAME), primary_key=True)
+    kind: Named[str] = Column(String(4), primary_key=True)
+    oth: Named[str] = Column(String(NAME), primary_key=True)
+    reason: Named[str] = Column(String(32))
+
+
+doubts = Table("doubts", metadata, DoubtColumns)
+
+
+class HeldColumns(TypedColumns):
+    """What was announced to a recipient and not released, because the patient's hub was silent: from `first` on."""
+
+    acc: Named[str] = Column(String(NAME), primary_key=True)
+    recipient: Named[str] = Column(String(NAME), primary_key=True)
+    stream: Named[str] = Column(String(ID), primary_key=True)
+    first: Named[int] = Column(BigInteger)
+
+
+held = Table("held", metadata, HeldColumns, Index("held_by_recipient", "recipient"))
+
+
+class ForwardColumns(TypedColumns):
+    """What waits here until the home hub of `acc` has answered: `kind` is `envelope`, `message`, `read` or `log`.
+
+    `ref` names it among its kind. `outcome`: the answer as JSON; `told`: when its author was told.
+    """
+
+    id: Named[int] = Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    peer: Named[str] = Column(String(NAME))
+    kind: Named[str] = Column(String(8))
+    acc: Named[str] = Column(String(NAME))
+    ref: Named[str] = Column(String(HASH))
+    body: Named[bytes] = Column(LargeBinary)
+    answered: Named[bool] = Column(Boolean)
+    outcome: Named[str] = Column(Text)
+    told: Named[int | None] = Column(BigInteger)
+
+
+forwards = Table(
+    "forwards", metadata, ForwardColumns, Index("forwards_by_name", "acc", "kind", "ref", unique=True),
+    Index("forwards_by_peer", "peer", "answered", "id"),
+)  # fmt: skip
 
 
 class CounterColumns(TypedColumns):

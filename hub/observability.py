@@ -40,6 +40,10 @@ class Metrics:
         self.statements = Counter(
             "obhut_hub_statements_total", "Statements admitted.", ["kind", "type"], registry=self.registry
         )
+        self.peer_refusals = Counter(
+            "obhut_hub_peer_refusals_total", "Requests between hubs that were refused.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
         self.waiting = Gauge(
             "obhut_hub_waiting", "Feeds that wait.", registry=self.registry, multiprocess_mode="livesum"
         )

@@ -60,7 +60,7 @@ def _logging(level: str) -> dict[str, Any]:
 def run(config: Config) -> None:
     """Serve until SIGTERM. Keys and tables are made here, before there is more than one process."""
     home = Path(config.data)
-    for name in (keys.STAMP_KEY, keys.TOKEN_KEY):
+    for name in keys.ALL:
         keys.load(home, name)
     if config.migrates_itself:
         db = Database(config.database_url)

@@ -8,6 +8,7 @@ import pytest
 from consent.keys import SigningKey
 from consent.primitives import b64
 from fhir_profiles import resources
+from hub.peers import Peer
 from hub.store import directory
 
 
@@ -118,8 +119,8 @@ def test_a_hub_tells_its_own_key_and_those_of_its_peers(town):
     """Alone it has no peers; one that it knows is told by domain."""
     own, other = town.hub.key.public, SigningKey.generate().public
     assert town.get("/v1/hub").json["peers"] == {}
-    known = {**town.hub.stamp_keys, "hub-b.example.org": other}
-    town.app.extensions["obhut"] = replace(town.hub, stamp_keys=known)
+    peer = Peer("hub-b.example.org", "https://hub-b.example.org", other, bytes(32))
+    town.app.extensions["obhut"] = replace(town.hub, peers={peer.domain: peer})
     said = town.get("/v1/hub").json
     assert said["key"] == b64(own)
     assert said["peers"] == {"hub-b.example.org": b64(other)}

@@ -1,0 +1,52 @@
+"""Which hub is calling: a peer, by its signature over the whole request, which counts once (RFC 9421)."""
+
+import time
+from typing import Any
+
+import orjson
+from flask import current_app, request
+
+from fhir_profiles.problems import Problem
+from hub import limits, signatures, wire
+from hub.context import Hub, hub
+from hub.limits import Buckets
+from hub.peers import Peer
+from hub.signatures import NONCE_SECONDS, Message
+from hub.store import peers as store
+
+
+def caller(limit: int = 0, media_type: str = "application/json") -> tuple[Peer, bytes]:
+    """Which peer makes the present request, and its body of at most `limit` bytes. Raises `Problem`."""
+    home = hub()
+    body = wire.raw_body(limit, media_type) if limit else b""
+    try:
+        peer = _verified(home, body)
+    except Problem as problem:
+        home.metrics.peer_refusals.labels(problem.extra["reason"]).inc()
+        limits.slow_down()
+        raise
+    buckets: Buckets = current_app.extensions["obhut.peer_buckets"][peer.domain]
+    if not buckets.take(peer.domain, time.monotonic()):
+        raise Problem("too-many", "Too many requests of this hub.", retry_after=int(limits.MINUTE / 10))
+    return peer, body
+
+
+def json_caller(*members: str, limit: int) -> tuple[Peer, dict[str, Any]]:
+    """Which peer makes the present request, and its body: a JSON object with these members. Raises `Problem`."""
+    peer, body = caller(limit)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Problem("invalid", "The body is not JSON.") from None
+    return peer, wire.closed(value, "the body", *members)
+
+
+def _verified(home: Hub, body: bytes) -> Peer:
+    # The target is what this hub is called by its configuration, whatever Host and forwarded headers say.
+    message = Message(request.method, home.config.base_url + request.environ["RAW_URI"], request.headers)
+    signed = signatures.verify(message, body, home.peers, home.config.domain, home.now())
+    with home.db.write() as tx:
+        exp = home.now() + NONCE_SECONDS
+        if not store.use_nonce(home.db, tx, signed.peer.domain, signed.nonce, exp):
+            raise signatures.refused("replay")
+    return signed.peer

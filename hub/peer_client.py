@@ -1,0 +1,87 @@
+"""The only HTTP client of another hub: each request signed, each answer parsed and never trusted."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+import requests
+
+from consent.keys import SigningKey
+from fhir_profiles.problems import Problem
+from hub import signatures
+from hub.peers import Peer
+
+TIMEOUT_SECONDS = 30
+MAX_ANSWER = 64 * 1024 * 1024
+
+
+class PeerClient:
+    """A peer as this hub (`domain`, `key`) calls it. One thread uses it. `clock` gives Unix seconds."""
+
+    def __init__(self, peer: Peer, domain: str, key: SigningKey, clock: Callable[[], float]) -> None:
+        self.peer = peer
+        self._domain = domain
+        self._key = key
+        self._clock = clock
+        self._ahead = 0
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._session.close()
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A request with a JSON body. Raises `Problem`: what the peer said, or `busy` where it cannot be reached."""
+        return self._json("POST", path, orjson.dumps(body), "application/json")
+
+    def post_bytes(self, path: str, body: bytes) -> dict[str, Any]:
+        """A request with a binary body. Raises `Problem` as `post`."""
+        return self._json("POST", path, body, "application/octet-stream")
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A request without a body. Raises `Problem` as `post`."""
+        return self._json("GET", path, b"", "")
+
+    def _json(self, method: str, path: str, body: bytes, media_type: str) -> dict[str, Any]:
+        status, content = self._signed(method, path, body, media_type)
+        if status == 401 and self._learns_time(content):
+            status, content = self._signed(method, path, body, media_type)
+        try:
+            value = orjson.loads(content)
+            if status >= 400:
+                raise Problem.from_details(value)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+            raise unreachable() from None
+        if status != 200 or not isinstance(value, dict):
+            raise unreachable()
+        return value
+
+    def _signed(self, method: str, path: str, body: bytes, media_type: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": media_type} if body else {}
+        request = self._session.prepare_request(requests.Request(method, self.peer.url + path, headers, data=body))
+        now = int(self._clock()) + self._ahead
+        message = signatures.Message(method, str(request.url), request.headers)
+        signatures.sign(self._key, self._domain, self.peer.domain, message, body, now)
+        try:
+            with self._session.send(request, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
+                content = response.raw.read(MAX_ANSWER + 1, decode_content=True)
+                return (response.status_code, content) if len(content) <= MAX_ANSWER else (502, b"")
+        except (requests.RequestException, OSError):
+            raise unreachable() from None
+
+    def _learns_time(self, content: bytes) -> bool:
+        """Whether the peer refused the clock: it is asked again by its own."""
+        try:
+            problem = orjson.loads(content)
+            if problem["reason"] != "clock":
+                return False
+            self._ahead = int(problem["now"]) - int(self._clock())
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return False
+        return True
+
+
+def unreachable() -> Problem:
+    """A hub does not answer, or in a way that is not understood."""
+    return Problem("busy", "The other hub cannot be reached now; try again soon.", retry_after=2)
