@@ -3,19 +3,14 @@
 from dataclasses import dataclass
 
 from flask import request
-from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from consent.identifiers import new_id
 from consent.keys import SigningKey
 from consent.primitives import Rejected, b64
+from fhir_profiles import access_tokens
+from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
 from hub.context import Hub, hub
-
-TOKEN_SECONDS = 300
-ALGORITHM = "Ed25519"
-TYPE = "at+jwt"
 
 EVERYTHING = "system/*.rs"
 VAULT = "vault"
@@ -39,31 +34,19 @@ class Caller:
         return VAULT in self.scopes
 
 
-def unauthenticated(detail: str = "A valid access token is needed.") -> Problem:
-    """The refusal of who cannot say who they are."""
-    return Problem("unauthenticated", detail)
-
-
 def key_of(key: SigningKey) -> OKPKey:
     """A signing key as a JWK."""
     return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(key.public), "d": b64(bytes(key))})
 
 
-def public_key(public: bytes) -> OKPKey:
-    """A public key as a JWK."""
-    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(public)})
+def public_key(public: bytes, name: str) -> OKPKey:
+    """A public key as a JWK under a name (`kid`)."""
+    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(public), "kid": name})
 
 
 def issue(home: Hub, subject: str, scope: str) -> dict[str, object]:
     """An access token for `account/device`, or for an account alone, as the token endpoint answers."""
-    now = home.now()
-    claims = {
-        "iss": home.config.base_url, "aud": home.config.base_url, "sub": subject, "client_id": subject, "iat": now,
-        "exp": now + TOKEN_SECONDS, "jti": new_id(), "scope": scope,
-    }  # fmt: skip
-    header = {"alg": ALGORITHM, "typ": TYPE}
-    token = jwt.encode(header, claims, key_of(home.token_key), algorithms=[ALGORITHM])
-    return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": scope}
+    return access_tokens.issue(key_of(home.token_key), home.config.base_url, subject, scope, home.now())
 
 
 def caller(scope: str = EVERYTHING) -> Caller:
@@ -95,7 +78,7 @@ def _bearer() -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise unauthenticated()
     home = hub()
-    claims = _claims(home, token)
+    claims = access_tokens.claims(key_of(home.token_key), home.config.base_url, token, home.now)
     acc, _, dev = str(claims["sub"]).partition("/")
     scopes = frozenset(str(claims["scope"]).split())
     if scopes == {VAULT}:
@@ -106,22 +89,3 @@ def _bearer() -> Caller:
     except Rejected:
         raise unauthenticated("This device is not the account's any more.") from None
     return Caller(acc, dev, device.role, scopes)
-
-
-def _claims(home: Hub, token: str) -> dict[str, object]:
-    rules = jwt.JWTClaimsRegistry(
-        now=home.now,
-        iss={"essential": True, "value": home.config.base_url},
-        aud={"essential": True, "value": home.config.base_url},
-        exp={"essential": True},
-        sub={"essential": True},
-        scope={"essential": True},
-    )
-    try:
-        opened = jwt.decode(token, key_of(home.token_key), algorithms=[ALGORITHM])
-        rules.validate(opened.claims)
-    except (JoseError, ValueError):
-        raise unauthenticated() from None
-    if opened.header.get("typ") != TYPE:
-        raise unauthenticated()
-    return dict(opened.claims)

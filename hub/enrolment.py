@@ -12,6 +12,7 @@ from consent.accounts import RECOVERY_SECONDS, AccountState
 from consent.grants import Record
 from consent.messages import ClientRegistration
 from consent.primitives import Rejected, b64
+from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
 from hub import auth, wire
 from hub.context import Hub, hub
@@ -99,7 +100,7 @@ def _register(tx: Tx, account: AccountState, registration: ClientRegistration, n
     except Rejected as rejected:
         if rejected.reason == "clock":
             raise refusal(rejected, now=now) from None
-        raise auth.unauthenticated("The registration is not signed by a device of the account.") from None
+        raise unauthenticated("The registration is not signed by a device of the account.") from None
     if not store.put_client(tx, registration.dev, registration.key, registration.at):
         raise Problem("conflict", "The device has registered another key since.")
 
@@ -132,7 +133,7 @@ def sign_in() -> Response:
         verifier = store.verifier(conn, account)
     good = check_password_hash(verifier or _no_verifier(), b64(key))
     if not (verifier and good):
-        raise auth.unauthenticated("Account and key do not fit.")
+        raise unauthenticated("Account and key do not fit.")
     return _vault_token(home, account, "sign-in", subject)
 
 
@@ -147,7 +148,7 @@ def recover() -> Response:
     with home.db.read() as conn:
         hashes = store.fetch_hashes(conn, account, home.now() - RECOVERY_SECONDS)
     if not sum(secrets.compare_digest(digest(token), known) for known in hashes):
-        raise auth.unauthenticated("Account and token do not fit.")
+        raise unauthenticated("Account and token do not fit.")
     return _vault_token(home, account, "recover", subject)
 
 

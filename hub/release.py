@@ -14,9 +14,10 @@ from consent.chains import Chain
 from consent.primitives import Rejected, b64
 from consent.relations import RelationState
 from consent.streams import MAX_EPOCHS
+from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
 from hub import rights
-from hub.auth import Caller, unauthenticated
+from hub.auth import Caller
 from hub.context import Hub
 from hub.statements import announce_cover
 from hub.states import Chains

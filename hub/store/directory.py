@@ -128,7 +128,7 @@ def fetch_hashes(conn: Connection, acc: str, since: int) -> list[str]:
 
 
 def use_assertion(db: Database, tx: Tx, client: str, jti: str, exp: int) -> bool:
-    """Note that a client's assertion was used. False if it was before."""
+    """Note that a client's assertion was used, until it ends. False if it was before."""
     make = upsert_postgresql if db.postgresql else upsert_sqlite
     used = make(assertions).values(client=client, jti=jti, exp=exp).on_conflict_do_nothing()
     return tx.conn.execute(used.returning(assertions.c.jti)).first() is not None

@@ -11,6 +11,7 @@ from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes
 from hub.auth import key_of
 from hub.limits import Buckets
+from hub.store import directory
 from tests.hub.people import problem
 
 
@@ -67,6 +68,9 @@ CLAIMS = {
     "without an id": {"jti": None},
     "with a number as subject": {"sub": 7},
     "without a subject": {"sub": None},
+    "with a subject that no database takes": {"sub": "a\0/b"},
+    "with an id that is no text": {"jti": "\ud800"},
+    "with an end that is no number": {"exp": float("nan")},
 }  # fmt: skip
 HEADERS = {
     "with its own jwk": {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}},
@@ -122,6 +126,17 @@ def test_an_assertion_works_once(towns):
     who = towns.person()
     assertion = towns.assertion(who)
     assert towns.ask_token(assertion).status_code == 200
+    assert towns.ask_token(assertion).status_code == 401
+
+
+def test_an_assertion_stays_used_while_its_end_is_forgiven(towns, clock):
+    """What a hub forgets at its start is only what it would refuse anyway, for clocks that differ too."""
+    who = towns.person()
+    assertion = towns.assertion(who, exp=towns.now + 240)
+    assert towns.ask_token(assertion).status_code == 200
+    clock.advance(250)
+    with towns.hub.db.write() as tx:
+        directory.sweep(tx, towns.now, 600)
     assert towns.ask_token(assertion).status_code == 401
 
 
