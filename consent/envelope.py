@@ -3,6 +3,7 @@
 "HSE1" ‖ LE32 h ‖ H(h ≤ 8192) ‖ signature(64) ‖ C
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ from consent.statements import (
     number,
     require,
     shape,
+    spelling,
     text,
 )
 
@@ -60,11 +62,8 @@ class Envelope:
     signature: bytes = field(repr=False)
     ciphertext: bytes = field(repr=False)
     raw: bytes = field(repr=False)
-
-    @property
-    def hash(self) -> Text:
-        """The frame's hash (base64url): what the next envelope's `prev` names."""
-        return b64(frame_hash(self.raw))
+    hash: Text = field(repr=False)
+    """The frame's hash (base64url): what the next envelope's `prev` names."""
 
     def verify(self, public: bytes) -> None:
         """Check the device's signature over header and ciphertext. Raises `Rejected(broken, signature)`."""
@@ -101,6 +100,35 @@ HEADER: dict[str, Check] = {
 }  # fmt: skip
 
 
+_ID, _HASH, _NUMBER = spelling(16), spelling(32), "0|[1-9][0-9]{0,14}"
+_TEXTS = {
+    "aut": "[a-z0-9@.-]+", "bid": _ID, "cty": "[a-z/+-]+", "dev": "d[a-z2-7]{16}", "hd": f"|{_ID}", "kc": _HASH,
+    "nc": spelling(24), "prev": f"|{_HASH}", "str": _ID, "suite": "[A-Z0-9]+", "wk": spelling(112),
+}  # fmt: skip
+_NUMBERS = ("ep", "n", "seq", "tb", "v")
+_NAMES = sorted(HEADER)
+_MEMBERS = (f'"{name}":' + (f'"({_TEXTS[name]})"' if name in _TEXTS else f"({_NUMBER})") for name in _NAMES)
+_SPELLED = re.compile(r"\{" + ",".join(_MEMBERS) + r"\}")
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """The header as a value, canonical and right in shape. Raises `Rejected(broken, …)` with `canon` or `fields`.
+
+    Almost every header fits one expression, which tells both at once and takes it apart. Any other is read member by
+    member; so the expression may know too little, and only what it takes must be what the longer way takes.
+    """
+    found = _SPELLED.fullmatch(data.decode("latin-1"))
+    if found is None:
+        header = canonical.parse(data)
+        shape(header, HEADER)
+        return header
+    header = dict(zip(_NAMES, found.groups(), strict=True))
+    header |= {name: int(header[name]) for name in _NUMBERS}
+    for name in ("cty", "aut"):
+        HEADER[name](header[name])
+    return header
+
+
 def parse(raw: bytes) -> Envelope:
     """Take an envelope apart. Raises `Rejected(broken, …)` with `limits`, `frame`, `canon`, `fields` or `suite`."""
     if len(raw) > MAX_FRAME:
@@ -114,8 +142,7 @@ def parse(raw: bytes) -> Envelope:
     if len(raw) < start + SIGNATURE_BYTES + TAG_BYTES:
         raise broken("frame")
     header_bytes = raw[8:start]
-    header = canonical.parse(header_bytes)
-    shape(header, HEADER)
+    header = _header(header_bytes)
     require(header["v"] == 1 and header["ep"] >= 1 and header["seq"] >= 1 and header["tb"] % 3600 == 0)
     require((header["prev"] == "") == (header["seq"] == 1))
     require(header["n"] >= 1 if header["cty"] == RESOURCES else header["n"] == 0 and header["hd"] != "")
@@ -126,6 +153,7 @@ def parse(raw: bytes) -> Envelope:
         header["seq"], header["prev"], header["tb"], header["hd"], header["n"], primitives.unb64(header["wk"]),
         primitives.unb64(header["kc"]), primitives.unb64(header["nc"]), header_bytes,
         raw[start : start + SIGNATURE_BYTES], raw[start + SIGNATURE_BYTES :], raw,
+        b64(frame_hash(raw)),
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ ID_BYTES = 16
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
+_PERSON = re.compile(r"p-[a-z2-7]{25}[aeimquy4]")  # base32 of 16 bytes, its unused bits 0
+_NAME = re.compile(r"(?!p-)[a-z0-9][a-z0-9-]{1,62}")
 _DEVICE = re.compile(r"d[a-z2-7]{16}")
 
 
@@ -52,11 +53,7 @@ def domain(text: str) -> str:
 def account(text: str) -> Account:
     """Parse an account. Raises `Rejected(broken, fields)`."""
     local, at, host = text.partition("@")
-    if len(text) > ACCOUNT_BYTES or not at:
-        raise broken("fields")
-    if local.startswith("p-"):
-        unb32(local[2:], ID_BYTES)
-    elif not _NAME.fullmatch(local):
+    if len(text) > ACCOUNT_BYTES or not at or not (_PERSON.fullmatch(local) or _NAME.fullmatch(local)):
         raise broken("fields")
     return Account(local, domain(host))
 

@@ -5,6 +5,7 @@ returns what was asked for, or it raises.
 """
 
 import base64
+import binascii
 import hashlib
 import hmac
 import os
@@ -21,6 +22,7 @@ SEAL_BYTES = bindings.crypto_box_SEALBYTES
 NONCE_BYTES = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 TAG_BYTES = bindings.crypto_aead_xchacha20poly1305_ietf_ABYTES
 
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _NACL_ERRORS = (exceptions.CryptoError, TypeError, ValueError, RuntimeError)
 
 
@@ -52,7 +54,7 @@ def label_hash(label: str, *parts: str | int | bytes, key: bytes = b"") -> bytes
 
     Strings enter as ASCII, integers as 8 bytes little-endian, bytes raw.
     """
-    state = hashlib.blake2b(digest_size=32, key=key)
+    pieces: list[bytes] = []
     for part in (label, *parts):
         if isinstance(part, str):
             raw = part.encode("ascii")
@@ -60,9 +62,8 @@ def label_hash(label: str, *parts: str | int | bytes, key: bytes = b"") -> bytes
             raw = part.to_bytes(8, "little")
         else:
             raw = part
-        state.update(len(raw).to_bytes(8, "little"))
-        state.update(raw)
-    return state.digest()
+        pieces += (len(raw).to_bytes(8, "little"), raw)
+    return hashlib.blake2b(b"".join(pieces), digest_size=32, key=key).digest()
 
 
 def blake2b(data: bytes) -> bytes:
@@ -72,7 +73,7 @@ def blake2b(data: bytes) -> bytes:
 
 def b64(data: bytes) -> str:
     """base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_URL).decode("ascii")
 
 
 def unb64(text: str, size: int | None = None) -> bytes:
@@ -81,7 +82,7 @@ def unb64(text: str, size: int | None = None) -> bytes:
     Raises `Rejected(broken, fields)` for another spelling, or another length than `size`.
     """
     try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        data = binascii.a2b_base64((text + "=" * (-len(text) % 4)).encode("ascii").translate(_FROM_URL))
     except (ValueError, TypeError):
         raise broken("fields") from None
     if b64(data) != text or (size is not None and len(data) != size):
