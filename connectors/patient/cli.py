@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import access_log, enrolment, sharing
+from connectors.patient import access_log, enrolment, permits, sharing
 from connectors.patient.client import Client
 from consent.categories import INDEX, NAMES
 from consent.keys import RecoveryCode
@@ -99,10 +99,11 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 @click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True)
 @click.option("--end", default="", help="FHIR date or dateTime at which it ends.")
 @click.option("--from-now-on", is_flag=True, help="Nothing written before today.")
+@click.option("--write", "writes", is_flag=True, help="Let it write into the record as well.")
 @plainly
 def grant(
     directory: Path, request_id: str | None, counterpart: str | None, categories: str, purposes: tuple[str, ...],
-    end: str, from_now_on: bool,
+    end: str, from_now_on: bool, writes: bool,
 ) -> None:  # fmt: skip
     """Allow a counterpart some categories."""
     client = Client.open(directory)
@@ -117,6 +118,29 @@ def grant(
         client, to, _categories(categories), purposes=purposes, end=end, whole=not from_now_on, request=request
     )
     click.echo(f"granted {gid} to {to}")
+    if writes:
+        permits.permit(client, to)
+        click.echo(f"{to} may write")
+
+
+@patient.command()
+@ACCOUNT
+@click.option("--to", "counterpart", required=True, help="The counterpart's account.")
+@plainly
+def permit(directory: Path, counterpart: str) -> None:
+    """Let a counterpart write into the record: others who may read a category then read that too."""
+    permits.permit(Client.open(directory), counterpart)
+    click.echo(f"{counterpart} may write")
+
+
+@patient.command()
+@ACCOUNT
+@click.option("--to", "counterpart", required=True, help="The counterpart's account.")
+@plainly
+def unpermit(directory: Path, counterpart: str) -> None:
+    """Let a counterpart write no more. What it has written stays."""
+    permits.unpermit(Client.open(directory), counterpart)
+    click.echo(f"{counterpart} may not write any more; what it has written stays")
 
 
 @patient.command()
@@ -144,6 +168,8 @@ def withdraw(directory: Path, counterpart: str, gid: str) -> None:
     client = Client.open(directory)
     count = sharing.withdraw(client, counterpart, gid)
     click.echo(f"withdrawn: {count}. New data is sealed to new keys; what was read cannot be unread.")
+    if counterpart in permits.writers(client):
+        click.echo(f"{counterpart} may still write, and read what it wrote: obhut patient unpermit ends that.")
 
 
 @patient.command()
@@ -229,9 +255,9 @@ def _print_account(client: Client, as_json: bool, recovery: str = "") -> None:
             "purposes": list(g.purposes), "until": g.until, "whole": terms.whole if terms else None,
         }
         for oth, g, terms in sharing.granted(client)
-        if terms is None or terms.consent
     ]  # fmt: skip
     value: dict[str, Any] = {"account": client.account, "card": str(enrolment.card(client)), "grants": shown}
+    value["writers"] = permits.writers(client)
     if recovery:
         value["recovery"] = recovery
     if as_json:
@@ -240,6 +266,8 @@ def _print_account(client: Client, as_json: bool, recovery: str = "") -> None:
     click.echo(f"account   {value['account']}\ncard      {value['card']}")
     for one in shown:
         click.echo(f"granted   {one['to']}: {', '.join(one['categories'])} ({', '.join(one['purposes'])})")
+    for one in value["writers"]:
+        click.echo(f"may write {one}")
     if recovery:
         click.echo("\nrecovery sheet, shown once; keep it on paper:")
         click.echo(f"  account  {client.account}\n  code     {recovery}")

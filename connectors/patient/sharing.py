@@ -67,15 +67,12 @@ def grant(
     future is granted, terms into the vault, and then the grant, which the hub takes only complete.
     """
     client.sync()
-    state = client.chains.account(counterpart, fingerprint or (request.received.sender.fingerprint if request else ""))
-    client.chains.refresh("acct", counterpart, fingerprint=state.fingerprint)  # its reading key may be a new one
     agreed = Agreement(client.account, counterpart, frozenset(categories), purposes, end=end)
     nb, until = agreed.seconds()
     if until <= client.now:
         raise Problem("value", "this grant would have ended already: choose a later end")
-    if counterpart not in client.record.relations:
-        met = "request" if request else "card" if fingerprint else "directory"
-        client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])
+    asked = request.received.sender.fingerprint if request else ""
+    meet(client, counterpart, fingerprint=fingerprint or asked, request=request is not None)
     client.settle()
     if not whole:
         _rotate_all(client)
@@ -91,6 +88,23 @@ def grant(
         client.answered(request.id)
     client.settle()
     return gid
+
+
+def meet(client: Client, counterpart: str, *, fingerprint: str = "", request: bool = False) -> None:
+    """Fetch the counterpart's newest account chain, and open the relation with it if it is new.
+
+    `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
+    """
+    state = client.chains.account(counterpart, fingerprint)
+    client.chains.refresh("acct", counterpart, fingerprint=state.fingerprint)  # its reading key may be a new one
+    if counterpart not in client.record.relations:
+        met = "request" if request else "card" if fingerprint else "directory"
+        client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])
+
+
+def is_own(terms: Terms | None) -> bool:
+    """Whether these are the terms of an author's grant of its own set: no Consent belongs to it (`permits`)."""
+    return terms is not None and not terms.consent
 
 
 def _rotate_all(client: Client) -> None:
@@ -114,10 +128,14 @@ def refuse(client: Client, request: Request) -> None:
 
 
 def withdraw(client: Client, counterpart: str, gid: str = "") -> int:
-    """Take back one grant, or all that this counterpart has; then rotate. Returns how many ended."""
+    """Take back one grant, or all by which this counterpart reads; then rotate. Returns how many ended.
+
+    What it may write is another thing: `permits.unpermit`.
+    """
     client.sync()
-    relation = client.record.relations.get(counterpart)
-    live = [g.gid for g in relation.live(client.now) if not gid or g.gid == gid] if relation else []
+    relation, terms = client.record.relations.get(counterpart), client.vault.terms
+    readable = [g.gid for g in relation.live(client.now) if not is_own(terms.get(g.gid))] if relation else []
+    live = [one for one in readable if not gid or one == gid]
     if not live:
         raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
     for one in live:
@@ -127,10 +145,11 @@ def withdraw(client: Client, counterpart: str, gid: str = "") -> int:
 
 
 def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
-    """What is granted now: counterpart, grant, and the terms as agreed."""
+    """What is granted to read now: counterpart, grant, and the terms as agreed."""
     record: Record = client.record
     terms = client.vault.terms
-    return [(relation.oth, g, terms.get(g.gid)) for relation, g in record.live_grants(client.now)]
+    found = [(relation.oth, g, terms.get(g.gid)) for relation, g in record.live_grants(client.now)]
+    return [one for one in found if not is_own(one[2])]
 
 
 def consent_id(gid: str) -> str:

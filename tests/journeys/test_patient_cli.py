@@ -35,7 +35,9 @@ def test_the_sheet_is_printed_once_and_the_account_ever_after(enrolled):
     """`enrol` prints the recovery code; `show` and `card` do not."""
     directory, told = enrolled
     shown = obhut("patient", "show", "--account", directory, "--json")
-    assert json.loads(shown.stdout) == {"account": told["account"], "card": told["card"], "grants": []}
+    assert json.loads(shown.stdout) == {
+        "account": told["account"], "card": told["card"], "grants": [], "writers": []
+    }  # fmt: skip
     assert obhut("patient", "card", "--account", directory).stdout.strip() == told["card"]
     assert told["recovery"] not in shown.stdout
 
