@@ -1,9 +1,10 @@
-"""`obhut hub`: serve · migrate · admit · key · peer."""
+"""`obhut hub`: serve · migrate · backup · restore · admit · key · peer."""
 
 import os
 import secrets
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,26 @@ def migrate() -> None:
     schema.upgrade(db)
     db.close()
     click.echo(f"tables at {schema.expected()}")
+
+
+@hub.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def backup(directory: Path) -> None:
+    """Write keys and all tables into the new DIRECTORY, while the hub serves."""
+    from hub import backup as backups  # noqa: PLC0415 - loads SQLAlchemy and Alembic only where they are needed
+
+    backups.backup(_config(), directory)
+    click.echo(f"backup in {directory}")
+
+
+@hub.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def restore(directory: Path) -> None:
+    """Put the backup in DIRECTORY into an empty database, of either kind, and an empty data directory."""
+    from hub import backup as backups  # noqa: PLC0415 - loads SQLAlchemy and Alembic only where they are needed
+
+    origin = backups.restore(_config(), directory)
+    click.echo(f"restored {origin.owner} as of {datetime.fromtimestamp(origin.at, UTC):%Y-%m-%d %H:%M:%S} UTC")
 
 
 @hub.command()

@@ -20,18 +20,22 @@ def load(directory: Path, name: str) -> SigningKey:
     try:
         seed = path.read_bytes()
     except FileNotFoundError:
-        seed = _make(path)
+        seed = put(directory, name, random_bytes(KEY_BYTES))
     if len(seed) != KEY_BYTES:
         raise OSError(f"{name} is not a key of {KEY_BYTES} bytes")
     return SigningKey(seed)
 
 
-def _make(path: Path) -> bytes:
-    """Write a fresh seed under a temporary name and link it in place, so that two first starts agree on one key."""
+def put(directory: Path, name: str, seed: bytes) -> bytes:
+    """Make a seed durable unless there is one of that name; returns the one that is there. Raises `OSError`.
+
+    It is written under a temporary name and linked in place, so that two first starts agree on one key.
+    """
+    path = directory / name
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
     with os.fdopen(descriptor, "wb") as file:
-        file.write(random_bytes(KEY_BYTES))
+        file.write(seed)
         file.flush()
         os.fsync(file.fileno())
     try:
@@ -40,9 +44,9 @@ def _make(path: Path) -> bytes:
         pass
     finally:
         Path(draft).unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(folder)
     finally:
-        os.close(directory)
+        os.close(folder)
     return path.read_bytes()

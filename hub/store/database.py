@@ -31,6 +31,13 @@ from hub.models import accounts, counters, feed
 
 BUSY_SECONDS = 30
 POOL, OVERFLOW = 8, 24
+LEAP = 2**40
+"""More transactions than a hub makes between a backup and its loss; numbers last for 900,000 times of it."""
+# A server that was restored or that took over from another one has another identifier or another timeline.
+_CLUSTER = """
+SELECT system_identifier + ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int - 1
+FROM pg_control_system()
+"""
 
 
 @dataclass
@@ -71,13 +78,12 @@ class Database:
         if not self.postgresql:
             return
         with self.write() as tx:
-            cluster = tx.conn.execute(text("SELECT system_identifier FROM pg_control_system()")).scalar_one()
+            cluster = tx.conn.execute(text(_CLUSTER)).scalar_one()
             rows = tx.conn.execute(select(counters.c.name, counters.c.value).with_for_update())
             known = dict(rows.all())
             self._base = known["base"]
             if known["cluster"] != cluster:
-                last = tx.conn.execute(select(func.coalesce(func.max(feed.c.tx), 0))).scalar_one()
-                self._base = last + 1
+                self._base = leap(tx.conn)
                 for name, value in (("cluster", cluster), ("base", self._base)):
                     tx.conn.execute(update(counters).where(counters.c.name == name).values(value=value))
 
@@ -132,6 +138,16 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def leap(conn: Connection) -> int:
+    """Go on counting behind every number that may have been given out since the tables were copied; returns it."""
+    last = max(
+        conn.execute(select(func.coalesce(func.max(feed.c.tx), 0))).scalar_one(),
+        conn.execute(select(counters.c.value).where(counters.c.name == "tx")).scalar_one(),
+    )
+    conn.execute(update(counters).where(counters.c.name == "tx").values(value=last + LEAP))
+    return last + LEAP
 
 
 def _engine(url: str) -> Engine:
