@@ -137,7 +137,10 @@ class Change:
 
 def stored(row: Row[Any]) -> Stored:
     """A row of `resources` as a record."""
-    return Stored(row.rid, row.type, row.id, row.version, row.updated, row.deleted, row.owner, row.body)
+    return Stored(
+        row.rid, row.type, row.id, row.version, row.updated, row.deleted, row.owner, row.body, row.stream, row.author,
+        row.handle,
+    )  # fmt: skip
 
 
 def _row(resource: dict[str, Any], body: bytes, version: int, updated: int, source: Source, low: int) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def ask(directory: Path, card_text: str, categories: str, purposes: tuple[str, .
     names = [name.strip() for name in categories.split(",")]
     if unknown := [name for name in names if name not in INDEX]:
         raise Problem("value", f"unknown category {unknown[0]!r}: choose of {', '.join(NAMES)}")
-    send_request(Keystore(directory), card, frozenset(INDEX[name] for name in names), purposes, end)
+    send_request(Keystore.open(directory), card, frozenset(INDEX[name] for name in names), purposes, end)
     click.echo(f"asked {card.account}")
 
 

@@ -88,5 +88,5 @@ def _follow(config: Config, parent: int) -> None:
     directory = Path(config.keystore)
     with (directory / LOCK).open("ab") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        inbox = Inbox(Keystore(directory), Store(Database(config.database, 2)), config.hub_url)
+        inbox = Inbox(Keystore.open(directory), Store(Database(config.database, 2)), config.hub_url)
         inbox.run(lambda: os.getppid() != parent)

@@ -31,12 +31,19 @@ PAUSE_SECONDS = 2.0
 CURSOR = "feed-cursor"
 CONFIRMED = "feed-confirmed"
 """When the hub was last asked and had nothing more: so fresh is what may be shown."""
+OWN_PURPOSE = "PATRQT"
+"""For what a person reads her own record: code of v3-ActReason, "patient requested"."""
+FOREVER = 2**53 - 1
 
 log = logging.getLogger("obhut.gateway")
 
 
 class Inbox:
-    """Follows the organisation's feed. `run` until told to stop; `take_page` for one page."""
+    """Follows a reader's feed. `run` until told to stop; `take_page` for one page.
+
+    The reader is an organisation, or a person: she reads all of her own record, whoever wrote it, and what others
+    granted her. `hub`, `chains`: shared with a client that is there already. `only`: the kinds of events asked for.
+    """
 
     def __init__(
         self,
@@ -45,14 +52,19 @@ class Inbox:
         hub_url: str = "",
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        hub: HubClient | None = None,
+        chains: ChainStore | None = None,
+        only: str = "",
     ) -> None:
         self.keystore = keystore
         self.store = store
         self.me = keystore.keyring.account
         self.clock = clock
         self._sleep = sleep
-        self.hub = HubClient(hub_url or keystore.keyring.hub, keystore.keyring.credentials, clock=clock)
-        self.chains = ChainStore(keystore.db, self.hub)
+        self._only = only
+        self.hub = hub or HubClient(hub_url or keystore.keyring.hub, keystore.keyring.credentials, clock=clock)
+        self.chains = chains or ChainStore(keystore.db, self.hub)
         self.consents = Consents(keystore)
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -71,15 +83,15 @@ class Inbox:
 
     @property
     def patients(self) -> list[str]:
-        """The patients with whom there is a relation."""
-        return [acc for acc, oth in self.chains.relations if oth == self.me]
+        """The patients with whom there is a relation; not the reader herself."""
+        return [acc for acc, oth in self.chains.relations if oth == self.me and acc != self.me]
 
     # --- one page -----------------------------------------------------------------------------------------------
 
     def take_page(self, wait: int = 0) -> int:
         """Take the next page of the feed in; returns the number of events. Raises `Problem`."""
         asked = int(self.clock())
-        page = self.hub.feed(self.store.state(CURSOR) or "", wait=wait)
+        page = self.hub.feed(self.store.state(CURSOR) or "", wait=wait, only=self._only)
         changed = self._take_statements(page["events"])
         met = self._keep_permits(page["permits"])
         self.refresh_live(changed or self.patients)
@@ -173,7 +185,9 @@ class Inbox:
     def _grants(self, patient: str) -> list[Grant]:
         relation = self.chains.relations.get((patient, self.me))
         now = int(self.clock())
-        return [] if relation is None else [g for g in relation.live(now) if not g.emergency]
+        if relation is None or self.chains.accounts[patient].closed:
+            return []
+        return [g for g in relation.live(now) if not g.emergency]
 
     def _fetch_seeds(self, patient: str) -> None:
         """Fetch the chains of what live grants cover, and open their bundles that were not opened yet, oldest first."""
@@ -217,6 +231,9 @@ class Inbox:
         now, asked = int(self.clock()), int(self.store.state(CONFIRMED) or 0)
         doubted = {acc: since for _, acc, _, since in self.keystore.doubted()}
         for patient in patients:
+            if patient == self.me:
+                self.store.set_live(patient, self._own_streams())
+                continue
             confirmed = min(asked, doubted.get(patient, asked))
             covered: dict[tuple[str, int], str] = {}
             live: list[Live] = []
@@ -230,6 +247,16 @@ class Inbox:
                             covered[set_id, index] = stream
                             live.append(Live(stream, first, grant.until, frozenset(grant.purposes), confirmed))
             self._set_live(patient, live, covered)
+
+    def _own_streams(self) -> list[Live]:
+        """All streams of the reader's own record: nobody else's word is needed for them."""
+        purposes = frozenset({OWN_PURPOSE})
+        return [
+            Live(stream, 1, FOREVER, purposes, FOREVER)
+            for (acc, _), state in self.chains.sets.items()
+            if acc == self.me
+            for stream in state.ids
+        ]
 
     def _set_live(self, patient: str, live: list[Live], covered: Mapping[tuple[str, int], str]) -> None:
         held = {(set_id, index) for set_id, _, index in self.keystore.held(patient)}
@@ -279,7 +306,7 @@ class Inbox:
         )  # fmt: skip
         if opened.deletes:
             return [Deletion(source)]
-        if envelope.aut == self.me:
+        if self.me in (envelope.aut, patient):
             return [Item(body, resource, source) for body, resource in opened.resources]
         deciders = self.consents.deciders(patient, self._covering(patient, opened.set), int(self.clock()))
         allowed = [pair for pair in opened.resources if permitted(pair[1], envelope.aut, deciders)]
@@ -332,7 +359,7 @@ class Inbox:
             hub_key=self.keystore.keyring.hub_key,
             accounts=self.chains.accounts,
             sets={set_id: state for (acc, set_id), state in self.chains.sets.items() if acc == patient},
-            relation=self.chains.relations.get((patient, self.me)),
+            relation=None if patient == self.me else self._relation(patient),
             confirmed=True,
             seed=lambda set_id, epoch, index: self.keystore.seed(patient, set_id, epoch, index),
             known=self._known,
@@ -340,6 +367,9 @@ class Inbox:
             check=read_resource,
             pins=pins,
         )
+
+    def _relation(self, patient: str) -> RelationState:
+        return self.chains.relations.get((patient, self.me), RelationState(patient, self.me))
 
     def _known(self, author: str, device: str, stream: str, seq: int) -> str | None:
         query = "SELECT hash FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq = ?"

@@ -1,11 +1,11 @@
-"""The organisation's keys at its gateway: the device, the reading keys, and the seeds that patients handed out."""
+"""What a reader holds: device, reading keys, and the seeds that patients handed out. An organisation's is made here."""
 
 import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring, write_private
@@ -44,13 +44,22 @@ CREATE TABLE IF NOT EXISTS messages (id TEXT PRIMARY KEY, sender TEXT NOT NULL, 
 
 
 class Keystore:
-    """What the gateway holds for the organisation, in one directory. Made by `enrol`, opened by `open`."""
+    """What one reader holds, in one database: `open` gives the organisation's, `connectors.patient.reading` a person's.
 
-    def __init__(self, directory: Path) -> None:
-        self.keyring = Keyring.load(directory)
-        self.db: sqlite3.Connection = open_database(directory / DATABASE, SCHEMA)
+    `reading_keys`: by their public keys, what others have sealed to.
+    """
+
+    def __init__(self, keyring: Keyring, db: sqlite3.Connection, reading_keys: Mapping[str, BoxKey]) -> None:
+        self.keyring = keyring
+        self.db = db
+        self.reading_keys = reading_keys
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """What the gateway holds for the organisation in a directory; `enrol` made it. Raises `Problem`."""
+        keyring = Keyring.load(directory)
         keys = [BoxKey(unb64(key, 32)) for key in json.loads((directory / READING).read_bytes())]
-        self.reading_keys = {b64(key.public): key for key in keys}
+        return cls(keyring, open_database(directory / DATABASE, SCHEMA), {b64(key.public): key for key in keys})
 
     def opened(self, patient: str) -> set[str]:
         """The hashes of the bundles whose seeds have been kept."""
@@ -149,7 +158,7 @@ def enrol(
         kept = json.loads((root_directory / ROOT).read_bytes())
     except FileNotFoundError:
         raise Problem("conflict", f"there is an account in {directory}, and its root key is not here") from None
-    store, code, hub = Keystore(directory), RecoveryCode.parse(kept["code"]), HubClient(hub_url, clock=clock)
+    store, code, hub = Keystore.open(directory), RecoveryCode.parse(kept["code"]), HubClient(hub_url, clock=clock)
     try:
         hub.enrol(*_first_links(store, kept, code), admission)
     except Problem as problem:

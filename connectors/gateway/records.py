@@ -80,6 +80,9 @@ class Stored:
     deleted: bool
     owner: str
     body: bytes = field(repr=False)
+    stream: str = ""
+    author: str = ""
+    handle: str = ""
 
     @property
     def etag(self) -> str:

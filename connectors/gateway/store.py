@@ -24,6 +24,15 @@ from fhir_profiles.search import Query
 _HERE = and_(resources.c.type == bindparam("type"), resources.c.id == bindparam("id"))
 _READ = select(resources).where(_HERE).order_by(resources.c.rid).limit(1)
 _READ_VISIBLE = _READ.where(visible(resources))
+OWNED_ROWS = 500
+_OWNED = (
+    select(resources)
+    .where(
+        resources.c.owner == bindparam("owner"), resources.c.rid > bindparam("after"), resources.c.deleted.is_(False)
+    )
+    .order_by(resources.c.rid)
+    .limit(bindparam("size"))
+)
 _LIVE_KEY = ["patient", "stream", "purpose", "from_epoch"]
 
 
@@ -75,6 +84,19 @@ class Store:
         prepared = numbers(query, scope)
         with self._reading(change) as connection:
             return {row[0]: row[1] for row in connection.execute(prepared.statement, prepared.parameters)}
+
+    def owned(self, owner: str, scope: Scope) -> Iterator[Stored]:
+        """All of one patient's resources that are visible for the scope, in the order in which they came."""
+        statement = _OWNED.where(visible(resources))
+        after = 0
+        while True:
+            parameters = {"owner": owner, "after": after, "size": OWNED_ROWS} | scope.parameters()
+            with self.database.read() as connection:
+                rows = connection.execute(statement, parameters).all()
+            yield from (stored(row) for row in rows)
+            if len(rows) < OWNED_ROWS:
+                return
+            after = rows[-1].rid
 
     @contextmanager
     def _reading(self, change: Change | None) -> Iterator[Connection]:

@@ -12,20 +12,19 @@ import click
 from connectors.command_line import plainly
 from connectors.patient import access_log, enrolment, permits, sharing
 from connectors.patient.client import Client
-from consent.categories import INDEX, NAMES
+from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, read_categories, read_party
+from connectors.patient.reading_cli import read
+from consent.categories import NAMES
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
-
-ACCOUNT = click.option(
-    "--account", "directory", type=click.Path(path_type=Path, file_okay=False), required=True,
-    help="Directory of the account.",
-)  # fmt: skip
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
 
 
 @click.group()
 def patient() -> None:
     """The patient's client: enrol, share, withdraw, look, recover."""
+
+
+patient.add_command(read)
 
 
 @patient.command()
@@ -94,8 +93,8 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 @patient.command()
 @ACCOUNT
 @click.option("--request", "request_id", help="Answer this request; it names the counterpart.")
-@click.option("--to", "counterpart", help="A counterpart's account, where nobody asked.")
-@click.option("--categories", required=True, help=f"Comma separated, of: {', '.join(NAMES)}.")
+@click.option("--to", "counterpart", help="A counterpart's card or account, where nobody asked.")
+@CATEGORIES
 @click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True)
 @click.option("--end", default="", help="FHIR date or dateTime at which it ends.")
 @click.option("--from-now-on", is_flag=True, help="Nothing written before today.")
@@ -111,12 +110,13 @@ def grant(
     request = next((r for r in sharing.requests(client) if r.id == request_id), None) if request_id else None
     if request_id and request is None:
         raise Problem("not-found", "there is no such open request: `obhut patient requests` lists them")
-    to = request.sender if request else counterpart
-    if not to:
-        raise Problem("invalid", "say whom: --request ID or --to ACCOUNT")
+    if not (request or counterpart):
+        raise Problem("invalid", "say whom: --request ID or --to CARD")
+    to, fingerprint = (request.sender, "") if request else read_party(str(counterpart))
     gid = sharing.grant(
-        client, to, _categories(categories), purposes=purposes, end=end, whole=not from_now_on, request=request
-    )
+        client, to, read_categories(categories), purposes=purposes, end=end, whole=not from_now_on, request=request,
+        fingerprint=fingerprint,
+    )  # fmt: skip
     click.echo(f"granted {gid} to {to}")
     if writes:
         permits.permit(client, to)
@@ -238,14 +238,6 @@ def recover(directory: Path, hub: str, name: str, code: str, as_json: bool) -> N
     """Open an existing account on this device by the recovery sheet; all other devices end."""
     client, fresh = enrolment.recover(directory, hub, name, RecoveryCode.parse(code))
     _print_account(client, as_json, recovery=str(fresh))
-
-
-def _categories(text: str) -> list[int]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in INDEX]
-    if unknown or not names:
-        raise Problem("value", f"unknown category {unknown[0] if unknown else ''!r}: choose of {', '.join(NAMES)}")
-    return [INDEX[name] for name in names]
 
 
 def _print_account(client: Client, as_json: bool, recovery: str = "") -> None:

@@ -45,7 +45,7 @@ class Scene:
         self.open()
 
     def open(self):
-        self.keys = Keystore(self.directory)
+        self.keys = Keystore.open(self.directory)
         self.inbox = Inbox(self.keys, self.store, clock=lambda: self.now)
         self.inbox.hub = self.inbox.chains._hub = self.wire
 

@@ -1,0 +1,128 @@
+"""Reading: all of her own record, whoever wrote it, and what other patients granted her; kept and searched here.
+
+The same inbox, store and search as a practice's gateway. Seeds of her own streams come from the vault, those of others
+from the bundles that they sealed to her.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from connectors.gateway import access, schema
+from connectors.gateway.access import Reader
+from connectors.gateway.database import Database
+from connectors.gateway.inbox import OWN_PURPOSE, Inbox
+from connectors.gateway.keystore import SCHEMA, Keystore
+from connectors.gateway.records import Stored
+from connectors.gateway.store import Store
+from connectors.gateway.visibility import Scope
+from connectors.local_database import open_database
+from connectors.patient.client import Client
+from consent.purposes import purposes_above
+from fhir_profiles import search
+from fhir_profiles.problems import Problem
+
+SEEDS = "reading.db"
+RECORD = "record.db"
+
+
+class PersonalKeystore(Keystore):
+    """A person's keystore: for her own record the vault is asked."""
+
+    def __init__(self, client: Client, path: Path) -> None:
+        super().__init__(client.keyring, open_database(path, SCHEMA), {})
+        self._client = client
+
+    def seed(self, patient: str, set_id: str, epoch: int, index: int) -> bytes | None:
+        """A seed of her own from the vault, of others as it was handed out."""
+        if patient != self.keyring.account:
+            return super().seed(patient, set_id, epoch, index)
+        digest = self._client.record.sets[set_id].epoch(epoch).digest
+        master = self._client.vault.masters.get((set_id, epoch, digest))
+        return None if master is None else master.seed(index)
+
+    def category(self, patient: str, set_id: str, index: int) -> int | None:
+        """Which category a stream carries, stand-ins too: what somebody wrote there shows."""
+        if patient != self.keyring.account:
+            return super().category(patient, set_id, index)
+        set_key = self._client.vault.sets.get(set_id)
+        return None if set_key is None else set_key.order[index][0]
+
+
+class Reading:
+    """A person's reading, in the directory of her account."""
+
+    def __init__(self, directory: Path, client: Client) -> None:
+        self.client = client
+        database = Database(f"sqlite:///{directory / RECORD}", 2)
+        schema.make(database)
+        self.store = Store(database)
+        self.keystore = PersonalKeystore(client, directory / SEEDS)
+        self.inbox = Inbox(
+            self.keystore, self.store, clock=client.clock, hub=client.hub, chains=client.chains,
+            only="statement,envelope",
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let go of the databases."""
+        self.store.database.close()
+        self.keystore.db.close()
+
+    def refresh(self) -> None:
+        """Take in everything new. Raises `Problem(busy)` without the hub: what is here already can still be read."""
+        self.client.sync()
+        self.keystore.reading_keys = self.client.vault.reading_keys  # another device may have added one
+        self.inbox.catch_up()
+        self.inbox.report_reads()
+
+    def read(self, what: str, of: str = "", purpose: str = "TREAT") -> list[Stored]:
+        """Resources of her own, or `of` another patient, for a purpose. Raises `Problem`.
+
+        `what`: nothing for all, `Type`, `Type?search` or `Type/id`. What is read of another patient is told to her.
+        """
+        owner = of or self.client.account
+        scope = self._scope(owner, purpose)
+        found = list(self._find(what, owner, scope))
+        if owner != self.client.account:
+            self._report(owner, purpose, found)
+        return found
+
+    def _scope(self, owner: str, purpose: str) -> Scope:
+        if owner == self.client.account:
+            return Scope((OWN_PURPOSE,), int(self.client.clock()))
+        if owner not in self.inbox.patients:
+            raise Problem("not-found", f"{owner} has granted you nothing: ask with your card")
+        return Scope(tuple(sorted(purposes_above(purpose))), int(self.client.clock()))
+
+    def _find(self, what: str, owner: str, scope: Scope) -> Iterator[Stored]:
+        name, _, query = what.partition("?")
+        type_, _, id_ = name.partition("/")
+        if not what:
+            yield from self.store.owned(owner, scope)
+        elif id_:
+            # Two patients may use one id: it is looked for among the resources of this one.
+            found = self._matches(type_, [("_id", id_)], owner, scope)
+            if (one := next(found, None)) is None:
+                raise Problem("not-found", f"there is no {name} here")
+            yield one
+        else:
+            yield from self._matches(type_, parse_qsl(query, keep_blank_values=True), owner, scope)
+
+    def _matches(self, type_: str, args: Sequence[tuple[str, str]], owner: str, scope: Scope) -> Iterator[Stored]:
+        query = search.parse(type_, args)
+        left, after = query.count, None
+        while left is None or left > 0:
+            page = self.store.search(replace(query, count=search.MAX_COUNT), scope, after)
+            for one in page.matches:
+                if one.owner == owner:
+                    yield one
+                    if left is not None and (left := left - 1) == 0:
+                        return
+            if (after := page.after) is None:
+                return
+
+    def _report(self, owner: str, purpose: str, found: Sequence[Stored]) -> None:
+        for type_ in sorted({one.type for one in found}):
+            number = sum(one.type == type_ for one in found)
+            access.report(self.store.database, Reader("", "", purpose), type_, {owner: number}, now=self.client.clock())
