@@ -16,6 +16,9 @@ from consent.streams import SetState
 
 C = TypeVar("C", bound=Chain)
 
+ChainName = tuple[str, str, str]
+"""Kind, account, the other."""
+
 
 class ChainStore:
     """Chains in the local database, each verified before it is kept. `hub` fetches what citations ask for."""
@@ -70,6 +73,12 @@ class ChainStore:
             {oth: state for (owner, oth), state in self.relations.items() if owner == acc},
             self.accounts,
         )
+
+    def state(self, kind: str, acc: str, oth: str) -> Chain | None:
+        """One chain as far as this process has replayed it."""
+        if kind == "acct":
+            return self.accounts.get(acc)
+        return self.sets.get((acc, oth)) if kind == "set" else self.relations.get((acc, oth))
 
     def account(self, name: str, fingerprint: str = "") -> AccountState:
         """An account's chain, fetched if it is not held yet. Raises `Problem`; `Rejected` for a wrong fingerprint."""
@@ -143,10 +152,7 @@ class ChainStore:
 
     def _length(self, kind: str, acc: str, oth: str) -> int:
         """How many links of a chain this process has replayed."""
-        if kind == "acct":
-            state: Chain | None = self.accounts.get(acc)
-        else:
-            state = self.sets.get((acc, oth)) if kind == "set" else self.relations.get((acc, oth))
+        state = self.state(kind, acc, oth)
         return 0 if state is None else len(state.links)
 
     def _last(self, kind: str, acc: str, oth: str) -> int:

@@ -6,18 +6,22 @@ withdrawals out of the store, then resources and the cursor in one transaction.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from connectors.chain_store import ChainStore
+from connectors.chain_store import ChainName, ChainStore
+from connectors.gateway.confirmation import Confirmation
 from connectors.gateway.consents import Consents, permitted
+from connectors.gateway.granted import Granted
 from connectors.gateway.keystore import Keystore
-from connectors.gateway.records import Deletion, Item, Live, Source
+from connectors.gateway.records import Deletion, Item, Source
 from connectors.gateway.reporting import report_reads
 from connectors.gateway.store import Store
 from connectors.hub_client import HubClient
+from connectors.hub_keys import HubKeys
 from connectors.local_database import transaction
 from consent import envelope as envelopes
+from consent import identifiers
 from consent.opening import Opened, Reader, open_bundle, open_envelope
 from consent.primitives import Rejected, broken, stale, unb64
 from consent.relations import Bundle, Grant, RelationState, check_permit
@@ -29,11 +33,6 @@ WAIT_SECONDS = 5
 """So long the feed is waited for; so often, at the latest, reads are reported."""
 PAUSE_SECONDS = 2.0
 CURSOR = "feed-cursor"
-CONFIRMED = "feed-confirmed"
-"""When the hub was last asked and had nothing more: so fresh is what may be shown."""
-OWN_PURPOSE = "PATRQT"
-"""For what a person reads her own record: code of v3-ActReason, "patient requested"."""
-FOREVER = 2**53 - 1
 
 log = logging.getLogger("obhut.gateway")
 
@@ -66,6 +65,9 @@ class Inbox:
         self.hub = hub or HubClient(hub_url or keystore.keyring.hub, keystore.keyring.credentials, clock=clock)
         self.chains = chains or ChainStore(keystore.db, self.hub)
         self.consents = Consents(keystore)
+        self.hub_keys = HubKeys(keystore.db, keystore.keyring, self.hub)
+        self.confirmation = Confirmation(keystore, self.chains, self.hub_keys, store, self._heads, clock)
+        self.granted = Granted(keystore, store, self.chains, clock)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Follow the feed. A hub that cannot be reached is asked again; what is not confirmed in time is not shown."""
@@ -77,7 +79,7 @@ class Inbox:
             except (Problem, Rejected) as failed:
                 reason = failed.code if isinstance(failed, Problem) else failed.reason
                 log.warning("the hub could not be followed", extra={"reason": reason})
-                self.refresh_live(self.patients)
+                self.granted.refresh()
                 self._sleep(PAUSE_SECONDS)
                 wait = 0
 
@@ -90,14 +92,14 @@ class Inbox:
 
     def take_page(self, wait: int = 0) -> int:
         """Take the next page of the feed in; returns the number of events. Raises `Problem`."""
-        asked = int(self.clock())
         page = self.hub.feed(self.store.state(CURSOR) or "", wait=wait, only=self._only)
         changed = self._take_statements(page["events"])
         met = self._keep_permits(page["permits"])
-        self.refresh_live(changed or self.patients)
+        self.granted.refresh(changed)
+        moved = self._confirm(changed)
         items: list[Item | Deletion] = []
         arrived = []
-        for bid, event in self.keystore.deferred({*changed, *met}):
+        for bid, event in self.keystore.deferred({*changed, *met, *moved}):
             opened = self._open(event)
             if opened is not None:
                 items += opened
@@ -107,24 +109,19 @@ class Inbox:
                 items += self._open(event) or []
         self.store.put_many(items, {CURSOR: page["next"]})
         self.keystore.arrived(arrived)
-        if not page["events"]:
-            self._confirm(asked)
         return len(page["events"])
 
-    def _confirm(self, asked: int) -> None:
-        """The hub had nothing more when it was asked: what it showed may be shown on, but for chains in doubt."""
-        for kind, acc, oth, _ in self.keystore.doubted():
-            try:
-                self.chains.recheck(kind, acc, oth)
-            except (Problem, Rejected) as failed:
-                if isinstance(failed, Problem) and failed.code != "not-found":
-                    raise
-            else:
-                self.keystore.trust(kind, acc, oth)
-                self._fetch_seeds(acc)
-        doubted = {acc for _, acc, _, _ in self.keystore.doubted()}
-        self.store.set_state(CONFIRMED, str(asked))
-        self.store.confirm([patient for patient in self.patients if patient not in doubted], asked)
+    def _confirm(self, changed: Iterable[str]) -> set[str]:
+        """Ask the home hubs for the heads that are due; returns the patients for whom that opens something."""
+        patients = self.granted.patients
+        moved = self.confirmation.turn(patients, [patient for patient in changed if patient in patients])
+        for patient in moved:
+            self._fetch_seeds(patient)
+        self.granted.refresh(moved)
+        return moved
+
+    def _heads(self, nonce: str, chains: Sequence[ChainName]) -> list[bytes]:
+        return self.hub.heads(nonce, chains)
 
     def catch_up(self) -> None:
         """Take pages until the feed has nothing more."""
@@ -154,7 +151,7 @@ class Inbox:
                 raise
             reason = failed.code if isinstance(failed, Problem) else failed.reason
             log.error("a chain does not hold", extra={"reason": reason, "kind": kind})
-            self.keystore.doubt(kind, acc, oth, int(self.store.state(CONFIRMED) or 0))
+            self.keystore.doubt(kind, acc, oth, int(self.clock()))
             return False
         return True
 
@@ -180,21 +177,14 @@ class Inbox:
         known = self.chains.accounts.get(account)
         return -1 if known is None else known.last
 
-    # --- what may be shown --------------------------------------------------------------------------------------
-
-    def _grants(self, patient: str) -> list[Grant]:
-        relation = self.chains.relations.get((patient, self.me))
-        now = int(self.clock())
-        if relation is None or self.chains.accounts[patient].closed:
-            return []
-        return [g for g in relation.live(now) if not g.emergency]
+    # --- what is granted ----------------------------------------------------------------------------------------
 
     def _fetch_seeds(self, patient: str) -> None:
         """Fetch the chains of what live grants cover, and open their bundles that were not opened yet, oldest first."""
         relation = self.chains.relations.get((patient, self.me))
         if relation is None:
             return
-        grants = self._grants(patient)
+        grants = self.granted.grants(patient)
         for set_id in {set_id for grant in grants for set_id in grant.cover}:
             if (patient, set_id) not in self.chains.sets:
                 self._fetch_set(patient, set_id)
@@ -211,7 +201,7 @@ class Inbox:
                 raise  # else the grant has ended at the hub, and its end is still to come here
         except Rejected as refused:
             log.error("a chain does not hold", extra={"reason": refused.reason, "kind": "set"})
-            self.keystore.doubt("set", patient, set_id, int(self.store.state(CONFIRMED) or 0))
+            self.keystore.doubt("set", patient, set_id, int(self.clock()))
 
     def _open_bundle(self, relation: RelationState, grant: Grant, bundle: Bundle) -> None:
         try:
@@ -226,55 +216,6 @@ class Inbox:
                 self.consents.keep(relation.acc, bundle.link.body["consent"], opened.consent)
             self.keystore.keep_seeds(relation.acc, bundle.hash, opened.seeds, masks)
 
-    def refresh_live(self, patients: Iterable[str]) -> None:
-        """Tell the store what may be shown from now on; purge what may not, except what this house wrote itself."""
-        now, asked = int(self.clock()), int(self.store.state(CONFIRMED) or 0)
-        doubted = {acc: since for _, acc, _, since in self.keystore.doubted()}
-        for patient in patients:
-            if patient == self.me:
-                self.store.set_live(patient, self._own_streams())
-                continue
-            confirmed = min(asked, doubted.get(patient, asked))
-            covered: dict[tuple[str, int], str] = {}
-            live: list[Live] = []
-            for grant in self._grants(patient):
-                if grant.rules.body["nb"] > now:
-                    continue
-                for set_id, (first, mask) in grant.cover.items():
-                    state = self.chains.sets.get((patient, set_id))
-                    for stream, index in state.ids.items() if state else ():
-                        if mask >> index & 1:
-                            covered[set_id, index] = stream
-                            live.append(Live(stream, first, grant.until, frozenset(grant.purposes), confirmed))
-            self._set_live(patient, live, covered)
-
-    def _own_streams(self) -> list[Live]:
-        """All streams of the reader's own record: nobody else's word is needed for them."""
-        purposes = frozenset({OWN_PURPOSE})
-        return [
-            Live(stream, 1, FOREVER, purposes, FOREVER)
-            for (acc, _), state in self.chains.sets.items()
-            if acc == self.me
-            for stream in state.ids
-        ]
-
-    def _set_live(self, patient: str, live: list[Live], covered: Mapping[tuple[str, int], str]) -> None:
-        held = {(set_id, index) for set_id, _, index in self.keystore.held(patient)}
-        gone = held - covered.keys()
-        self.store.set_live(patient, live)
-        if gone:
-            streams = [
-                stream
-                for set_id in {set_id for set_id, _ in gone}
-                if (state := self.chains.sets.get((patient, set_id)))
-                for stream, index in state.ids.items()
-                if (set_id, index) in gone
-            ]
-            self.store.purge(patient, streams, keep_author=self.me)
-            self.keystore.purge(patient, gone)
-        if not self._grants(patient):
-            self.keystore.forget(patient)
-
     # --- envelopes ----------------------------------------------------------------------------------------------
 
     def _open(self, event: Mapping[str, Any]) -> list[Item | Deletion] | None:
@@ -285,6 +226,8 @@ class Inbox:
             if refused.kind == "broken":
                 log.error("an envelope does not hold", extra={"reason": refused.reason, "kind": refused.kind})
                 return []
+            if event["acc"] != self.me and not self.granted.grants(event["acc"]):
+                return []  # a new grant would bring it again
             self.keystore.defer(envelopes.parse(unb64(event["frame"])).bid, event)
             return None
         envelope = opened.envelope
@@ -315,7 +258,7 @@ class Inbox:
         return [Item(body, resource, source) for body, resource in allowed] or [Deletion(source)]
 
     def _covering(self, patient: str, set_id: str) -> list[Grant]:
-        return [grant for grant in self._grants(patient) if set_id in grant.cover]
+        return [grant for grant in self.granted.grants(patient) if set_id in grant.cover]
 
     def _try(self, event: Mapping[str, Any]) -> Opened:
         patient, set_id = event["acc"], event["set"]
@@ -356,11 +299,11 @@ class Inbox:
         pins = dict(self.keystore.db.execute('SELECT "set", author FROM permits WHERE patient = ?', (patient,)))
         return Reader(
             patient=patient,
-            hub_key=self.keystore.keyring.hub_key,
+            hub_key=self.hub_keys.key(identifiers.account(patient).domain),
             accounts=self.chains.accounts,
             sets={set_id: state for (acc, set_id), state in self.chains.sets.items() if acc == patient},
             relation=None if patient == self.me else self._relation(patient),
-            confirmed=True,
+            confirmed=self.confirmation.confirmed(patient),
             seed=lambda set_id, epoch, index: self.keystore.seed(patient, set_id, epoch, index),
             known=self._known,
             category_of=lambda set_id, index: self.keystore.category(patient, set_id, index),

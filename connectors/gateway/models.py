@@ -124,9 +124,17 @@ live_streams = Table(
     Column("purpose", Word, nullable=False),
     Column("from_epoch", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),  # seconds since 1970, excluded
-    Column("confirmed_at", BigInteger, nullable=False),  # when the home hub last confirmed the chain heads, seconds
     PrimaryKeyConstraint("patient", "stream", "purpose", "from_epoch"),
     sqlite_with_rowid=False,
+)
+
+confirmations = Table(
+    # When the home hub was asked for the heads of a patient's chains and said what is held here.
+    "confirmations",
+    metadata,
+    Column("patient", Word, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # the moment of asking, seconds since 1970 by the own clock
+    Column("until", BigInteger, nullable=False),  # so long it counts, that second excluded
 )
 
 staff_tokens = Table(

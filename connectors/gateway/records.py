@@ -59,13 +59,12 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A stream that may be shown from an epoch on, until a second, for purposes; confirmed at a second."""
+    """A stream that may be shown from an epoch on, until a second, for purposes."""
 
     stream: str
     from_epoch: int
     until: int
     purposes: frozenset[str]
-    confirmed_at: int
 
 
 @dataclass(frozen=True, slots=True)

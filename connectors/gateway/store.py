@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from connectors.gateway.change import Change, stored
 from connectors.gateway.database import Database
 from connectors.gateway.intake import take
-from connectors.gateway.models import envelopes, live_streams, resources, state
+from connectors.gateway.models import confirmations, envelopes, live_streams, resources, state
 from connectors.gateway.query import PAGE_SIZE, numbers, page, some
 from connectors.gateway.records import Deletion, Item, Live, Page, Stored, microseconds
 from connectors.gateway.visibility import Scope, visible
@@ -33,7 +33,6 @@ _OWNED = (
     .order_by(resources.c.rid)
     .limit(bindparam("size"))
 )
-_LIVE_KEY = ["patient", "stream", "purpose", "from_epoch"]
 
 
 class Store:
@@ -160,34 +159,47 @@ class Store:
     # What is granted now
 
     def set_live(self, patient: str, streams: Iterable[Live]) -> None:
-        """Put the streams of a patient that may be shown now in the place of those of before."""
-        rows = [
+        """Put the streams of a patient that may be shown now in the place of those of before, if they differ."""
+        rows: list[dict[str, Any]] = [
             {
                 "patient": patient,
                 "stream": live.stream,
                 "purpose": purpose,
                 "from_epoch": live.from_epoch,
                 "until": live.until,
-                "confirmed_at": live.confirmed_at,
             }
             for live in streams
             for purpose in sorted(live.purposes)
         ]
+        longest = {_live_key(row): row for row in sorted(rows, key=lambda row: row["until"])}
+        here = live_streams.c.patient == patient
+        with self.database.read() as connection:
+            present = {
+                _live_key(row): dict(row) for row in connection.execute(select(live_streams).where(here)).mappings()
+            }
+        if present == longest:
+            return
         with self.database.write() as connection:
-            connection.execute(delete(live_streams).where(live_streams.c.patient == patient))
-            if rows:
-                statement = self._insert(live_streams)
-                # Two grants may give the same stream from the same epoch: the longer one counts.
-                longer = statement.excluded.until > live_streams.c.until
-                until = {"until": statement.excluded.until}
-                upsert = statement.on_conflict_do_update(index_elements=_LIVE_KEY, set_=until, where=longer)
-                connection.execute(upsert, rows)
+            connection.execute(delete(live_streams).where(here))
+            if longest:  # two grants may give the same stream from the same epoch: the longer one counts
+                connection.execute(insert(live_streams), list(longest.values()))
 
-    def confirm(self, patients: Collection[str], at: int) -> None:
-        """Note that the home hub confirmed the heads of these patients' chains at `at` (seconds since 1970)."""
-        statement = update(live_streams).where(live_streams.c.patient.in_(patients)).values(confirmed_at=at)
+    def confirm(self, patients: Collection[str], at: int, until: int) -> None:
+        """Note that the heads of these patients' chains were confirmed at a second, which counts until another."""
+        if not patients:
+            return
+        statement = self._insert(confirmations)
+        later = {"at": statement.excluded.at, "until": statement.excluded.until}
+        statement = statement.on_conflict_do_update(index_elements=["patient"], set_=later)
         with self.database.write() as connection:
-            connection.execute(statement)
+            connection.execute(
+                statement, [{"patient": patient, "at": at, "until": until} for patient in sorted(patients)]
+            )
+
+    def confirmations(self) -> dict[str, int]:
+        """When each patient was confirmed last."""
+        with self.database.read() as connection:
+            return dict(connection.execute(select(confirmations.c.patient, confirmations.c.at)).all())
 
     # What a writer keeps beside
 
@@ -217,6 +229,10 @@ class Store:
 
     def _insert(self, table: Table) -> Any:
         return sqlite_insert(table) if self.database.sqlite else postgresql_insert(table)
+
+
+def _live_key(row: Mapping[Any, Any]) -> tuple[str, str, int]:
+    return row["stream"], row["purpose"], row["from_epoch"]
 
 
 def _of(table: Table, patient: str, streams: Collection[str] | None) -> ColumnElement[bool]:

@@ -5,10 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, bindparam, exists, or_, select
 
-from connectors.gateway.models import live_streams, resources
-
-CONFIRMED_SECONDS = 900
-"""So long may a chain's head be unconfirmed before its streams are no longer answered from (design, part 4)."""
+from connectors.gateway.models import confirmations, live_streams, resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Scope:
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
-        return {"v_purposes": self.purposes, "v_now": self.now, "v_since": self.now - CONFIRMED_SECONDS}
+        return {"v_purposes": self.purposes, "v_now": self.now}
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:
@@ -44,16 +41,18 @@ def visible(row: FromClause) -> ColumnElement[bool]:
 
 
 def _live(row: FromClause) -> ColumnElement[bool]:
-    live = live_streams.alias()
+    live, confirmed = live_streams.alias(), confirmations.alias()
     granted = (
         select(live.c.stream)
         .where(
+            confirmed.c.patient == row.c.owner,
+            confirmed.c.at <= bindparam("v_now"),  # a clock that was set back confirms nothing
+            confirmed.c.until > bindparam("v_now"),
             live.c.patient == row.c.owner,
             live.c.stream == row.c.stream,
             live.c.purpose.in_(bindparam("v_purposes", expanding=True)),
             live.c.from_epoch <= row.c.epoch,
             live.c.until > bindparam("v_now"),
-            live.c.confirmed_at > bindparam("v_since"),
         )
         .exists()
     )

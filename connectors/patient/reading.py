@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 from connectors.gateway import access, schema
 from connectors.gateway.access import Reader
 from connectors.gateway.database import Database
-from connectors.gateway.inbox import OWN_PURPOSE, Inbox
+from connectors.gateway.granted import OWN_PURPOSE
+from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import SCHEMA, Keystore
 from connectors.gateway.records import Stored
 from connectors.gateway.store import Store

@@ -4,10 +4,12 @@ It tells what it is made to tell, so that tests can make it slow, forgetful or m
 """
 
 from connectors.keyring import Keyring, write_private
+from consent import heads, identifiers
+from consent.frames import frame_hash
 from consent.keys import SigningKey
 from consent.primitives import Rejected, b64, random_bytes
 from consent.rules import blob_hash
-from consent.statements import parse
+from consent.statements import chain_id, parse
 from fhir_profiles.problems import Problem
 from tests.consent import world
 
@@ -26,6 +28,7 @@ class Wire:
         self.hidden, self.broken_bundles, self.posted, self.reports = set(), False, [], []
         self.answers = []
         self.told = {}
+        self.questions, self.speaks = [], self.sign
 
     @property
     def time(self):
@@ -77,6 +80,25 @@ class Wire:
         if chain is None or (kind, acc, oth) in self.hidden:
             raise nothing_here()
         return chain.frames[after + 1 :]
+
+    def heads(self, nonce, chains):
+        """As the home hub signs them; `speaks` stands in between and may say something else."""
+        self.questions.append([*chains])
+        told = []
+        for kind, acc, oth in chains:
+            try:
+                frames = self.chain(kind, acc, oth)
+            except Problem:
+                continue
+            told.append((chain_id(kind, acc, oth), (len(frames) - 1, b64(frame_hash(frames[-1])))))
+        asker = next(iter(self.others))
+        domain = identifiers.account(self.patient.me.account).domain
+        word = {"hub": domain, "to": asker, "nonce": nonce, "at": self.patient.now, "heads": told}
+        return self.speaks(word)
+
+    def sign(self, word):
+        """The frames that answer a question with these words."""
+        return [heads.sign(self.hub.key, **word)]
 
     def bundle(self, acc, lst):
         return b"no bundle" if self.broken_bundles else self.hub.blobs[lst]

@@ -257,8 +257,8 @@ def test_an_expired_grant_ends_by_itself(client, practice):
     scope = Scope(("TREAT",), later)
     query = parse("Observation", [("patient", account(client.account).local)])
     assert practice.store.search(query, scope).matches == []
-    practice.inbox.clock = lambda: later
-    practice.inbox.refresh_live([client.account])
+    practice.inbox.granted._clock = lambda: later
+    practice.inbox.granted.refresh([client.account])
     assert practice.keys.held(client.account) == set()
 
 

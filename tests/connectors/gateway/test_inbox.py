@@ -8,10 +8,11 @@ import pytest
 
 from connectors.gateway import access
 from connectors.gateway.access import Reader
+from connectors.gateway.confirmation import CONFIRMED_SECONDS, RETRY_SECONDS
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import READING, Keystore
 from connectors.gateway.store import Store
-from connectors.gateway.visibility import CONFIRMED_SECONDS, Scope
+from connectors.gateway.visibility import Scope
 from connectors.keyring import write_private
 from consent import identifiers, owed, statements, steps
 from consent.fhir_consent import Agreement, build
@@ -266,6 +267,7 @@ def test_a_chain_that_does_not_hold_is_no_longer_confirmed(scene):
     scene.inbox.catch_up()
     assert scene.found() == set()
     scene.wire.hidden = set()
+    scene.now += RETRY_SECONDS
     scene.inbox.catch_up()
     assert scene.found() == {1}
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from connectors.gateway import access
 from connectors.gateway.access import Reader
+from connectors.gateway.confirmation import CONFIRMED_SECONDS
 from connectors.gateway.links import PAGE
 from connectors.gateway.models import index_date, index_quantity, index_text, resources
 from connectors.gateway.records import Deletion, Item, Live, Source
@@ -31,10 +32,18 @@ def item(bid, id_, **kept):
     return Item(orjson.dumps(resource, option=orjson.OPT_INDENT_2), resource, source(bid, **kept))
 
 
-def live(stream="s1", from_epoch=1, until=FAR, purposes=("TREAT",), confirmed_at=None):
-    return Live(
-        stream, from_epoch, until, frozenset(purposes), int(time.time()) if confirmed_at is None else confirmed_at
-    )
+def live(stream="s1", from_epoch=1, until=FAR, purposes=("TREAT",)):
+    return Live(stream, from_epoch, until, frozenset(purposes))
+
+
+def confirm(store, at):
+    store.confirm([PATIENT, OTHER], at, at + CONFIRMED_SECONDS)
+
+
+@pytest.fixture(autouse=True)
+def _confirmed(store):
+    """The home hub confirmed both patients just now."""
+    confirm(store, int(time.time()))
 
 
 @pytest.fixture
@@ -60,21 +69,23 @@ def test_what_is_granted_is_found_and_read(doctor, store):
 
 
 @pytest.mark.parametrize(
-    "grants",
+    ("grants", "age"),
     [
-        [],
-        [live(stream="s2")],
-        [live(from_epoch=2)],
-        [live(until=int(time.time()) - 1)],
-        [live(purposes=("HRESCH",))],
-        [live(confirmed_at=int(time.time()) - 901)],
+        ([], 0),
+        ([live(stream="s2")], 0),
+        ([live(from_epoch=2)], 0),
+        ([live(until=int(time.time()) - 1)], 0),
+        ([live(purposes=("HRESCH",))], 0),
+        ([live()], 901),
+        ([live()], -3600),
     ],
-    ids=["none", "stream", "epoch", "over", "purpose", "unconfirmed"],
+    ids=["none", "stream", "epoch", "over", "purpose", "unconfirmed", "confirmed by a clock that was set back since"],
 )
-def test_hidden_absent_and_unknown_look_the_same(doctor, store, grants):
+def test_hidden_absent_and_unknown_look_the_same(doctor, store, grants, age):
     """By no byte, ids and clock apart, does an answer tell that there is something it does not show."""
     store.put_many([item(f"b{number}", f"o{number}") for number in range(3)])
     store.set_live(PATIENT, grants)
+    confirm(store, int(time.time()) - age)
     unknown = "p-zzzzzzzzzzzzzzzzzzzzzzzzzz"
 
     def answers(patient, id_):
@@ -262,9 +273,10 @@ def test_what_was_purged_can_come_again(doctor, store):
 def test_a_confirmation_brings_streams_back(doctor, store):
     """Heard again of the home hub, the gateway answers again."""
     store.put_many([item("b1", "o1")])
-    store.set_live(PATIENT, [live(confirmed_at=int(time.time()) - 901)])
+    store.set_live(PATIENT, [live()])
+    confirm(store, int(time.time()) - 901)
     assert ids(doctor.get("Observation")) == []
-    store.confirm([PATIENT], int(time.time()))
+    confirm(store, int(time.time()))
     assert ids(doctor.get("Observation")) == ["o1"]
 
 

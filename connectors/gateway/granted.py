@@ -1,0 +1,95 @@
+"""What is granted now: the streams that may be shown, and the purge of what no longer may. Written when it changes."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from connectors.chain_store import ChainStore
+from connectors.gateway.keystore import Keystore
+from connectors.gateway.records import Live
+from connectors.gateway.store import Store
+from consent.relations import Grant
+
+OWN_PURPOSE = "PATRQT"
+"""For what a person reads her own record: code of v3-ActReason, "patient requested"."""
+FOREVER = 2**53 - 1
+
+
+class Granted:
+    """What patients grant the keystore's account, by the chains held here. `clock` gives Unix seconds."""
+
+    def __init__(self, keystore: Keystore, store: Store, chains: ChainStore, clock: Callable[[], float]) -> None:
+        self._keystore = keystore
+        self._store = store
+        self._chains = chains
+        self._clock = clock
+        self._me = keystore.keyring.account
+        self._turns = {acc: 0 for acc, oth in chains.relations if oth == self._me and acc != self._me}
+        """When of each patient something begins or ends; at first everybody is looked at."""
+
+    @property
+    def patients(self) -> Collection[str]:
+        """Who grants something now, or from a later moment on."""
+        return self._turns.keys()
+
+    def grants(self, patient: str) -> list[Grant]:
+        """Her grants that have not ended, those for emergencies left out."""
+        relation = self._chains.relations.get((patient, self._me))
+        now = int(self._clock())
+        return [] if relation is None else [g for g in relation.live(now) if not g.emergency]
+
+    def refresh(self, patients: Iterable[str] = ()) -> None:
+        """Tell the store what of these patients may be shown from now on, and of those whose grants begin or end now.
+
+        What may not is purged, except what this house wrote itself.
+        """
+        now = int(self._clock())
+        for patient in {*patients, *(patient for patient, turn in self._turns.items() if turn <= now)}:
+            if patient == self._me:
+                self._store.set_live(patient, self._own_streams())
+                self._store.confirm([patient], 0, FOREVER)
+            else:
+                self._refresh(patient, now)
+
+    def _own_streams(self) -> list[Live]:
+        """All streams of the reader's own record: nobody else's word is needed for them."""
+        purposes = frozenset({OWN_PURPOSE})
+        return [
+            Live(stream, 1, FOREVER, purposes)
+            for (acc, _), state in self._chains.sets.items()
+            if acc == self._me
+            for stream in state.ids
+        ]
+
+    def _refresh(self, patient: str, now: int) -> None:
+        covered: dict[tuple[str, int], str] = {}
+        live: list[Live] = []
+        grants = self.grants(patient)
+        for grant in grants:
+            if grant.rules.body["nb"] > now:
+                continue
+            for set_id, (first, mask) in grant.cover.items():
+                state = self._chains.sets.get((patient, set_id))
+                for stream, index in state.ids.items() if state else ():
+                    if mask >> index & 1:
+                        covered[set_id, index] = stream
+                        live.append(Live(stream, first, grant.until, frozenset(grant.purposes)))
+        self._store.set_live(patient, live)
+        self._purge(patient, covered)
+        self._turns.pop(patient, None)
+        if grants:
+            moments = (moment for g in grants for moment in (g.rules.body["nb"], g.until))
+            self._turns[patient] = min(moment for moment in moments if moment > now)
+        else:
+            self._keystore.forget(patient)
+
+    def _purge(self, patient: str, covered: Mapping[tuple[str, int], str]) -> None:
+        gone = {(set_id, index) for set_id, _, index in self._keystore.held(patient)} - covered.keys()
+        if gone:
+            streams = [
+                stream
+                for set_id in {set_id for set_id, _ in gone}
+                if (state := self._chains.sets.get((patient, set_id)))
+                for stream, index in state.ids.items()
+                if (set_id, index) in gone
+            ]
+            self._store.purge(patient, streams, keep_author=self._me)
+            self._keystore.purge(patient, gone)
