@@ -103,6 +103,7 @@ class _Desk:
     kept: list[Kept] = field(default_factory=list)
     refused: set[tuple[str, str]] = field(default_factory=set)
     places: dict[str, set[Place]] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         conn, acc = self.tx.conn, self.record.account.acc
@@ -129,8 +130,7 @@ class _Desk:
             return Result(e.bid, deposit_status(rejected.reason), self._explain(e, rejected.reason))
         stamp = envelopes.stamp(
             self.hub.key, self.hub.config.domain, e, at=self.now, aut=streams.position(self.author),
-            set_head=streams.position(self.record.sets[place.set]),
-            rel=envelopes.relation_mark(streams.position(self.record.relations[e.aut]), place.set),
+            set_head=streams.position(self.record.sets[place.set]), rel=self._mark(place.set),
         )  # fmt: skip
         self.ends[e.str] += 1
         self.kept.append(Kept(e.str, self.ends[e.str], e.bid, e.ep, e.raw, stamp))
@@ -138,6 +138,12 @@ class _Desk:
         self.last[e.str, e.dev] = (e.seq, e.hash)
         self.places.setdefault(e.str, set()).add(place)
         return Result(e.bid, 201, {"stamp": b64(stamp)})
+
+    def _mark(self, set_id: str) -> str:
+        if set_id not in self.marks:
+            head = streams.position(self.record.relations[self.author.acc])
+            self.marks[set_id] = envelopes.relation_mark(head, set_id)
+        return self.marks[set_id]
 
     def _explain(self, e: Envelope, reason: str) -> dict[str, Any]:
         """What helps the sender; the links of a newer epoch once for each stream."""

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, and_, insert, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, tuple_, update
 
 from hub.models import envelopes, routes, sequences, streams
+from hub.store.bulk import insert_rows
 from hub.store.database import Tx
 
 MAX_SIZES = 1000
@@ -57,13 +58,16 @@ def streams_written(conn: Connection, acc: str) -> list[Stream]:
 
 def by_bid(conn: Connection, acc: str, bids: Iterable[str]) -> dict[str, Kept]:
     """Envelopes of a patient by their ids."""
-    query = select(*_KEPT).where(envelopes.c.acc == acc, envelopes.c.bid.in_(sorted(set(bids))))
-    return {row[2]: Kept(*row) for row in conn.execute(query)}
+    found = conn.execute(_BY_BID, {"acc": acc, "bids": sorted(set(bids))})
+    return {row[2]: Kept(*row) for row in found}
 
 
 _KEPT = (
     envelopes.c.stream, envelopes.c.pos, envelopes.c.bid, envelopes.c.ep, envelopes.c.frame, envelopes.c.stamp,
 )  # fmt: skip
+_BY_BID = select(*_KEPT).where(
+    envelopes.c.acc == bindparam("acc"), envelopes.c.bid.in_(bindparam("bids", expanding=True))
+)
 
 
 def last_sequences(
@@ -89,14 +93,8 @@ def put_sequence(tx: Tx, place: tuple[str, str], last: tuple[int, str], first: b
 
 def add(tx: Tx, kept: Sequence[Kept]) -> None:
     """Keep envelopes, in the order of their positions."""
-    rows = [
-        {
-            "acc": tx.acc, "stream": e.stream, "pos": e.pos, "bid": e.bid, "ep": e.ep, "size": len(e.frame),
-            "frame": e.frame, "stamp": e.stamp,
-        }
-        for e in kept
-    ]  # fmt: skip
-    tx.conn.execute(insert(envelopes), rows)
+    rows = [(tx.acc, e.stream, e.pos, e.bid, e.ep, len(e.frame), e.frame, e.stamp) for e in kept]
+    insert_rows(tx.conn, envelopes, rows)
 
 
 def grow(tx: Tx, stream: str, pos: int, size: int) -> None:

@@ -2,16 +2,18 @@
 
 import threading
 from collections import Counter
+from contextlib import suppress
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from consent import rules, statements
 from consent.steps import Written
 from hub import schema
-from hub.models import metadata
+from hub.models import envelopes, metadata
 from hub.states import Cache, Chains
+from hub.store.bulk import insert_rows
 from hub.store.database import Database
 from tests.hub.people import LINE, VITALS, build
 
@@ -178,3 +180,16 @@ def test_a_restarted_hub_goes_on(database_url, tmp_path, clock):
     assert second.deposit(patient.me, raw).json["results"][0]["stamp"] == one
     first.hub.db.close()
     second.hub.db.close()
+
+
+def test_many_rows_are_kept_as_they_came_or_not_at_all(towns):
+    """Every byte and sign of rows that are inserted at once; nothing of them when the transaction is undone."""
+    row = ("praxis@a.bc", "s", 2**40, "ä\\t'\"%s", 1, 3, bytes(range(256)), b"")
+    with suppress(ZeroDivisionError), towns.hub.db.write() as tx:
+        insert_rows(tx.conn, envelopes, [row])
+        raise ZeroDivisionError
+    with towns.hub.db.write() as tx:
+        insert_rows(tx.conn, envelopes, [row, (*row[:2], 2**40 + 1, "other", *row[4:])])
+    with towns.hub.db.read() as conn:
+        found = conn.execute(select(envelopes).order_by(envelopes.c.pos)).all()
+    assert [tuple(one) for one in found] == [row, (*row[:2], 2**40 + 1, "other", *row[4:])]
