@@ -36,6 +36,7 @@ MAX_HEADER = 8192
 MAX_FRAME = 1024 * 1024 + 16 * 1024
 SUITE = "HS1"
 RESOURCES = "application/fhir+ndjson"
+OBJECT = "application/obhut-object"
 DELETE = "application/obhut-delete"
 
 
@@ -94,9 +95,9 @@ def _handle(value: Any) -> None:
 
 
 HEADER: dict[str, Check] = {
-    "v": number, "suite": text, "cty": choice(RESOURCES, DELETE), "str": id16, "ep": number, "aut": account_name,
-    "dev": device_name, "bid": id16, "seq": number, "prev": _hash_or_first, "tb": number, "hd": _handle, "n": number,
-    "wk": blob(112), "kc": blob(32), "nc": blob(24),
+    "v": number, "suite": text, "cty": choice(RESOURCES, OBJECT, DELETE), "str": id16, "ep": number,
+    "aut": account_name, "dev": device_name, "bid": id16, "seq": number, "prev": _hash_or_first, "tb": number,
+    "hd": _handle, "n": number, "wk": blob(112), "kc": blob(32), "nc": blob(24),
 }  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def parse(raw: bytes) -> Envelope:
     header = _header(header_bytes)
     require(header["v"] == 1 and header["ep"] >= 1 and header["seq"] >= 1 and header["tb"] % 3600 == 0)
     require((header["prev"] == "") == (header["seq"] == 1))
-    require(header["n"] >= 1 if header["cty"] == RESOURCES else header["n"] == 0 and header["hd"] != "")
+    require(header["n"] == 0 and header["hd"] != "" if header["cty"] == DELETE else header["n"] >= 1)
     if header["suite"] != SUITE:
         raise broken("suite")
     return Envelope(

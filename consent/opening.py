@@ -5,18 +5,30 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from consent import canonical, primitives, streams
 from consent import envelope as envelopes
-from consent import primitives, streams
 from consent.accounts import AccountState
 from consent.categories import category
-from consent.envelope import DELETE, Envelope, Stamp, context
+from consent.envelope import DELETE, OBJECT, Envelope, Stamp, context
 from consent.identifiers import account as parse_account
 from consent.keys import BoxKey
-from consent.primitives import NONCE_BYTES, Rejected, b64, broken, equal, label_hash, stale, unb64
+from consent.objects import CHUNK_BYTES, MAX_OBJECT, object_hash, sealed_size
+from consent.primitives import (
+    NONCE_BYTES,
+    STREAM_CHUNK_OVERHEAD,
+    STREAM_HEADER_BYTES,
+    Rejected,
+    b64,
+    broken,
+    equal,
+    label_hash,
+    stale,
+    unb64,
+)
 from consent.relations import Bundle, RelationState, check_permit
 from consent.rules import blob_hash
 from consent.sealing import bundle_context, commitment
-from consent.statements import MASK_BITS, Permit, parse_permit
+from consent.statements import MASK_BITS, Permit, blob, digest, number, parse_permit, require, shape
 from consent.streams import SetState
 from fhir_profiles.problems import Problem
 
@@ -28,6 +40,12 @@ SUBJECTS = ("subject", "patient", "beneficiary", "for", "individual", "candidate
 
 RECORD_BYTES = 16 + 4 + MASK_BITS * 33
 
+_REFERENCE = {"v": number, "key": blob(32), "size": number, "hash": digest}
+
+
+def _no_object(_: Envelope) -> bytes | None:
+    return None
+
 
 @dataclass
 class Reader:
@@ -36,6 +54,7 @@ class Reader:
     `relation`: its own with the patient, or None for the patient's own client. `confirmed`: the relation's head was
     confirmed in time. `seed(set, epoch, index)` and `known(author, device, stream, seq)` (an envelope's hash) look up
     what is held; `pins` keeps the first author seen of each set. `category_of(set, index)`: from the reader's bundle.
+    `object(envelope)` gets the sealed object that an envelope names, or None while it cannot be had.
     """
 
     patient: str
@@ -49,6 +68,7 @@ class Reader:
     category_of: Callable[[str, int], int | None] = field(repr=False)
     check: Check = field(repr=False)
     pins: dict[str, str] = field(default_factory=dict, repr=False)
+    object: Callable[[Envelope], bytes | None] = field(default=_no_object, repr=False)
 
 
 @dataclass(frozen=True)
@@ -179,10 +199,60 @@ def _decrypt(envelope: Envelope, state: SetState, index: int, reader: Reader) ->
         raise broken("commitment")
     padded = primitives.decrypt(key, envelope.nc, b"hse1-aad" + envelope.header_bytes, envelope.ciphertext)
     plaintext = primitives.unpad(padded)
+    if envelope.cty == OBJECT:
+        plaintext = _fetch(plaintext, envelope, ctx, reader)
     lines = plaintext.split(b"\n") if plaintext else []
     if len(lines) != envelope.n:
         raise broken("count")
     return lines
+
+
+def _fetch(reference: bytes, envelope: Envelope, ctx: bytes, reader: Reader) -> bytes:
+    named = read_reference(reference)
+    sealed = reader.object(envelope)
+    if sealed is None:
+        raise stale("object")
+    return open_object(sealed, named, ctx)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What an envelope says of its object: its key, the bytes of its plaintext, the hash of the sealed object."""
+
+    key: bytes = field(repr=False)
+    size: int
+    hash: str
+
+
+def read_reference(raw: bytes) -> Reference:
+    """Read what stands in an envelope in place of resources. Raises `Rejected`: `canon`, `fields` or `limits`."""
+    value = canonical.parse(raw)
+    shape(value, _REFERENCE)
+    require(value["v"] == 1 and value["size"] >= 1)
+    if value["size"] > MAX_OBJECT:
+        raise broken("limits")
+    return Reference(unb64(value["key"], 32), value["size"], value["hash"])
+
+
+def open_object(sealed: bytes, named: Reference, ctx: bytes) -> bytes:
+    """The plaintext of an object; `ctx` is the context of its envelope (PROTOCOL.md 3.5).
+
+    Raises `Rejected(broken, …)`: `size`, `hash`, then of each chunk `aead` and `tag`, then `padding` and `size`.
+    """
+    if len(sealed) != sealed_size(named.size):
+        raise broken("size")
+    if object_hash([sealed], len(sealed)) != named.hash:
+        raise broken("hash")
+    state = primitives.resume_stream(named.key, sealed[:STREAM_HEADER_BYTES])
+    step = CHUNK_BYTES + STREAM_CHUNK_OVERHEAD
+    padded = bytearray()
+    for start in range(STREAM_HEADER_BYTES, len(sealed), step):
+        chunk = sealed[start : start + step]
+        padded += primitives.open_chunk(state, ctx, chunk, last=start + step >= len(sealed))
+    plaintext = primitives.unpad(bytes(padded))
+    if len(plaintext) != named.size:
+        raise broken("size")
+    return plaintext
 
 
 def _sort(envelope: Envelope, set_id: str, index: int, lines: list[bytes], missing: bool, reader: Reader) -> Opened:

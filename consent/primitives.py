@@ -21,6 +21,8 @@ SIGNATURE_BYTES = 64
 SEAL_BYTES = bindings.crypto_box_SEALBYTES
 NONCE_BYTES = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 TAG_BYTES = bindings.crypto_aead_xchacha20poly1305_ietf_ABYTES
+STREAM_HEADER_BYTES = bindings.crypto_secretstream_xchacha20poly1305_HEADERBYTES
+STREAM_CHUNK_OVERHEAD = bindings.crypto_secretstream_xchacha20poly1305_ABYTES
 
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _NACL_ERRORS = (exceptions.CryptoError, TypeError, ValueError, RuntimeError)
@@ -201,6 +203,51 @@ def decrypt(key: bytes, nonce: bytes, data: bytes, ciphertext: bytes) -> bytes:
         return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, data, nonce, key)
     except _NACL_ERRORS:
         raise broken("aead") from None
+
+
+# --- a long message, chunk by chunk -------------------------------------------------------------------------------
+
+Stream = bindings.crypto_secretstream_xchacha20poly1305_state
+"""Where a secretstream stands; each chunk moves it on. https://doc.libsodium.org/secret-key_cryptography/secretstream"""
+
+
+def begin_stream(key: bytes) -> tuple[Stream, bytes]:
+    """Start sealing chunks. Returns the state and the header that goes before them."""
+    state = Stream()
+    return state, bindings.crypto_secretstream_xchacha20poly1305_init_push(state, key)
+
+
+def seal_chunk(state: Stream, data: bytes, chunk: bytes, last: bool) -> bytes:
+    """Seal the next chunk, bound to `data`; the last one is marked as final."""
+    tag = (
+        bindings.crypto_secretstream_xchacha20poly1305_TAG_FINAL
+        if last
+        else bindings.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
+    )
+    return bindings.crypto_secretstream_xchacha20poly1305_push(state, chunk, data, tag)
+
+
+def resume_stream(key: bytes, header: bytes) -> Stream:
+    """Start opening chunks. Raises `Rejected(broken, aead)`."""
+    state = Stream()
+    try:
+        bindings.crypto_secretstream_xchacha20poly1305_init_pull(state, header, key)
+    except _NACL_ERRORS:
+        raise broken("aead") from None
+    return state
+
+
+def open_chunk(state: Stream, data: bytes, sealed: bytes, last: bool) -> bytes:
+    """Open the next chunk. Raises `Rejected(broken, …)`: `aead`, or `tag` where it is final and not the last, or the
+    last and not final."""
+    try:
+        chunk, tag = bindings.crypto_secretstream_xchacha20poly1305_pull(state, sealed, data)
+    except _NACL_ERRORS:
+        raise broken("aead") from None
+    final = bindings.crypto_secretstream_xchacha20poly1305_TAG_FINAL
+    if tag != (final if last else bindings.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE):
+        raise broken("tag")
+    return chunk
 
 
 def stretch(passphrase: str, salt: bytes, operations: int, memory: int) -> bytes:

@@ -6,7 +6,7 @@ The client checks the same before it signs. A peer hub and a gateway cannot: the
 from dataclasses import dataclass, replace
 
 from consent import accounts, relations, streams
-from consent.accounts import AccountState
+from consent.accounts import AccountState, Device
 from consent.envelope import Envelope
 from consent.grants import Record, check_rows, handed, missing, started, tainted
 from consent.primitives import Rejected, b64, broken, label_hash
@@ -164,21 +164,32 @@ class Place:
     epoch: int
 
 
+def writer(record: Record, author: AccountState, dev: str, stream: str) -> tuple[SetState, Device]:
+    """The set of a stream, and a device of the author's that may write there now: envelopes, and objects before them.
+
+    Raises `Rejected(broken, …)` with `unknown`, `no-permit` or `device`.
+    """
+    state = next((s for s in record.sets.values() if stream in s.ids), None)
+    if state is None:
+        raise broken("unknown")
+    relation = record.relations.get(author.acc)
+    if relation is None or not relation.permitted(state.oth) or state.closed or record.account.closed:
+        raise broken("no-permit")
+    device = author.devices.get(dev)
+    if device is None or device.until is not None or device.role not in DEPOSITORS:
+        raise broken("device")
+    return state, device
+
+
 def accept(record: Record, author: AccountState, envelope: Envelope, last: tuple[int, str] | None, now: int) -> Place:
     """The deposit check in its fixed order, after the hub has asked whether it knows the envelope's id.
 
     `author`: the caller's account; `last`: sequence and hash of the last envelope of this device in this stream.
     Raises `Rejected(broken, …)` with `unknown`, `no-permit`, `device`, `signature`, `suite`, `stale-epoch` or `gap`.
     """
-    state = next((s for s in record.sets.values() if envelope.str in s.ids), None)
-    if state is None or envelope.aut != author.acc:
+    if envelope.aut != author.acc:
         raise broken("unknown")
-    relation = record.relations.get(envelope.aut)
-    if relation is None or not relation.permitted(state.oth) or state.closed or record.account.closed:
-        raise broken("no-permit")
-    device = author.devices.get(envelope.dev)
-    if device is None or device.until is not None or device.role not in DEPOSITORS:
-        raise broken("device")
+    state, device = writer(record, author, envelope.dev, envelope.str)
     envelope.verify(device.sign)
     current = state.epoch(state.current)
     in_grace = envelope.ep == current.number - 1 and now < current.link.iat + current.grace

@@ -1,13 +1,14 @@
-"""Sealing: resources into an envelope, seeds into a bundle (PROTOCOL.md 3.1 and 4.1)."""
+"""Sealing: resources into an envelope or an object, seeds into a bundle (PROTOCOL.md 3.1, 3.5 and 4.1)."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from consent import canonical, primitives
-from consent.envelope import RESOURCES, SUITE, build, context
+from consent.envelope import OBJECT, RESOURCES, SUITE, build, context
 from consent.keys import SigningKey
+from consent.objects import CHUNK_BYTES
 from consent.primitives import KEY_BYTES, NONCE_BYTES, b64, broken, label_hash, random_bytes, unb64
 from consent.relations import Handed
 from consent.sets import Master, SetKey
@@ -58,17 +59,27 @@ def seal(
     """
     if any(not line or b"\n" in line for line in lines):
         raise broken("count")
-    header: dict[str, Any] = {
-        "v": 1, "suite": SUITE, "cty": cty, "str": to.stream, "ep": to.epoch, "aut": author.account,
-        "dev": author.device, "bid": bid, "seq": seq, "prev": prev, "tb": at - at % 3600, "hd": hd, "n": len(lines),
+    header = _about(to, author, bid, seq) | {"cty": cty, "prev": prev, "tb": at - at % 3600, "hd": hd, "n": len(lines)}
+    return _seal(b"\n".join(lines), header, to, author)
+
+
+def _about(to: Destination, author: Author, bid: str, seq: int) -> dict[str, Any]:
+    """What the context of an envelope is made of, but for the patient."""
+    return {
+        "suite": SUITE, "str": to.stream, "ep": to.epoch, "aut": author.account, "dev": author.device, "bid": bid,
+        "seq": seq,
     }  # fmt: skip
+
+
+def _seal(plaintext: bytes, about: Mapping[str, Any], to: Destination, author: Author) -> bytes:
+    header: dict[str, Any] = {"v": 1, **about}
     ctx = context(to.patient, header)
     key = random_bytes(KEY_BYTES)
     nonce = random_bytes(NONCE_BYTES)
     header["wk"] = b64(primitives.seal_box(key + ctx, to.public))
     header["kc"] = b64(commitment(ctx, key))
     header["nc"] = b64(nonce)
-    padded = primitives.pad(b"\n".join(lines))
+    padded = primitives.pad(plaintext)
     return build(header, primitives.encrypt(key, nonce, associated(header), padded), author.key)
 
 
@@ -80,6 +91,63 @@ def commitment(ctx: bytes, key: bytes) -> bytes:
 def associated(header: Mapping[str, Any]) -> bytes:
     """The associated data of an envelope's ciphertext: its whole header."""
     return b"hse1-aad" + canonical.dump(dict(header))
+
+
+# --- objects ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ObjectKey:
+    """What binds an object to the one envelope that will name it: a key of its own, and the envelope's context."""
+
+    key: bytes = field(repr=False)
+    ctx: bytes = field(repr=False)
+
+
+def object_key(to: Destination, author: Author, bid: str, seq: int) -> ObjectKey:
+    """A fresh key for the object of the envelope that will have this id and sequence number."""
+    return ObjectKey(random_bytes(KEY_BYTES), context(to.patient, _about(to, author, bid, seq)))
+
+
+def seal_object(plaintext: Iterable[bytes], size: int, key: ObjectKey) -> Iterator[bytes]:
+    """Seal `size` bytes of plaintext, given in pieces of any length. Yields the header, then chunk after chunk.
+
+    The plaintext is what an envelope of resources would have had. Needs memory for one piece and one chunk.
+    """
+    state, header = primitives.begin_stream(key.key)
+    yield header
+    left = primitives.padme(size + 1)
+    waiting = bytearray()
+    for piece in _padded(plaintext, size):
+        waiting += piece
+        while len(waiting) >= CHUNK_BYTES or len(waiting) == left > 0:
+            chunk = bytes(waiting[:CHUNK_BYTES])
+            del waiting[:CHUNK_BYTES]
+            left -= len(chunk)
+            yield primitives.seal_chunk(state, key.ctx, chunk, last=left == 0)
+
+
+def _padded(plaintext: Iterable[bytes], size: int) -> Iterator[bytes]:
+    yield from plaintext
+    yield b"\x80" + bytes(primitives.padme(size + 1) - size - 1)
+
+
+def seal_reference(
+    key: ObjectKey, size: int, hash_: str, count: int, to: Destination, author: Author, *,
+    bid: str, seq: int, prev: str, at: int, hd: str = "",
+) -> bytes:  # fmt: skip
+    """The envelope of a sealed object: its key, the bytes of its plaintext and its hash. Returns the frame.
+
+    `count`: how many resources the object holds; the rest as in `seal`, `bid` and `seq` as in `object_key`.
+    """
+    header = _about(to, author, bid, seq) | {
+        "cty": OBJECT, "prev": prev, "tb": at - at % 3600, "hd": hd, "n": count,
+    }  # fmt: skip
+    reference = canonical.dump({"v": 1, "key": b64(key.key), "size": size, "hash": hash_})
+    return _seal(reference, header, to, author)
+
+
+# --- bundles ------------------------------------------------------------------------------------------------------
 
 
 def bundle_context(cid: str, seq: int, prev: str, gid: str, rk: str) -> bytes:

@@ -16,7 +16,7 @@ CHAINS = ("account-chain", "stream-chain", "relation-chain")
 KINDS = {
     rules: ("joint-rules", "deposit"), grants: ("joint-rules", "owed", "release"), owed: ("owed",), chains: CHAINS,
     accounts: CHAINS, relations: (*CHAINS, "opening"), streams: CHAINS, statements: (*CHAINS, "opening"),
-    opening: ("opening", "bundle"), envelope: ("opening",), frames: CHAINS,
+    opening: ("opening", "bundle", "object", "opening-object"), envelope: ("opening",), frames: CHAINS,
 }  # fmt: skip
 
 GUARDS = {

@@ -134,12 +134,21 @@ const answers = {
     return { salt: b64(opened.salt), consent: b64(opened.consent), rules: opened.rules, seeds };
   },
 
+  object: ({ sealed, reference, ctx }) =>
+    b64(opening.openObject(unb64(sealed), opening.readReference(unb64(reference)), unb64(ctx))),
+
   // --- what the twin makes ----------------------------------------------------------------------------------------
 
   seal({ lines, patient, stream, epoch, key, account, device, seed, place }) {
     const to = { patient, stream, epoch, public: unb64(key) };
     const author = { account, device, key: new keys.SigningKey(unb64(seed)) };
     return b64(sealing.seal(all(lines), to, author, place));
+  },
+  seal_as_object({ lines, patient, stream, epoch, key, account, device, seed, place }) {
+    const to = { patient, stream, epoch, public: unb64(key) };
+    const author = { account, device, key: new keys.SigningKey(unb64(seed)) };
+    const { object, frame } = sealing.sealAsObject(all(lines), to, author, place);
+    return { object: b64(object), frame: b64(frame) };
   },
   seal_bundle({ cid, place, gid, rk, rows, set_keys, masters, consent: salted, rules }) {
     const setKey = (set) => new sets.SetKey(unb64(set_keys[set]));

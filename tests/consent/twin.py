@@ -224,6 +224,10 @@ def _open(
     }
 
 
+def _object(sealed: str, reference: str, ctx: str) -> str:
+    return b64(opening.open_object(unb64(sealed), opening.read_reference(unb64(reference)), unb64(ctx)))
+
+
 def _bundle(world: str, seq: int, blob: str, secrets: list[str]) -> dict[str, Any]:
     relation = _worlds[world].relation
     assert relation
@@ -282,6 +286,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "world": _world,
     "open": _open,
     "bundle": _bundle,
+    "object": _object,
     "unseal_message": _unseal_message,
     "verify_registration": _verify_registration,
     "unwrap_by_device": _unwrap_by_device,

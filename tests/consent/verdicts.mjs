@@ -280,6 +280,7 @@ export function readerOf(vector, shared) {
 function openings(vector, shared) {
   const [raw, stamp, permit] = frames(shared, [vector.frame, vector.stamp, vector.permit]);
   const reader = readerOf(vector, shared);
+  if (vector.object) reader.object = () => frames(shared, [vector.object])[0];
   const opened = consent.opening.openEnvelope(raw, stamp, permit, reader, vector.now);
   same(opened.resources.map((line) => b64(line.raw)), vector.lines);
   same(opened.quarantined.map((line) => b64(line.raw)), vector.quarantined);
@@ -303,6 +304,23 @@ function hubWords(vector) {
   }
 }
 
+/** An object from parts: a frame of the pool, `[frame, start, end]`, or bytes. */
+function putTogether(parts, shared) {
+  const found = parts.map((part) => {
+    const [name, ...cut] = Array.isArray(part) ? part : [part];
+    return unb64(shared.frames[name] ?? name).slice(...cut);
+  });
+  return primitives.concat(...found);
+}
+
+function objects(vector, shared) {
+  const named = consent.opening.readReference(unb64(vector.reference));
+  const sealed = putTogether(vector.sealed, shared);
+  const plaintext = consent.opening.openObject(sealed, named, unb64(vector.ctx));
+  same(plaintext.length, vector.size);
+  same(plaintext.every((byte, place) => byte === place % 251), true);
+}
+
 const RUN = {
   "label-hash": labelHashes,
   "canonical": canonicals,
@@ -315,6 +333,8 @@ const RUN = {
   "bundle": bundles,
   "opening": openings,
   "heads": hubWords,
+  "object": objects,
+  "opening-object": openings,
 };
 
 /** The kinds of vectors that are run here. */

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +23,7 @@ from consent.accounts import AccountState
 from consent.chains import BadLink
 from consent.grants import Record
 from consent.keys import BoxKey, RecoveryCode, SigningKey
-from consent.opening import Reader, good_seeds, open_bundle, open_envelope
+from consent.opening import Reader, good_seeds, open_bundle, open_envelope, open_object, read_reference
 from consent.primitives import Rejected, b64, label_hash, unb64
 from consent.relations import RelationState
 from consent.sealing import bundle_context, commitment, handle
@@ -254,11 +255,31 @@ def openings(vector: Vector, shared: Shared) -> None:
     """Open an envelope, with stamp and permit, as a reader."""
     raw, stamp, permit = frames(shared, [vector["frame"], vector["stamp"], vector["permit"]])
     reader = reader_of(vector, shared)
+    if "object" in vector:
+        (sealed,) = frames(shared, [vector["object"]])
+        reader = replace(reader, object=lambda _: sealed)
     opened = open_envelope(raw, stamp, permit, reader, vector["now"])
     assert [b64(line) for line, _ in opened.resources] == vector["lines"]
     assert [b64(line) for line, _ in opened.quarantined] == vector["quarantined"]
     assert opened.missing == bool(vector["missing"])
     assert reader.category_of(opened.set, opened.index) == vector["category"]
+
+
+def objects(vector: Vector, shared: Shared) -> None:
+    """Open an object by what an envelope says of it."""
+    named = read_reference(unb64(vector["reference"]))
+    plaintext = open_object(put_together(vector["sealed"], shared), named, unb64(vector["ctx"]))
+    assert plaintext == bytes(place % 251 for place in range(vector["size"]))
+
+
+def put_together(parts: Iterable[Any], shared: Shared) -> bytes:
+    """An object from parts: a frame of the pool, `[frame, start, end]`, or bytes."""
+    found = []
+    for part in parts:
+        name, *cut = part if isinstance(part, list) else [part]
+        raw = unb64(shared["frames"][name]) if name in shared["frames"] else unb64(name)
+        found.append(raw[slice(*cut)] if cut else raw)
+    return b"".join(found)
 
 
 # --- all chains of a patient --------------------------------------------------------------------------------------
@@ -354,6 +375,8 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "bundle": bundles,
     "opening": openings,
     "heads": hub_words,
+    "object": objects,
+    "opening-object": openings,
     "deposit": deposits,
     "joint-rules": joint_rules,
     "owed": owings,

@@ -52,6 +52,11 @@ class Source:
         nonce = hashlib.blake2b(ephemeral + public, digest_size=24).digest()
         return ephemeral + bindings.crypto_box(message, nonce, public, secret)
 
+    def begin_stream(self, key: bytes) -> tuple[primitives.Stream, bytes]:
+        """The start of a secretstream as libsodium makes it, with a header from the seed."""
+        header = self.draw(primitives.STREAM_HEADER_BYTES)
+        return primitives.resume_stream(key, header), header
+
 
 @contextmanager
 def fixed(seed: str) -> Iterator[Source]:
@@ -62,16 +67,16 @@ def fixed(seed: str) -> Iterator[Source]:
         for name, module in list(sys.modules.items())
         if name.split(".")[0] in ("consent", "tests") and hasattr(module, "random_bytes")
     ]
-    seal_box = primitives.seal_box
+    seal_box, begin_stream = primitives.seal_box, primitives.begin_stream
     try:
         for module, _ in kept:
             module.random_bytes = source.draw
-        primitives.seal_box = source.seal_box
+        primitives.seal_box, primitives.begin_stream = source.seal_box, source.begin_stream
         yield source
     finally:
         for module, original in kept:
             module.random_bytes = original
-        primitives.seal_box = seal_box
+        primitives.seal_box, primitives.begin_stream = seal_box, begin_stream
 
 
 class Pool:

@@ -19,6 +19,7 @@ export const MAX_HEADER = 8192;
 export const MAX_FRAME = 1024 * 1024 + 16 * 1024;
 export const SUITE = "HS1";
 export const RESOURCES = "application/fhir+ndjson";
+export const OBJECT = "application/obhut-object";
 export const DELETE = "application/obhut-delete";
 
 /** The fields that tell what an envelope is about. */
@@ -89,7 +90,7 @@ const handle: Check = (value) => {
 export const HEADER: Fields = {
   v: number,
   suite: text,
-  cty: choice(RESOURCES, DELETE),
+  cty: choice(RESOURCES, OBJECT, DELETE),
   str: id16,
   ep: number,
   aut: accountName,
@@ -119,7 +120,7 @@ export function parse(raw: Uint8Array): Envelope {
   const header = value as unknown as Header;
   require(header.v === 1 && header.ep >= 1 && header.seq >= 1 && header.tb % 3600 === 0);
   require((header.prev === "") === (header.seq === 1));
-  require(header.cty === RESOURCES ? header.n >= 1 : header.n === 0 && header.hd !== "");
+  require(header.cty === DELETE ? header.n === 0 && header.hd !== "" : header.n >= 1);
   if (header.suite !== SUITE) throw broken("suite");
   const end = start + SIGNATURE_BYTES;
   return new Envelope(header, headerBytes, raw.slice(start, end), raw.slice(end), raw);

@@ -14,6 +14,7 @@ export * as heads from "./heads.ts";
 export * as identifiers from "./identifiers.ts";
 export * as keys from "./keys.ts";
 export * as messages from "./messages.ts";
+export * as objects from "./objects.ts";
 export * as opening from "./opening.ts";
 export * as primitives from "./primitives.ts";
 export * as relations from "./relations.ts";

@@ -1,19 +1,21 @@
 /** Opening: the only door to plaintext. Checks in a fixed order; plaintext, or one `Rejected` (PROTOCOL.md 3.4). */
 
 import type { AccountState } from "./accounts.ts";
+import * as canonical from "./canonical.ts";
 import { category } from "./categories.ts";
 import type { Accounts } from "./chains.ts";
 import * as envelopes from "./envelope.ts";
-import { context, DELETE, type Envelope, type Stamp } from "./envelope.ts";
+import { context, DELETE, type Envelope, OBJECT, type Stamp } from "./envelope.ts";
 import { account as parseAccount } from "./identifiers.ts";
 import type { BoxKey } from "./keys.ts";
+import { CHUNK_BYTES, MAX_OBJECT, objectHash, sealedSize } from "./objects.ts";
 import * as primitives from "./primitives.ts";
 import { ascii, b64, broken, concat, equal, labelHash, NONCE_BYTES, readLe32, Rejected } from "./primitives.ts";
-import { stale, unb64, utf8Text } from "./primitives.ts";
+import { stale, STREAM_CHUNK_OVERHEAD, STREAM_HEADER_BYTES, unb64, utf8Text } from "./primitives.ts";
 import { type Bundle, checkPermit, type Handed, type RelationState } from "./relations.ts";
 import { blobHash } from "./rules.ts";
 import { bundleContext, commitment } from "./sealing.ts";
-import { MASK_BITS } from "./shapes.ts";
+import { blob, digest, type Fields, MASK_BITS, number, require, shape } from "./shapes.ts";
 import { parsePermit, type SignedPermit } from "./statements.ts";
 import { type SetState, SUITES } from "./streams.ts";
 
@@ -27,7 +29,8 @@ export const RECORD_BYTES = 16 + 4 + MASK_BITS * 33;
  * `relation`: its own with the patient, or null for the patient's own client. `confirmed`: the relation's head was
  * confirmed in time. `seed(set, epoch, index)` and `known(author, device, stream, seq)` (an envelope's hash) look up
  * what is held; `pins` keeps the first author seen of each set. `categoryOf(set, index)`: from the reader's bundle.
- * `check` reads and checks one resource; throws `Rejected(broken, fhir)`.
+ * `check` reads and checks one resource; throws `Rejected(broken, fhir)`. `object(envelope)` gets the sealed object
+ * that an envelope names, or undefined while it cannot be had.
  */
 export type Reader = {
   readonly patient: string;
@@ -41,6 +44,7 @@ export type Reader = {
   readonly categoryOf: (set: string, index: number) => number | undefined;
   readonly check: (line: Uint8Array) => Resource;
   readonly pins: Map<string, string>;
+  readonly object?: (envelope: Envelope) => Uint8Array | undefined;
 };
 
 /** A resource: verbatim, and its parsed form. */
@@ -168,10 +172,53 @@ function decrypt(envelope: Envelope, state: SetState, index: number, reader: Rea
   if (!equal(opened.slice(32), ctx)) throw broken("context");
   if (!equal(commitment(ctx, key), unb64(header.kc, 32))) throw broken("commitment");
   const data = concat(ascii("hse1-aad"), headerBytes);
-  const plaintext = primitives.unpad(primitives.decrypt(key, unb64(header.nc, 24), data, ciphertext));
+  const inside = primitives.unpad(primitives.decrypt(key, unb64(header.nc, 24), data, ciphertext));
+  const plaintext = header.cty === OBJECT ? fetchObject(inside, envelope, ctx, reader) : inside;
   const lines = plaintext.length ? split(plaintext) : [];
   if (lines.length !== header.n) throw broken("count");
   return lines;
+}
+
+function fetchObject(inside: Uint8Array, envelope: Envelope, ctx: Uint8Array, reader: Reader): Uint8Array {
+  const named = readReference(inside);
+  const sealed = reader.object?.(envelope);
+  if (sealed === undefined) throw stale("object");
+  return openObject(sealed, named, ctx);
+}
+
+/** What an envelope says of its object: its key, the bytes of its plaintext, the hash of the sealed object. */
+export type Reference = { readonly key: Uint8Array; readonly size: number; readonly hash: string };
+
+const REFERENCE: Fields = { v: number, key: blob(32), size: number, hash: digest };
+
+/** Read what stands in an envelope in place of resources. Throws `Rejected`: `canon`, `fields` or `limits`. */
+export function readReference(raw: Uint8Array): Reference {
+  const value = canonical.parse(raw);
+  shape(value, REFERENCE);
+  const { v, key, size, hash } = value as { v: number; key: string; size: number; hash: string };
+  require(v === 1 && size >= 1);
+  if (size > MAX_OBJECT) throw broken("limits");
+  return { key: unb64(key, 32), size, hash };
+}
+
+/**
+ * The plaintext of an object; `ctx` is the context of its envelope (PROTOCOL.md 3.5).
+ *
+ * Throws `Rejected(broken, …)`: `size`, `hash`, then of each chunk `aead` and `tag`, then `padding` and `size`.
+ */
+export function openObject(sealed: Uint8Array, named: Reference, ctx: Uint8Array): Uint8Array {
+  if (sealed.length !== sealedSize(named.size)) throw broken("size");
+  if (objectHash(sealed) !== named.hash) throw broken("hash");
+  const state = primitives.resumeStream(named.key, sealed.slice(0, STREAM_HEADER_BYTES));
+  const step = CHUNK_BYTES + STREAM_CHUNK_OVERHEAD;
+  const chunks: Uint8Array[] = [];
+  for (let start = STREAM_HEADER_BYTES; start < sealed.length; start += step) {
+    const end = start + step;
+    chunks.push(primitives.openChunk(state, ctx, sealed.slice(start, end), end >= sealed.length));
+  }
+  const plaintext = primitives.unpad(concat(...chunks));
+  if (plaintext.length !== named.size) throw broken("size");
+  return plaintext;
 }
 
 function split(plaintext: Uint8Array): Uint8Array[] {

@@ -16,6 +16,8 @@ export const SIGNATURE_BYTES = 64;
 export const SEAL_BYTES = sodium.crypto_box_SEALBYTES;
 export const NONCE_BYTES = sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 export const TAG_BYTES = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
+export const STREAM_HEADER_BYTES = sodium.crypto_secretstream_xchacha20poly1305_HEADERBYTES;
+export const STREAM_CHUNK_OVERHEAD = sodium.crypto_secretstream_xchacha20poly1305_ABYTES;
 
 /**
  * What was offered does not count.
@@ -283,6 +285,40 @@ export function encrypt(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, me
 /** Open an AE. Throws `Rejected(broken, aead)`. */
 export function decrypt(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, ciphertext: Uint8Array): Uint8Array {
   return guarded("aead", () => sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, ciphertext, data, nonce, key));
+}
+
+// --- a long message, chunk by chunk -------------------------------------------------------------------------------
+
+const FINAL = sodium.crypto_secretstream_xchacha20poly1305_TAG_FINAL;
+const MESSAGE = sodium.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE;
+
+/** Where a secretstream stands; each chunk moves it on. */
+export type Stream = ReturnType<typeof sodium.crypto_secretstream_xchacha20poly1305_init_pull>;
+
+/** Start sealing chunks: the state, and the header that goes before them. */
+export function beginStream(key: Uint8Array): { readonly state: Stream; readonly header: Uint8Array } {
+  return guarded("key", () => sodium.crypto_secretstream_xchacha20poly1305_init_push(key));
+}
+
+/** Seal the next chunk, bound to `data`; the last one is marked as final. */
+export function sealChunk(state: Stream, data: Uint8Array, chunk: Uint8Array, last: boolean): Uint8Array {
+  return sodium.crypto_secretstream_xchacha20poly1305_push(state, chunk, data, last ? FINAL : MESSAGE);
+}
+
+/** Start opening chunks. Throws `Rejected(broken, aead)`. */
+export function resumeStream(key: Uint8Array, header: Uint8Array): Stream {
+  return guarded("aead", () => sodium.crypto_secretstream_xchacha20poly1305_init_pull(header, key));
+}
+
+/**
+ * Open the next chunk. Throws `Rejected(broken, …)`: `aead`, or `tag` where it is final and not the last, or the last
+ * and not final.
+ */
+export function openChunk(state: Stream, data: Uint8Array, sealed: Uint8Array, last: boolean): Uint8Array {
+  const opened = guarded("aead", () => sodium.crypto_secretstream_xchacha20poly1305_pull(state, sealed, data));
+  if (opened === false) throw broken("aead");
+  if (opened.tag !== (last ? FINAL : MESSAGE)) throw broken("tag");
+  return opened.message;
 }
 
 /** Argon2id v1.3: 32 bytes from a passphrase; `salt` 16 bytes, `memory` in bytes. Throws `Rejected(broken, memory)`. */

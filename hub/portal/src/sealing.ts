@@ -1,15 +1,15 @@
-/** Sealing: resources into an envelope, seeds into a bundle (PROTOCOL.md 3.1 and 4.1). */
+/** Sealing: resources into an envelope or an object, seeds into a bundle (PROTOCOL.md 3.1, 3.5 and 4.1). */
 
 import * as canonical from "./canonical.ts";
-import { build, context, type Header, RESOURCES, SUITE } from "./envelope.ts";
+import { type About, build, context, type Header, OBJECT, RESOURCES, SUITE } from "./envelope.ts";
 import type { SigningKey } from "./keys.ts";
+import { CHUNK_BYTES, objectHash } from "./objects.ts";
 import * as primitives from "./primitives.ts";
 import { ascii, b64, broken, concat, KEY_BYTES, keyedHash, labelHash, le32, NONCE_BYTES } from "./primitives.ts";
 import { randomBytes, unb64, utf8 } from "./primitives.ts";
 import type { Handed } from "./relations.ts";
 import type { Master, SetKey } from "./sets.ts";
 import type { Position } from "./shapes.ts";
-
 
 /** Where an author writes: a stream of a patient, and the public key of its current epoch. */
 export type Destination = {
@@ -47,16 +47,25 @@ export function handle(stream: string, name: string, handleKey: Uint8Array): str
  */
 export function seal(lines: readonly Uint8Array[], to: Destination, author: Author, place: Place): Uint8Array {
   if (lines.some((line) => line.length === 0 || line.includes(10))) throw broken("count");
-  const { bid, seq, prev, at, hd = "", cty = RESOURCES } = place;
-  const about = {
-    suite: SUITE,
-    str: to.stream,
-    ep: to.epoch,
-    aut: author.account,
-    dev: author.device,
-    bid,
-    seq,
-  };
+  const plaintext = concat(...lines.flatMap((line, i) => (i ? [NEWLINE, line] : [line])));
+  return sealPlaintext(plaintext, lines.length, place.cty ?? RESOURCES, to, author, place);
+}
+
+/** What the context of an envelope is made of, but for the patient. */
+function aboutOf(to: Destination, author: Author, { bid, seq }: Pick<Place, "bid" | "seq">): About {
+  return { suite: SUITE, str: to.stream, ep: to.epoch, aut: author.account, dev: author.device, bid, seq };
+}
+
+function sealPlaintext(
+  plaintext: Uint8Array,
+  n: number,
+  cty: string,
+  to: Destination,
+  author: Author,
+  place: Place,
+): Uint8Array {
+  const { prev, at, hd = "" } = place;
+  const about = aboutOf(to, author, place);
   const ctx = context(to.patient, about);
   const key = randomBytes(KEY_BYTES);
   const nonce = randomBytes(NONCE_BYTES);
@@ -67,12 +76,11 @@ export function seal(lines: readonly Uint8Array[], to: Destination, author: Auth
     prev,
     tb: at - (at % 3600),
     hd,
-    n: lines.length,
+    n,
     wk: b64(primitives.sealBox(concat(key, ctx), to.public)),
     kc: b64(commitment(ctx, key)),
     nc: b64(nonce),
   };
-  const plaintext = concat(...lines.flatMap((line, i) => (i ? [NEWLINE, line] : [line])));
   return build(header, primitives.encrypt(key, nonce, associated(header), primitives.pad(plaintext)), author.key);
 }
 
@@ -85,6 +93,40 @@ export function commitment(ctx: Uint8Array, key: Uint8Array): Uint8Array {
 export function associated(header: Header): Uint8Array {
   return concat(ascii("hse1-aad"), canonical.dump(header));
 }
+
+// --- objects ------------------------------------------------------------------------------------------------------
+
+/** A sealed object, and the frame of the envelope that names it. */
+export type SealedObject = { readonly object: Uint8Array; readonly frame: Uint8Array };
+
+/** Seal resources over 1 MiB: the object that holds them, and its envelope. Throws as `seal`. */
+export function sealAsObject(
+  lines: readonly Uint8Array[],
+  to: Destination,
+  author: Author,
+  place: Place,
+): SealedObject {
+  if (lines.some((line) => line.length === 0 || line.includes(10))) throw broken("count");
+  const plaintext = concat(...lines.flatMap((line, i) => (i ? [NEWLINE, line] : [line])));
+  const key = randomBytes(KEY_BYTES);
+  const object = sealObject(plaintext, key, context(to.patient, aboutOf(to, author, place)));
+  const reference = { v: 1, key: b64(key), size: plaintext.length, hash: objectHash(object) };
+  return { object, frame: sealPlaintext(canonical.dump(reference), lines.length, OBJECT, to, author, place) };
+}
+
+/** Seal the plaintext of an object; `ctx` is the context of the envelope that will name it. */
+export function sealObject(plaintext: Uint8Array, key: Uint8Array, ctx: Uint8Array): Uint8Array {
+  const { state, header } = primitives.beginStream(key);
+  const padded = primitives.pad(plaintext);
+  const chunks = [header];
+  for (let start = 0; start < padded.length; start += CHUNK_BYTES) {
+    const end = start + CHUNK_BYTES;
+    chunks.push(primitives.sealChunk(state, ctx, padded.slice(start, end), end >= padded.length));
+  }
+  return concat(...chunks);
+}
+
+// --- bundles ------------------------------------------------------------------------------------------------------
 
 /** What binds a bundle to its relation, its place in the chain, its grant and its reading key. */
 export function bundleContext(cid: string, seq: number, prev: string, gid: string, rk: string): Uint8Array {
