@@ -18,6 +18,7 @@ from hub import (
     heads,
     keys,
     limits,
+    objects,
     observability,
     openapi,
     problems,
@@ -37,7 +38,7 @@ from hub.store.database import Database
 BODY_BYTES = 64 * 1024
 PAGES = (
     audit.pages, chains.pages, directory.pages, enrolment.pages, envelopes.pages, fhir.pages, heads.pages,
-    observability.pages, openapi.pages, requests.pages, tokens.pages,
+    objects.pages, observability.pages, openapi.pages, requests.pages, tokens.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",
@@ -86,6 +87,7 @@ def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
     with db.write() as tx:
         store.sweep(tx, opened.now(), limits.ATTEMPT_SECONDS)
         peer_store.sweep_nonces(tx, opened.now())
+    objects.sweep(opened)
     return opened
 
 

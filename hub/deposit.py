@@ -8,15 +8,15 @@ from typing import Any
 from consent import envelope as envelopes
 from consent import rules, streams
 from consent.accounts import AccountState
-from consent.envelope import Envelope
+from consent.envelope import OBJECT, Envelope
 from consent.grants import Record
-from consent.primitives import Rejected, b64
+from consent.primitives import Rejected, b64, broken
 from consent.rules import Place
 from fhir_profiles.problems import Problem
 from hub.auth import Caller
 from hub.context import Hub
 from hub.refusals import deposit_status
-from hub.store import audit
+from hub.store import audit, objects
 from hub.store import envelopes as store
 from hub.store.database import Tx
 from hub.store.envelopes import Kept, Stream
@@ -112,6 +112,7 @@ class _Desk:
         self.last = dict(self.before)
         self.streams: dict[str, Stream] = store.streams_named(conn, acc, (e.str for e in self.offered))
         self.ends = {name: stream.pos for name, stream in self.streams.items()}
+        self.objects = objects.by_bid(conn, acc, (e.bid for e in self.offered if e.cty == OBJECT))
 
     def _known(self, bids: Iterable[str]) -> dict[str, Kept]:
         return store.by_bid(self.tx.conn, self.record.account.acc, bids)
@@ -126,6 +127,8 @@ class _Desk:
         last = self.last.get((e.str, e.dev))
         try:
             place = rules.accept(self.record, self.author, e, last, self.now)
+            if e.cty == OBJECT and (e.bid not in self.objects or self.objects[e.bid].stream != e.str):
+                raise broken("object")
         except Rejected as rejected:
             return Result(e.bid, deposit_status(rejected.reason), self._explain(e, rejected.reason))
         stamp = envelopes.stamp(

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from consent import rules, statements
 from consent.envelope import MAX_FRAME
 from consent.frames import MAX_HEADER
+from consent.objects import MAX_SEALED_OBJECT
 from consent.primitives import b64
 from hub import auth, deposit, wire
 from hub.context import hub
@@ -37,6 +38,7 @@ def describe_hub() -> Response:
                 "statement_bytes": MAX_HEADER,
                 "bundle_bytes": rules.MAX_BUNDLE,
                 "envelope_bytes": MAX_FRAME,
+                "object_bytes": MAX_SEALED_OBJECT,
                 "batch_envelopes": deposit.MAX_FRAMES,
                 "batch_bytes": deposit.MAX_BYTES,
                 "feed_events": MAX_EVENTS,

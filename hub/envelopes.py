@@ -47,9 +47,13 @@ def read_positions(acc: str, stream: str) -> Response:
     return wire.answer({"envelopes": kept, "next": page.next.sub, "permits": page.permits})
 
 
+def purpose() -> str:
+    """The purpose that the caller names, or any that a grant allows. Raises `Problem`."""
+    return wire.word_argument("purpose", ANY_PURPOSE, lambda text: not text or _PURPOSE.fullmatch(text) is not None)
+
+
 def _wish(kinds: tuple[str, ...]) -> Wish:
-    purpose = wire.word_argument("purpose", ANY_PURPOSE, lambda text: not text or _PURPOSE.fullmatch(text) is not None)
-    return Wish(kinds, purpose, wire.number_argument("limit", EVENTS, 1, MAX_EVENTS))
+    return Wish(kinds, purpose(), wire.number_argument("limit", EVENTS, 1, MAX_EVENTS))
 
 
 def _kinds() -> tuple[str, ...]:

@@ -177,6 +177,32 @@ class EnvelopeColumns(TypedColumns):
 envelopes = Table("envelopes", metadata, EnvelopeColumns, Index("envelopes_by_bid", "acc", "bid", unique=True))
 
 
+class ObjectColumns(TypedColumns):
+    """An object beside the envelope `bid`, which need not have come yet: of which stream, and since when it is kept."""
+
+    acc: Named[str] = Column(String(NAME), primary_key=True)
+    bid: Named[str] = Column(String(ID), primary_key=True)
+    stream: Named[str] = Column(String(ID))
+    size: Named[int] = Column(BigInteger)
+    hash: Named[str] = Column(String(HASH))
+    at: Named[int] = Column(BigInteger)
+
+
+objects = Table("objects", metadata, ObjectColumns)
+
+
+class ObjectPartColumns(TypedColumns):
+    """The part `n` of an object, so that none is ever held whole."""
+
+    acc: Named[str] = Column(String(NAME), primary_key=True)
+    bid: Named[str] = Column(String(ID), primary_key=True)
+    n: Named[int] = Column(BigInteger, primary_key=True, autoincrement=False)
+    part: Named[bytes] = Column(LargeBinary)
+
+
+object_parts = Table("object_parts", metadata, ObjectPartColumns)
+
+
 class FeedColumns(TypedColumns):
     """What one transaction (`tx`) announces to a recipient, in order (`n`).
 

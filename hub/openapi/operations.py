@@ -112,6 +112,14 @@ OPERATIONS = (
         "get", "/v1/streams/{acc}/{stream}", "readStream", "Envelopes of one stream by position", "Positions",
         parameters=("acc", "stream", "after_position", "limit", "purpose"), refusals=(404,),
     ),
+    Operation(
+        "put", "/v1/objects/{stream}/{bid}", "putObject", "Keep the object that an envelope will name", body="Bytes",
+        takes=BYTES, parameters=("stream", "bid"), statuses=(200, 201), refusals=(404, 409),
+    ),
+    Operation(
+        "get", "/v1/objects/{acc}/{stream}/{bid}", "readObject", "The object of an envelope", "Bytes", media=BYTES,
+        parameters=("acc", "stream", "bid", "purpose"), refusals=(404,),
+    ),
     # messages and the log
     Operation(
         "post", "/v1/messages", "postMessage", "Send a sealed message", "Sent", "Message", statuses=(202,),

@@ -154,7 +154,7 @@ _KINDS = "|".join(KINDS)
 
 _IN_PATH = {
     "acc": "Account", "oth": "Counterpart", "set_id": "Set", "stream": "Stream", "lst": "Hash of the bundle",
-    "ident": "Id of the resource",
+    "bid": "Id of the envelope", "ident": "Id of the resource",
 }  # fmt: skip
 _WORDS = {
     "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",

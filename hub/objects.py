@@ -1,0 +1,139 @@
+"""Objects over 1 MiB: put by the author before their envelope, given out by its rule (PROTOCOL.md 3.5).
+
+Nothing of an object is held in memory but a part at a time, and no lock while bytes come in or go out.
+"""
+
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from consent import rules
+from consent.objects import MAX_SEALED_OBJECT, object_hash
+from consent.primitives import Rejected, broken
+from fhir_profiles.problems import Problem
+from hub import auth, wire
+from hub.auth import Caller
+from hub.context import Hub, hub
+from hub.envelopes import purpose
+from hub.refusals import CONFLICT, deposit_status
+from hub.release import Range, release
+from hub.rights import nothing_here
+from hub.states import Chains
+from hub.store import envelopes as envelopes_store
+from hub.store import objects as store
+from hub.store.objects import PART_BYTES, Object
+
+KEEP_SECONDS = 7 * 24 * 3600
+"""So long an object waits for its envelope."""
+ID = 22
+
+pages = Blueprint("objects", __name__)
+
+
+@pages.put("/v1/objects/<stream>/<bid>")
+def put_object(stream: str, bid: str) -> Response:
+    """Keep the object that an envelope with this id will name."""
+    caller, home = auth.caller(), hub()
+    if len(bid) != ID or wire.name(bid) != bid:
+        raise Problem("invalid", "The id of an envelope is 16 bytes as base64url.")
+    if request.mimetype != "application/octet-stream":
+        raise Problem("media-type", "Send application/octet-stream.")
+    with home.db.read() as conn:
+        acc = envelopes_store.owners(conn, [stream]).get(stream, "")
+        _check_writer(home.chains(conn), caller, acc, stream)
+    with SpooledTemporaryFile(max_size=PART_BYTES) as file:
+        size = _receive(file)
+        kept = Object(bid, stream, size, object_hash(_parts(file), size))
+        return Response(status=_keep(home, caller, acc, kept, file))
+
+
+def _check_writer(chains: Chains, caller: Caller, acc: str, stream: str) -> None:
+    """Raises `Problem(refused)` unless the caller may deposit envelopes there now."""
+    try:
+        if not acc:
+            raise broken("unknown")
+        record, author = chains.record(acc, [caller.acc]), chains.account(caller.acc)
+        rules.writer(record, author, caller.dev, stream)
+    except Rejected as refused:
+        status = deposit_status(refused.reason)
+        raise Problem("refused", "The protocol refuses this.", status=status, reason=refused.reason) from None
+
+
+def _receive(file: IO[bytes]) -> int:
+    """The body into a file; returns its size."""
+    request.max_content_length = MAX_SEALED_OBJECT
+    size = 0
+    try:
+        while piece := request.stream.read(PART_BYTES):
+            file.write(piece)
+            size += len(piece)
+    except RequestEntityTooLarge:
+        raise Problem("too-large", f"A sealed object is at most {MAX_SEALED_OBJECT} bytes.") from None
+    return size
+
+
+def _parts(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(PART_BYTES):
+        yield piece
+
+
+def _keep(home: Hub, caller: Caller, acc: str, kept: Object, file: IO[bytes]) -> int:
+    """Keep it, if the author may still write there; the status. The same bytes again are answered as the first time."""
+    with home.db.write(acc) as tx:
+        _check_writer(home.chains(tx.conn), caller, acc, kept.stream)
+        known = store.by_bid(tx.conn, acc, [kept.bid]).get(kept.bid)
+        if known == kept:
+            return 200
+        if known is not None:
+            raise Problem("refused", "The protocol refuses this.", status=CONFLICT, reason="conflict")
+        store.add(tx, kept, _parts(file), home.now())
+        late = store.without_envelope(tx.conn, home.now() - KEEP_SECONDS, acc)
+        store.remove(tx, (bid for _, bid in late))
+    return 201
+
+
+@pages.get("/v1/objects/<acc>/<stream>/<bid>")
+def read_object(acc: str, stream: str, bid: str) -> Response:
+    """The object of an envelope that is released to the caller now."""
+    caller, home = auth.reader(), hub()
+    acc, stream, bid = wire.account(acc), wire.name(stream), wire.name(bid)
+    with home.db.read() as conn:
+        envelope = envelopes_store.by_bid(conn, acc, [bid]).get(bid)
+        kept = store.by_bid(conn, acc, [bid]).get(bid)
+    if envelope is None or kept is None or envelope.stream != stream:
+        raise nothing_here()
+    released, _ = release(home, caller, acc, [Range(acc, stream, envelope.pos, envelope.pos)], purpose())
+    if not released:
+        raise nothing_here()
+    return Response(
+        _stored(home, acc, bid), content_type="application/octet-stream", headers={"Content-Length": str(kept.size)}
+    )
+
+
+def _stored(home: Hub, acc: str, bid: str) -> Iterator[bytes]:
+    """Part after part; where the object goes meanwhile, less than was said, which no client takes for the whole."""
+    n = 0
+    while True:
+        with home.db.read() as conn:
+            found = store.part(conn, acc, bid, n)
+        if not found:
+            return
+        yield found
+        n += 1
+
+
+def sweep(home: Hub) -> int:
+    """Forget objects whose envelope has not come; returns how many. One transaction a patient."""
+    with home.db.read() as conn:
+        late = store.without_envelope(conn, home.now() - KEEP_SECONDS)
+    count = 0
+    for acc in dict.fromkeys(acc for acc, _ in late):
+        with home.db.write(acc) as tx:
+            bids = [bid for _, bid in store.without_envelope(tx.conn, home.now() - KEEP_SECONDS, acc)]
+            store.remove(tx, bids)
+            count += len(bids)
+    return count
