@@ -5,7 +5,7 @@ What comes back is parsed, never trusted: chains are replayed and envelopes open
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,6 +15,7 @@ from joserfc.jwk import OKPKey
 
 from consent.identifiers import new_id
 from consent.keys import SigningKey
+from consent.objects import MAX_SEALED_OBJECT
 from consent.primitives import Rejected, b64, unb64
 from consent.steps import Written
 from fhir_profiles.problems import Problem
@@ -23,6 +24,7 @@ RETRIES = 4
 TIMEOUT_SECONDS = 35
 MAX_BATCH_FRAMES = 100
 MAX_BATCH_BYTES = 8 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 P = ParamSpec("P")
@@ -203,6 +205,24 @@ class HubClient:
             for r in body["results"]
         ]
 
+    def put_object(self, stream: str, bid: str, body: Callable[[], Iterable[bytes]]) -> None:
+        """Put the object that the envelope `bid` will name. `body()` gives it anew for each try, with its length."""
+        headers = {"Content-Type": "application/octet-stream"}
+        self._call("PUT", f"/v1/objects/{stream}/{bid}", data=body, headers=headers)
+
+    def object(self, acc: str, stream: str, bid: str) -> bytes:
+        """The sealed object that an envelope names."""
+        with self._call("GET", f"/v1/objects/{acc}/{stream}/{bid}", stream=True) as response:
+            data = bytearray()
+            try:
+                for piece in response.iter_content(PIECE_BYTES):
+                    data += piece
+                    if len(data) > MAX_SEALED_OBJECT:
+                        raise Problem("busy", "the hub's answer is larger than any object")
+            except requests.RequestException:
+                raise Problem("busy", "the hub's answer broke off; nothing is lost, try again later") from None
+        return bytes(data)
+
     @understood
     def feed(self, after: str = "", *, wait: int = 0, only: str = "", purpose: str = "") -> dict[str, Any]:
         """The next page of the caller's feed: `events`, `next`, `permits`. `wait`: seconds to wait for news, ≤ 25."""
@@ -254,8 +274,9 @@ class HubClient:
                 headers["Authorization"] = f"Bearer {token or self._access_token()}"
             try:
                 response = self._session.request(
-                    method, self.url + path, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False, **options
-                )
+                    method, self.url + path, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False,
+                    **options | ({"data": options["data"]()} if callable(options.get("data")) else {}),
+                )  # fmt: skip
             except requests.RequestException:
                 response = None
             if response is not None and response.status_code < 400:

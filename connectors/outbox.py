@@ -1,19 +1,23 @@
 """The durable outbox: one way out for everything that is written at the edge (PROTOCOL.md 5.7).
 
-A row holds plaintext first; then the sealed frame is stored beside it; only then it is sent; when the patient's home
-hub has acknowledged, the plaintext goes. A crash anywhere sends the same bytes again, so that no sequence ever forks.
+A row holds plaintext first; then the sealed frame is stored beside it, and the sealed object where it is large; only
+then they are sent; when the patient's home hub has acknowledged, the plaintext goes. A crash anywhere sends the same
+bytes again, so that no sequence ever forks.
 """
 
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from connectors.hub_client import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, Deposited, HubClient
+from connectors.large_entries import Body, LargeEntries
 from connectors.local_database import transaction
 from consent import identifiers
 from consent.envelope import DELETE, RESOURCES, parse, parse_stamp
 from consent.identifiers import new_id
+from consent.objects import MAX_OBJECT
 from consent.primitives import Rejected
 from consent.sealing import Author, Destination, handle, seal
 from fhir_profiles.problems import Problem
@@ -24,6 +28,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     lines BLOB, count INTEGER NOT NULL, stream TEXT, seq INTEGER, bid TEXT, frame BLOB
 );
 CREATE INDEX IF NOT EXISTS outbox_stream ON outbox (stream, seq);
+CREATE INDEX IF NOT EXISTS outbox_bid ON outbox (bid);
 CREATE TABLE IF NOT EXISTS outbox_sequences (
     stream TEXT PRIMARY KEY, seq INTEGER NOT NULL, hash TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -35,12 +40,14 @@ CREATE TABLE IF NOT EXISTS outbox_marks (mark TEXT PRIMARY KEY) WITHOUT ROWID;
 
 MAX_RESEALS = 8
 MAX_PLAINTEXT = 1024 * 1024 - 1
-"""Bytes of an entry's lines that still make one envelope."""
+"""Bytes of an entry's lines that still make one envelope; more make an object beside it."""
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 """So long a hub is left alone that passes an envelope on to the patient's home hub; growing from the first."""
 
 MENDED_BY_SEALING_ANEW = ("stale-epoch", "gap")
+UNDECIDED = ("busy", "internal", "too-many", "unauthenticated", "stale")
+"""Problems after which it is not known whether the hub takes an object."""
 FORWARDED = 202
 
 
@@ -66,8 +73,13 @@ class Entry:
             return
         if not self.lines or any(not line or b"\n" in line for line in self.lines):
             raise Problem("structure", "each resource is one line")
-        if sum(len(line) + 1 for line in self.lines) > MAX_PLAINTEXT:
-            raise Problem("too-large", f"an envelope holds {MAX_PLAINTEXT} bytes")
+        if self.size > MAX_OBJECT:
+            raise Problem("too-large", f"what is written at once is at most {MAX_OBJECT} bytes: split it")
+
+    @property
+    def size(self) -> int:
+        """Bytes of its plaintext."""
+        return max(sum(len(line) + 1 for line in self.lines) - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,8 @@ class Outbox:
         self._refresh = refresh
         self._clock = clock
         self._hub_key = hub_key
+        self._large = LargeEntries(db)
+        self._objects_put: set[str] = set()
         db.executescript(SCHEMA)
 
     def put(self, entries: Iterable[Entry], mark: str = "") -> None:
@@ -125,10 +139,15 @@ class Outbox:
         with transaction(self._db):
             if mark and not self._db.execute("INSERT OR IGNORE INTO outbox_marks VALUES (?)", (mark,)).rowcount:
                 return
-            self._db.executemany(
-                "INSERT INTO outbox (patient, category, handle, lines, count) VALUES (?, ?, ?, ?, ?)",
-                ((e.patient, e.category, e.handle, b"\n".join(e.lines), len(e.lines)) for e in entries),
-            )
+            for e in entries:
+                is_large = e.size > MAX_PLAINTEXT
+                lines = None if is_large else b"\n".join(e.lines)
+                row = self._db.execute(
+                    "INSERT INTO outbox (patient, category, handle, lines, count) VALUES (?, ?, ?, ?, ?)",
+                    (e.patient, e.category, e.handle, lines, len(e.lines)),
+                )
+                if is_large and row.lastrowid is not None:
+                    self._large.put(row.lastrowid, e.lines)
 
     @property
     def waiting(self) -> int:
@@ -152,6 +171,7 @@ class Outbox:
                 if len(held) == known:
                     break
                 continue
+            refused_objects = self._put_objects(batch, hub)
             results = hub.deposit([sealed.frame for sealed in batch])
             if len(results) != len(batch):
                 raise Problem("busy", "the hub's answer is not understood")
@@ -163,7 +183,7 @@ class Outbox:
                 if reseals > MAX_RESEALS:
                     reason = refused[0][1].reason
                     raise Problem("refused", "the hub keeps refusing envelopes sealed anew", reason=reason)
-                self._seal_anew(refused, held)
+                self._seal_anew(refused, refused_objects, held)
         for problem in held.values():
             raise problem
         return sent
@@ -183,17 +203,24 @@ class Outbox:
                     held.setdefault(f"{patient}/{category}", problem)
                     continue
                 seq, prev = self._sequence(to.stream)
-                bid = new_id()
-                frame = seal(
-                    bytes(lines).split(b"\n") if count else [], to, self._author, bid=bid, seq=seq + 1, prev=prev,
-                    at=int(self._clock()), hd=handle(to.stream, name, self._handle_key) if name else "",
-                    cty=RESOURCES if count else DELETE,
-                )  # fmt: skip
+                bid, at = new_id(), int(self._clock())
+                hd = handle(to.stream, name, self._handle_key) if name else ""
+                if lines is None:
+                    frame = self._large.seal(
+                        id_, count, to, self._author, bid=bid, seq=seq + 1, prev=prev, at=at, hd=hd
+                    )
+                else:
+                    frame = seal(
+                        bytes(lines).split(b"\n") if count else [], to, self._author, bid=bid, seq=seq + 1, prev=prev,
+                        at=at, hd=hd, cty=RESOURCES if count else DELETE,
+                    )  # fmt: skip
                 self._db.execute(
                     "UPDATE outbox SET stream = ?, seq = ?, bid = ?, frame = ? WHERE id = ?",
                     (to.stream, seq + 1, bid, frame, id_),
                 )
                 self._set_sequence(to.stream, seq + 1, parse(frame).hash)
+                if lines is None:
+                    return  # one object at a time: the disk holds it twice until it is sent
 
     def _batch(self, held: Held) -> list[Sealed]:
         """The next frames to offer, but for those that were forwarded a moment ago."""
@@ -211,6 +238,26 @@ class Outbox:
             batch.append(Sealed(*row))
         return batch
 
+    def _put_objects(self, batch: Sequence[Sealed], hub: HubClient) -> dict[str, Problem]:
+        """Send the objects of these envelopes; returns which ones the hub refused, and why.
+
+        What that means the hub says of the envelope: it may have it already, and the permit may have ended since.
+        """
+        refused: dict[str, Problem] = {}
+        for sealed in batch:
+            if sealed.bid in self._objects_put or not self._large.has_object(sealed.id):
+                continue
+            with self._large.object(sealed.id) as blob:
+                try:
+                    hub.put_object(sealed.stream, sealed.bid, partial(Body, blob))
+                except Problem as problem:
+                    if problem.code in UNDECIDED:
+                        raise
+                    refused[sealed.bid] = problem
+                else:
+                    self._objects_put.add(sealed.bid)
+        return refused
+
     def _settle(self, outcomes: Sequence[Outcome]) -> int:
         """Forget what was acknowledged, and note what was forwarded; returns how many were acknowledged.
 
@@ -227,10 +274,17 @@ class Outbox:
             for sealed, result in outcomes:
                 if result.status == FORWARDED:
                     self._pause(sealed.bid)
-            self._db.execute(
-                "DELETE FROM outbox_forwarded WHERE bid NOT IN (SELECT bid FROM outbox WHERE bid IS NOT NULL)"
-            )
+            self._sweep()
+        self._objects_put -= {sealed.bid for sealed, result in outcomes if result.status != FORWARDED}
         return len(done)
+
+    def _sweep(self) -> None:
+        """Forget what was kept beside rows that are gone or sealed anew."""
+        self._db.execute(
+            "DELETE FROM outbox_forwarded WHERE NOT EXISTS"
+            " (SELECT 1 FROM outbox WHERE outbox.bid = outbox_forwarded.bid)"
+        )
+        self._large.sweep()
 
     def _check_stamp(self, sealed: Sealed, result: Deposited) -> None:
         """The stamp is that of the patient's home hub, for exactly this frame. Raises `Problem(refused)`."""
@@ -249,18 +303,19 @@ class Outbox:
         pause = FIRST_PAUSE_SECONDS if row is None else min(2 * row[0], LONGEST_PAUSE_SECONDS)
         self._db.execute("INSERT OR REPLACE INTO outbox_forwarded VALUES (?, ?, ?)", (bid, self._clock(), pause))
 
-    def _seal_anew(self, refused: Sequence[Outcome], held: Held) -> None:
+    def _seal_anew(self, refused: Sequence[Outcome], objects: dict[str, Problem], held: Held) -> None:
         """After `stale-epoch` or `gap`: fetch the chains, and seal again what was refused and what follows it.
 
         What another process has sealed anew meanwhile is left as it is; what is refused for good holds its stream.
+        `objects`: those that the hub refused; one that it has lost is sent again.
         """
         mended = []
         for sealed, result in refused:
             if result.reason in MENDED_BY_SEALING_ANEW:
                 mended.append((sealed, result))
-            else:
+            elif result.reason != "object" or sealed.bid in objects:
                 problem = Problem("refused", "the hub refuses an envelope", reason=result.reason)
-                held.setdefault(sealed.stream, problem)
+                held.setdefault(sealed.stream, objects.get(sealed.bid, problem))
         for patient in {sealed.patient for sealed, _ in mended}:
             self._refresh(patient)
         with transaction(self._db):
@@ -294,6 +349,7 @@ class Outbox:
             "UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL WHERE stream = ? AND seq >= ?",
             (sealed.stream, seq),
         )
+        self._sweep()
 
     def _on_its_way(self, stream: str, seq: int) -> bool:
         """Whether an envelope before this one is not acknowledged yet: what is refused then follows from that."""
@@ -305,6 +361,7 @@ class Outbox:
         with transaction(self._db):
             self._db.execute("UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL")
             self._db.execute("DELETE FROM outbox_sequences")
+            self._sweep()
 
     def _sequence(self, stream: str) -> tuple[int, str]:
         row = self._db.execute("SELECT seq, hash FROM outbox_sequences WHERE stream = ?", (stream,)).fetchone()

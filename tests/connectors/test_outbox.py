@@ -3,7 +3,9 @@
 import contextlib
 import itertools
 import sqlite3
+import tracemalloc
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +16,9 @@ from connectors.local_database import open_database, transaction
 from connectors.outbox import MAX_PLAINTEXT, SCHEMA, Entry, Outbox
 from consent import frames as frames_
 from consent import opening
-from consent.envelope import parse, parse_stamp
+from consent.envelope import OBJECT, parse, parse_stamp
 from consent.keys import SigningKey
+from consent.objects import MAX_OBJECT, sealed_size
 from consent.primitives import Rejected, broken
 from consent.sealing import Author, Destination
 from fhir_profiles.problems import Problem
@@ -37,6 +40,7 @@ class Wire:
         self.die_before = self.die_after = False
         self.passes_on = self.offered = 0
         self.refuses = {}
+        self.objects, self.puts = {}, []
 
     def deposit(self, frames):
         """The next `passes_on` offers are only passed on; streams in `refuses` are refused for that reason."""
@@ -53,6 +57,9 @@ class Wire:
             if envelope.str in self.refuses:
                 results.append(Deposited(envelope.bid, 403, self.refuses[envelope.str]))
                 continue
+            if envelope.cty == OBJECT and envelope.bid not in self.objects:
+                results.append(Deposited(envelope.bid, 409, "object"))
+                continue
             try:
                 stamp = self.patient.hub.deposit(raw, self.patient.hub.record.account, self.patient.now)
                 results.append(Deposited(envelope.bid, 201, "", stamp))
@@ -63,6 +70,19 @@ class Wire:
         if self.die_after:
             raise Crash
         return results
+
+    def put_object(self, stream, bid, body):
+        """Keeps it; `die_before` and `die_after` count here, too."""
+        self.puts.append(bid)
+        if self.die_before:
+            raise Crash
+        if stream in self.refuses:
+            raise Problem("refused", "no", reason=self.refuses[stream])
+        data = b"".join(body())
+        assert len(data) == len(body())
+        assert self.objects.setdefault(bid, data) == data
+        if self.die_after:
+            raise Crash
 
 
 class Desk:
@@ -119,6 +139,7 @@ class Desk:
             lambda *_: None,
             lambda s, i: keys.sets[s].order[i][0],
             plain_check,
+            object=lambda envelope: self.wire.objects[envelope.bid],
         )
         permit = world.permit_of(hub, self.set)
         frames = sorted(hub.envelopes.values(), key=lambda pair: (pair[0].str, pair[0].seq))
@@ -202,7 +223,7 @@ def test_a_hub_that_refuses_for_good_keeps_the_entry(desk):
     assert desk.outbox.waiting == 1
 
 
-@pytest.mark.parametrize("lines", [[], [b""], [b'{"a":\n1}'], [b"x" * MAX_PLAINTEXT]])
+@pytest.mark.parametrize("lines", [[], [b""], [b'{"a":\n1}'], [b"x" * (MAX_OBJECT + 1)]])
 def test_what_could_never_be_sealed_is_refused_at_the_door(desk, lines):
     """Nothing gets in that would keep back everything behind it."""
     with pytest.raises(Problem):
@@ -379,10 +400,165 @@ def test_entries_that_have_nowhere_to_go_hold_back_no_others(desk):
     assert desk.outbox.send(desk.wire) == 150
 
 
-def test_the_largest_entry_fits_into_an_envelope(desk):
-    """What the door lets in can be sealed."""
-    desk.outbox.put([Entry(desk.patient.me.account, VITALS, [b"x" * (MAX_PLAINTEXT - 1)])])
+def test_the_largest_entries_fit(desk):
+    """What just goes into an envelope has no object, a byte more has one, and the largest of all can be sealed."""
+    for size, objects in ((MAX_PLAINTEXT, 0), (MAX_PLAINTEXT + 1, 1), (MAX_OBJECT, 2)):
+        desk.outbox.put([Entry(desk.patient.me.account, VITALS, [b"x" * size])])
+        assert desk.outbox.send(desk.wire) == 1
+        assert len(desk.wire.objects) == objects
+
+
+# --- objects ------------------------------------------------------------------------------------------------------
+
+
+def large(desk, number):
+    """An entry of 1.5 MB."""
+    body = line(desk.patient, number)
+    return Entry(desk.patient.me.account, VITALS, [body[:-1] + b',"note":[{"text":"' + b"x" * 1_500_000 + b'"}]}'])
+
+
+def test_a_large_entry_travels_as_an_object_in_order_with_the_others(desk):
+    """Small, large, small of one stream: all arrive, verbatim, and nothing stays behind."""
+    desk.put(1)
+    desk.outbox.put([large(desk, 2)])
+    desk.put(3)
+    assert desk.outbox.send(desk.wire) == 3
+    assert desk.arrived() == ["1", "2", "3"]
+    assert [raw for one in desk.opened() for raw, _ in one.resources][1] == large(desk, 2).lines[0]
+    left = [
+        desk.db.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+        for t in ("outbox", "outbox_large", "outbox_objects", "outbox_forwarded")
+    ]  # fmt: skip
+    assert left == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("moment", ["die_before", "die_after"])
+@pytest.mark.parametrize("call", ["put_object", "deposit"])
+def test_a_crash_around_an_object_sends_the_same_bytes_again(desk, moment, call):
+    """Dying before or after the object, before or after the deposit: one object, one envelope, the first bytes."""
+    desk.outbox.put([large(desk, 1)])
+    original = getattr(desk.wire, call)
+
+    def dies(*arguments):
+        setattr(desk.wire, moment, True)
+        return original(*arguments)
+
+    setattr(desk.wire, call, dies)
+    with pytest.raises(Crash):
+        desk.outbox.send(desk.wire)
+    setattr(desk.wire, call, original)
+    setattr(desk.wire, moment, False)
+    query = "SELECT frame, sealed FROM outbox JOIN outbox_objects USING (id)"
+    before = desk.db.execute(query).fetchall()
+    desk.db.close()
+    desk.open()
+    assert desk.db.execute(query).fetchall() == before
+    desk.outbox.send(desk.wire)
+    assert desk.arrived() == ["1"]
+    assert list(desk.wire.objects.values()) == [before[0][1]]
+
+
+def test_an_object_is_sealed_anew_with_its_envelope(desk):
+    """After a rotation both have a new id, and what is read is what was written."""
+    desk.put(1)
+    desk.outbox.send(desk.wire)
+    desk.patient.grant(world.organisation("praxis-a"), [VITALS], whole=False)
+    desk.outbox.put([large(desk, 2)])
     assert desk.outbox.send(desk.wire) == 1
+    assert len(desk.wire.objects) == 2, "one for the old epoch, which the hub will sweep, and the one that counts"
+    assert desk.arrived() == ["1", "2"]
+
+
+def test_an_object_that_the_hub_has_lost_is_sent_again(desk):
+    """409 `object` means: put it once more."""
+    desk.outbox.put([large(desk, 1)])
+    put = desk.wire.put_object
+
+    def lost(*arguments):
+        put(*arguments)
+        desk.wire.objects.clear()
+        desk.wire.put_object = put
+
+    desk.wire.put_object = lost
+    assert desk.outbox.send(desk.wire) == 1
+    assert desk.arrived() == ["1"]
+
+
+def test_an_object_that_the_hub_refuses_holds_its_stream_only(desk):
+    """The reason is told, the others go, and nothing is forgotten."""
+    account = desk.patient.me.account
+    desk.outbox.put([large(desk, 1), Entry(account, ACTIVITY, [line(desk.patient, 2, "activity")])])
+    stream, deposit = desk.destination(account, VITALS).stream, desk.wire.deposit
+    desk.wire.refuses = {stream: "limits"}
+
+    def accepting(frames):
+        desk.wire.refuses = {}
+        results = deposit(frames)
+        desk.wire.refuses = {stream: "limits"}
+        return results
+
+    desk.wire.deposit = accepting
+    with pytest.raises(Problem) as caught:
+        desk.outbox.send(desk.wire)
+    assert caught.value.extra["reason"] == "limits"
+    assert desk.arrived() == ["2"]
+    assert desk.outbox.waiting == 1
+
+
+def test_an_envelope_that_was_taken_is_acknowledged_though_its_object_is_refused_now(desk):
+    """The answer was lost and the permit ended since: the deposit's word counts, not that of the object's door."""
+    desk.outbox.put([large(desk, 1)])
+    desk.wire.die_after = True
+    put = desk.wire.put_object
+    desk.wire.put_object = partial(quiet, put)
+    with pytest.raises(Crash):
+        desk.outbox.send(desk.wire)
+    desk.wire.die_after = False
+    desk.db.close()
+    desk.open()
+
+    def refused(*_):
+        raise Problem("refused", "no", reason="no-permit")
+
+    desk.wire.put_object = refused
+    assert desk.outbox.send(desk.wire) == 1
+    assert desk.outbox.waiting == 0
+
+
+def quiet(call, *arguments):
+    with contextlib.suppress(Crash):
+        call(*arguments)
+
+
+def test_what_is_passed_on_puts_its_object_once(desk):
+    """While the home hub is awaited the object is not sent again with each offer."""
+    desk.outbox.put([large(desk, 1)])
+    desk.wire.passes_on = 3
+    for _ in range(6):
+        desk.outbox.send(desk.wire)
+        desk.patient.now += 10
+    assert desk.outbox.waiting == 0
+    assert len(desk.wire.puts) == 1
+
+
+def test_a_large_entry_is_sealed_and_sent_in_bounded_memory(desk):
+    """48 MB go through with less than 12 MB beside what the caller held."""
+    desk.outbox.put([Entry(desk.patient.me.account, VITALS, [b"x" * 48_000_000])])
+    sizes = []
+
+    def put(stream, bid, body):
+        sizes.append(sum(len(piece) for piece in body()))
+        desk.wire.objects[bid] = b""
+
+    desk.wire.put_object = put
+    tracemalloc.start()
+    try:
+        desk.outbox.send(desk.wire)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sizes == [sealed_size(48_000_000)]
+    assert peak < 12_000_000
 
 
 def test_an_acknowledgement_without_the_hubs_stamp_does_not_count(desk):
