@@ -11,6 +11,9 @@ from typing import Any
 from fhir_profiles.definitions import VERSION
 from fhir_profiles.search import parameters
 
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -68,6 +71,21 @@ def statement(
         "fhirVersion": VERSION,
         "format": list(formats),
         "rest": [rest],
+    }
+
+
+def smart(token_endpoint: str, description: str) -> dict[str, Any]:
+    """`rest.security` of a server whose clients sign in by SMART, which names its token endpoint.
+
+    http://hl7.org/fhir/R4/valueset-restful-security-service.html, and the extension of
+    https://hl7.org/fhir/smart-app-launch/1.0.0/conformance/index.html that older clients read.
+    """
+    return {
+        "extension": [
+            {"url": OAUTH_URIS, "extension": [{"url": "token", "valueUri": token_endpoint}]},
+        ],
+        "service": [{"coding": [{"system": SECURITY_SERVICE, "code": "SMART-on-FHIR"}], "text": "SMART-on-FHIR"}],
+        "description": description,
     }
 
 

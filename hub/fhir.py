@@ -107,11 +107,10 @@ def metadata() -> Response:
     _acceptable()
     config = hub().config
     served = [Served(name, ("read", "search-type"), kind.search) for name, kind in KINDS.items()]
-    coding = {"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}
     found = capability.statement(
         url=f"{config.base_url}/fhir", software="Obhut hub", version=importlib.metadata.version("obhut"), date=CHANGED,
         types=served, description=f"Directory of {config.title}", formats=("application/fhir+json", "json"),
-        security={"service": [{"coding": [coding]}], "description": "SMART Backend Services"},
+        security=capability.smart(config.token_endpoint, "SMART Backend Services"),
     )  # fmt: skip
     return wire.answer(found, media_type=MEDIA_TYPE)
 

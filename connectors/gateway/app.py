@@ -1,6 +1,9 @@
 """`create_app(config)`: the gateway's routes, all on one page."""
 
-from flask import Flask, Response, request
+import time
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
 from werkzeug.http import http_date
 
 from connectors.gateway import access, fhir_api, rim, schema, transactions
@@ -10,7 +13,7 @@ from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.fhir_api import Gateway
 from connectors.gateway.links import Args, Links
-from connectors.gateway.negotiation import FHIR_JSON, accept, json_body, preferred
+from connectors.gateway.negotiation import FHIR_JSON, accept, bearer, json_body, preferred
 from connectors.gateway.store import Store
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
@@ -18,20 +21,24 @@ from fhir_profiles.problems import Problem
 FORM = "application/x-www-form-urlencoded"
 
 
-def create_app(config: Config, base_url: str | None = None) -> Flask:
+def create_app(config: Config, base_url: str | None = None, clock: Callable[[], float] = time.time) -> Flask:
     """The WSGI app over `config.database`; `base_url` is where clients see `/fhir`."""
     app = Flask("gateway", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body
     app.config["MAX_FORM_MEMORY_SIZE"] = config.max_body
     database = Database(config.database, config.threads)
     store = Store(database)
-    url = base_url or config.base_url or f"http://{config.host}:{config.port}/fhir"
-    gateway = Gateway(store, Links(store), url.rstrip("/"), config.standalone)
+    url = (base_url or config.base_url or f"http://{config.host}:{config.port}/fhir").rstrip("/")
+    gateway = Gateway(store, Links(store), url, config.standalone, config.auth)
     fhir_api.prepare()
     app.extensions["gateway"] = gateway
     rim.init_app(app, database)
     _health(app, database)
     _fhir(app, gateway)
+    if config.auth:
+        from connectors.gateway import smart  # noqa: PLC0415 - Authlib is not needed without
+
+        smart.init_app(app, store, url, clock)
     return app
 
 
@@ -61,7 +68,8 @@ def _fhir(app: Flask, gateway: Gateway) -> None:
         reader = _begin(gateway)
         body = json_body(request)
         wanted = preferred(request.headers.get("Prefer"))
-        return Response(transactions.process(gateway, resources.parse(body), wanted, reader), content_type=FHIR_JSON)
+        answers = transactions.process(gateway, resources.parse(body), wanted, reader, g.get("scopes"))
+        return Response(answers, content_type=FHIR_JSON)
 
     @app.get("/fhir/<type_>")
     def search(type_: str) -> Response:
@@ -113,8 +121,8 @@ def _begin(gateway: Gateway) -> Reader | None:
     accept(request)
     if gateway.standalone:
         return None
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    reader = access.reader_of(gateway.store.database, token.strip()) if scheme.lower() == "bearer" else None
+    token = bearer(request)
+    reader = access.reader_of(gateway.store.database, token) if token else None
     if reader is None:
         raise Problem("unauthenticated", "Send the bearer token of a person of this house.")
     return reader

@@ -1,4 +1,4 @@
-"""`obhut gateway serve · migrate · enrol · ask · token`: run a gateway; tokens for the people of the house."""
+"""`obhut gateway serve · migrate · enrol · ask · token · client`: run a gateway; its people and programs."""
 
 import tempfile
 from contextlib import ExitStack, closing
@@ -9,8 +9,9 @@ from typing import Any
 import click
 from flask import Flask
 
-from connectors.gateway import access
+from connectors.gateway import access, clients
 from connectors.gateway.access import Reader
+from connectors.gateway.clients import Client
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.enrolment import ask, enrol
@@ -31,6 +32,7 @@ def gateway() -> None:
 
 @gateway.command()
 @click.option("--standalone", is_flag=True, default=None, help="A plain FHIR R4 server: no hub, no consent, no outbox.")
+@click.option("--auth", is_flag=True, default=None, help="Standalone: programs sign in by SMART Backend Services.")
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one [8080].")
 @DATABASE_OPTION
@@ -38,6 +40,7 @@ def gateway() -> None:
 @CONFIG_OPTION
 def serve(
     standalone: bool | None,
+    auth: bool | None,
     host: str | None,
     port: int | None,
     database: str | None,
@@ -48,12 +51,15 @@ def serve(
 
     Settings come from the options, then from OBHUT_GATEWAY_… variables, then from the file.
     """
-    config = _config(file, standalone=standalone, host=host, port=port, database=database, workers=workers)
+    given = {"standalone": standalone, "auth": auth, "host": host, "port": port, "database": database}
+    config = _config(file, workers=workers, **given)
     logs.set_up("INFO")
     with ExitStack() as stack:
         if not config.database:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="obhut-gateway-"))
             config = replace(config, database=f"sqlite:///{folder}/gateway.db")
+            if config.auth:
+                click.echo(f"clients are registered with --database {config.database} until this ends", err=True)
         _make_tables(config)
 
         def make_app(base_url: str) -> Flask:
@@ -117,6 +123,61 @@ def revoke(person: str, database: str | None, file: Path | None) -> None:
     """Take all tokens of a person away."""
     with closing(_database(database, file)) as opened:
         click.echo(access.revoke_tokens(opened, person))
+
+
+@gateway.group()
+def client() -> None:
+    """Programs that sign in to a gateway served with --standalone --auth."""
+
+
+@client.command("add")
+@click.argument("name")
+@click.option("--jwks", required=True, help="File with the program's public keys, a JSON Web Key Set.")
+@click.option("--scope", required=True, help='What it may do, such as "system/*.rs system/Observation.cruds".')
+@DATABASE_OPTION
+@CONFIG_OPTION
+def add_client(name: str, jwks: str, scope: str, database: str | None, file: Path | None) -> None:
+    """Register a program; NAME is its client_id.
+
+    Keys: RSA of 2048 bits or more (RS384), EC P-384 (ES384) or Ed25519 (EdDSA), each with a kid. They are read from a
+    file now: keys behind a URL (jwks_url) are not supported, because the gateway fetches nothing from elsewhere.
+    """
+    if jwks.startswith(("http://", "https://")):
+        raise click.UsageError("Keys behind a URL are not supported: save the JSON Web Key Set and name the file.")
+    try:
+        keys = Path(jwks).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise click.UsageError("The file of --jwks cannot be read.") from None
+    with closing(_database(database, file)) as opened:
+        try:
+            click.echo(_described(clients.add(opened, name, keys, scope)))
+        except Problem as problem:
+            raise click.UsageError(problem.detail) from None
+
+
+@client.command("list")
+@DATABASE_OPTION
+@CONFIG_OPTION
+def list_clients(database: str | None, file: Path | None) -> None:
+    """A line for each registered program: its client_id, then its scopes."""
+    with closing(_database(database, file)) as opened:
+        for each in clients.listed(opened):
+            click.echo(_described(each))
+
+
+@client.command("remove")
+@click.argument("name")
+@DATABASE_OPTION
+@CONFIG_OPTION
+def remove_client(name: str, database: str | None, file: Path | None) -> None:
+    """Forget a program; its access tokens end at once."""
+    with closing(_database(database, file)) as opened:
+        if not clients.remove(opened, name):
+            raise click.ClickException("There is no client of this name.")
+
+
+def _described(registered: Client) -> str:
+    return f"{registered.name} {registered.scopes}"
 
 
 def _config(file: Path | None, **given: Any) -> Config:

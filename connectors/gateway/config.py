@@ -28,6 +28,7 @@ class Config:
     hub_url: str = ""  # base URL of the own hub; connected mode only
     keystore: str = ""  # directory of the organisation's keys; connected mode only
     standalone: bool = False  # a plain FHIR server without hub, consent and outbox
+    auth: bool = False  # standalone only: programs sign in by SMART Backend Services and keep to their scopes
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, file: Path | None = None, **given: Any) -> "Config":
@@ -57,7 +58,13 @@ class Config:
             if self.keystore:
                 raise ValueError("--standalone holds no keys: take the keystore away, or --standalone.")
             if not _loopback(self.host):
-                raise ValueError("--standalone asks nobody who they are, so it listens on a loopback address only.")
+                raise ValueError("--standalone is for this machine alone, so it listens on a loopback address only.")
+            if self.auth and self.base_url and not self.base_url.rstrip("/").endswith("/fhir"):
+                raise ValueError("With --auth the base URL must end in /fhir: /oauth/token is found beside it.")
+        elif self.auth:
+            raise ValueError(
+                "--auth goes with --standalone: a gateway of a hub gives tokens to the people of its house."
+            )
         elif not (self.hub_url and self.keystore and self.database):
             raise ValueError("A gateway needs a hub URL, a keystore and a database; or --standalone.")
         if not 0 <= self.port <= 65535:

@@ -39,12 +39,16 @@ NOT_SEARCHED = ("_format", "_pretty", PAGE)
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the interactions work with. `standalone`: nobody is asked who they are, and everything may be written."""
+    """What the interactions work with. `standalone`: there is no hub, and everything may be written.
+
+    `auth`: programs are asked who they are and keep to their scopes; standalone without it nobody is asked.
+    """
 
     store: Store
     links: Links
     base_url: str
     standalone: bool
+    auth: bool = False
 
 
 def prepare() -> None:
@@ -57,11 +61,11 @@ def prepare() -> None:
 
 def capabilities(gateway: Gateway) -> Answer:
     """https://hl7.org/fhir/R4/http.html#capabilities: what is served, and nothing else."""
-    return Answer(200, _statement(gateway.base_url, gateway.standalone))
+    return Answer(200, _statement(gateway.base_url, gateway.standalone, gateway.auth))
 
 
 @cache
-def _statement(base_url: str, standalone: bool) -> bytes:
+def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
     interactions: tuple[str, ...] = ("read", "search-type")
     features: dict[str, Any] = {"conditionalRead": "not-match"}
     if standalone:
@@ -78,9 +82,20 @@ def _statement(base_url: str, standalone: bool) -> bytes:
         date=SERVED_SINCE,
         types=types,
         interactions=("transaction", "batch"),
-        security=None if standalone else {"description": "Bearer tokens of the people of the house."},
+        security=_security(base_url, standalone, auth),
     )
     return resources.dump(statement)
+
+
+def _security(base_url: str, standalone: bool, auth: bool) -> dict[str, Any] | None:
+    if auth:
+        return capability.smart(token_endpoint(base_url), "Programs sign in by SMART Backend Services.")
+    return None if standalone else {"description": "Bearer tokens of the people of the house."}
+
+
+def token_endpoint(base_url: str) -> str:
+    """Where programs ask for tokens, beside the FHIR base."""
+    return base_url.removesuffix("/fhir") + "/oauth/token"
 
 
 def _version() -> str:

@@ -147,6 +147,29 @@ staff_tokens = Table(
     Column("expires", BigInteger, nullable=False),  # seconds since 1970
 )
 
+clients = Table(
+    # Programs that may ask for access tokens, standalone with --auth only.
+    "clients",
+    metadata,
+    Column("name", Word, primary_key=True),  # its client_id
+    Column("registration", Word, nullable=False),  # random; an access token ends with the registration it was given to
+    Column("jwks", Word, nullable=False),  # public keys, a JSON Web Key Set
+    Column("scope", Word, nullable=False),
+    Column("added", BigInteger, nullable=False),  # seconds since 1970
+)
+
+used_assertions = Table(
+    # What clients proved themselves by, so that it works once.
+    "used_assertions",
+    metadata,
+    Column("client", Word, nullable=False),
+    Column("jti", Word, nullable=False),  # hash of the assertion's id
+    Column("end", BigInteger, nullable=False),  # when it would be refused anyway, seconds since 1970
+    PrimaryKeyConstraint("client", "jti"),
+    Index("used_assertions_end", "end"),
+    sqlite_with_rowid=False,
+)
+
 read_reports = Table(
     # Who read what of a patient: kept until the inbox has sent it to her.
     "read_reports",

@@ -34,6 +34,12 @@ def accept(request: Request) -> None:
     raise Problem("not-acceptable", f"Only {FHIR_JSON} of FHIR 4.0 is served here.")
 
 
+def bearer(request: Request) -> str:
+    """The bearer token of a request (RFC 6750); empty without one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def json_body(request: Request) -> bytes:
     """The body of a request that declares JSON. Raises `Problem(media-type)`."""
     kind, options = parse_options_header(request.headers.get("Content-Type"))

@@ -17,36 +17,47 @@ from connectors.gateway.answers import Answer, written
 from connectors.gateway.change import Change
 from connectors.gateway.fhir_api import Gateway
 from connectors.gateway.negotiation import Return
+from connectors.gateway.permission import require_entry
 from connectors.gateway.records import Stored, instant
 from fhir_profiles import bundles, resources
 from fhir_profiles.bundles import Request, Result
 from fhir_profiles.problems import Issue, Problem
+from fhir_profiles.scopes import Scopes
 
 _UNRESOLVED = b'"reference":"urn:'
 
 
-def process(gateway: Gateway, bundle: dict[str, Any], wanted: Return, reader: Reader | None) -> bytes:
-    """Do what a batch or transaction asks; returns the Bundle of answers, in the order of the entries."""
+def process(
+    gateway: Gateway, bundle: dict[str, Any], wanted: Return, reader: Reader | None, scopes: Scopes | None = None
+) -> bytes:
+    """Do what a batch or transaction asks; returns the Bundle of answers, in the order of the entries.
+
+    `scopes` are those of the program that asks; `None` where none are asked for.
+    """
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in {"batch", "transaction"}:
         raise Problem("invalid", "Send a Bundle of the type batch or transaction.", expression="Bundle.type")
     if kind == "transaction":
         resources.check(bundle)
-        results = _transaction(gateway, bundle, wanted, reader)
+        results = _transaction(gateway, bundle, wanted, reader, scopes)
     else:
         entries = bundle.get("entry", [])
         if not isinstance(entries, list) or len(entries) > bundles.MAX_ENTRIES:
             raise Problem("invalid", "Bundle.entry must be a list, and not too long.", expression="Bundle.entry")
-        results = [_alone(gateway, place, entry, wanted, reader) for place, entry in enumerate(entries)]
+        results = [_alone(gateway, place, entry, wanted, reader, scopes) for place, entry in enumerate(entries)]
     return bundles.response(f"{kind}-response", results)
 
 
-def _alone(gateway: Gateway, place: int, entry: Any, wanted: Return, reader: Reader | None) -> Result:
+def _alone(
+    gateway: Gateway, place: int, entry: Any, wanted: Return, reader: Reader | None, scopes: Scopes | None
+) -> Result:
     """One entry of a batch: its own request, its own transaction."""
     try:
         resources.check({"resourceType": "Bundle", "type": "batch", "entry": [entry]})
         [request] = bundles.transaction_entries({"resourceType": "Bundle", "type": "batch", "entry": [entry]})
         _refuse_unserved(gateway, request)
+        if scopes is not None:
+            require_entry(scopes, request)
         return _result(gateway, _do(gateway, request, wanted, reader))
     except Problem as problem:
         outcome = _moved(problem, place).outcome()
@@ -86,11 +97,15 @@ def _refuse_unserved(gateway: Gateway, request: Request) -> None:
 # A transaction: identities first, so that entries can refer to each other; then the writes; then the reads
 
 
-def _transaction(gateway: Gateway, bundle: dict[str, Any], wanted: Return, reader: Reader | None) -> list[Result]:
+def _transaction(
+    gateway: Gateway, bundle: dict[str, Any], wanted: Return, reader: Reader | None, scopes: Scopes | None
+) -> list[Result]:
     requests = bundles.transaction_entries(bundle)
     for request in requests:
         with _naming(request.index):
             _refuse_unserved(gateway, request)
+            if scopes is not None:
+                require_entry(scopes, request)
     writes = [request for request in requests if request.method != "GET"]
     answers: dict[int, Answer] = {}
     with gateway.store.change() if writes else nullcontext() as change:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import requests
+
 from connectors.demo import STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,30 @@ def test_the_example_prints_what_the_readme_shows(tmp_path):
             ["bash", "-c", line], cwd=tmp_path, env={"PATH": path, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True
         )
         assert (done.stdout, done.stderr) == (shown, ""), line
+
+
+def test_a_program_signs_in_as_the_readme_shows(tmp_path):
+    """Key, registration, server and the program's own lines, each as it stands there, but on a free port."""
+    parts = dict(re.findall(r"<!-- smart: ([\w.]+) -->\n```\w+\n(.*?)```", README, re.DOTALL))
+    register, serve = parts.pop("commands").splitlines()
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "OBHUT_GATEWAY_PORT": "0"}
+    here = {"cwd": tmp_path, "env": environment, "text": True}
+
+    def program(name: str, base: str) -> str:
+        (tmp_path / name).write_text(parts[name].replace("http://127.0.0.1:8080/fhir", base))
+        return subprocess.run([sys.executable, name], check=True, stdout=subprocess.PIPE, **here).stdout
+
+    assert program("key.py", "") == ""
+    done = subprocess.run(["bash", "-c", register], check=True, stdout=subprocess.PIPE, **here)
+    assert done.stdout == "reporting system/*.rs\n"
+    with subprocess.Popen(["bash", "-c", f"exec {serve}"], stdout=subprocess.PIPE, **here) as server:
+        try:
+            word, base = server.stdout.readline().split()
+            assert word == "listening"
+            assert requests.get(f"{base}/Patient", timeout=10).status_code == 401
+            assert program("read.py", base) == "0 patients\n"
+        finally:
+            server.terminate()
 
 
 def test_the_story_has_the_steps_of_the_demo():

@@ -1,6 +1,7 @@
 """A standalone gateway, and one with a patient's streams in it, over both databases."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -75,6 +76,29 @@ def house(database: Database, database_url: str) -> Iterator[Api]:
     app = create_app(Config(database=database_url, hub_url="http://hub.test", keystore="keys"))
     yield Api(app.test_client())
     app.extensions["gateway"].store.database.close()
+
+
+def _programs(url: str, clock: Any) -> Iterator[Any]:
+    from tests.connectors.gateway.programs import Programs  # noqa: PLC0415 - it needs what is above
+
+    database = Database(url)
+    schema.upgrade(database)
+    database.close()
+    programs = Programs(Config(database=url, standalone=True, auth=True, max_body=1_000_000), clock)
+    yield programs
+    programs.database.close()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, clock: Any) -> Iterator[Any]:
+    """A standalone gateway with --auth, on SQLite."""
+    yield from _programs(f"sqlite:///{tmp_path / 'smart.sqlite'}", clock)
+
+
+@pytest.fixture
+def programs_on_both(database_url: str, clock: Any) -> Iterator[Any]:
+    """The same, on SQLite and on PostgreSQL."""
+    yield from _programs(database_url, clock)
 
 
 def observation(**members: Any) -> dict[str, Any]:

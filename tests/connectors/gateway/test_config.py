@@ -16,15 +16,29 @@ from connectors.gateway.database import Database
         ({"host": "example.org"}, "loopback"),
         ({"hub_url": "http://localhost:8101"}, "hub URL"),
         ({"keystore": "keys"}, "keystore"),
+        ({"host": "0.0.0.0", "auth": True}, "loopback"),
+        ({"base_url": "http://localhost/r4", "auth": True}, "must end in /fhir"),
         ({"port": 70000}, "port"),
         ({"workers": 0}, "at least 1"),
     ],
 )
 def test_standalone_refuses(settings, sentence):
-    """Standalone asks nobody who they are: no other address, no hub, no keys; one sentence says so."""
+    """Standalone is for this machine, with --auth too: no other address, no hub, no keys; one sentence says so."""
     with pytest.raises(ValueError, match=sentence) as refused:
         Config.load({}, standalone=True, **settings)
     assert str(refused.value).count(".") == 1
+
+
+def test_auth_goes_with_standalone_only():
+    """A gateway of a hub knows its people otherwise."""
+    with pytest.raises(ValueError, match="--auth goes with --standalone"):
+        Config.load({}, hub_url="http://localhost:8101", keystore="keys", database="sqlite:///x.db", auth=True)
+
+
+def test_auth_is_off_unless_asked_for():
+    """A plain server asks nobody; the environment can ask for it."""
+    assert not Config.load({}, standalone=True).auth
+    assert Config.load({"OBHUT_GATEWAY_AUTH": "1"}, standalone=True).auth
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])

@@ -77,6 +77,7 @@ def created(url: str) -> str | None:
         (["--host", "0.0.0.0"], {}, "loopback address only"),
         ([], {"OBHUT_GATEWAY_HUB_URL": "http://localhost:8101"}, "serves without a hub"),
         ([], {"OBHUT_GATEWAY_KEYSTORE": "keys"}, "holds no keys"),
+        (["--auth", "--host", "0.0.0.0"], {}, "loopback address only"),
         (["--database", "mysql://x/y"], {}, "SQLite or PostgreSQL"),
         (["--database", "sqlite:////does/not/exist/x.db"], {}, "cannot be opened"),
     ],
