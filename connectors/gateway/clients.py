@@ -13,7 +13,7 @@ from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, KeySet, RSAKey
-from sqlalchemy import RowMapping, delete, exc, insert, select
+from sqlalchemy import RowMapping, bindparam, delete, exc, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -33,6 +33,7 @@ RSA_BITS = 2048
 MAX_KEYS = 10
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_REGISTRATION = select(clients.c.registration).where(clients.c.name == bindparam("name"))
 _SECRET = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
@@ -84,14 +85,18 @@ def listed(database: Database) -> list[Client]:
 
 def find(database: Database, name: str) -> Client | None:
     """A program by its name."""
-    row = _row(database, name)
+    if not _NAME.fullmatch(name):
+        return None
+    with database.read() as connection:
+        row = connection.execute(select(clients).where(clients.c.name == name)).mappings().one_or_none()
     return _client(row) if row is not None else None
 
 
 def is_registered(database: Database, name: str, registration: str) -> bool:
     """Whether a program still is registered as it was."""
-    row = _row(database, name)
-    return row is not None and bool(row["registration"] == registration)
+    with database.read() as connection:
+        there = connection.execute(_REGISTRATION, {"name": name}).scalar_one_or_none()
+    return there is not None and there == registration
 
 
 def use_assertion(database: Database, client: str, jti: str, end: int, now: int) -> bool:
@@ -134,13 +139,6 @@ def _public_key(jwk: dict[str, Any]) -> Key:
     if isinstance(key, RSAKey) and key.public_key.key_size < RSA_BITS:
         raise Problem("invalid", f"An RSA key must have {RSA_BITS} bits or more.")
     return key
-
-
-def _row(database: Database, name: str) -> RowMapping | None:
-    if not _NAME.fullmatch(name):
-        return None
-    with database.read() as connection:
-        return connection.execute(select(clients).where(clients.c.name == name)).mappings().one_or_none()
 
 
 def _client(row: RowMapping | dict[str, Any]) -> Client:
