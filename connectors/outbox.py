@@ -292,7 +292,9 @@ class Outbox:
         try:
             stamp = parse_stamp(result.stamp)
             stamp.verify(self._hub_key(domain), parse(sealed.frame))
-        except Rejected:
+        except Rejected as rejected:
+            if rejected.kind == "stale":
+                raise Problem("stale", "the own hub does not know the patient's hub yet; try again later") from None
             raise Problem("refused", "the hub's stamp does not hold", reason="stamp") from None
         if stamp.hub != domain:
             raise Problem("refused", "the stamp is not that of the patient's home hub", reason="stamp")

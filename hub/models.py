@@ -1,8 +1,5 @@
-"""The tables. What an account owns carries the account (`acc`) as the leading key column, so that they can be
-partitioned or distributed by it; nothing refers across accounts by a foreign key.
-
-`blob` columns hold frames and ciphertext byte for byte as they came. Times are Unix seconds.
-"""
+"""The tables. What an account owns has the account (`acc`) as the leading key column, to be partitioned by it; nothing
+refers across accounts. Frames and ciphertext stand byte for byte as they came; times are Unix seconds."""
 
 from sqlalchemy import (
     BigInteger,

@@ -29,6 +29,8 @@ from hub.store.objects import PART_BYTES, Object
 KEEP_SECONDS = 7 * 24 * 3600
 """So long an object waits for its envelope."""
 ID = 22
+SPOOL_BYTES = 1024 * 1024
+"""So much of a body is held in memory; more goes to a temporary file."""
 
 pages = Blueprint("objects", __name__)
 
@@ -44,7 +46,7 @@ def put_object(stream: str, bid: str) -> Response:
     with home.db.read() as conn:
         acc = envelopes_store.owners(conn, [stream]).get(stream, "")
         _check_writer(home.chains(conn), caller, acc, stream)
-    with SpooledTemporaryFile(max_size=PART_BYTES) as file:
+    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
         size = _receive(file)
         kept = Object(bid, stream, size, object_hash(_parts(file), size))
         return Response(status=_keep(home, caller, acc, kept, file))
@@ -67,7 +69,7 @@ def _receive(file: IO[bytes]) -> int:
     request.max_content_length = MAX_SEALED_OBJECT
     size = 0
     try:
-        while piece := request.stream.read(PART_BYTES):
+        while piece := request.stream.read(SPOOL_BYTES):
             file.write(piece)
             size += len(piece)
     except RequestEntityTooLarge:
@@ -119,11 +121,11 @@ def _stored(home: Hub, acc: str, bid: str) -> Iterator[bytes]:
     n = 0
     while True:
         with home.db.read() as conn:
-            found = store.part(conn, acc, bid, n)
+            found = store.parts(conn, acc, bid, n)
         if not found:
             return
-        yield found
-        n += 1
+        yield b"".join(found)
+        n += len(found)
 
 
 def sweep(home: Hub) -> int:

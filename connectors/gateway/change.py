@@ -111,7 +111,7 @@ class Change:
             {"at_param": row[0], "at_value": row[1], "at_patient": row[2], "at_low": row[3], "at_rid": rid}
             for rid, body in bodies
             if body
-            for row in indexed(parse(body)).text_rows(rid)
+            for row in indexed(parse(body, max_bytes=len(body))).text_rows(rid)
         ]
         if texts:
             self.connection.execute(_UNINDEX, texts)

@@ -14,7 +14,8 @@ from connectors.gateway.confirmation import Confirmation
 from connectors.gateway.consents import Consents, permitted
 from connectors.gateway.granted import Granted
 from connectors.gateway.keystore import Keystore
-from connectors.gateway.records import Deletion, Item, Source
+from connectors.gateway.objects import Objects
+from connectors.gateway.records import Deletion, Item, Source, Taken, read_resource
 from connectors.gateway.reporting import report_reads
 from connectors.gateway.store import Store
 from connectors.hub_client import HubClient
@@ -23,16 +24,17 @@ from connectors.local_database import transaction
 from consent import envelope as envelopes
 from consent import identifiers
 from consent.opening import Opened, Reader, open_bundle, open_envelope
-from consent.primitives import Rejected, broken, stale, unb64
+from consent.primitives import Rejected, stale, unb64
 from consent.relations import Bundle, Grant, RelationState, check_permit
 from consent.statements import parse_permit
-from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
 WAIT_SECONDS = 5
 """So long the feed is waited for; so often, at the latest, reads are reported."""
 PAUSE_SECONDS = 2.0
 CURSOR = "feed-cursor"
+KEPT_BYTES = 8 * 1024 * 1024
+"""So much of what was opened is held before it goes into the store."""
 
 log = logging.getLogger("obhut.gateway")
 
@@ -68,6 +70,7 @@ class Inbox:
         self.hub_keys = HubKeys(keystore.db, keystore.keyring, self.hub)
         self.confirmation = Confirmation(keystore, self.chains, self.hub_keys, store, self._heads, clock)
         self.granted = Granted(keystore, store, self.chains, clock)
+        self._objects = Objects(keystore, clock)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Follow the feed. A hub that cannot be reached is asked again; what is not confirmed in time is not shown."""
@@ -97,19 +100,32 @@ class Inbox:
         met = self._keep_permits(page["permits"])
         self.granted.refresh(changed)
         moved = self._confirm(changed)
-        items: list[Item | Deletion] = []
-        arrived = []
-        for bid, event in self.keystore.deferred({*changed, *met, *moved}):
-            opened = self._open(event)
-            if opened is not None:
-                items += opened
-                arrived.append(bid)
+        taken = Taken()
+        for bid, event in self.keystore.deferred({*changed, *met, *moved}, self._objects.due()):
+            self._take_envelope(event, taken, bid)
         for event in page["events"]:
             if event["type"] == "envelope":
-                items += self._open(event) or []
-        self.store.put_many(items, {CURSOR: page["next"]})
-        self.keystore.arrived(arrived)
+                self._take_envelope(event, taken)
+        self._keep(taken, {CURSOR: page["next"]})
         return len(page["events"])
+
+    def _take_envelope(self, event: Mapping[str, Any], taken: Taken, waited: str = "") -> None:
+        """Open an envelope; `waited`: its id, where it had been kept aside."""
+        opened = self._open(event)
+        if opened is None:
+            return
+        taken.items += opened
+        taken.size += sum(len(item.body) for item in opened if isinstance(item, Item))
+        if waited:
+            taken.arrived.append(waited)
+        if taken.size > KEPT_BYTES:
+            self._keep(taken, {})
+
+    def _keep(self, taken: Taken, state: Mapping[str, str]) -> None:
+        """Put into the store what was opened; each envelope counts once, however often it comes."""
+        self.store.put_many(taken.items, state)
+        self.keystore.arrived(taken.arrived)
+        taken.items, taken.arrived, taken.size = [], [], 0
 
     def _confirm(self, changed: Iterable[str]) -> set[str]:
         """Ask the home hubs for the heads that are due; returns the patients for whom that opens something."""
@@ -228,11 +244,14 @@ class Inbox:
                 return []
             if event["acc"] != self.me and not self.granted.grants(event["acc"]):
                 return []  # a new grant would bring it again
-            self.keystore.defer(envelopes.parse(unb64(event["frame"])).bid, event)
+            bid = envelopes.parse(unb64(event["frame"])).bid
+            self.keystore.defer(bid, event)
+            if refused.reason == "object":
+                self._objects.ask_later(bid)
             return None
         envelope = opened.envelope
         here = (envelope.aut, envelope.dev, envelope.str, envelope.seq)
-        newer = frozenset[str]() if self._known(*here) else self._newer(*here)
+        newer = frozenset[str]() if self.keystore.known(*here) else self.keystore.newer(*here)
         self.keystore.db.execute("INSERT OR IGNORE INTO sequences VALUES (?, ?, ?, ?, ?)", (*here, envelope.hash))
         if opened.quarantined:
             log.error("resources of another subject or category", extra={"count": len(opened.quarantined)})
@@ -305,37 +324,16 @@ class Inbox:
             relation=None if patient == self.me else self._relation(patient),
             confirmed=self.confirmation.confirmed(patient),
             seed=lambda set_id, epoch, index: self.keystore.seed(patient, set_id, epoch, index),
-            known=self._known,
+            known=self.keystore.known,
             category_of=lambda set_id, index: self.keystore.category(patient, set_id, index),
             check=read_resource,
             pins=pins,
+            object=lambda envelope: self._objects.fetch(self.hub, patient, envelope),
         )
 
     def _relation(self, patient: str) -> RelationState:
         return self.chains.relations.get((patient, self.me), RelationState(patient, self.me))
 
-    def _known(self, author: str, device: str, stream: str, seq: int) -> str | None:
-        query = "SELECT hash FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq = ?"
-        row = self.keystore.db.execute(query, (author, device, stream, seq)).fetchone()
-        return None if row is None else str(row[0])
-
-    def _newer(self, author: str, device: str, stream: str, seq: int) -> frozenset[str]:
-        """The hashes of envelopes that the device wrote later and that came before."""
-        query = "SELECT hash FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq > ?"
-        return frozenset(row[0] for row in self.keystore.db.execute(query, (author, device, stream, seq)))
-
     def report_reads(self) -> int:
         """Tell patients who in the house read what; returns how many reads were told."""
         return report_reads(self.store.database, self.keystore, self.chains, self.hub, int(self.clock()))
-
-
-def read_resource(line: bytes) -> dict[str, Any]:
-    """Parse and check one resource as R4, which has an id here. Raises `Rejected(broken, fhir)`."""
-    try:
-        resource = resources.parse(line)
-        resources.check(resource)
-    except Problem:
-        raise broken("fhir") from None
-    if "id" not in resource:
-        raise broken("fhir")
-    return resource

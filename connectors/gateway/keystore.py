@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,12 +112,36 @@ class Keystore:
             self.db.execute("DELETE FROM agreements WHERE patient = ?", (patient,))
             self.db.execute("DELETE FROM deferred WHERE patient = ?", (patient,))
 
-    # --- envelopes that wait for chains or seeds
+    # --- how far authors' devices have been read
 
-    def deferred(self, patients: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-        """Id and event of each envelope of these patients that waits."""
-        query = "SELECT bid, event FROM deferred WHERE patient = ?"
-        return [(bid, json.loads(event)) for patient in patients for bid, event in self.db.execute(query, (patient,))]
+    def known(self, author: str, device: str, stream: str, seq: int) -> str | None:
+        """The hash of an envelope that was opened."""
+        query = "SELECT hash FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq = ?"
+        row = self.db.execute(query, (author, device, stream, seq)).fetchone()
+        return None if row is None else str(row[0])
+
+    def newer(self, author: str, device: str, stream: str, seq: int) -> frozenset[str]:
+        """The hashes of envelopes that the device wrote later and that came before."""
+        query = "SELECT hash FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq > ?"
+        return frozenset(row[0] for row in self.db.execute(query, (author, device, stream, seq)))
+
+    # --- envelopes that wait for chains, seeds or their object
+
+    def waiting(self) -> list[str]:
+        """The ids of all envelopes that wait."""
+        return [bid for (bid,) in self.db.execute("SELECT bid FROM deferred")]
+
+    def deferred(self, patients: Iterable[str], bids: Iterable[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Id and event of each envelope that waits and is of these patients or has one of these ids."""
+        query = (
+            "SELECT bid FROM deferred WHERE patient IN (SELECT value FROM json_each(?))"
+            " OR bid IN (SELECT value FROM json_each(?))"
+        )
+        found = self.db.execute(query, (json.dumps([*patients]), json.dumps([*bids]))).fetchall()
+        for (bid,) in found:
+            row = self.db.execute("SELECT event FROM deferred WHERE bid = ?", (bid,)).fetchone()
+            if row is not None:
+                yield bid, json.loads(row[0])
 
     def defer(self, bid: str, event: Mapping[str, Any]) -> None:
         """Keep an envelope aside."""

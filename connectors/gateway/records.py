@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from consent.objects import MAX_OBJECT
+from consent.primitives import broken
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -101,3 +106,24 @@ class Page:
     matches: Sequence[Stored]
     after: tuple[Any, ...] | None
     total: int | None
+
+
+@dataclass
+class Taken:
+    """What was opened and is not in the store yet; `arrived`: ids of those envelopes that had been kept aside."""
+
+    items: list[Item | Deletion] = field(default_factory=list)
+    arrived: list[str] = field(default_factory=list)
+    size: int = 0
+
+
+def read_resource(line: bytes) -> dict[str, Any]:
+    """Parse and check one resource as R4, which has an id here. Raises `Rejected(broken, fhir)`."""
+    try:
+        resource = resources.parse(line, max_bytes=MAX_OBJECT)
+        resources.check(resource)
+    except Problem:
+        raise broken("fhir") from None
+    if "id" not in resource:
+        raise broken("fhir")
+    return resource

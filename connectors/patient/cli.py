@@ -12,6 +12,7 @@ import click
 from connectors.command_line import plainly
 from connectors.patient import access_log, enrolment, permits, sharing
 from connectors.patient.client import Client
+from connectors.patient.documents_cli import add
 from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, read_categories, read_party
 from connectors.patient.reading_cli import read
 from consent.categories import NAMES
@@ -25,6 +26,7 @@ def patient() -> None:
 
 
 patient.add_command(read)
+patient.add_command(add)
 
 
 @patient.command()

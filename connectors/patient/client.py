@@ -14,16 +14,17 @@ from typing import Any
 
 from connectors.chain_store import ChainStore
 from connectors.hub_client import HubClient
+from connectors.hub_keys import HubKeys
 from connectors.keyring import Keyring
 from connectors.local_database import get_state, open_database, set_state
 from connectors.outbox import Outbox
-from consent import identifiers, steps
+from consent import steps
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.grants import Record
 from consent.messages import Message, unseal
 from consent.owed import owed
-from consent.primitives import Rejected, b64, broken, unb64
+from consent.primitives import Rejected, b64, unb64
 from consent.rules import blob_hash
 from consent.sealing import Destination
 from consent.statements import Position, Statement, parse, sign
@@ -72,7 +73,7 @@ class Client:
         self._vault: tuple[str, Vault] | None = None
         self.outbox = Outbox(
             self.db, keyring.author, keyring.handle_key, self._destination, lambda _: self.sync(), clock,
-            self._hub_key,
+            HubKeys(self.db, keyring, self.hub).key,
         )  # fmt: skip
 
     @classmethod
@@ -295,12 +296,6 @@ class Client:
     def flush(self) -> int:
         """Seal and deposit what waits; returns the number of envelopes the hub took."""
         return self.outbox.send(self.hub)
-
-    def _hub_key(self, domain: str) -> bytes:
-        """The key of the hub by which her envelopes are acknowledged: her home hub's, pinned at enrolment."""
-        if domain != identifiers.account(self.account).domain:
-            raise broken("stamp")
-        return self.keyring.hub_key
 
     def _destination(self, patient: str, category: int) -> Destination:
         record = self.record

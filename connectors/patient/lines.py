@@ -16,7 +16,7 @@ CODES = ("code", "vaccineCode", "medicationCodeableConcept", "type", "category")
 
 def line(stored: Stored) -> str:
     """`date  what  value  Type/id  author`; signs that could move a terminal's cursor are taken out."""
-    resource = resources.parse(stored.body)
+    resource = resources.parse(stored.body, max_bytes=len(stored.body))
     parts = (
         _date(resource), _code(resource), _value(resource), f"{stored.type}/{stored.id}", f"by {stored.author}"
     )  # fmt: skip

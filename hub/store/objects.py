@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import Connection, and_, delete, exists, insert, select
 
 from hub.models import envelopes, object_parts, objects
 from hub.store.database import Tx
 
-PART_BYTES = 1024 * 1024
+PART_BYTES = 64 * 1024
+PARTS_AT_ONCE = 16
 """So much of an object is held in memory at a time."""
 
 
@@ -33,15 +35,16 @@ def add(tx: Tx, kept: Object, parts: Iterable[bytes], now: int) -> None:
     """Keep an object."""
     row = {"acc": tx.acc, "bid": kept.bid, "stream": kept.stream, "size": kept.size, "hash": kept.hash, "at": now}
     tx.conn.execute(insert(objects), row)
-    for n, part in enumerate(parts):
-        tx.conn.execute(insert(object_parts), {"acc": tx.acc, "bid": kept.bid, "n": n, "part": part})
+    rows = ({"acc": tx.acc, "bid": kept.bid, "n": n, "part": part} for n, part in enumerate(parts))
+    while batch := list(islice(rows, PARTS_AT_ONCE)):
+        tx.conn.execute(insert(object_parts), batch)
 
 
-def part(conn: Connection, acc: str, bid: str, n: int) -> bytes:
-    """A part of an object; empty behind the last, and where the object is gone."""
-    here = and_(object_parts.c.acc == acc, object_parts.c.bid == bid, object_parts.c.n == n)
-    found = conn.execute(select(object_parts.c.part).where(here)).scalar_one_or_none()
-    return bytes(found or b"")
+def parts(conn: Connection, acc: str, bid: str, first: int) -> list[bytes]:
+    """The next parts of an object from one on; none behind the last, and where the object is gone."""
+    span = object_parts.c.n.between(first, first + PARTS_AT_ONCE - 1)
+    here = and_(object_parts.c.acc == acc, object_parts.c.bid == bid, span)
+    return list(conn.execute(select(object_parts.c.part).where(here).order_by(object_parts.c.n)).scalars())
 
 
 def remove(tx: Tx, bids: Iterable[str]) -> None:

@@ -27,6 +27,7 @@ class Wire:
         self.events, self.page_size = [], 1000
         self.hidden, self.broken_bundles, self.posted, self.reports = set(), False, [], []
         self.answers = []
+        self.objects, self.fetched = {}, 0
         self.told = {}
         self.questions, self.speaks = [], self.sign
 
@@ -102,6 +103,14 @@ class Wire:
 
     def bundle(self, acc, lst):
         return b"no bundle" if self.broken_bundles else self.hub.blobs[lst]
+
+    def object(self, acc, stream, bid):
+        self.fetched += 1
+        if bid not in self.objects:
+            raise nothing_here()
+        if isinstance(self.objects[bid], Problem):
+            raise self.objects[bid]
+        return self.objects[bid]
 
     def vault(self, acc, token=""):
         return (*self.hub.vault, {})
