@@ -253,11 +253,20 @@ class Inbox:
         here = (envelope.aut, envelope.dev, envelope.str, envelope.seq)
         newer = frozenset[str]() if self.keystore.known(*here) else self.keystore.newer(*here)
         self.keystore.db.execute("INSERT OR IGNORE INTO sequences VALUES (?, ?, ?, ?, ?)", (*here, envelope.hash))
+        if opened.deletes:
+            self._take_back(event["acc"], envelope)
         if opened.quarantined:
             log.error("resources of another subject or category", extra={"count": len(opened.quarantined)})
         if opened.missing:
             log.warning("an earlier envelope has not arrived", extra={"kind": "missing"})
         return self._items(event["acc"], opened, newer)
+
+    def _take_back(self, patient: str, deletion: envelopes.Envelope) -> None:
+        """What still waits under the handle of a deletion is not to be shown any more."""
+        for bid, event in self.keystore.deferred([patient]):
+            waiting = envelopes.parse(unb64(event["frame"]))
+            if (waiting.str, waiting.aut, waiting.hd) == (deletion.str, deletion.aut, deletion.hd):
+                self.keystore.arrived([bid])
 
     def _items(self, patient: str, opened: Opened, newer: frozenset[str]) -> list[Item | Deletion]:
         """What of an opened envelope the Consents permit, decided resource by resource."""

@@ -16,6 +16,7 @@ from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
 from connectors.keyring import write_private
 from consent import identifiers, owed, statements, steps
+from consent.envelope import DELETE
 from consent.fhir_consent import Agreement, build
 from consent.identifiers import new_id
 from consent.objects import object_hash
@@ -440,6 +441,23 @@ def test_an_object_that_does_not_hold_is_told_and_never_shown(scene, caplog):
     assert scene.found() == {4}
     assert [record.reason for record in caplog.records if hasattr(record, "reason")] == ["hash", "size", "hash"]
     assert scene.keys.waiting() == []
+
+
+def test_what_was_taken_back_while_its_object_was_awaited_is_never_shown(scene):
+    """The deletion came first; the object can be had later."""
+    scene.grant()
+    handle = b64(bytes(16))
+    bid = write_object(scene, weight(scene, 1), hd=handle)
+    other = write_object(scene, weight(scene, 2), hd=b64(bytes(range(16))))
+    kept = {name: scene.wire.objects.pop(name) for name in (bid, other)}
+    scene.inbox.catch_up()
+    scene.write(hd=handle, cty=DELETE)
+    scene.inbox.catch_up()
+    assert scene.keys.waiting() == [other]
+    scene.wire.objects |= kept
+    scene.open()
+    scene.inbox.catch_up()
+    assert scene.found() == {2}
 
 
 def test_an_object_in_the_place_of_an_earlier_envelope_replaces_it(scene):
