@@ -155,3 +155,16 @@ def covers(
         ):
             return grant.gid
     return None
+
+
+def narrows(before: Grant, after: Grant) -> bool:
+    """Whether an amendment takes anything back: a stream, an epoch, a purpose, time."""
+    if after.until < before.until or after.rules.body["nb"] > before.rules.body["nb"]:
+        return True
+    if set(before.purposes) - set(after.purposes) or (after.emergency and after.emergency != before.emergency):
+        return True
+    for set_id, (first, mask) in before.cover.items():
+        now_first, now_mask = after.cover.get(set_id, (0, 0))
+        if mask & ~now_mask or now_first > first:
+            return True
+    return False

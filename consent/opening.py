@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from consent import canonical, primitives, streams
+from consent import canonical, primitives, stamped, streams
 from consent import envelope as envelopes
 from consent.accounts import AccountState
 from consent.categories import category
@@ -99,12 +99,8 @@ def open_envelope(raw: bytes, stamp_raw: bytes, permit_raw: bytes, reader: Reade
     state, index = _place(envelope, stamp, reader)
     _check_grant(envelope, state.oth, index, reader, now)
     _check_permit(parse_permit(permit_raw), envelope, state.oth, reader)
-    author = _check_stamp(stamp, envelope, state, reader)
-    device = author.device(envelope.dev, stamp.aut[0])
-    if device.role not in ("client", "writer", "gateway"):
-        raise broken("device")
-    envelope.verify(device.sign)
-    _check_epoch(envelope, stamp, state)
+    home = parse_account(reader.patient).domain
+    stamped.check(envelope, stamp, state, reader.accounts[envelope.aut], home, reader.hub_key)
     missing = _check_sequence(envelope, reader)
     lines = _decrypt(envelope, state, index, reader)
     return _sort(envelope, state.oth, index, lines, missing, reader)
@@ -142,28 +138,6 @@ def _check_permit(permit: Permit, envelope: Envelope, set_id: str, reader: Reade
         raise stale()
     check_permit(permit, reader.patient, set_id, reader.accounts)
     reader.pins[set_id] = permit.aut
-
-
-def _check_stamp(stamp: Stamp, envelope: Envelope, state: SetState, reader: Reader) -> AccountState:
-    stamp.verify(reader.hub_key, envelope)
-    if stamp.hub != parse_account(reader.patient).domain:
-        raise broken("stamp")
-    author = reader.accounts[envelope.aut]
-    for chain, (seq, hash_) in ((author, stamp.aut), (state, stamp.set)):
-        if seq >= len(chain.links):
-            raise stale()
-        if chain.links[seq].hash != hash_:
-            raise broken("fork")
-    return author
-
-
-def _check_epoch(envelope: Envelope, stamp: Stamp, state: SetState) -> None:
-    current = state.current_at(stamp.set[0])
-    if envelope.ep == current:
-        return
-    newest = state.epoch(current)
-    if envelope.ep != current - 1 or stamp.at >= newest.link.iat + newest.grace:
-        raise broken("epoch")
 
 
 def _check_sequence(envelope: Envelope, reader: Reader) -> bool:

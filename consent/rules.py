@@ -30,7 +30,7 @@ def admit(record: Record, raw: bytes, blob: bytes | None, now: int) -> Record:
 
     `blob`: the bundle of a `grant` or `keys`, the ciphertext of a `vault`, else None. `now`: the hub's Unix second.
     """
-    after, st = _extend(record, raw)
+    after, st = extend(record, raw)
     _check_signer(record, st, now)
     if st.kind == "acct":
         _check_blob(st.body["hash"] if st.typ == "vault" else None, blob)
@@ -42,7 +42,11 @@ def admit(record: Record, raw: bytes, blob: bytes | None, now: int) -> Record:
     return after
 
 
-def _extend(record: Record, raw: bytes) -> tuple[Record, Statement]:
+def extend(record: Record, raw: bytes) -> tuple[Record, Statement]:
+    """The patient's chains after one more statement, by what its chain alone can tell. Raises `Rejected`.
+
+    That is all a peer hub can check: it does not see all chains, and relies on the home hub for the joint rules.
+    """
     st = parse(raw)
     known = {**record.accounts, record.account.acc: record.account}
     if st.acc != record.account.acc:

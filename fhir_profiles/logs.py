@@ -10,7 +10,7 @@ from typing import Any
 
 FIELDS = (
     "event", "method", "route", "status", "ms", "code", "reason", "kind", "count", "bytes_in", "bytes_out", "where",
-    "error",
+    "error", "peer",
 )  # fmt: skip
 OWN = "obhut."
 """The loggers whose `extra` counts; of a library's record only the template of its message."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flask import Flask, Response
@@ -21,6 +22,8 @@ from hub import (
     objects,
     observability,
     openapi,
+    peer_client,
+    peering,
     problems,
     requests,
     schema,
@@ -38,7 +41,7 @@ from hub.store.database import Database
 BODY_BYTES = 64 * 1024
 PAGES = (
     audit.pages, chains.pages, directory.pages, enrolment.pages, envelopes.pages, fhir.pages, heads.pages,
-    objects.pages, observability.pages, openapi.pages, requests.pages, tokens.pages,
+    objects.pages, observability.pages, openapi.pages, peering.pages, requests.pages, tokens.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",
@@ -76,13 +79,14 @@ def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
     home = Path(config.data)
     home.mkdir(parents=True, exist_ok=True)
     bell = Bell(config.waiters)
-    db = Database(config.database_url, bell.ring)
+    db = Database(config.database_url, bell.ring, config.domain)
     if config.migrates_itself:
         schema.upgrade(db)
     db.open()
     stamp_key, token_key, peer_key = (keys.load(home, name) for name in keys.ALL)
     peers = config.known_peers()
-    opened = Hub(config, db, stamp_key, token_key, clock, bell, Metrics(), peers, peer_key)
+    ask = partial(peer_client.heads, peers, config.domain, peer_key, clock)
+    opened = Hub(config, db, stamp_key, token_key, clock, bell, Metrics(), peers, peer_key, peer_heads=ask)
     opened.metrics.waiting.set_function(lambda: bell.count)
     with db.write() as tx:
         store.sweep(tx, opened.now(), limits.ATTEMPT_SECONDS)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from consent.chains import Chain
 from consent.primitives import b64
 from fhir_profiles.problems import Problem
-from hub import auth, rights, statements, wire
+from hub import auth, forwarding, rights, statements, wire
 from hub.context import hub
 from hub.rights import nothing_here
 from hub.statements import Keeping, Offer
@@ -26,15 +26,20 @@ def post_statements() -> Response:
     """Append statements of one account, all or nothing."""
     caller = auth.caller_or_recoverer()
     body = wire.json_body("statements", optional=["wraps", "fetch"], limit=BODY_BYTES)
-    offers = wire.array(body["statements"], "statements", _offer, MAX_STATEMENTS)
+    offers = wire.array(body["statements"], "statements", offer, MAX_STATEMENTS)
     keeping = Keeping(_wraps(body.get("wraps")), _fetch(body.get("fetch")))
     if (not offers or keeping != Keeping()) and not (caller.recovers or caller.role == "client"):
         raise Problem("forbidden", "Only a client of the account changes who can open its vault.")
-    heads = statements.post(hub(), caller, offers, keeping)
+    acc = statements.account_of(caller, offers)
+    if forwarding.elsewhere(hub(), acc) and keeping == Keeping():
+        heads = forwarding.statements(hub(), caller, acc, offers)
+    else:
+        heads = statements.post(hub(), caller, offers, keeping)
     return wire.answer({"heads": heads})
 
 
-def _offer(value: Any, where: str) -> Offer:
+def offer(value: Any, where: str) -> Offer:
+    """Read an offered statement of a body. Raises `Problem`."""
     item = wire.closed(value, where, "frame", optional=["blob"])
     blob = wire.binary(item["blob"], where) if "blob" in item else None
     return statements.read(wire.binary(item["frame"], where), blob)
@@ -61,6 +66,7 @@ def read_account(acc: str) -> Response:
     caller, acc = auth.caller_or_recoverer(), wire.account(acc)
     if caller.recovers and caller.acc != acc:
         raise nothing_here()
+    forwarding.bring(hub(), ("acct", acc, ""), request.args.get("fp", ""))
     with hub().db.read() as conn:
         chains = hub().chains(conn)
         fingerprint = request.args.get("fp", "")
@@ -71,6 +77,7 @@ def read_account(acc: str) -> Response:
 def read_set(acc: str, set_id: str) -> Response:
     """A set's stream chain."""
     caller, acc, set_id = auth.caller(), wire.account(acc), wire.name(set_id)
+    forwarding.bring(hub(), ("set", acc, set_id))
     with hub().db.read() as conn:
         chains = hub().chains(conn)
         return _frames(rights.sees_set(chains, acc, set_id, caller.acc, hub().now()), chains.set(acc, set_id))
@@ -80,6 +87,7 @@ def read_set(acc: str, set_id: str) -> Response:
 def read_relation(acc: str, oth: str) -> Response:
     """A relation chain."""
     caller, acc, oth = auth.caller(), wire.account(acc), wire.account(oth)
+    forwarding.bring(hub(), ("rel", acc, oth))
     with hub().db.read() as conn:
         chains = hub().chains(conn)
         allowed = rights.sees_relation(chains, acc, oth, caller.acc, hub().now())

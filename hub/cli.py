@@ -41,7 +41,7 @@ def _config(**given: Any) -> Config:
 def serve(**given: Any) -> None:
     """Serve until stopped; prints `listening URL` when ready."""
     config = _config(**given)
-    if config.workers > 1:
+    if config.workers > 1 or config.peers:
         _share_metrics(Path(config.data) / "metrics")
     from hub.server import run  # noqa: PLC0415 - the metrics' place must be known before they are imported
 

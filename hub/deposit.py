@@ -13,9 +13,10 @@ from consent.grants import Record
 from consent.primitives import Rejected, b64, broken
 from consent.rules import Place
 from fhir_profiles.problems import Problem
+from hub import forwarding, rights
 from hub.auth import Caller
 from hub.context import Hub
-from hub.refusals import deposit_status
+from hub.refusals import Result, deposit_status, newer_links
 from hub.store import audit, objects
 from hub.store import envelopes as store
 from hub.store.database import Tx
@@ -24,19 +25,7 @@ from hub.store.feed import Notice, announce
 
 MAX_FRAMES = 100
 MAX_BYTES = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one envelope. `extra` goes out beside: `stamp`, or `reason` and what helps the sender."""
-
-    bid: str
-    status: int
-    extra: dict[str, Any]
-
-    def json(self) -> dict[str, Any]:
-        """As it stands in the answer."""
-        return {"bid": self.bid, "status": self.status, **self.extra}
+BODY_BYTES = MAX_BYTES + 4 * MAX_FRAMES
 
 
 def split(body: bytes) -> list[bytes]:
@@ -57,7 +46,10 @@ def split(body: bytes) -> list[bytes]:
 
 
 def deposit(hub: Hub, caller: Caller, frames: Sequence[bytes]) -> list[Result]:
-    """Deposit a batch; one result for each frame, in order. Each patient's part is one transaction."""
+    """Deposit a batch; one result for each frame, in order. Each patient's part is one transaction.
+
+    What is for a patient of another hub is kept for that hub: 202.
+    """
     results: dict[int, Result] = {}
     read: list[tuple[int, Envelope]] = []
     for number, frame in enumerate(frames):
@@ -74,7 +66,8 @@ def deposit(hub: Hub, caller: Caller, frames: Sequence[bytes]) -> list[Result]:
         else:
             results[number] = Result(e.bid, 404, {"reason": "unknown"})
     for acc, part in parts.items():
-        results |= _deposit_part(hub, caller, acc, part)
+        take = forwarding.deposit if forwarding.elsewhere(hub, acc) else _deposit_part
+        results |= take(hub, caller, acc, part)
     for result in results.values():
         hub.metrics.envelopes.labels(str(result.status)).inc()
     return [results[number] for number in range(len(frames))]
@@ -154,9 +147,7 @@ class _Desk:
         if reason == "gap":
             extra["seq"], extra["hash"] = self.last.get((e.str, e.dev), (0, ""))
         elif reason == "stale-epoch" and (e.str, reason) not in self.refused:
-            state = self.record.sets[self.streams[e.str].set]
-            behind = state.epoch(e.ep).link.seq + 1 if e.ep <= state.current else len(state.links)
-            extra["links"] = [b64(link.raw) for link in state.links[behind:]]
+            extra |= newer_links(self.record, e)
         self.refused.add((e.str, reason))
         return extra
 
@@ -172,23 +163,11 @@ class _Desk:
             size = sum(len(k.frame) for k in mine)
             store.grow(self.tx, name, mine[-1].pos, stream.size + size)
             notice = Notice("envelope", name, mine[0].pos, mine[-1].pos, size)
-            announce(self.tx, self._recipients(places), [notice])
+            announce(self.tx, rights.readers(self.record, places, self.now), [notice])
             self._log(caller, "deposit", {"set": stream.set, "stream": name, "count": len(mine)})
         for name, reason in sorted(self.refused):
             if self.author.acc in self.record.relations:
                 self._log(caller, "refusal", {"stream": name, "reason": reason})
-
-    def _recipients(self, places: set[Place]) -> set[str]:
-        """The patient, and everybody whom a grant lets see one of these places now."""
-        found = {self.record.account.acc}
-        for relation, grant in self.record.live_grants(self.now):
-            if grant.emergency or grant.rules.body["nb"] > self.now:
-                continue
-            for place in places:
-                first, mask = grant.cover.get(place.set, (0, 0))
-                if mask >> place.index & 1 and first <= place.epoch:
-                    found.add(relation.oth)
-        return found
 
     def _log(self, caller: Caller, action: str, detail: dict[str, Any]) -> None:
         audit.write(self.tx, at=self.now, actor=caller.acc, device=caller.dev, action=action, detail=detail)

@@ -79,6 +79,8 @@ def register_client() -> Response:
     slow_down()
     registration = _registration(wire.binary(wire.json_body("frame")["frame"], "frame"))
     home = hub()
+    if identifiers.account(registration.acc).domain != home.config.domain:  # its chain may be held here all the same
+        raise unauthenticated("The registration is not signed by a device of the account.")
     with home.db.write(registration.acc) as tx:
         _register(tx, home.chains(tx.conn).account(registration.acc), registration, home.now())
     return wire.answer({"client_id": f"{registration.acc}/{registration.dev}"}, 201)

@@ -6,13 +6,12 @@ from flask import Blueprint, Response
 
 from hub import auth, wire
 from hub.context import hub
-from hub.deposit import MAX_BYTES, MAX_FRAMES, deposit, split
+from hub.deposit import BODY_BYTES, deposit, split
 from hub.release import ANY_PURPOSE, KINDS, Cursor, Wish, read_stream, wait_for_page
 
 MAX_WAIT_SECONDS = 25
 MAX_EVENTS = 1000
 EVENTS = 500
-BODY_BYTES = MAX_BYTES + 4 * MAX_FRAMES
 
 _PURPOSE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

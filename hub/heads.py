@@ -26,7 +26,7 @@ def read_heads() -> Response:
     caller = auth.caller()
     body = wire.json_body("nonce", "chains")
     nonce = b64(wire.binary(body["nonce"], "nonce", NONCE_BYTES))
-    wanted = wire.array(body["chains"], "chains", _chain, heads.MAX_CHAINS)
+    wanted = wire.array(body["chains"], "chains", chain_name, heads.MAX_CHAINS)
     home, by_hub = hub(), dict[str, list[ChainName]]()
     for chain in dict.fromkeys(wanted):
         by_hub.setdefault(identifiers.account(chain[1]).domain, []).append(chain)
@@ -39,7 +39,8 @@ def read_heads() -> Response:
     return wire.answer({"frames": [b64(frame) for frame in frames if frame is not None]})
 
 
-def _chain(value: Any, where: str) -> ChainName:
+def chain_name(value: Any, where: str) -> ChainName:
+    """Read `[kind, acc, oth]`. Raises `Problem`."""
     kind, acc, oth = wire.array(value, where, wire.text, 3) if isinstance(value, list) and len(value) == 3 else [""] * 3
     try:
         identifiers.account(acc)

@@ -1,15 +1,18 @@
 """The only HTTP client of another hub: each request signed, each answer parsed and never trusted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 import requests
 
 from consent.keys import SigningKey
+from consent.primitives import Rejected, unb64
 from fhir_profiles.problems import Problem
 from hub import signatures
+from hub.context import Hub
 from hub.peers import Peer
+from hub.store.chains import ChainName
 
 TIMEOUT_SECONDS = 30
 MAX_ANSWER = 64 * 1024 * 1024
@@ -82,6 +85,35 @@ class PeerClient:
         return True
 
 
+def clients(home: Hub) -> Callable[[str], PeerClient]:
+    """The clients of a hub's peers, each made when it is first asked for. One thread uses them."""
+    made: dict[str, PeerClient] = {}
+
+    def client(domain: str) -> PeerClient:
+        if domain not in made:
+            made[domain] = PeerClient(home.peers[domain], home.config.domain, home.peer_key, home.clock)
+        return made[domain]
+
+    return client
+
+
 def unreachable() -> Problem:
     """A hub does not answer, or in a way that is not understood."""
     return Problem("busy", "The other hub cannot be reached now; try again soon.", retry_after=2)
+
+
+def heads(
+    peers: Mapping[str, Peer], own: str, key: SigningKey, clock: Callable[[], float], domain: str, asker: str,
+    nonce: str, chains: Sequence[ChainName],
+) -> bytes | None:  # fmt: skip
+    """A peer's frame of where chains of its accounts end, for an account here; None where it does not answer."""
+    if domain not in peers:
+        return None
+    client = PeerClient(peers[domain], own, key, clock)
+    try:
+        said = client.post("/v1/peer/heads", {"asker": asker, "nonce": nonce, "chains": chains})
+        return unb64(str(said["frame"]))
+    except (Problem, Rejected, KeyError):
+        return None
+    finally:
+        client.close()

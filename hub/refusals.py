@@ -1,8 +1,11 @@
 """From the protocol's `Rejected` to a problem: which status a reason has, and what goes along with it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from consent.chains import Chain
+from consent.envelope import Envelope
+from consent.grants import Record
 from consent.primitives import Rejected, b64
 from fhir_profiles.problems import Problem
 
@@ -31,3 +34,23 @@ def statement_refusal(rejected: Rejected, chain: Chain | None, seq: int, now: in
 def deposit_status(reason: str) -> int:
     """The status of one refused envelope (PROTOCOL.md 3.2)."""
     return _DEPOSIT.get(reason) or _MALFORMED.get(reason) or (400 if reason == "suite" else CONFLICT)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one envelope. `extra` goes out beside: `stamp`, or `reason` and what helps the sender."""
+
+    bid: str
+    status: int
+    extra: dict[str, Any]
+
+    def json(self) -> dict[str, Any]:
+        """As it stands in the answer."""
+        return {"bid": self.bid, "status": self.status, **self.extra}
+
+
+def newer_links(record: Record, e: Envelope) -> dict[str, Any]:
+    """The links of the stream chain behind the epoch of an envelope that came too late, for its author to catch up."""
+    state = next(state for state in record.sets.values() if e.str in state.ids)
+    behind = state.epoch(e.ep).link.seq + 1 if e.ep <= state.current else len(state.links)
+    return {"links": [b64(link.raw) for link in state.links[behind:]]}

@@ -16,15 +16,15 @@ from consent.relations import RelationState
 from consent.streams import MAX_EPOCHS
 from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
-from hub import rights
+from hub import freshness, rights
 from hub.auth import Caller
 from hub.context import Hub
 from hub.statements import announce_cover
 from hub.states import Chains
 from hub.store import audit, chains, feed
 from hub.store import envelopes as store
-from hub.store.envelopes import Kept
-from hub.store.feed import CHAINS, Row
+from hub.store.envelopes import Kept, Stream
+from hub.store.feed import CHAINS, Notice, Row
 
 PAGE_BYTES = 4 * 1024 * 1024
 PAGE_ROWS = 256
@@ -109,19 +109,20 @@ def wait_for_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish, seconds: 
 
 def read_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish) -> Page:
     """What there is now behind a cursor; without events only where there is nothing more."""
-    _open_due(hub, caller.acc)
+    open_due(hub, caller.acc)
+    _let_go(hub, caller.acc)
     page = Page(after)
     while not page.events:
         with hub.db.read() as conn:
             start = (page.next.tx, page.next.n)
             rows = feed.rows(hub.db, conn, caller.acc, start, wish.kinds, PAGE_ROWS)
-            pieces = list(_cut(conn, rows, page.next, wish.limit))
+            pieces = list(cut(conn, rows, page.next, wish.limit))
             if not pieces:
                 return page
             plain = _plain_events(hub, conn, caller, [row for row in pieces if row.notice.what != "envelope"])
         sealed = _sealed_events(hub, caller, [row for row in pieces if row.notice.what == "envelope"], wish, page)
         page.events = [event for row in pieces for event in plain.get(_place(row), []) + sealed.get(_place(row), [])]
-        page.next = _behind(pieces[-1], rows)
+        page.next = behind(pieces[-1], rows)
     return page
 
 
@@ -129,7 +130,7 @@ def _place(row: Row) -> tuple[int, int]:
     return row.tx, row.n
 
 
-def _cut(conn: Connection, rows: Sequence[Row], after: Cursor, limit: int) -> Iterator[Row]:
+def cut(conn: Connection, rows: Sequence[Row], after: Cursor, limit: int) -> Iterator[Row]:
     """Rows, and a part of the last one, that fit into a page; the first event always does."""
     count, left = limit, PAGE_BYTES
     for row in rows:
@@ -152,7 +153,7 @@ def _cut(conn: Connection, rows: Sequence[Row], after: Cursor, limit: int) -> It
             return
 
 
-def _behind(piece: Row, rows: Sequence[Row]) -> Cursor:
+def behind(piece: Row, rows: Sequence[Row]) -> Cursor:
     """The cursor behind a piece: so many positions of its row are read."""
     whole = next(row for row in rows if _place(row) == _place(piece))
     return Cursor(piece.tx, piece.n, piece.notice.last - whole.notice.first + 1)
@@ -184,7 +185,7 @@ def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Ro
         return None
     if kind == "rel" and not rights.sees_relation(replayed, row.acc, oth, caller.acc, now):
         return None
-    link = _chain(replayed, row.acc, kind, oth).links[seq]
+    link = chain_of(replayed, row.acc, kind, oth).links[seq]
     event: Event = {
         "type": "statement", "kind": kind, "acc": row.acc, "oth": oth, "seq": seq, "frame": b64(link.raw),
     }  # fmt: skip
@@ -201,7 +202,8 @@ def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Ro
     return event
 
 
-def _chain(replayed: Chains, acc: str, kind: str, oth: str) -> Chain:
+def chain_of(replayed: Chains, acc: str, kind: str, oth: str) -> Chain:
+    """A chain as it is held; without links where there is none."""
     if kind == "acct":
         return replayed.account(acc)
     return replayed.set(acc, oth) if kind == "set" else replayed.relation(acc, oth)
@@ -218,7 +220,13 @@ def _sealed_events(
     for acc in dict.fromkeys(row.acc for row in rows):
         mine = [row for row in rows if row.acc == acc]
         ranges = [Range(acc, row.notice.ref, row.notice.first, row.notice.last) for row in mine]
-        released, permits = release(hub, caller, acc, ranges, wish.purpose)
+        try:
+            released, permits = release(hub, caller, acc, ranges, wish.purpose)
+        except Problem as problem:
+            if problem.code != "stale":
+                raise
+            _hold(hub, caller.acc, acc, ranges)  # the other patients' envelopes do not wait for this one's hub
+            continue
         page.permits |= permits
         for row in mine:
             names = range(row.notice.first, row.notice.last + 1)
@@ -231,22 +239,19 @@ def release(
 ) -> tuple[dict[tuple[str, int], Event], dict[str, str]]:
     """The envelopes in these ranges that the caller may have now, by stream and position; and their sets' permits.
 
-    Checked and logged under the patient's lock: what a committed withdrawal ended is not released.
+    Checked and logged under the patient's lock: what a committed withdrawal ended is not released. Raises
+    `Problem(stale)` where the patient's home hub has been silent for too long.
     """
     with hub.db.write(acc) as tx:
         now, replayed = hub.now(), hub.chains(tx.conn)
         _check_device(replayed, caller)
+        freshness.check(hub, tx.conn, acc)
         allowed = _rule(replayed, caller, acc, purpose, now)
         logged = purpose or ",".join(sorted(_purposes(replayed.relation(acc, caller.acc), now)))[:MAX_LOGGED]
-        streams = store.streams_named(tx.conn, acc, (r.stream for r in ranges))
         found: dict[tuple[str, int], Event] = {}
-        for name, spans in _merged(ranges).items():
-            stream = streams[name]
-            kept = [k for first, last in spans for k in store.between(tx.conn, acc, name, first, last)]
-            kept = [k for k in kept if allowed(stream.set, stream.index, k.ep)]
-            if not kept:
-                continue
-            found |= {(name, k.pos): _envelope_event(acc, stream.set, k) for k in kept}
+        for stream, kept in kept_in(tx.conn, acc, ranges, allowed):
+            name = stream.id
+            found |= {(name, k.pos): envelope_event(acc, stream.set, k) for k in kept}
             detail = {"set": stream.set, "stream": name, "count": len(kept), "from": kept[0].pos, "to": kept[-1].pos}
             audit.write(
                 tx, at=now, actor=caller.acc, device=caller.dev, action="release", purpose=logged, detail=detail
@@ -254,6 +259,17 @@ def release(
         frames = chains.permits_of(tx.conn, acc, {event["set"] for event in found.values()})
     hub.metrics.released.inc(len(found))
     return found, {set_id: b64(frame) for set_id, frame in frames.items()}
+
+
+def kept_in(conn: Connection, acc: str, ranges: Sequence[Range], allowed: Rule) -> Iterator[tuple[Stream, list[Kept]]]:
+    """The streams of these ranges with those of their envelopes that a rule allows, where there are any."""
+    streams = store.streams_named(conn, acc, (r.stream for r in ranges))
+    for name, spans in _merged(ranges).items():
+        stream = streams[name]
+        kept = [k for first, last in spans for k in store.between(conn, acc, name, first, last)]
+        kept = [k for k in kept if allowed(stream.set, stream.index, k.ep)]
+        if kept:
+            yield stream, kept
 
 
 def _check_device(replayed: Chains, caller: Caller) -> None:
@@ -273,7 +289,7 @@ def _rule(replayed: Chains, caller: Caller, acc: str, purpose: str, now: int) ->
     def allowed(set_id: str, index: int, epoch: int) -> bool:
         place = (set_id, index, epoch)
         if place not in known:
-            known[place] = _covers(relation, set_id, index, epoch, purpose, now)
+            known[place] = covers(relation, set_id, index, epoch, purpose, now)
         return known[place]
 
     return allowed
@@ -291,7 +307,8 @@ def _merged(ranges: Iterable[Range]) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
-def _envelope_event(acc: str, set_id: str, kept: Kept) -> Event:
+def envelope_event(acc: str, set_id: str, kept: Kept) -> Event:
+    """An envelope as it is given out."""
     return {
         "type": "envelope", "acc": acc, "set": set_id, "str": kept.stream, "pos": kept.pos, "frame": b64(kept.frame),
         "stamp": b64(kept.stamp),
@@ -299,7 +316,10 @@ def _envelope_event(acc: str, set_id: str, kept: Kept) -> Event:
 
 
 def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wish: Wish) -> Page:
-    """A stream by position. Raises `Problem(not-found)` where nothing of it is released to the caller now."""
+    """A stream by position.
+
+    Raises `Problem`: `not-found` where nothing of it is released to the caller now, `stale` as `release`.
+    """
     with hub.db.read() as conn:
         found = store.streams_named(conn, acc, [stream]).get(stream)
         replayed, now = hub.chains(conn), hub.now()
@@ -317,10 +337,11 @@ def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wis
 
 def _covered(relation: RelationState, stream: store.Stream, purpose: str, now: int) -> bool:
     """Whether a grant covers any epoch of the stream, and be it one to come."""
-    return _covers(relation, stream.set, stream.index, MAX_EPOCHS, purpose, now)
+    return covers(relation, stream.set, stream.index, MAX_EPOCHS, purpose, now)
 
 
-def _covers(relation: RelationState, set_id: str, index: int, epoch: int, purpose: str, now: int) -> bool:
+def covers(relation: RelationState, set_id: str, index: int, epoch: int, purpose: str, now: int) -> bool:
+    """Whether a grant lets the counterpart have a stream and epoch now for a purpose, or for any that it is for."""
     purposes = {purpose} if purpose else _purposes(relation, now)
     return any(grants.covers(relation, set_id, index, epoch, p, now) for p in purposes)
 
@@ -329,16 +350,35 @@ def _purposes(relation: RelationState, now: int) -> set[str]:
     return {purpose for grant in relation.live(now) for purpose in grant.purposes}
 
 
-def _open_due(hub: Hub, recipient: str) -> None:
-    """Announce what grants cover that have begun since."""
+def open_due(hub: Hub, recipient: str) -> None:
+    """Announce to an account, or to a hub, what grants cover that have begun since."""
     with hub.db.read() as conn:
         due = feed.due_openings(conn, recipient, hub.now())
     for acc, gid in due:
         with hub.db.write(acc) as tx:
             record = hub.chains(tx.conn).record(acc)
-            grant = record.relations[recipient].grants.get(gid)
+            relation = next(r for r in record.relations.values() if gid in r.grants)
             if (acc, gid) in feed.due_openings(tx.conn, recipient, hub.now()):
-                feed.put_opening(tx, gid, recipient, None)
-                if grant is not None and grant.live(hub.now()):
+                feed.put_opening(tx, gid, relation.oth, None)
+                if relation.grants[gid].live(hub.now()):
                     bare = replace(record, relations={})
-                    announce_cover(tx, bare, grant, recipient, hub.now())
+                    announce_cover(tx, bare, relation.grants[gid], relation.oth, hub.now())
+
+
+def _hold(hub: Hub, recipient: str, acc: str, ranges: Sequence[Range]) -> None:
+    """Note what is to be announced again when the patient's hub has confirmed."""
+    with hub.db.write(acc) as tx:
+        for stream in {r.stream for r in ranges}:
+            feed.hold(tx, recipient, stream, min(r.first for r in ranges if r.stream == stream))
+
+
+def _let_go(hub: Hub, recipient: str) -> None:
+    """Announce what was held back of patients whose hubs have confirmed since; each stream in order, from there on."""
+    with hub.db.read() as conn:
+        ready = [acc for acc in feed.held_of(conn, recipient) if freshness.fresh(hub, conn, acc)]
+    for acc in ready:
+        with hub.db.write(acc) as tx:
+            held = feed.take_held(tx, recipient)
+            streams = store.streams_named(tx.conn, acc, held)
+            notices = [Notice("envelope", s.id, held[s.id], s.pos, s.size) for s in streams.values() if s.pos]
+            feed.replace_envelopes(tx, recipient, notices)

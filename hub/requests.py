@@ -3,8 +3,9 @@
 from flask import Blueprint, Response
 
 from consent.messages import MAX_SEALED
-from hub import auth, rights, wire
-from hub.context import hub
+from hub import auth, forwarding, rights, wire
+from hub.auth import Caller
+from hub.context import Hub, hub
 from hub.store import audit
 from hub.store.feed import Notice, add_message, announce
 from hub.store.hashing import digest
@@ -22,13 +23,21 @@ def post_message() -> Response:
     to, frame = wire.account(wire.text(body["to"], "to")), wire.sealed(body["frame"], "frame", MAX_SEALED)
     fingerprint = wire.text(body.get("fp", ""), "fp")
     home = hub()
+    if forwarding.elsewhere(home, to):
+        return wire.answer({"id": forwarding.message(home, caller, to, frame, fingerprint)}, 202)
+    name = deliver(home, caller, to, frame, fingerprint)
+    return wire.answer({"id": name}, 202)
+
+
+def deliver(home: Hub, sender: Caller, to: str, frame: bytes, fingerprint: str) -> str:
+    """Keep a sealed message to an account of this hub, and announce it; returns its name. Raises `Problem`."""
     with home.db.write(to) as tx:
         chains = home.chains(tx.conn)
-        near = rights.knows(chains, to, caller.acc)
-        if not tx.known or not (near or rights.sees_account(chains, to, caller.acc, fingerprint, home.now())):
+        near = rights.knows(chains, to, sender.acc)
+        if not tx.known or not (near or rights.sees_account(chains, to, sender.acc, fingerprint, home.now())):
             raise rights.nothing_here()
-        name = digest(caller.acc.encode() + frame)
-        if add_message(tx, name, caller.acc, frame):
+        name = digest(sender.acc.encode() + frame)
+        if add_message(tx, name, sender.acc, frame):
             announce(tx, [to], [Notice("message", name, size=len(frame))])
-            audit.write(tx, at=home.now(), actor=caller.acc, device=caller.dev, action="message", detail={"id": name})
-    return wire.answer({"id": name}, 202)
+            audit.write(tx, at=home.now(), actor=sender.acc, device=sender.dev, action="message", detail={"id": name})
+    return name

@@ -8,10 +8,12 @@ from consent.accounts import AccountState
 from consent.grants import Record
 from consent.primitives import Rejected
 from consent.relations import RelationState
+from consent.rules import Place
 from fhir_profiles.problems import Problem
 from hub.states import Chains
 from hub.store import chains as store
 from hub.store.chains import ChainName
+from hub.store.database import domain_of
 
 
 def nothing_here() -> Problem:
@@ -88,6 +90,19 @@ def counterpart_of(conn: Connection, patients: Iterable[str], who: str) -> set[s
     return {acc for _, acc, _ in store.heads_of(conn, [("rel", acc, who) for acc in patients])}
 
 
+def readers(record: Record, places: Iterable[Place], now: int) -> set[str]:
+    """The patient, and everybody whom a grant lets see one of these places now."""
+    found = {record.account.acc}
+    for relation, grant in record.live_grants(now):
+        if grant.emergency or grant.rules.body["nb"] > now:
+            continue
+        for place in places:
+            first, mask = grant.cover.get(place.set, (0, 0))
+            if mask >> place.index & 1 and first <= place.epoch:
+                found.add(relation.oth)
+    return found
+
+
 def opens_bundle(relation: RelationState, lst: str, who: str, now: int) -> bool:
     """Whether a bundle is given to a side of its relation: to the counterpart only while the bundle's grant is live."""
     return who != relation.oth or any(bundle.hash == lst for grant in relation.live(now) for bundle in grant.bundles)
@@ -97,3 +112,30 @@ def knows(chains: Chains, one: str, other: str) -> bool:
     """Whether the two have a relation, either way round, or one is the other's delegate."""
     near = store.tied(chains.conn, one, other)
     return one in near or other in near
+
+
+# --- other hubs ---------------------------------------------------------------------------------------------------
+
+
+def of_hub(chains: Chains, acc: str, domain: str) -> list[str]:
+    """The accounts of a hub that have to do with a patient."""
+    return [name for name in store.ties_of(chains.conn, acc) if "@" in name and domain_of(name) == domain]
+
+
+def hub_sees(chains: Chains, chain: ChainName, domain: str, fingerprint: str, now: int) -> bool:
+    """Whether a hub may hold a chain: somebody there may read it, or shows the card; or it holds it already."""
+    kind, acc, _ = chain
+    if kind != "acct":
+        return any(sees(chains, chain, who, now) for who in of_hub(chains, acc, domain))
+    account = chains.account(acc)
+    if not account.links:
+        return False
+    if account.cls != "person" or fingerprint == account.fingerprint:
+        return True
+    if domain in store.hubs_tied(chains.conn, acc):
+        return True
+    return any(
+        _meet(chains.record(patient), who, acc, now)
+        for patient in store.patients_of(chains.conn, acc)
+        for who in of_hub(chains, patient, domain)
+    )

@@ -11,6 +11,7 @@ from fhir_profiles import logs
 from hub import keys, schema
 from hub.app import create_app
 from hub.config import Config
+from hub.relay import relaying
 from hub.store.database import Database
 
 STOP_SECONDS = 5
@@ -66,4 +67,5 @@ def run(config: Config) -> None:
         db = Database(config.database_url)
         schema.upgrade(db)
         db.close()
-    _Server(config).run()
+    with relaying(config):
+        _Server(config).run()

@@ -26,6 +26,9 @@ ARRIVALS = ("root", "device")
 """With what somebody begins who is no device yet: a recovery, or a further device signed by the root from the vault."""
 
 
+ENDINGS = ("end", "unpermit", "undevice", "undelegate", "root", "close")
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A statement to be appended, and the bundle or vault beside it."""
@@ -55,7 +58,7 @@ def post(hub: Hub, caller: Caller, offers: Sequence[Offer], keeping: Keeping) ->
 
     Statements that are held already, byte for byte, are passed over, so that sending again is safe.
     """
-    acc = _account(caller, offers)
+    acc = account_of(caller, offers)
     with hub.db.write(acc) as tx:
         now, chains = hub.now(), hub.chains(tx.conn)
         cited = {name for offer in offers for name in offer.statement.cite}
@@ -84,14 +87,9 @@ def take(hub: Hub, tx: Tx, record: Record, offer: Offer, now: int, device: str) 
     st = offer.statement
     try:
         after = rules.admit(record, st.raw, offer.blob, now)
-        store.append(tx, st)
-        _keep_beside(tx, after, offer)
+        keep(hub, tx, record, after, offer, now)
     except Rejected as rejected:
         raise statement_refusal(rejected, _chain(record, st), st.seq, now) from None
-    store.tie(tx, {after.account.acc, *after.relations, *(to.to for to in after.account.delegates)})
-    _announce(tx, record, after, offer)
-    if st.typ in ("grant", "end"):
-        _open(tx, record, after, st, now)
     actor, dev = st.by if len(st.by) == 2 else (st.acc, device)
     detail = {"kind": st.kind, "oth": st.oth, "seq": st.seq, "typ": st.typ}
     audit.write(tx, at=now, actor=actor, device=dev, action="statement", detail=detail)
@@ -99,7 +97,21 @@ def take(hub: Hub, tx: Tx, record: Record, offer: Offer, now: int, device: str) 
     return after
 
 
-def _account(caller: Caller, offers: Sequence[Offer]) -> str:
+def keep(hub: Hub, tx: Tx, before: Record, after: Record, offer: Offer, now: int) -> None:
+    """Keep a statement that holds, with what lies beside it, and tell everybody who reads its chain.
+
+    Raises `Rejected` where what lies beside it is another one's.
+    """
+    st = offer.statement
+    _keep_beside(tx, after, offer)
+    store.append(tx, st)
+    store.tie(tx, {after.account.acc, *after.relations, *(to.to for to in after.account.delegates)})
+    _announce(hub, tx, before, after, offer)
+    if st.typ in ("grant", "end"):
+        _open(tx, before, after, st, now)
+
+
+def account_of(caller: Caller, offers: Sequence[Offer]) -> str:
     """Whose chains these are: one account's; each signed by the caller's side. Raises `Problem`."""
     names = {offer.statement.acc for offer in offers} or {caller.acc}
     if len(names) > 1:
@@ -149,13 +161,14 @@ def _keep_beside(tx: Tx, after: Record, offer: Offer) -> None:
         store.add_bundle(tx, st.body["lst"], st.oth, offer.blob)
 
 
-def _announce(tx: Tx, before: Record, after: Record, offer: Offer) -> None:
-    """Tell everybody who reads this chain."""
+def _announce(hub: Hub, tx: Tx, before: Record, after: Record, offer: Offer) -> None:
+    """Tell everybody who reads this chain: of an organisation's own all hubs, of a person's those that hold it."""
     st = offer.statement
     delegates = {to.to for record in (before, after) for to in record.account.delegates if to.until is None}
     audience = {st.acc, *delegates}
     if st.kind == "acct":
         audience |= after.relations.keys()
+        audience |= store.hubs_tied(tx.conn, st.acc) if after.account.cls == "person" else hub.peers.keys()
     elif st.kind == "rel":
         audience.add(st.oth)
     else:
@@ -163,7 +176,16 @@ def _announce(tx: Tx, before: Record, after: Record, offer: Offer) -> None:
             live = relation.live(st.iat)
             if st.oth in relation.permits or any(st.oth in grant.cover for grant in live):
                 audience.add(oth)
-    announce(tx, audience, [Notice(st.kind, st.oth, st.seq, st.seq, len(st.raw) + len(offer.blob or b""))])
+    size = len(st.raw) + len(offer.blob or b"")
+    announce(tx, audience, [Notice(st.kind, st.oth, st.seq, st.seq, size, _takes_back(before, after, st))])
+
+
+def _takes_back(before: Record, after: Record, st: Statement) -> bool:
+    """Whether a statement ends or narrows what somebody may: hubs are told of that before all else."""
+    if st.typ != "grant":
+        return st.typ in ENDINGS
+    known = before.relations[st.oth].grants.get(st.body["gid"])
+    return known is not None and grants.narrows(known, after.relations[st.oth].grants[known.gid])
 
 
 # --- what a grant opens -------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from hub.context import hub
+from hub.openapi import peering
 from hub.openapi.operations import FHIR, FORM, JSON, OPERATIONS, Operation
 from hub.openapi.schemas import PARAMETERS, SCHEMAS, ref
 from hub.wire import answer
@@ -24,7 +25,7 @@ def describe() -> Response:
 def document(url: str, title: str) -> dict[str, Any]:
     """The OpenAPI document of a hub at `url`."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *peering.OPERATIONS):
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return {
         "openapi": "3.1.0",

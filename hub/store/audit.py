@@ -6,8 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from consent.identifiers import new_id
+from consent.primitives import b64
 from hub.models import log
-from hub.store.database import Tx
+from hub.store import forwards
+from hub.store.database import Tx, domain_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,15 @@ def write(
     tx: Tx, *, at: int, actor: str, device: str = "", action: str, purpose: str = "", detail: dict[str, Any],
     sealed: bytes | None = None, ref: str | None = None,
 ) -> None:  # fmt: skip
-    """Add an entry to the log of the account that `tx` holds. An entry whose `ref` is known is not added again."""
+    """Add an entry to the log of the account that `tx` holds. An entry whose `ref` is known is not added again.
+
+    The log of an account is at its home hub: an entry for one of another hub waits here for that hub.
+    """
+    if tx.home and domain_of(tx.acc) != tx.home:
+        entry = {"acc": tx.acc, "at": at, "actor": actor, "device": device, "action": action, "purpose": purpose}
+        more = {"detail": detail} | ({"sealed": b64(sealed)} if sealed is not None else {})
+        forwards.put(tx, forwards.ENTRY, ref or new_id(), json.dumps(entry | more).encode())
+        return
     if ref is not None and tx.conn.execute(select(log.c.seq).where(log.c.acc == tx.acc, log.c.ref == ref)).first():
         return
     tx.logged += 1

@@ -71,6 +71,21 @@ def tie(tx: Tx, others: Iterable[str]) -> None:
         tx.conn.execute(insert(ties), rows)
 
 
+def ties_of(conn: Connection, acc: str) -> list[str]:
+    """Who has to do with the account; hubs that hold its chain among them."""
+    return list(conn.execute(select(ties.c.oth).where(ties.c.acc == acc).order_by(ties.c.oth)).scalars())
+
+
+def hubs_tied(conn: Connection, acc: str) -> set[str]:
+    """The hubs that hold the account's chain."""
+    return {name for name in ties_of(conn, acc) if "@" not in name}
+
+
+def patients_of(conn: Connection, name: str) -> list[str]:
+    """The patients with whom an account has to do."""
+    return list(conn.execute(select(ties.c.acc).where(ties.c.oth == name).order_by(ties.c.acc)).scalars())
+
+
 def tied(conn: Connection, one: str, other: str) -> list[str]:
     """The patients with whom both have to do."""
     mine, theirs = ties.alias(), ties.alias()
@@ -121,6 +136,11 @@ def permits_of(conn: Connection, acc: str, set_ids: Iterable[str]) -> dict[str, 
 def add_bundle(tx: Tx, lst: str, oth: str, blob: bytes) -> None:
     """Keep a bundle."""
     tx.conn.execute(insert(bundles).values(acc=tx.acc, lst=lst, oth=oth, blob=blob))
+
+
+def drop_bundles(tx: Tx, keep: Iterable[str]) -> None:
+    """Delete all bundles of the account but these."""
+    tx.conn.execute(delete(bundles).where(bundles.c.acc == tx.acc, bundles.c.lst.not_in(sorted(keep))))
 
 
 def bundle(conn: Connection, acc: str, lst: str) -> tuple[str, bytes] | None:

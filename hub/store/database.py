@@ -7,6 +7,7 @@ running; SQLite has one writer, which counts in the table `counters`.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import make_url
 
+from consent import identifiers
 from hub.models import accounts, counters, feed
 
 BUSY_SECONDS = 30
@@ -42,9 +44,10 @@ FROM pg_control_system()
 
 @dataclass
 class Tx:
-    """A write in progress. `acc` is the account whose row is held, `known` whether it exists."""
+    """A write in progress at the hub `home`. `acc` is the account whose row is held, `known` whether it exists."""
 
     conn: Connection
+    home: str
     acc: str
     known: bool
     log_seq: int
@@ -63,10 +66,16 @@ class Tx:
         return self._tx
 
 
-class Database:
-    """The hub's database. `woken` is called after each commit with the accounts it announced something to."""
+def domain_of(name: str) -> str:
+    """The hub where an account is at home; a hub's own domain stands for itself."""
+    return identifiers.account(name).domain if "@" in name else name
 
-    def __init__(self, url: str, woken: Callable[[set[str]], None] = lambda _: None) -> None:
+
+class Database:
+    """The database of the hub `home`. `woken` is called after each commit with those it announced something to."""
+
+    def __init__(self, url: str, woken: Callable[[set[str]], None] = lambda _: None, home: str = "") -> None:
+        self.home = home
         self.engine = _engine(url)
         self.postgresql = self.engine.dialect.name == "postgresql"
         self._woken = woken
@@ -116,7 +125,7 @@ class Database:
             if acc:
                 query = select(accounts.c.log_seq).where(accounts.c.acc == acc).with_for_update()
                 row = conn.execute(query).one_or_none()
-            tx = Tx(conn, acc, row is not None, row[0] if row else 0, self._next_number)
+            tx = Tx(conn, self.home, acc, row is not None, row[0] if row else 0, self._next_number)
             yield tx
             if tx.logged:
                 conn.execute(update(accounts).where(accounts.c.acc == tx.acc).values(log_seq=tx.log_seq + tx.logged))
@@ -134,6 +143,20 @@ class Database:
             return true()
         oldest: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         return number < oldest + self._base
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[Callable[[], bool]]:
+        """Wait until no other process that shares this database does `name`; gives whether that still holds.
+
+        SQLite is not shared between machines: there a lock on a file is enough, and this is none.
+        """
+        if not self.postgresql:
+            yield lambda: True
+            return
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            while not conn.execute(text("SELECT pg_try_advisory_lock(hashtext(:name))"), {"name": name}).scalar_one():
+                time.sleep(1)
+            yield lambda: bool(conn.execute(text("SELECT true")).scalar_one())
 
     def close(self) -> None:
         """Give all connections back."""

@@ -43,6 +43,20 @@ def admit(tx: Tx, acc: str, title: str, type_: str, code: str) -> None:
         tx.conn.execute(update(organisations).where(organisations.c.acc == acc).values(**values))
 
 
+def put_organisation(tx: Tx, acc: str, title: str, type_: str, now: int) -> None:
+    """Note what another hub's directory says of an organisation that is at home there."""
+    values = {"title": title, "type": type_}
+    if tx.conn.execute(update(organisations).where(organisations.c.acc == acc).values(**values)).rowcount == 0:
+        tx.conn.execute(insert(organisations).values(acc=acc, code="", joined=now, **values))
+
+
+def organisations_at(conn: Connection, domain: str) -> list[str]:
+    """The organisations and services that have joined and are at home at a hub."""
+    here = organisations.c.acc.endswith(f"@{domain}", autoescape=True)
+    query = select(organisations.c.acc).where(here, organisations.c.joined.is_not(None))
+    return list(conn.execute(query.order_by(organisations.c.acc)).scalars())
+
+
 def use_admission(tx: Tx, acc: str, code: str, now: int) -> bool:
     """Take an admission code. False where it is not this account's, or was used."""
     used = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, tuple_, update
 
 from hub.models import envelopes, routes, sequences, streams
 from hub.store.bulk import insert_rows
@@ -101,6 +101,29 @@ def grow(tx: Tx, stream: str, pos: int, size: int) -> None:
     """Move the end of a stream."""
     here = and_(streams.c.acc == tx.acc, streams.c.stream == stream)
     tx.conn.execute(update(streams).where(here).values(pos=pos, size=size))
+
+
+def positions(conn: Connection, acc: str, stream: str, wanted: Iterable[int]) -> set[int]:
+    """Those of these positions of a stream at which an envelope lies."""
+    here = and_(envelopes.c.acc == acc, envelopes.c.stream == stream, envelopes.c.pos.in_(sorted(set(wanted))))
+    return set(conn.execute(select(envelopes.c.pos).where(here)).scalars())
+
+
+def drop(tx: Tx, stream: str, before: int | None) -> int:
+    """Delete a stream's envelopes of epochs before this one; None: all. Returns how many."""
+    here = and_(envelopes.c.acc == tx.acc, envelopes.c.stream == stream)
+    count = tx.conn.execute(
+        delete(envelopes).where(here if before is None else and_(here, envelopes.c.ep < before))
+    ).rowcount
+    if before is None:
+        grow(tx, stream, 0, 0)
+    return count
+
+
+def patients_at(conn: Connection, domain: str) -> list[str]:
+    """The patients of a hub of whom this one holds envelopes."""
+    here = and_(streams.c.pos > 0, streams.c.acc.endswith(f"@{domain}", autoescape=True))
+    return list(conn.execute(select(streams.c.acc).where(here).distinct().order_by(streams.c.acc)).scalars())
 
 
 def between(conn: Connection, acc: str, stream: str, first: int, last: int) -> list[Kept]:

@@ -1,6 +1,6 @@
 """What this hub keeps of its peers: how far it has read there, nonces, doubts, and what is held back meanwhile."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
 from hub.models import doubts, nonces, peers
+from hub.store.chains import ChainName
 from hub.store.database import Database, Tx
 
 FEEDS = ("urgent", "statements", "envelopes")
@@ -87,13 +88,9 @@ def doubted(conn: Connection, acc: str) -> bool:
     return conn.execute(select(doubts.c.acc).where(doubts.c.acc == acc).limit(1)).first() is not None
 
 
-def all_doubts(conn: Connection) -> list[tuple[str, str, str]]:
-    """All chains in doubt: (kind, acc, oth)."""
+def all_doubts(conn: Connection, acc: str | None = None) -> list[ChainName]:
+    """The chains in doubt, all or an account's."""
     query = select(doubts.c.kind, doubts.c.acc, doubts.c.oth).order_by(doubts.c.acc, doubts.c.kind, doubts.c.oth)
+    if acc is not None:
+        query = query.where(doubts.c.acc == acc)
     return [(kind, acc, oth) for kind, acc, oth in conn.execute(query)]
-
-
-def known_domains(conn: Connection, domains: Iterable[str]) -> set[str]:
-    """Those of these peers that were told of this hub's organisations."""
-    query = select(peers.c.domain).where(peers.c.domain.in_(sorted(domains)), peers.c.introduced)
-    return set(conn.execute(query).scalars())

@@ -83,14 +83,14 @@ def identity(name: str, cls: str, role: str, now: int = START) -> Identity:
     return made
 
 
-def person(now: int = START) -> Identity:
+def person(now: int = START, domain: str = DOMAIN) -> Identity:
     """An enrolled person with one client."""
-    return identity(str(identifiers.new_person(DOMAIN)), "person", "client", now)
+    return identity(str(identifiers.new_person(domain)), "person", "client", now)
 
 
-def organisation(name: str, now: int = START) -> Identity:
+def organisation(name: str, now: int = START, domain: str = DOMAIN) -> Identity:
     """An enrolled organisation with one gateway."""
-    return identity(f"{name}@{DOMAIN}", "org", "gateway", now)
+    return identity(f"{name}@{domain}", "org", "gateway", now)
 
 
 class Hub:
@@ -137,7 +137,7 @@ class Hub:
         place = rules.accept(self.record, caller, frame, self.last(frame.aut, frame.dev, frame.str), now)
         relation = self.record.relations[frame.aut]
         stamp = envelope.stamp(
-            self.key, DOMAIN, frame, at=now, aut=streams.position(caller),
+            self.key, identifiers.account(self.record.account.acc).domain, frame, at=now, aut=streams.position(caller),
             set_head=streams.position(self.record.sets[place.set]),
             rel=envelope.relation_mark(streams.position(relation), place.set),
         )  # fmt: skip

@@ -48,6 +48,10 @@ class Town:
         return self.app.extensions["obhut"]
 
     @property
+    def domain(self) -> str:
+        return self.hub.config.domain
+
+    @property
     def http(self) -> FlaskClient:
         return self.app.test_client()
 
@@ -80,14 +84,14 @@ class Town:
 
     def organisation(self, name: str, title: str = "", type_: str = "practice") -> Identity:
         """An organisation that was admitted and has its account."""
-        who = world.organisation(name, self.now)
+        who = world.organisation(name, self.now, self.domain)
         with self.hub.db.write() as tx:
             directory.admit(tx, who.account, title or name, type_, digest("code"))
         self.enrol(who, "code")
         return who
 
     def person(self) -> Identity:
-        who = world.person(self.now)
+        who = world.person(self.now, self.domain)
         self.enrol(who)
         return who
 
@@ -219,9 +223,9 @@ class Patient(world.Client):
         return keys.ids[keys.index(category)]
 
 
-def build(database: str, directory_: Path, clock: Any, **settings: Any) -> Town:
+def build(database: str, directory_: Path, clock: Any, domain: str = DOMAIN, **settings: Any) -> Town:
     """A hub on a database."""
-    config = Config(domain=DOMAIN, database=database, data=str(directory_), rate=0, **settings)
+    config = Config(domain=domain, database=database, data=str(directory_), rate=0, **settings)
     db = Database(config.database_url)
     schema.upgrade(db)
     db.close()

@@ -1,0 +1,34 @@
+"""The doors for other hubs as operations: each request is signed by a pinned hub (RFC 9421), none bears a token."""
+
+from hub.openapi.operations import BYTES, Operation
+
+_REFUSALS = (401, 404, 429)
+
+
+def _post(path: str, name: str, summary: str) -> Operation:
+    takes = BYTES if path == "envelopes" else "application/json"
+    return Operation(
+        "post", f"/v1/peer/{path}", name, summary, "Any", "Any", takes, refusals=(403, 409, *_REFUSALS),
+        signed_in=False,
+    )  # fmt: skip
+
+
+def _chain(kind: str, name: str, summary: str, *parameters: str) -> Operation:
+    path = "".join(f"/{{{parameter}}}" for parameter in parameters)
+    return Operation(
+        "get", f"/v1/peer/chains/{kind}{path}", name, summary, "Any", parameters=(*parameters, "after_link", "fp"),
+        refusals=_REFUSALS, signed_in=False,
+    )  # fmt: skip
+
+
+OPERATIONS = (
+    _post("feed", "peerFeed", "What is new for the calling hub, with a signed note of how far that goes"),
+    _chain("acct", "peerReadAccount", "An account's chain, for a hub", "acc"),
+    _chain("set", "peerReadSet", "A set's stream chain, for a hub", "acc", "set_id"),
+    _chain("rel", "peerReadRelation", "A relation chain, for a hub", "acc", "oth"),
+    _post("heads", "peerReadHeads", "Where chains end, for an account of the calling hub"),
+    _post("envelopes", "peerPostEnvelopes", "Deposit envelopes of authors of the calling hub"),
+    _post("statements", "peerPostStatements", "Append statements of a delegate of the calling hub"),
+    _post("messages", "peerPostMessages", "Sealed messages from accounts of the calling hub"),
+    _post("entries", "peerPostEntries", "Entries for access logs of patients here"),
+)

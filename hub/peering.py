@@ -1,0 +1,213 @@
+"""Routes: the doors for other hubs. Each request is signed by a hub that the operator has pinned (RFC 9421).
+
+A hub speaks for its own accounts and for nobody else; what it brings is checked as if they had come themselves.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from consent import envelope as envelopes
+from consent.heads import MAX_CHAINS
+from consent.messages import MAX_SEALED
+from consent.primitives import Rejected, b64
+from fhir_profiles.problems import Problem
+from hub import chains as chain_routes
+from hub import deposit, heads, peer_feed, rights, statements, wire
+from hub.auth import Caller
+from hub.context import hub
+from hub.deposit import MAX_FRAMES
+from hub.peer_auth import caller, json_caller
+from hub.peer_client import clients
+from hub.peers import Peer
+from hub.release import Cursor
+from hub.replicas import Replicas
+from hub.requests import deliver
+from hub.statements import Keeping
+from hub.store import audit
+from hub.store import chains as store
+from hub.store.chains import ChainName
+from hub.store.database import domain_of
+from hub.store.peers import FEEDS
+
+MAX_WAIT_SECONDS = 10
+BODY_BYTES = 64 * 1024
+BATCH_BYTES = 16 * 1024 * 1024
+MAX_DETAIL = 4096
+ACTIONS = ("release", "refusal", "read")
+
+pages = Blueprint("peering", __name__, url_prefix="/v1/peer")
+
+
+@pages.post("/feed")
+def read_feed() -> Response:
+    """The next page of what is new for the calling hub, behind its three cursors, with the note that confirms it."""
+    peer, body = json_caller(*FEEDS, "nonce", "wait", limit=BODY_BYTES)
+    cursors = {name: Cursor.parse(wire.text(body[name], name, 64)) for name in FEEDS}
+    nonce = b64(wire.binary(body["nonce"], "nonce", heads.NONCE_BYTES))
+    seconds = min(wire.integer(body["wait"], "wait"), MAX_WAIT_SECONDS)
+    return wire.answer(peer_feed.wait_for_page(hub(), peer, cursors, nonce, seconds).json())
+
+
+@pages.get("/chains/acct/<acc>")
+def read_account(acc: str) -> Response:
+    """An account's chain, as far as somebody of the calling hub may see it, or has the card."""
+    return _links(("acct", wire.account(acc), ""))
+
+
+@pages.get("/chains/set/<acc>/<set_id>")
+def read_set(acc: str, set_id: str) -> Response:
+    """A set's stream chain, where somebody of the calling hub may see it."""
+    return _links(("set", wire.account(acc), wire.name(set_id)))
+
+
+@pages.get("/chains/rel/<acc>/<oth>")
+def read_relation(acc: str, oth: str) -> Response:
+    """A relation chain, where somebody of the calling hub may see it."""
+    return _links(("rel", wire.account(acc), wire.account(oth)))
+
+
+def _links(chain: ChainName) -> Response:
+    peer, _ = caller()
+    home = hub()
+    after = wire.number_argument("after", -1, -1, 2**53)
+    fingerprint = request.args.get("fp", "")
+    with home.db.read() as conn:
+        chains, now = home.chains(conn), home.now()
+        if not rights.hub_sees(chains, chain, peer.domain, fingerprint, now):
+            raise rights.nothing_here()
+        person = chain[0] == "acct" and chains.account(chain[1]).cls == "person"
+        links = peer_feed.links_behind(chains, chain, after, peer.domain, now)
+    if person:
+        with home.db.write(chain[1]) as tx:
+            store.tie(tx, [peer.domain])  # from now on it is told of what is added
+    return wire.answer({"links": links})
+
+
+@pages.post("/heads")
+def read_heads() -> Response:
+    """Where chains of this hub's accounts end, for an account of the calling hub."""
+    peer, body = json_caller("asker", "nonce", "chains", limit=BODY_BYTES)
+    asker = wire.account(wire.text(body["asker"], "asker"))
+    if domain_of(asker) != peer.domain:
+        raise rights.nothing_here()
+    nonce = b64(wire.binary(body["nonce"], "nonce", heads.NONCE_BYTES))
+    chains = wire.array(body["chains"], "chains", heads.chain_name, MAX_CHAINS)
+    own = [chain for chain in chains if domain_of(chain[1]) == hub().config.domain]
+    return wire.answer({"frame": b64(heads.signed(hub(), asker, nonce, own))})
+
+
+# --- what accounts of the calling hub have for accounts of this one ------------------------------------------------
+
+
+@pages.post("/envelopes")
+def take_envelopes() -> Response:
+    """Deposit envelopes of authors of the calling hub: LE32 length and frame, repeated; an answer for each."""
+    peer, body = caller(deposit.BODY_BYTES, "application/octet-stream")
+    frames = deposit.split(body)
+    authors = [_author(frame, peer.domain) for frame in frames]
+    _bring(peer, {author for author in authors if author})
+    results: dict[int, Any] = {}
+    for author in dict.fromkeys(authors):
+        mine = [number for number, one in enumerate(authors) if one == author]
+        if author is None:
+            results |= {number: {"bid": "", "status": 404, "reason": "unknown"} for number in mine}
+        else:
+            found = deposit.deposit(hub(), _vouched(*author), [frames[number] for number in mine])
+            results |= {number: result.json() for number, result in zip(mine, found, strict=True)}
+    return wire.answer({"results": [results[number] for number in range(len(frames))]})
+
+
+def _author(frame: bytes, domain: str) -> tuple[str, str] | None:
+    """Account and device that wrote an envelope, if they are of this hub."""
+    try:
+        e = envelopes.parse(frame)
+    except Rejected:
+        return None
+    return (e.aut, e.dev) if domain_of(e.aut) == domain else None
+
+
+@pages.post("/statements")
+def take_statements() -> Response:
+    """Append statements that a delegate of a patient here signed, who is at home at the calling hub."""
+    peer, body = json_caller("statements", limit=chain_routes.BODY_BYTES)
+    offers = wire.array(body["statements"], "statements", chain_routes.offer, chain_routes.MAX_STATEMENTS)
+    signers = {offer.statement.by for offer in offers}
+    if len(signers) != 1 or len(by := signers.pop()) != 2 or domain_of(by[0]) != peer.domain:
+        raise Problem("forbidden", "A hub passes on statements of one device of one of its accounts.")
+    _bring(peer, [(by[0], by[1])])
+    return wire.answer({"heads": statements.post(hub(), _vouched(by[0], by[1]), offers, Keeping())})
+
+
+@pages.post("/messages")
+def take_messages() -> Response:
+    """Sealed messages from accounts of the calling hub to accounts of this one; a status for each."""
+    peer, body = json_caller("items", limit=BATCH_BYTES)
+    return wire.answer({"results": wire.array(body["items"], "items", lambda v, w: _message(peer, v, w), MAX_FRAMES)})
+
+
+def _message(peer: Peer, value: Any, where: str) -> dict[str, int]:
+    item = wire.closed(value, where, "ref", "from", "device", "to", "frame", "fp")
+    sender, to = _account(item["from"], where), _account(item["to"], where)
+    frame = wire.sealed(item["frame"], where, MAX_SEALED)
+    if domain_of(sender) != peer.domain or domain_of(to) != hub().config.domain:
+        return {"status": 404}
+    try:
+        deliver(hub(), _vouched(sender, wire.text(item["device"], where)), to, frame, wire.text(item["fp"], where))
+    except Problem as problem:
+        if problem.code != "not-found":
+            raise
+        return {"status": 404}
+    return {"status": 202}
+
+
+@pages.post("/entries")
+def take_entries() -> Response:
+    """Entries for the access logs of patients here: what the calling hub released to its accounts, what they read."""
+    peer, body = json_caller("items", limit=BATCH_BYTES)
+    return wire.answer({"results": wire.array(body["items"], "items", lambda v, w: _entry(peer, v, w), MAX_FRAMES)})
+
+
+def _entry(peer: Peer, value: Any, where: str) -> dict[str, int]:
+    names = ("ref", "acc", "at", "actor", "device", "action", "purpose", "detail")
+    item = wire.closed(value, where, *names, optional=["sealed"])
+    acc, actor = _account(item["acc"], where), _account(item["actor"], where)
+    detail, action = item["detail"], wire.text(item["action"], where)
+    if not isinstance(detail, dict) or len(json.dumps(detail)) > MAX_DETAIL or action not in ACTIONS:
+        raise Problem("invalid", f"This is no entry of an access log in {where}.")
+    sealed = wire.sealed(item["sealed"], where, MAX_SEALED) if "sealed" in item else None
+    home = hub()
+    with home.db.write(acc) as tx:
+        if domain_of(actor) != peer.domain or store.chain_head(tx.conn, acc, "rel", actor) is None:
+            return {"status": 404}
+        audit.write(
+            tx, at=min(wire.integer(item["at"], where), home.now()), actor=actor, detail=detail, action=action,
+            device=wire.text(item["device"], where, 17), purpose=wire.text(item["purpose"], where, 64), sealed=sealed,
+            ref=wire.text(item["ref"], where, wire.MAX_NAME),
+        )  # fmt: skip
+    return {"status": 202}
+
+
+def _account(value: Any, where: str) -> str:
+    return wire.account(wire.text(value, where))
+
+
+def _vouched(acc: str, dev: str) -> Caller:
+    """A device for which its hub speaks: what it signed is checked, and it is given nothing."""
+    return Caller(acc, dev, "", frozenset())
+
+
+def _bring(peer: Peer, devices: Iterable[tuple[str, str]]) -> None:
+    """Fetch the account chains in which these devices are not known here yet. Raises `Problem(busy)`."""
+    home = hub()
+    with home.db.read() as conn:
+        chains = home.chains(conn)
+        new = {acc for acc, dev in devices if dev not in chains.account(acc).devices}
+    for acc in sorted(new):
+        try:
+            Replicas(home, clients(home)).fetch(("acct", acc, ""), peer.domain)
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise

@@ -1,0 +1,88 @@
+"""Reading a peer's feeds: what it gives is verified and kept, and only then the cursors move.
+
+A crash between the two reads the same page again, which changes nothing. What a signed note confirms counts from the
+moment of asking, by this hub's clock (PROTOCOL.md 5.8).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from consent import heads
+from consent.identifiers import new_id
+from consent.primitives import unb64
+from hub import copies
+from hub.context import Hub
+from hub.copies import Given
+from hub.peer_feed import ENVELOPES, STATEMENTS, URGENT
+from hub.peers import Peer
+from hub.release import Cursor
+from hub.replicas import Link, Replicas, read_link, understood
+from hub.store import peers as store
+from hub.store.peers import FEEDS
+
+PATH = "/v1/peer/feed"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as a peer answered it, read strictly. `cur`: its last statement for this hub, by its signed note."""
+
+    kind: str
+    links: list[Link]
+    given: list[Given]
+    permits: Mapping[str, bytes]
+    cursors: Mapping[str, str]
+    cur: int
+
+
+@dataclass
+class Pull:
+    """What one thread does to stay up to date with one peer."""
+
+    hub: Hub
+    peer: Peer
+    replicas: Replicas
+
+    def step(self, wait: int) -> bool:
+        """Ask for the next page, for at most `wait` seconds, and take it in; whether there was anything.
+
+        Raises `Problem(busy)` where the peer cannot be reached or is not understood.
+        """
+        domain, asked, nonce = self.peer.domain, self.hub.now(), new_id()
+        with self.hub.db.read() as conn:
+            cursors = store.progress(conn, domain).cursors
+        answer = self.replicas.clients(domain).post(PATH, {**cursors, "nonce": nonce, "wait": wait})
+        page = understood(lambda: self._read(answer, nonce))
+        self.replicas.take(page.links, domain)
+        copies.take(self.hub, self.replicas, page.given, page.permits, domain)
+        if page.cursors != cursors:
+            with self.hub.db.write() as tx:
+                store.put_cursors(tx, domain, page.cursors)
+        # There is no statement behind the cursor that can be read yet, and none that was committed and cannot.
+        if not page.links and page.cur <= Cursor.parse(page.cursors[STATEMENTS]).tx:
+            with self.hub.db.write() as tx:
+                store.put_confirmed(tx, domain, asked)
+        return bool(page.kind)
+
+    def _read(self, answer: Mapping[str, Any], nonce: str) -> Page:
+        note = heads.parse_note(unb64(answer["note"]))
+        note.verify(self.peer.key, hub=self.peer.domain, to=self.hub.config.domain, nonce=nonce)
+        kind, events = str(answer["kind"]), list(answer["events"])
+        if kind not in ("", *FEEDS):
+            raise ValueError
+        return Page(
+            kind,
+            [read_link(event) for event in events] if kind in (URGENT, STATEMENTS) else [],
+            [copies.read(event) for event in events] if kind == ENVELOPES else [],
+            {str(name): unb64(frame) for name, frame in dict(answer["permits"]).items()},
+            {name: str(Cursor.parse(answer[name])) if answer[name] else "" for name in FEEDS},
+            note.cur,
+        )
+
+    def keep_up(self) -> None:
+        """What is due each minute: chains in doubt are asked for anew, and copies that nothing covers any more go."""
+        self.replicas.recheck(self.peer.domain)
+        with self.hub.db.read() as conn:
+            confirmed = store.progress(conn, self.peer.domain).confirmed
+        copies.sweep(self.hub, self.peer.domain, min(confirmed, self.hub.now()))

@@ -1,0 +1,35 @@
+"""Two hubs for each test."""
+
+import pytest
+
+from tests.consent.world import START
+from tests.hub.peering.federation import federation
+
+
+@pytest.fixture
+def hubs(tmp_path, clock):
+    """Two hubs that know each other, on SQLite."""
+    clock.now = START
+    databases = f"sqlite:///{tmp_path / 'a.sqlite'}", f"sqlite:///{tmp_path / 'b.sqlite'}"
+    with federation(tmp_path, databases, clock) as made:
+        yield made
+
+
+@pytest.fixture
+def both_hubs(database_url, other_url, tmp_path, clock):
+    """Two hubs that know each other, on SQLite in one run of the test and on PostgreSQL in the other."""
+    clock.now = START
+    with federation(tmp_path, (database_url, other_url), clock) as made:
+        yield made
+
+
+@pytest.fixture
+def other_url(database_url, tmp_path, request):
+    """An empty database beside `database_url`, on the same kind of server."""
+    if database_url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path / 'other.sqlite'}"
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.make()
+    yield url
+    server.drop(url)

@@ -1,0 +1,112 @@
+"""The doors for hubs: what is not the peer's own fresh request is refused, said, counted, and changes nothing."""
+
+import logging
+
+import pytest
+import requests
+
+from consent import heads
+from consent.keys import SigningKey
+from consent.primitives import unb64
+from hub import signatures
+from hub.limits import Buckets
+from hub.peer_client import PeerClient
+from hub.signatures import Message
+from tests.consent.world import DOMAIN
+from tests.hub.peering.federation import OTHER
+
+BODY = b'{"urgent":"","statements":"","envelopes":"","nonce":"AAAAAAAAAAAAAAAAAAAAAA","wait":0}'
+
+
+def send(hubs, *, body=BODY, sent=None, query="", sender=OTHER, to=DOMAIN, late=0, key=None, url=None):
+    """A signed request of B to A's feed, as it may be changed on its way."""
+    base = hubs.a.hub.config.base_url
+    message = Message("POST", (url or base) + "/v1/peer/feed", {"Content-Type": "application/json"})
+    signatures.sign(key or hubs.b.hub.peer_key, sender, to, message, body, hubs.b.now + late)
+    return message.headers, lambda: requests.post(
+        base + "/v1/peer/feed" + query, data=body if sent is None else sent, headers=message.headers, timeout=20
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("signature", {"sent": BODY.replace(b"0", b"1")}),
+        ("signature", {"query": "?wait=1"}),
+        ("signature", {"url": "http://elsewhere.example"}),
+        ("destination", {"to": OTHER}),
+        ("peer", {"sender": "hub-c.example.org"}),
+        ("signature", {"key": SigningKey.generate()}),
+        ("clock", {"late": -61}),
+        ("clock", {"late": 61}),
+    ],
+)
+def test_a_request_that_was_changed_is_refused(hubs, caplog, reason, change):
+    """Body, query, target, destination, sender, key, time: 401 with the reason word, which is logged and counted."""
+    caplog.set_level(logging.INFO)
+    before = hubs.a.dump()
+    _, go = send(hubs, **change)
+    answer = go()
+    assert (answer.status_code, answer.json()["reason"]) == (401, reason)
+    assert hubs.a.dump() == before
+    said = [record.fields for record in caplog.records if getattr(record, "fields", {}).get("status") == 401]
+    assert [(fields["route"], fields["reason"]) for fields in said] == [("/v1/peer/feed", reason)]
+    assert f'obhut_hub_peer_refusals_total{{reason="{reason}"}} 1.0' in hubs.a.get("/metrics").get_data(as_text=True)
+
+
+def test_a_request_counts_once(both_hubs):
+    """The same bytes again are a replay, which changes nothing; so is one that comes to another process."""
+    _, go = send(both_hubs)
+    assert go().status_code == 200
+    before = both_hubs.a.dump()
+    answer = go()
+    assert (answer.status_code, answer.json()["reason"]) == (401, "replay")
+    assert both_hubs.a.dump() == before
+
+
+def test_two_signatures_or_none_are_refused(hubs):
+    """Nobody asks which one counts."""
+    headers, go = send(hubs)
+    other, _ = send(hubs)
+    for name in ("Signature", "Signature-Input"):
+        headers[name] += ", " + other[name].replace("obhut=", "second=", 1)
+    assert go().json()["reason"] == "signature"
+    del headers["Signature"], headers["Signature-Input"]
+    assert go().json()["reason"] == "signature"
+
+
+def test_a_token_opens_no_door_for_hubs(hubs):
+    """Who is signed in at the hub is not a hub."""
+    person = hubs.a.person()
+    answer = hubs.a.call("POST", "/v1/peer/feed", person, data=BODY, content_type="application/json")
+    assert answer.status_code == 401
+
+
+def test_a_hub_with_a_wrong_clock_is_told_the_time(hubs):
+    """Its client signs once more by the other's clock."""
+    own = hubs.b.hub
+    client = PeerClient(own.peers[DOMAIN], OTHER, own.peer_key, lambda: hubs.b.clock() - 1000)
+    assert client.post("/v1/peer/feed", dict.fromkeys(("urgent", "statements", "envelopes"), "") | {
+        "nonce": "A" * 22, "wait": 0
+    })["kind"] == ""  # fmt: skip
+
+
+def test_a_hub_that_asks_too_often_is_slowed_down(hubs):
+    """By its own rate, whatever address it comes from."""
+    hubs.a.app.extensions["obhut.peer_buckets"][OTHER] = Buckets(1)
+    assert send(hubs)[1]().status_code == 200
+    assert send(hubs)[1]().status_code == 429
+
+
+def test_heads_are_vouched_for_by_the_home_hub(both_hubs):
+    """Asked at B, A's frame comes back, for whom the asker may see."""
+    patient, hospital, _, _ = both_hubs.shared()
+    both_hubs.read()
+    chains = [["rel", patient.me.account, hospital.account], ["acct", patient.me.account, ""]]
+    answer = both_hubs.b.post("/v1/heads", {"nonce": "A" * 22, "chains": chains}, hospital)
+    (frame,) = answer.json["frames"]
+    found = heads.parse(unb64(frame))
+    found.verify(both_hubs.a.hub.key.public, hub=DOMAIN, to=hospital.account, nonce="A" * 22)
+    assert found.heads == {
+        chain.id: chain.head for chain in (patient.hub.record.relations[hospital.account], patient.hub.record.account)
+    }
