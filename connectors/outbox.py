@@ -7,6 +7,7 @@ bytes again, so that no sequence ever forks.
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -161,14 +162,14 @@ class Outbox:
         stream only. Raises `Problem`: `busy` when the hub cannot be reached (everything is kept); after everything else
         has gone, the first reason why something did not, `refused` with the hub's reason.
         """
-        sent = reseals = 0
+        sent = 0
         held: Held = {}
+        refusals: Counter[str] = Counter()
         while True:
-            known = len(held)
-            self._seal_some(held)
+            more = self._seal_some(held)
             batch = self._batch(held)
             if not batch:
-                if len(held) == known:
+                if not more:
                     break
                 continue
             refused_objects = self._put_objects(batch, hub)
@@ -179,17 +180,21 @@ class Outbox:
             sent += self._settle(outcomes)
             refused = [(sealed, result) for sealed, result in outcomes if result.status >= 300]
             if refused:
-                reseals += 1
-                if reseals > MAX_RESEALS:
-                    reason = refused[0][1].reason
-                    raise Problem("refused", "the hub keeps refusing envelopes sealed anew", reason=reason)
+                refusals.update({sealed.stream for sealed, _ in refused})
+                for sealed, result in refused:
+                    if refusals[sealed.stream] > MAX_RESEALS:
+                        detail = "the hub keeps refusing envelopes sealed anew"
+                        held.setdefault(sealed.stream, Problem("refused", detail, reason=result.reason))
                 self._seal_anew(refused, refused_objects, held)
         for problem in held.values():
             raise problem
         return sent
 
-    def _seal_some(self, held: Held) -> None:
-        """Seal the next entries that have no frame, in order, and keep frame and sequence in one transaction."""
+    def _seal_some(self, held: Held) -> bool:
+        """Seal the next entries that have no frame, in order, and keep frame and sequence in one transaction.
+
+        Returns whether there were any: there may be more behind them.
+        """
         query = (
             "SELECT id, patient, category, handle, lines, count FROM outbox WHERE frame IS NULL"
             " AND patient || '/' || category NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?"
@@ -220,7 +225,8 @@ class Outbox:
                 )
                 self._set_sequence(to.stream, seq + 1, parse(frame).hash)
                 if lines is None:
-                    return  # one object at a time: the disk holds it twice until it is sent
+                    break  # one object at a time: the disk holds it twice until it is sent
+        return bool(rows)
 
     def _batch(self, held: Held) -> list[Sealed]:
         """The next frames to offer, but for those that were forwarded a moment ago."""
@@ -313,6 +319,8 @@ class Outbox:
         """
         mended = []
         for sealed, result in refused:
+            if sealed.stream in held:
+                continue
             if result.reason in MENDED_BY_SEALING_ANEW:
                 mended.append((sealed, result))
             elif result.reason != "object" or sealed.bid in objects:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.hub_client import Deposited
 from connectors.local_database import open_database, transaction
-from connectors.outbox import MAX_PLAINTEXT, SCHEMA, Entry, Outbox
+from connectors.outbox import MAX_PLAINTEXT, MAX_RESEALS, SCHEMA, Entry, Outbox
 from consent import frames as frames_
 from consent import opening
 from consent.envelope import OBJECT, parse, parse_stamp
@@ -368,16 +368,16 @@ def test_an_outcome_that_comes_before_that_of_the_envelope_before_waits_for_it(d
 def test_a_refusal_holds_back_its_own_stream_only(desk):
     """One patient's withdrawn permit does not stop what is written elsewhere; it is told when that has gone."""
     account = desk.patient.me.account
-    desk.put(1, 2)
+    desk.put(*range(250, 500))
     desk.outbox.put([Entry(account, ACTIVITY, [line(desk.patient, 3, "activity")])])
     desk.wire.refuses = {desk.destination(account, VITALS).stream: "no-permit"}
     with pytest.raises(Problem) as caught:
         desk.outbox.send(desk.wire)
     assert caught.value.extra["reason"] == "no-permit"
     assert desk.arrived() == ["3"]
-    assert desk.outbox.waiting == 2
+    assert desk.outbox.waiting == 250
     desk.wire.refuses = {}
-    assert desk.outbox.send(desk.wire) == 2
+    assert desk.outbox.send(desk.wire) == 250
 
 
 def test_entries_that_have_nowhere_to_go_hold_back_no_others(desk):
@@ -528,6 +528,24 @@ def test_an_envelope_that_was_taken_is_acknowledged_though_its_object_is_refused
 def quiet(call, *arguments):
     with contextlib.suppress(Crash):
         call(*arguments)
+
+
+def test_a_stream_that_is_refused_again_and_again_holds_back_no_other(desk):
+    """A hub that loses an object each time is given up after some tries; what is behind it elsewhere has gone."""
+    account, put = desk.patient.me.account, desk.wire.put_object
+
+    def lost(*arguments):
+        put(*arguments)
+        desk.wire.objects.clear()
+
+    desk.wire.put_object = lost
+    desk.outbox.put([large(desk, 1)])
+    desk.outbox.put(Entry(account, ACTIVITY, [line(desk.patient, n, "activity")]) for n in range(2, 1500))
+    with pytest.raises(Problem) as caught:
+        desk.outbox.send(desk.wire)
+    assert caught.value.extra["reason"] == "object"
+    assert len(desk.wire.puts) == MAX_RESEALS + 1
+    assert desk.outbox.waiting == 1
 
 
 def test_what_is_passed_on_puts_its_object_once(desk):
