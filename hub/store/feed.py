@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, true, tuple_
 
-from hub.models import feed, held, messages, openings
+from hub.models import feed, messages, openings
+from hub.peer_models import held
 from hub.store.database import Database, Tx, domain_of
 
 CHAINS = ("acct", "set", "rel")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from fhir_profiles.problems import Problem
-from hub.models import forwards
+from hub.peer_models import forwards
 from hub.store.database import Tx, domain_of
 
 MAX_WAITING = 20_000

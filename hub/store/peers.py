@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
-from hub.models import doubts, nonces, peers
+from hub.peer_models import doubts, nonces, peers
 from hub.store.chains import ChainName
 from hub.store.database import Database, Tx
 
