@@ -329,6 +329,7 @@ class HubClient:
 
 def _problem(response: requests.Response) -> Problem:
     try:
-        return Problem.from_details(response.json())
+        # An error of OAuth (RFC 6749, 5.2) says its status only in the first line.
+        return Problem.from_details({"status": response.status_code} | response.json())
     except (ValueError, KeyError, TypeError, AttributeError):
         return Problem("busy", f"the hub answered {response.status_code} without saying why")

@@ -1,5 +1,6 @@
 """Account chains: devices, delegates, reading keys, the vault's version, recovery (PROTOCOL.md 2.2)."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -85,6 +86,14 @@ class AccountState(Chain):
         """The device as it was at position `at` (None: now). Raises `Rejected(broken, signer)`."""
         found = self.devices.get(name)
         if found is None or not found.present(self.last if at is None else at):
+            raise broken("signer")
+        return found
+
+    def device_in(self, name: str, second: int) -> Device:
+        """The device, if it was one at a moment of this Unix second. Raises `Rejected(broken, signer)`."""
+        found = self.devices.get(name)
+        first, last = (bisect_right(self.links, time, key=lambda link: link.iat) - 1 for time in (second - 1, second))
+        if found is None or not any(found.present(at) for at in range(first, last + 1)):
             raise broken("signer")
         return found
 

@@ -39,13 +39,18 @@ class Message:
         """What an answer names (`req` of a grant)."""
         return b64(self.frame.hash)
 
-    def verify(self, sender: AccountState, to: str, now: int) -> None:
-        """Check sender, receiver and age. Raises `Rejected(broken, …)` with `to`, `time`, `signer` or `signature`."""
+    def verify(self, sender: AccountState, to: str, now: int, came: int | None = None) -> None:
+        """Check sender, receiver and age. Raises `Rejected(broken, …)` with `to`, `time`, `signer` or `signature`.
+
+        The device must be the sender's at the head of the chain; where the home hub says in which second the message
+        `came`, then: what a device said while it was one stays said.
+        """
         if self.to != to or self.sender != sender.acc:
             raise broken("to")
         if not now - MAX_AGE_SECONDS <= self.at <= now + 600:
             raise broken("time")
-        self.frame.verify(_LABELS[self.typ], sender.device(self.dev).sign)
+        device = sender.device(self.dev) if came is None else sender.device_in(self.dev, came)
+        self.frame.verify(_LABELS[self.typ], device.sign)
 
 
 _MESSAGE: dict[str, Check] = {

@@ -167,7 +167,7 @@ def _announce(hub: Hub, tx: Tx, before: Record, after: Record, offer: Offer) -> 
     delegates = {to.to for record in (before, after) for to in record.account.delegates if to.until is None}
     audience = {st.acc, *delegates}
     if st.kind == "acct":
-        audience |= after.relations.keys()
+        audience |= after.relations.keys() | {patient for patient, _ in store.relations_of(tx.conn, st.acc)}
         audience |= store.hubs_tied(tx.conn, st.acc) if after.account.cls == "person" else hub.peers.keys()
     elif st.kind == "rel":
         audience.add(st.oth)

@@ -1,4 +1,4 @@
-"""`obhut gateway serve · migrate · enrol · ask · token · client`: run a gateway; its people and programs."""
+"""`obhut gateway`: serve · migrate · enrol · ask · requests · rotate-key · replace-device · token · client."""
 
 import tempfile
 from contextlib import ExitStack, closing
@@ -11,10 +11,12 @@ from flask import Flask
 
 from connectors.gateway import access, clients
 from connectors.gateway.access import Reader
+from connectors.gateway.asked import requests
 from connectors.gateway.clients import Client
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.enrolment import ask, enrol
+from connectors.gateway.renewal import replace_device_command, rotate_key_command
 from consent.purposes import known
 from fhir_profiles import logs
 from fhir_profiles.problems import Problem
@@ -93,6 +95,9 @@ def migrate(database: str | None, file: Path | None) -> None:
 
 gateway.add_command(enrol)
 gateway.add_command(ask)
+gateway.add_command(requests)
+gateway.add_command(rotate_key_command)
+gateway.add_command(replace_device_command)
 
 
 @gateway.group()

@@ -79,4 +79,7 @@ def send_request(store: Keystore, card: Card, categories: frozenset[int], purpos
         keys.sign, typ="request", sender=keys.account, dev=keys.device, to=patient, at=int(now.timestamp()),
         content=resources.dump(consent),
     )  # fmt: skip
+    # Noted before it goes out: a refusal, and the grant that answers it, name its hash.
+    row = (messages.read(frame).hash, patient, card.fingerprint, int(now.timestamp()), resources.dump(consent))
+    store.db.execute("INSERT INTO asked VALUES (?, ?, ?, ?, ?)", row)
     hub.message(patient, messages.seal(frame, state.reading_key()), card.fingerprint)

@@ -11,6 +11,7 @@ from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.store import Store
+from connectors.keyring import Keyring
 from fhir_profiles.companion import Ended, beside
 
 LOCK = "follower.lock"
@@ -30,5 +31,8 @@ def _follow(config: Config, ended: Ended) -> None:
     directory = Path(config.keystore)
     with (directory / LOCK).open("ab") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        inbox = Inbox(Keystore.open(directory), Store(Database(config.database, 2)), config.hub_url)
-        inbox.run(ended)
+        keystore = Keystore.open(directory)
+        inbox = Inbox(keystore, Store(Database(config.database, 2)), config.hub_url)
+        device = keystore.keyring.device
+        # Where another device has taken its place the follower ends, and is started anew with that one's keys.
+        inbox.run(lambda: ended() or Keyring.load(directory).device != device)

@@ -206,6 +206,8 @@ class Inbox:
                 self._fetch_set(patient, set_id)
         opened = self.keystore.opened(patient)
         bundles = [(bundle, grant) for grant in grants for bundle in grant.bundles if bundle.hash not in opened]
+        if any(bundle.link.body["rk"] not in self.keystore.reading_keys for bundle, _ in bundles):
+            self.keystore.learn_reading_keys()
         for bundle, grant in sorted(bundles, key=lambda pair: pair[0].link.seq):
             self._open_bundle(relation, grant, bundle)
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring, write_private
-from connectors.local_database import open_database, transaction
+from connectors.local_database import get_state, open_database, set_state, transaction
 from consent import accounts, identifiers, messages, statements
 from consent.accounts import AccountState
 from consent.keys import BoxKey, RecoveryCode, SigningKey
@@ -20,6 +20,7 @@ from fhir_profiles.problems import Problem
 DATABASE = "keystore.db"
 READING = "reading-keys.json"
 ROOT = "root.json"
+DEVICE = "device"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS seeds (
@@ -39,6 +40,9 @@ CREATE TABLE IF NOT EXISTS doubts (kind TEXT, acc TEXT, oth TEXT, since INTEGER 
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reports (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deferred (bid TEXT PRIMARY KEY, patient TEXT NOT NULL, event BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked (
+    hash TEXT PRIMARY KEY, patient TEXT NOT NULL, fingerprint TEXT NOT NULL, at INTEGER NOT NULL, consent BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS messages (id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 """
 
@@ -49,17 +53,35 @@ class Keystore:
     `reading_keys`: by their public keys, what others have sealed to.
     """
 
-    def __init__(self, keyring: Keyring, db: sqlite3.Connection, reading_keys: Mapping[str, BoxKey]) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        db: sqlite3.Connection,
+        reading_keys: Mapping[str, BoxKey],
+        directory: Path | None = None,
+    ) -> None:
         self.keyring = keyring
         self.db = db
         self.reading_keys = reading_keys
+        self._directory = directory
 
     @classmethod
     def open(cls, directory: Path) -> Self:
         """What the gateway holds for the organisation in a directory; `enrol` made it. Raises `Problem`."""
-        keyring = Keyring.load(directory)
-        keys = [BoxKey(unb64(key, 32)) for key in json.loads((directory / READING).read_bytes())]
-        return cls(keyring, open_database(directory / DATABASE, SCHEMA), {b64(key.public): key for key in keys})
+        made = cls(Keyring.load(directory), open_database(directory / DATABASE, SCHEMA), {}, directory)
+        made.learn_reading_keys()
+        device = made.keyring.device.encode()
+        with transaction(made.db):
+            if get_state(made.db, DEVICE) not in (None, device):
+                made.db.execute("DELETE FROM reports")  # what a replaced device sealed is sealed anew by this one
+            set_state(made.db, DEVICE, device)
+        return made
+
+    def learn_reading_keys(self) -> None:
+        """Take in reading keys that were made since. They are kept here before anybody hears of them."""
+        if self._directory is not None:
+            keys = [BoxKey(unb64(key, 32)) for key in json.loads((self._directory / READING).read_bytes())]
+            self.reading_keys = {b64(key.public): key for key in keys}
 
     def opened(self, patient: str) -> set[str]:
         """The hashes of the bundles whose seeds have been kept."""

@@ -39,8 +39,8 @@ def _entry(client: Client, row: Mapping[str, Any]) -> Entry:
         return entry
     try:
         message = unseal(unb64(row["sealed"]), client.vault.reading_keys)
-        # By the time at which it came: a report stays readable when it is old.
-        message.verify(client.chains.account(entry.actor), client.account, entry.at)
+        # By the time at which it came: a report stays readable when it is old, and when its device was replaced since.
+        message.verify(client.chains.account(entry.actor), client.account, entry.at, came=entry.at)
         if message.typ == "read":
             return _told(entry, json.loads(message.content))
     except (Rejected, ValueError, KeyError, TypeError, RecursionError):

@@ -71,6 +71,19 @@ def test_message_of_a_stranger_or_a_removed_device_is_refused(parties):
         messages.read(raw).verify(gone.state, patient.account, START)
 
 
+def test_what_a_device_said_while_it_was_one_stays_said(parties):
+    """Judged by the chain as it was when the message came: from the device's first second to the one of its removal."""
+    _, patient = parties
+    gone = world.organisation("fort")
+    said = messages.read(request(gone, patient))
+    gone.add("undevice", {"dev": gone.device}, START + 100)
+    for came in (gone.state.links[1].iat, START + 99, START + 100):
+        said.verify(gone.state, patient.account, START + 99, came=came)
+    for came in (START + 101, gone.state.links[0].iat - 1):
+        with pytest.raises(Rejected, match="signer"):
+            said.verify(gone.state, patient.account, START + 99, came=came)
+
+
 def test_request_is_no_refusal(parties):
     """Each type is signed under a label of its own."""
     practice, patient = parties

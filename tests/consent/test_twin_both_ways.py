@@ -172,9 +172,11 @@ def test_messages_and_registrations_go_both_ways(twin, played):
             {"now": played.now + 91 * DAY},
             {"now": played.now - 601},
             {"secret": seed},
+            {"came": played.now},
+            {"came": 0},
         ]
         found = agree(twin, [("unseal_message", asked | change) for change in changes])
-        assert [answer.get("reason", "ok") for answer in found] == ["ok", "to", "time", "time", "key"]
+        assert [answer.get("reason", "ok") for answer in found] == ["ok", "to", "time", "time", "key", "ok", "signer"]
     words = {"acc": author.account, "dev": author.device, "at": played.now}
     registered = [
         twin.make("register", seed=seed, key=b64(bytes(32)), **words),

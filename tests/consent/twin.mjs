@@ -181,10 +181,10 @@ const answers = {
     const raw = messages.write(new keys.SigningKey(unb64(seed)), { ...draft, content: unb64(draft.content) });
     return b64(messages.seal(raw, reading));
   },
-  unseal_message({ sealed, secret, sender, frames, to, now }) {
+  unseal_message({ sealed, secret, sender, frames, to, now, came }) {
     const key = new keys.BoxKey(unb64(secret));
     const found = messages.unseal(unb64(sealed), new Map([[b64(key.public), key]]));
-    found.verify(accounts.replay(all(frames), sender), to, now);
+    found.verify(accounts.replay(all(frames), sender), to, now, came);
     return [found.typ, found.sender, b64(found.content), found.hash];
   },
   register({ seed, acc, dev, key, at }) {

@@ -243,9 +243,11 @@ def _box_keys(secrets: list[str]) -> dict[str, keys.BoxKey]:
     return {b64(key.public): key for key in (keys.BoxKey(unb64(secret)) for secret in secrets)}
 
 
-def _unseal_message(sealed: str, secret: str, sender: str, frames: list[str], to: str, now: int) -> list[str]:
+def _unseal_message(
+    sealed: str, secret: str, sender: str, frames: list[str], to: str, now: int, came: int | None = None
+) -> list[str]:
     found = messages.unseal(unb64(sealed), _box_keys([secret]))
-    found.verify(replayed("acct", sender, "", frames, {}), to, now)
+    found.verify(replayed("acct", sender, "", frames, {}), to, now, came)
     return [found.typ, found.sender, b64(found.content), found.hash]
 
 

@@ -66,6 +66,14 @@ export class AccountState extends Chain<"acct"> {
     return this.links.length - 1;
   }
 
+  /** The device, if it was one at a moment of this Unix second. Throws `Rejected(broken, signer)`. */
+  deviceIn(name: string, second: number): Device {
+    const found = this.devices.get(name);
+    const [first, last] = [second - 1, second].map((time) => this.links.filter((link) => link.iat <= time).length - 1);
+    for (let at = first ?? 0; found !== undefined && at <= (last ?? 0); at += 1) if (present(found, at)) return found;
+    throw broken("signer");
+  }
+
   /** The device as it was at position `at` (default: now). Throws `Rejected(broken, signer)`. */
   device(name: string, at = this.last): Device {
     const found = this.devices.get(name);

@@ -49,11 +49,17 @@ export class Message {
     return b64(this.frame.hash);
   }
 
-  /** Check sender, receiver and age. Throws `Rejected(broken, …)` with `to`, `time`, `signer` or `signature`. */
-  verify(sender: AccountState, to: string, now: number): void {
+  /**
+   * Check sender, receiver and age. Throws `Rejected(broken, …)` with `to`, `time`, `signer` or `signature`.
+   *
+   * The device must be the sender's at the head of the chain; where the home hub says in which second the message
+   * `came`, then: what a device said while it was one stays said.
+   */
+  verify(sender: AccountState, to: string, now: number, came?: number): void {
     if (this.to !== to || this.sender !== sender.acc) throw broken("to");
     if (this.at < now - MAX_AGE_SECONDS || this.at > now + CLOCK_SECONDS) throw broken("time");
-    this.frame.verify(LABELS[this.typ], sender.device(this.dev).sign);
+    const device = came === undefined ? sender.device(this.dev) : sender.deviceIn(this.dev, came);
+    this.frame.verify(LABELS[this.typ], device.sign);
   }
 }
 
