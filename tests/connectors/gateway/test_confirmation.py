@@ -177,10 +177,10 @@ def test_without_the_home_hubs_true_word_nothing_is_shown_after_fifteen_minutes(
 
 
 def test_an_honest_hub_keeps_everything_shown(scene):
-    """For hours, with a question a minute."""
+    """For an hour, with a question a minute."""
     before = len(scene.wire.questions)
-    assert live_on(scene, 4 * 3600) == []
-    assert len(scene.wire.questions) - before <= 4 * 60 + 1
+    assert live_on(scene, 3600) == []
+    assert len(scene.wire.questions) - before <= 60 + 1
 
 
 def test_a_confirmation_counts_from_the_moment_of_asking(scene):
@@ -290,7 +290,7 @@ def test_ten_thousand_patients_are_each_confirmed_within_two_minutes_without_a_f
         if crowd.now - start >= 120:
             found = crowd.store.confirmations()
             oldest.append(crowd.now - min(found[patient] for patient in crowd.patients))
-        if turn == 72:
+        if turn == 40:
             break
         crowd.now += TURN_SECONDS
     assert max(oldest) <= 120
