@@ -16,6 +16,7 @@ from hub.store.chains import ChainName
 
 KINDS = ("acct", "set", "rel")
 NONCE_BYTES = 16
+BODY_BYTES = 256 * 1024
 
 pages = Blueprint("heads", __name__)
 
@@ -24,7 +25,7 @@ pages = Blueprint("heads", __name__)
 def read_heads() -> Response:
     """The heads of at most 250 chains: a signed frame of each home hub. What the caller may not see is left out."""
     caller = auth.caller()
-    body = wire.json_body("nonce", "chains")
+    body = wire.json_body("nonce", "chains", limit=BODY_BYTES)
     nonce = b64(wire.binary(body["nonce"], "nonce", NONCE_BYTES))
     wanted = wire.array(body["chains"], "chains", chain_name, heads.MAX_CHAINS)
     home, by_hub = hub(), dict[str, list[ChainName]]()
