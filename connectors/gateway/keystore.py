@@ -178,7 +178,7 @@ class Keystore:
     # --- chains of which a link did not hold
 
     def doubt(self, kind: str, acc: str, oth: str, since: int) -> None:
-        """Note that a link of this chain did not hold; it was confirmed last at `since`."""
+        """Note that a chain does not hold, since a Unix second: its patient is not confirmed until it does."""
         self.db.execute("INSERT OR IGNORE INTO doubts VALUES (?, ?, ?, ?)", (kind, acc, oth, since))
 
     def trust(self, kind: str, acc: str, oth: str) -> None:
