@@ -157,6 +157,17 @@ class HubClient:
         return [unb64(frame) for frame in self._json("POST", "/v1/heads", json=body)["frames"]]
 
     @understood
+    def sets(self, acc: str) -> list[str]:
+        """The sets of a patient, for her side."""
+        return [str(name) for name in self._json("GET", f"/v1/sets/{acc}")["sets"]]
+
+    @understood
+    def counterparts(self, acc: str) -> list[str]:
+        """With whom a patient has relations, for her side."""
+        pairs = self._json("GET", f"/v1/relations/{acc}")["relations"]
+        return [str(oth) for owner, oth in pairs if owner == acc]
+
+    @understood
     def bundle(self, acc: str, lst: str) -> bytes:
         """A bundle by its hash."""
         return self._call("GET", f"/v1/bundles/{acc}/{lst}").content

@@ -139,24 +139,27 @@ def _check_permit(after: Record, st: Statement, now: int) -> None:
 
 
 def _check_scope(after: Record, st: Statement, now: int) -> None:
-    """A delegate of the scope `manage` grants at most what one live grant of its own covers, and no longer."""
+    """A delegate of the scope `manage` grants at most what live grants of its own cover, and no longer."""
     delegate = after.account.delegate(st.by[0], now)
     if delegate.scope == "full":
         return
     given = after.relations[st.oth].grants[st.body["gid"]]
     own = after.relations.get(st.by[0])
-    if own is None or not any(_inside(given, grant) for grant in own.live(now)):
+    if own is None or not _inside(given, own.live(now)):
         raise broken("scope")
 
 
-def _inside(given: Grant, own: Grant) -> bool:
-    if given.until > own.until or (given.grows and not own.grows):
-        return False
+def _inside(given: Grant, own: list[Grant]) -> bool:
+    """Whether each stream is covered as early by an own grant that ends no sooner, and grows if the given one does."""
+    enough = [grant for grant in own if given.until <= grant.until and (grant.grows or not given.grows)]
     for set_id, (first, mask) in given.cover.items():
-        own_first, own_mask = own.cover.get(set_id, (0, 0))
-        if mask & ~own_mask or first < own_first:
+        held = 0
+        for grant in enough:
+            own_first, own_mask = grant.cover.get(set_id, (0, 0))
+            held |= own_mask if own_first <= first else 0
+        if mask & ~held:
             return False
-    return True
+    return bool(enough)
 
 
 @dataclass(frozen=True, slots=True)

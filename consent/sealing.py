@@ -183,8 +183,13 @@ def seal_bundle(
 def record(set_id: str, epoch: int, set_key: SetKey, master: Master, mask: int) -> bytes:
     """The seeds of one epoch for one counterpart: 548 bytes, whatever is granted."""
     indices = set_key.indices(set_key.granted(mask))
-    seeds = b"".join(bytes([index]) + master.seed(index) for index in indices)
-    return unb64(set_id, 16) + epoch.to_bytes(4, "little") + seeds
+    return pack(set_id, epoch, [(index, master.seed(index)) for index in indices])
+
+
+def pack(set_id: str, epoch: int, seeds: Sequence[tuple[int, bytes]]) -> bytes:
+    """The record of sixteen (index, seed), in the order of categories."""
+    packed = b"".join(bytes([index]) + seed for index, seed in seeds)
+    return unb64(set_id, 16) + epoch.to_bytes(4, "little") + packed
 
 
 def records(

@@ -1,6 +1,6 @@
 """What the patient's side writes: each function gives the frames (and bundles) of one step, signed, never sent here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from consent import owed as owing
@@ -11,11 +11,13 @@ from consent.keys import SigningKey
 from consent.primitives import b64, label_hash, random_bytes
 from consent.relations import Grant, Handed, RelationState
 from consent.rules import blob_hash
-from consent.sealing import records, seal_bundle
+from consent.sealing import pack, records, seal_bundle
 from consent.sets import CATEGORIES, Master, SetKey
 from consent.statements import Position
 from consent.streams import SUITES, SetState, position, range_digest
 from consent.vault import Candidate, Terms, Vault
+
+Held = Callable[[str, int, int], Sequence[tuple[int, bytes]]]
 
 EVERYTHING = frozenset(range(CATEGORIES))
 BLOCK = 4
@@ -168,12 +170,31 @@ def grant(
     known = relation.grants.get(gid)
     cover = whole_cover(record, vault, terms) if cover is None else cover
     rows = _rows(record, known, cover)
-    body: dict[str, object] = {
+    packed = _packed(record, vault, rows)
+    return _with_bundle(record, relation, "grant", gid, terms, rows, packed, _rules(terms, cover), signer, now)
+
+
+def hand_on(
+    record: Record, held: Held, gid: str, terms: Terms, cover: dict[str, tuple[int, int]], signer: Signer, now: int
+) -> Written:
+    """A new grant by a delegate of the scope `manage`: of streams whose seeds it was handed itself (PROTOCOL.md 5.12).
+
+    `held(set, epoch, mask)`: index and seed of each bit, in the order of categories.
+    """
+    rows = _rows(record, None, cover)
+    packed = [
+        pack(row.set, epoch, held(row.set, epoch, row.mask)) for row in rows for epoch in range(row.first, row.last + 1)
+    ]
+    relation = record.relations[terms.oth]
+    return _with_bundle(record, relation, "grant", gid, terms, rows, packed, _rules(terms, cover), signer, now)
+
+
+def _rules(terms: Terms, cover: Mapping[str, tuple[int, int]]) -> dict[str, object]:
+    return {
         "consent": consent_hash(terms), "purpose": sorted(terms.purposes),
         "nb": terms.nb, "until": terms.until, "grow": int(terms.grow), "em": [], "req": terms.request,
         "cover": [[set_id, *cover[set_id]] for set_id in sorted(cover)],
     }  # fmt: skip
-    return _with_bundle(record, vault, relation, "grant", gid, terms, rows, body, signer, now)
 
 
 def own_grant(record: Record, vault: Vault, gid: str, set_id: str, terms: Terms, signer: Signer, now: int) -> Written:
@@ -197,7 +218,9 @@ def extend(record: Record, vault: Vault, step: owing.Extend, signer: Signer, now
     terms = vault.terms.get(step.gid)
     same = terms is not None and consent_hash(terms) == rules["consent"]
     rows = _rows(record, known, cover)
-    return _with_bundle(record, vault, relation, "grant", step.gid, terms if same else None, rows, body, signer, now)
+    packed = _packed(record, vault, rows)
+    carried = terms if same else None
+    return _with_bundle(record, relation, "grant", step.gid, carried, rows, packed, body, signer, now)
 
 
 def granted(vault: Vault, known: Grant) -> frozenset[int]:
@@ -220,7 +243,8 @@ def hand_out(record: Record, vault: Vault, step: owing.HandOut, signer: Signer, 
         candidate = vault.candidates[set_id]
         digest = range_digest([candidate.master.digest(set_id, candidate.epoch)])
         rows.append(Handed(set_id, candidate.epoch, candidate.epoch, known.cover[set_id][1], digest, ""))
-    return _with_bundle(record, vault, relation, "keys", step.gid, None, rows, {}, signer, now)
+    packed = _packed(record, vault, rows)
+    return _with_bundle(record, relation, "keys", step.gid, None, rows, packed, {}, signer, now)
 
 
 def _rows(record: Record, known: Grant | None, cover: dict[str, tuple[int, int]]) -> list[Handed]:
@@ -245,21 +269,22 @@ def _rows(record: Record, known: Grant | None, cover: dict[str, tuple[int, int]]
 
 
 def _with_bundle(
-    record: Record, vault: Vault, relation: RelationState, typ: str, gid: str, terms: Terms | None, rows: list[Handed],
-    body: Mapping[str, object], signer: Signer, now: int,
+    record: Record, relation: RelationState, typ: str, gid: str, terms: Terms | None, rows: list[Handed],
+    packed: list[bytes], body: Mapping[str, object], signer: Signer, now: int,
 ) -> Written:  # fmt: skip
     rk = record.accounts[relation.oth].reading_key()
     place, prev = position(relation)
     carried = (terms.salt + terms.consent, terms.rules) if terms else (b"", None)
-    sealed = seal_bundle(
-        relation.id, (place + 1, prev), gid, rk,
-        records(rows, vault.sets, _masters(record, vault, rows)), *carried,
-    )  # fmt: skip
+    sealed = seal_bundle(relation.id, (place + 1, prev), gid, rk, packed, *carried)
     carried_body = dict(body) | {
         "gid": gid, "rk": rk, "key": sealed.key, "lst": blob_hash(sealed.blob),
         "has": [[row.set, row.first, row.last, row.mask, row.digest] for row in rows],
     }  # fmt: skip
     return Written(_relation(record, relation.oth, typ, carried_body, signer, now, relation.oth), sealed.blob)
+
+
+def _packed(record: Record, vault: Vault, rows: list[Handed]) -> list[bytes]:
+    return records(rows, vault.sets, _masters(record, vault, rows))
 
 
 def _masters(record: Record, vault: Vault, rows: list[Handed]) -> dict[tuple[str, int], Master]:

@@ -29,8 +29,16 @@ class Consents:
 
     def holds(self, patient: str, grant: Grant) -> bool:
         """Whether the Consent that a grant names now is here."""
-        query = "SELECT 1 FROM agreements WHERE patient = ? AND hash = ?"
-        return self._db.execute(query, (patient, grant.rules.body["consent"])).fetchone() is not None
+        return self.text(patient, grant) is not None
+
+    def text(self, patient: str, grant: Grant) -> bytes | None:
+        """The Consent that a grant names now, empty for a grant without one; None where it is not here."""
+        return self._text(patient, grant.rules.body["consent"])
+
+    def _text(self, patient: str, hash_: str) -> bytes | None:
+        query = "SELECT consent FROM agreements WHERE patient = ? AND hash = ?"
+        row = self._db.execute(query, (patient, hash_)).fetchone()
+        return None if row is None else bytes(row[0])
 
     def deciders(self, patient: str, grants: Iterable[Grant], now: int) -> list[Decider]:
         """One for each of the grants and purposes, at the Unix second `now`. No Consent, no decider."""
@@ -45,11 +53,10 @@ class Consents:
 
     def _policy(self, patient: str, hash_: str) -> Policy | None:
         if (patient, hash_) not in self._compiled:
-            query = "SELECT consent FROM agreements WHERE patient = ? AND hash = ?"
-            row = self._db.execute(query, (patient, hash_)).fetchone()
-            if row is None:
+            text = self._text(patient, hash_)
+            if text is None:
                 return None
-            self._compiled[patient, hash_] = compile_consent(bytes(row[0]))
+            self._compiled[patient, hash_] = compile_consent(text)
         return self._compiled[patient, hash_]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +13,11 @@ import click
 from connectors.command_line import plainly
 from connectors.patient import access_log, enrolment, permits, sharing
 from connectors.patient.client import Client
+from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate
 from connectors.patient.documents_cli import add
 from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, read_categories, read_party
+from connectors.patient.overview import for_another, lines, overview
+from connectors.patient.reading import Reading
 from connectors.patient.reading_cli import read
 from consent.categories import NAMES
 from consent.keys import RecoveryCode
@@ -25,8 +29,8 @@ def patient() -> None:
     """The patient's client: enrol, share, withdraw, look, recover."""
 
 
-patient.add_command(read)
-patient.add_command(add)
+for command in (read, add, delegate, undelegate):
+    patient.add_command(command)
 
 
 @patient.command()
@@ -42,13 +46,28 @@ def enrol(directory: Path, hub: str, as_json: bool) -> None:
 
 @patient.command()
 @ACCOUNT
+@FOR
 @JSON
 @plainly
-def show(directory: Path, as_json: bool) -> None:
-    """The account, and who may see what."""
-    client = Client.open(directory)
-    client.sync()
-    _print_account(client, as_json)
+def show(directory: Path, patient: str, as_json: bool) -> None:
+    """The account, who may see what, who acts for whom, and whether a rotation is pending."""
+    if patient:
+        with acting(directory, patient) as deputy:
+            deputy.sync()
+            told, now = for_another(deputy), deputy.now
+    else:
+        with closing(Client.open(directory)) as client:
+            client.sync()
+            told, now = _of_herself(directory, client), client.now
+    click.echo(json.dumps(told) if as_json else "\n".join(lines(told, now)))
+
+
+def _of_herself(directory: Path, client: Client) -> dict[str, Any]:
+    if not any(oth == client.account != acc for acc, oth in client.chains.relations):
+        return overview(client)
+    with closing(Reading(directory, client)) as reading:
+        reading.refresh()
+        return overview(client, reading)
 
 
 @patient.command()
@@ -101,12 +120,17 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 @click.option("--end", default="", help="FHIR date or dateTime at which it ends.")
 @click.option("--from-now-on", is_flag=True, help="Nothing written before today.")
 @click.option("--write", "writes", is_flag=True, help="Let it write into the record as well.")
+@FOR
 @plainly
 def grant(
     directory: Path, request_id: str | None, counterpart: str | None, categories: str, purposes: tuple[str, ...],
-    end: str, from_now_on: bool, writes: bool,
+    end: str, from_now_on: bool, writes: bool, patient: str,
 ) -> None:  # fmt: skip
-    """Allow a counterpart some categories."""
+    """Allow a counterpart some categories; as a delegate, of those that you may read yourself."""
+    chosen = read_categories(categories)
+    if patient:
+        _hand_on(directory, patient, request_id, counterpart, chosen, purposes, end, from_now_on or writes)
+        return
     client = Client.open(directory)
     client.sync()
     request = next((r for r in sharing.requests(client) if r.id == request_id), None) if request_id else None
@@ -116,7 +140,7 @@ def grant(
         raise Problem("invalid", "say whom: --request ID or --to CARD")
     to, fingerprint = (request.sender, "") if request else read_party(str(counterpart))
     gid = sharing.grant(
-        client, to, read_categories(categories), purposes=purposes, end=end, whole=not from_now_on, request=request,
+        client, to, chosen, purposes=purposes, end=end, whole=not from_now_on, request=request,
         fingerprint=fingerprint,
     )  # fmt: skip
     click.echo(f"granted {gid} to {to}")
@@ -145,6 +169,18 @@ def unpermit(directory: Path, counterpart: str) -> None:
     click.echo(f"{counterpart} may not write any more; what it has written stays")
 
 
+def _hand_on(
+    directory: Path, patient: str, request_id: str | None, counterpart: str | None, categories: list[int],
+    purposes: tuple[str, ...], end: str, more: bool,
+) -> None:  # fmt: skip
+    if request_id or more or not counterpart:
+        raise Problem("invalid", "for another a grant takes --to ACCOUNT, and reaches as far back as your own")
+    to, _ = read_party(counterpart)
+    with acting(directory, patient) as deputy:
+        gid = deputy.grant(to, categories, purposes=purposes, end=end)
+    click.echo(f"granted {gid} to {to} for {patient}")
+
+
 @patient.command()
 @ACCOUNT
 @click.argument("request_id")
@@ -164,9 +200,15 @@ def refuse(directory: Path, request_id: str) -> None:
 @ACCOUNT
 @click.option("--to", "counterpart", required=True, help="The counterpart's account.")
 @click.option("--grant", "gid", default="", help="Only this grant.")
+@FOR
 @plainly
-def withdraw(directory: Path, counterpart: str, gid: str) -> None:
+def withdraw(directory: Path, counterpart: str, gid: str, patient: str) -> None:
     """Take a grant back. What was read cannot be unread."""
+    if patient:
+        with acting(directory, patient) as deputy:
+            count = deputy.withdraw(counterpart, gid)
+        click.echo(f"withdrawn: {count}. The keys change when her own device comes; what was read cannot be unread.")
+        return
     client = Client.open(directory)
     count = sharing.withdraw(client, counterpart, gid)
     click.echo(f"withdrawn: {count}. New data is sealed to new keys; what was read cannot be unread.")
@@ -177,10 +219,13 @@ def withdraw(directory: Path, counterpart: str, gid: str) -> None:
 @patient.command()
 @ACCOUNT
 @click.option("--all", "everything", is_flag=True, help="What her own devices did, too.")
+@FOR
 @JSON
 @plainly
-def log(directory: Path, everything: bool, as_json: bool) -> None:
+def log(directory: Path, everything: bool, patient: str, as_json: bool) -> None:
     """Who looked, when, and for what."""
+    if patient:
+        raise Problem("forbidden", "the log is sealed to the patient: only her own devices read it")
     client = Client.open(directory)
     client.sync()
     for entry in access_log.entries(client):
@@ -243,25 +288,11 @@ def recover(directory: Path, hub: str, name: str, code: str, as_json: bool) -> N
 
 
 def _print_account(client: Client, as_json: bool, recovery: str = "") -> None:
-    shown: list[dict[str, Any]] = [
-        {
-            "grant": g.gid, "to": oth, "categories": [NAMES[c] for c in sorted(terms.categories)] if terms else [],
-            "purposes": list(g.purposes), "until": g.until, "whole": terms.whole if terms else None,
-        }
-        for oth, g, terms in sharing.granted(client)
-    ]  # fmt: skip
-    value: dict[str, Any] = {"account": client.account, "card": str(enrolment.card(client)), "grants": shown}
-    value["writers"] = permits.writers(client)
-    if recovery:
-        value["recovery"] = recovery
+    told = overview(client) | ({"recovery": recovery} if recovery else {})
     if as_json:
-        click.echo(json.dumps(value))
+        click.echo(json.dumps(told))
         return
-    click.echo(f"account   {value['account']}\ncard      {value['card']}")
-    for one in shown:
-        click.echo(f"granted   {one['to']}: {', '.join(one['categories'])} ({', '.join(one['purposes'])})")
-    for one in value["writers"]:
-        click.echo(f"may write {one}")
+    click.echo("\n".join(lines(told, client.now)))
     if recovery:
         click.echo("\nrecovery sheet, shown once; keep it on paper:")
         click.echo(f"  account  {client.account}\n  code     {recovery}")

@@ -20,8 +20,10 @@ from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
 from connectors.local_database import open_database
 from connectors.patient.client import Client
+from consent.fhir_consent import agreement
 from consent.purposes import purposes_above
-from fhir_profiles import search
+from consent.relations import Grant
+from fhir_profiles import resources, search
 from fhir_profiles.problems import Problem
 
 SEEDS = "reading.db"
@@ -76,6 +78,11 @@ class Reading:
         self.keystore.reading_keys = self.client.vault.reading_keys  # another device may have added one
         self.inbox.catch_up()
         self.inbox.report_reads()
+
+    def agreed(self, patient: str, grant: Grant) -> frozenset[int]:
+        """The categories that a patient's grant gives this reader; none where it is one of stand-ins."""
+        consent = self.inbox.consents.text(patient, grant)
+        return agreement(resources.parse(consent)).categories if consent else frozenset()
 
     def read(self, what: str, of: str = "", purpose: str = "TREAT") -> list[Stored]:
         """Resources of her own, or `of` another patient, for a purpose. Raises `Problem`.

@@ -104,7 +104,17 @@ def meet(client: Client, counterpart: str, *, fingerprint: str = "", request: bo
 
 def is_own(terms: Terms | None) -> bool:
     """Whether these are the terms of an author's grant of its own set: no Consent belongs to it (`permits`)."""
-    return terms is not None and not terms.consent
+    return terms is not None and not terms.consent and bool(terms.categories)
+
+
+def is_stand_ins(terms: Terms | None) -> bool:
+    """Whether these are the terms of a delegate's stand-ins, under which there is nothing to read (`delegation`)."""
+    return terms is not None and not terms.categories
+
+
+def is_to_read(terms: Terms | None) -> bool:
+    """Whether the counterpart reads by a grant of these terms; None for one that a delegate made."""
+    return terms is None or bool(terms.consent)
 
 
 def _rotate_all(client: Client) -> None:
@@ -134,7 +144,7 @@ def withdraw(client: Client, counterpart: str, gid: str = "") -> int:
     """
     client.sync()
     relation, terms = client.record.relations.get(counterpart), client.vault.terms
-    readable = [g.gid for g in relation.live(client.now) if not is_own(terms.get(g.gid))] if relation else []
+    readable = [g.gid for g in relation.live(client.now) if is_to_read(terms.get(g.gid))] if relation else []
     live = [one for one in readable if not gid or one == gid]
     if not live:
         raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
@@ -149,7 +159,7 @@ def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
     record: Record = client.record
     terms = client.vault.terms
     found = [(relation.oth, g, terms.get(g.gid)) for relation, g in record.live_grants(client.now)]
-    return [one for one in found if not is_own(one[2])]
+    return [one for one in found if is_to_read(one[2])]
 
 
 def consent_id(gid: str) -> str:

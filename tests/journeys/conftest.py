@@ -14,6 +14,10 @@ from connectors.gateway import keystore, schema
 from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.store import Store
+from connectors.patient import enrolment, sharing
+from connectors.patient.client import Client
+from connectors.patient.reading import Reading
+from consent.categories import INDEX
 
 DOMAIN = "hub-a.obhut.example"
 PATIENCE_SECONDS = 60
@@ -139,3 +143,66 @@ def practices(tmp_path: Path, hub: RunningHub) -> Iterator[Callable[[str], Pract
 def practice(practices: Callable[[str], Practice]) -> Practice:
     """A practice at the hub."""
     return practices("praxis-a")
+
+
+class Person:
+    """An enrolled person and what she reads."""
+
+    def __init__(self, directory, hub):
+        self.directory = directory
+        self.client, self.code = enrolment.enrol(directory, hub.url)
+        self.reading = Reading(directory, self.client)
+
+    @property
+    def account(self):
+        return self.client.account
+
+    @property
+    def card(self):
+        return enrolment.card(self.client)
+
+    def open(self):
+        """As after a restart."""
+        self.close()
+        self.client = Client.open(self.directory)
+        self.reading = Reading(self.directory, self.client)
+
+    def close(self):
+        self.reading.close()
+        self.client.close()
+
+    def reads(self, what="", of="", purpose="TREAT"):
+        self.reading.refresh()
+        return [one.id for one in self.reading.read(what, of, purpose)]
+
+
+@pytest.fixture
+def people(tmp_path, hub):
+    """Makes persons at the hub."""
+    made = []
+
+    def make(name):
+        made.append(Person(tmp_path / name, hub))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def ada(people):
+    return people("ada")
+
+
+@pytest.fixture
+def ben(people):
+    """A relative at the same hub."""
+    return people("ben")
+
+
+def give(patient, to, *categories, **more):
+    card = to.card
+    return sharing.grant(
+        patient.client, str(card.account), categories or {INDEX["vitals"]}, fingerprint=card.fingerprint, **more
+    )

@@ -36,7 +36,9 @@ def test_the_sheet_is_printed_once_and_the_account_ever_after(enrolled):
     directory, told = enrolled
     shown = obhut("patient", "show", "--account", directory, "--json")
     assert json.loads(shown.stdout) == {
-        "account": told["account"], "card": told["card"], "grants": [], "writers": []
+        "account": told["account"], "card": told["card"], "grants": [], "reads": [], "delegates": [], "acts_for": [],
+        "writers": [],
+        "rotation_pending_since": None,
     }  # fmt: skip
     assert obhut("patient", "card", "--account", directory).stdout.strip() == told["card"]
     assert told["recovery"] not in shown.stdout

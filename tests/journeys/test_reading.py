@@ -6,12 +6,11 @@ import pytest
 
 from connectors.outbox import Entry
 from connectors.patient import access_log, enrolment, sharing
-from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from consent.categories import INDEX
 from consent.identifiers import account
 from fhir_profiles.problems import Problem
-from tests.journeys.conftest import obhut
+from tests.journeys.conftest import give, obhut
 from tests.journeys.test_sharing import VITALS, weight, write
 
 ACTIVITY = INDEX["activity"]
@@ -21,69 +20,6 @@ ACTIVITY = INDEX["activity"]
 def database_url(tmp_path):
     """One database is enough here: what is tested lies at the reader's."""
     return f"sqlite:///{tmp_path / 'hub.sqlite'}"
-
-
-class Person:
-    """An enrolled person and what she reads."""
-
-    def __init__(self, directory, hub):
-        self.directory = directory
-        self.client, self.code = enrolment.enrol(directory, hub.url)
-        self.reading = Reading(directory, self.client)
-
-    @property
-    def account(self):
-        return self.client.account
-
-    @property
-    def card(self):
-        return enrolment.card(self.client)
-
-    def open(self):
-        """As after a restart."""
-        self.close()
-        self.client = Client.open(self.directory)
-        self.reading = Reading(self.directory, self.client)
-
-    def close(self):
-        self.reading.close()
-        self.client.close()
-
-    def reads(self, what="", of="", purpose="TREAT"):
-        self.reading.refresh()
-        return [one.id for one in self.reading.read(what, of, purpose)]
-
-
-@pytest.fixture
-def people(tmp_path, hub):
-    """Makes persons at the hub."""
-    made = []
-
-    def make(name):
-        made.append(Person(tmp_path / name, hub))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def ada(people):
-    return people("ada")
-
-
-@pytest.fixture
-def ben(people):
-    """A relative at the same hub."""
-    return people("ben")
-
-
-def give(patient, to, *categories, **more):
-    card = to.card
-    return sharing.grant(
-        patient.client, str(card.account), categories or {VITALS}, fingerprint=card.fingerprint, **more
-    )
 
 
 # --- her own record

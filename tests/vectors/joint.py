@@ -11,6 +11,7 @@ from consent.primitives import random_bytes
 from consent.sets import Master, SetKey
 from consent.steps import Written
 from consent.streams import range_digest
+from consent.vault import Terms
 from tests.consent.delegation import appoint, pass_on
 from tests.consent.world import DAY, START, Client, Identity, client, organisation, person
 from tests.vectors.chains import OTHER_HASH, OTHER_ID, Header, body, header, put, resigned
@@ -334,6 +335,27 @@ class Joint:
         self.says("delegate: its own grant has ended", own, good, broken("scope"))
         foreign = steps.end(home.hub.record, self.house.account, self.gid, relative.signer, START)
         self.says("delegate: ends a grant it did not make", home, foreign)
+        self.stand_ins(branch(home), relative, terms, good)
+
+    def stand_ins(self, home: Client, relative: Identity, terms: Terms, good: Written) -> None:
+        """It withholds what it may read itself by the stand-ins of another grant of its own."""
+        none = replace(terms, categories=frozenset(), until=START + 40 * DAY)
+        gid = identifiers.new_id()
+        home.save(home.vault.with_terms(gid, none))
+        home.post(steps.grant(home.hub.record, home.vault, gid, none, home.me.signer, START))
+        fewer = frozenset({min(terms.categories)})
+        masks = {set_id: home.vault.sets[set_id].mask(fewer) for set_id in home.vault.sets}
+        cover = [[*row[:2], masks[row[0]]] for row in header(good.frame)["body"]["cover"]]
+        has = [[*row[:3], masks[row[0]], row[4]] for row in header(good.frame)["body"]["has"]]
+
+        def says(name: str, until: int, expect: Any = OK) -> None:
+            change = body(cover=cover, has=has, until=until)
+            self.says(f"delegate: {name}", home, self.altered(good, change, relative.sign), expect)
+
+        says("withholds by the stand-ins of another own grant", START + 40 * DAY)
+        says("withholds for longer than it holds the stand-ins", START + 40 * DAY + 1, SCOPE)
+        home.post(steps.end(home.hub.record, relative.account, gid, home.me.signer, START))
+        says("withholds by stand-ins that it has no more", START + 40 * DAY, SCOPE)
 
 
 def branch(home: Client) -> Client:

@@ -1,0 +1,278 @@
+"""Delegates: whom a patient lets manage her grants, and how that relative acts for her (PROTOCOL.md 2.2, 2.6, 5.12).
+
+A delegate of the scope `manage` sees whom she granted what, ends grants, and hands on what it may read itself. So that
+it can also withhold, it is given a grant of all stand-ins, under which there is nothing to read.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors.gateway.inbox import FOREVER
+from connectors.patient.client import Client
+from connectors.patient.enrolment import AccountWriter
+from connectors.patient.reading import Reading
+from connectors.patient.sharing import consent_id, is_stand_ins, meet
+from consent import accounts, statements, steps
+from consent.accounts import Delegate
+from consent.fhir_consent import Agreement, build
+from consent.grants import Record
+from consent.identifiers import Card, new_id
+from consent.primitives import Rejected, random_bytes
+from consent.relations import Grant
+from consent.sets import CATEGORIES, IN_USE, STAND_IN
+from consent.steps import Written
+from consent.streams import position
+from consent.vault import Terms
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
+MANAGE = "manage"
+
+# --- the patient's side -------------------------------------------------------------------------------------------
+
+
+def appoint(client: Client, card: Card, end: str) -> None:
+    """Let a person manage the grants until `end` (FHIR date or dateTime). Running it again finishes what was begun.
+
+    Order: the statement, then the relation, then the stand-ins.
+    """
+    client.sync()
+    name = str(card.account)
+    state = client.chains.account(name, card.fingerprint)
+    _, until = Agreement(client.account, name, frozenset(), (), end=end).seconds()
+    if until <= client.now or until == FOREVER:
+        raise Problem("value", "say until when, by a date to come: a delegate is named for a time")
+    present = _present(client.record, name)
+    if present is not None and (present.end, present.scope) != (until, MANAGE):
+        raise Problem("conflict", f"{name} is a delegate already: obhut patient undelegate first")
+    if present is None:
+        body = {"to": name, "fp": state.fingerprint, "scope": MANAGE, "nb": 0, "until": until}
+        _by_root(client, "delegate", body)
+    meet(client, name, fingerprint=card.fingerprint)
+    client.settle()
+    if not _stand_ins(client, name):
+        terms = Terms(
+            name, frozenset(), whole=True, grow=True, purposes=("PATRQT",), nb=0, until=until, consent=b"",
+            salt=random_bytes(16),
+        )  # fmt: skip
+        gid = new_id()
+        client.save_vault(client.vault.with_terms(gid, terms))
+        client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])
+    client.settle()
+
+
+def dismiss(client: Client, name: str) -> None:
+    """A delegate no more; the stand-ins are withdrawn, and what it may have seen is rotated. What it granted stays."""
+    client.sync()
+    present, stand_ins = _present(client.record, name), _stand_ins(client, name)
+    if present is None and not stand_ins:
+        raise Problem("not-found", f"{name} is no delegate: `obhut patient show` lists them")
+    if present is not None:
+        _by_root(client, "undelegate", {"to": name})
+    for grant in stand_ins:
+        client.post([steps.end(client.record, name, grant.gid, client.keyring.signer, client.now)])
+    client.settle()
+
+
+def delegates(record: Record) -> list[Delegate]:
+    """The delegates that are named now, those whose time has passed too."""
+    return [one for one in record.account.delegates if one.until is None]
+
+
+def _present(record: Record, name: str) -> Delegate | None:
+    return next((one for one in delegates(record) if one.to == name), None)
+
+
+def _stand_ins(client: Client, name: str) -> list[Grant]:
+    """The live grants of stand-ins to a delegate."""
+    relation, terms = client.record.relations.get(name), client.vault.terms
+    live = relation.live(client.now) if relation else []
+    return [grant for grant in live if is_stand_ins(terms.get(grant.gid))]
+
+
+def _by_root(client: Client, typ: str, body: dict[str, object]) -> None:
+    writer = AccountWriter(client.account, client.record.account, client.now)
+    writer.add(client.vault.root, ("root",), typ, body)
+    client.post(writer.written)
+
+
+# --- the delegate's side ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A stream whose seeds the delegate holds, and how far the grant reaches by which it does."""
+
+    index: int
+    first: int
+    until: int
+    grows: bool
+
+
+class Deputy:
+    """A relative's client that acts for a patient. `sync` first; every method that talks raises `Problem`."""
+
+    def __init__(self, reading: Reading, patient: str) -> None:
+        self.client = reading.client
+        self.keyring = reading.client.keyring
+        self.chains = reading.client.chains
+        self.account = patient
+        self._reading = reading
+
+    @property
+    def now(self) -> int:
+        """Unix second, by the hub's clock."""
+        return self.client.now
+
+    @property
+    def record(self) -> Record:
+        """All of the patient's chains."""
+        return self.chains.record(self.account)
+
+    def sync(self) -> None:
+        """Fetch everything of the patient that a delegate sees. Raises `Problem(forbidden)` for who is none now."""
+        self._reading.refresh()
+        if self.account not in self.chains.accounts or not self._is_named():
+            raise Problem("forbidden", f"{self.account} has not named you a delegate, or your time has ended")
+        hub = self.client.hub
+        self.chains.refresh("acct", self.account)
+        for name in hub.counterparts(self.account):
+            self.chains.account(name)
+            self.chains.refresh("acct", name)
+            self.chains.refresh("rel", self.account, name)
+        for set_id in hub.sets(self.account):
+            self.chains.refresh("set", self.account, set_id)
+
+    def _is_named(self) -> bool:
+        try:
+            found = self.chains.accounts[self.account].delegate(self.client.account, self.now)
+        except Rejected:
+            return False
+        return found.fp == self.client.record.account.fingerprint
+
+    def resign(self) -> None:
+        """Be a delegate no more."""
+        self.sync()
+        state, me = self.chains.accounts[self.account], self.client.record.account
+        frame = statements.sign(
+            self.keyring.sign, kind="acct", acc=self.account, head=state.head, iat=max(self.now, state.links[-1].iat),
+            typ="undelegate", by=self.keyring.signer.by, cite={me.acc: position(me)}, body={"to": me.acc},
+        )  # fmt: skip
+        accounts.extend(state, frame, self.chains.accounts)
+        self.client.post([Written(frame)])
+
+    def readable(self) -> list[tuple[str, Grant]]:
+        """Counterpart and grant of all by which somebody reads now: neither stand-ins nor an author's own set."""
+        return [
+            (relation.oth, grant)
+            for relation, grant in self.record.live_grants(self.now)
+            if not grant.cover.keys() <= relation.permits.keys() and self.granted(grant) != frozenset()
+        ]
+
+    def withdraw(self, counterpart: str, gid: str = "") -> int:
+        """End one grant, or all by which this counterpart reads. Returns how many ended.
+
+        The rotation waits for the patient's own client: a delegate who manages has no keys for it.
+        """
+        self.sync()
+        live = [grant.gid for oth, grant in self.readable() if oth == counterpart and (not gid or grant.gid == gid)]
+        if not live:
+            raise Problem("not-found", "there is no such grant: `obhut patient show --for` lists what is granted")
+        for one in live:
+            self.client.post([steps.end(self.record, counterpart, one, self.keyring.signer, self.now)])
+        return len(live)
+
+    # --- what it holds ------------------------------------------------------------------------------------------
+
+    def places(self) -> dict[str, dict[tuple[int, int], Place]]:
+        """Set → (category, lane) → the stream that is held, by the grants to this delegate that are live."""
+        found: dict[str, dict[tuple[int, int], Place]] = {}
+        record, me = self.record, self.client.account
+        relation = record.relations.get(me)
+        for grant in relation.live(self.now) if relation else ():
+            if grant.emergency:
+                continue
+            agreed = self._reading.agreed(self.account, grant)
+            for set_id, (first, mask) in grant.cover.items():
+                if record.author(set_id) == me:
+                    continue
+                held = found.setdefault(set_id, {})
+                for index in range(2 * CATEGORIES):
+                    category = self._reading.keystore.category(self.account, set_id, index)
+                    if mask >> index & 1 and category is not None:
+                        lane = IN_USE if category in agreed else STAND_IN
+                        place = Place(index, first, grant.until, grant.grows)
+                        held[category, lane] = _better(held.get((category, lane)), place)
+        return found
+
+    def granted(self, grant: Grant) -> frozenset[int] | None:
+        """The categories of anybody's grant, told by the stand-ins in its masks; None where they are not known."""
+        places = self.places()
+        for set_id, (_, mask) in grant.cover.items():
+            withheld = {c: place.index for (c, lane), place in places.get(set_id, {}).items() if lane == STAND_IN}
+            if len(withheld) == CATEGORIES:
+                return frozenset(c for c, index in withheld.items() if not mask >> index & 1)
+        return None
+
+    # --- granting -----------------------------------------------------------------------------------------------
+
+    def grant(
+        self, counterpart: str, categories: Collection[int], *, purposes: tuple[str, ...] = ("TREAT",), end: str = ""
+    ) -> str:
+        """Hand on some of what this delegate may read itself, no longer than it may. Returns the grant's id."""
+        self.sync()
+        if counterpart not in self.record.relations:
+            detail = f"{self.account} has not dealt with {counterpart} yet: the first contact is her own to make"
+            raise Problem("forbidden", detail)
+        lanes = [(c, IN_USE if c in categories else STAND_IN) for c in range(CATEGORIES)]
+        used = {
+            set_id: [held[lane] for lane in lanes]
+            for set_id, held in self.places().items()
+            if held.keys() >= set(lanes) and self.record.author(set_id) != counterpart
+        }
+        if not used:
+            raise Problem(
+                "forbidden", "you can hand on only what was granted to you: ask her, or name fewer categories"
+            )
+        longest = min(place.until for places in used.values() for place in places)
+        agreed = Agreement(self.account, counterpart, frozenset(categories), purposes, end=end or _moment(longest))
+        _, until = agreed.seconds()
+        if not self.now < until <= longest:
+            raise Problem("forbidden", f"you can grant until {_moment(longest)} at the longest, and not into the past")
+        gid = new_id()
+        consent = build(agreed, consent_id(gid), datetime.fromtimestamp(self.now, UTC))
+        grows = all(place.grows for places in used.values() for place in places)
+        terms = Terms(
+            counterpart, agreed.categories, whole=False, grow=grows, purposes=tuple(sorted(purposes)), nb=0,
+            until=until, consent=resources.dump(consent), salt=random_bytes(16),
+        )  # fmt: skip
+        cover = {
+            set_id: (max(place.first for place in places), sum(1 << place.index for place in places))
+            for set_id, places in used.items()
+        }
+        self.client.post([steps.hand_on(self.record, self._seeds, gid, terms, cover, self.keyring.signer, self.now)])
+        return gid
+
+    def _seeds(self, set_id: str, epoch: int, mask: int) -> list[tuple[int, bytes]]:
+        found = []
+        for index in range(2 * CATEGORIES):
+            if mask >> index & 1:
+                seed = self._reading.keystore.seed(self.account, set_id, epoch, index)
+                category = self._reading.keystore.category(self.account, set_id, index)
+                if seed is None or category is None:
+                    raise Problem("busy", "not all keys have come here yet; try again", reason="seed")
+                found.append((category, index, seed))
+        return [(index, seed) for _, index, seed in sorted(found)]
+
+
+def _better(one: Place | None, other: Place) -> Place:
+    """Of two grants of the same stream the one that reaches further."""
+    if one is None or (other.until, other.grows, -other.first) > (one.until, one.grows, -one.first):
+        return other
+    return one
+
+
+def _moment(until: int) -> str:
+    """The last moment before `until` as a FHIR dateTime, whose own second counts as within; empty for no end."""
+    return "" if until == FOREVER else datetime.fromtimestamp(until - 1, UTC).isoformat()

@@ -1,0 +1,97 @@
+"""What `obhut patient show` tells: who may see what, who may act for whom, and what is still to be done."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.patient import enrolment, permits, sharing
+from connectors.patient.client import Client
+from connectors.patient.delegation import Deputy, delegates
+from connectors.patient.reading import Reading
+from consent import steps
+from consent.categories import NAMES
+from consent.grants import Record
+from consent.pending import pending_since
+from consent.relations import Grant
+
+ALARM_SECONDS = 7 * 24 * 3600
+"""After so long a rotation that is pending is told with more than a date (PROTOCOL.md 5.11)."""
+
+
+def overview(client: Client, reading: Reading | None = None) -> dict[str, Any]:
+    """Of the patient herself. `reading`: where others have granted her anything."""
+    shown = [
+        _grant(oth, grant, steps.granted(client.vault, grant), terms.whole if terms else None)
+        for oth, grant, terms in sharing.granted(client)
+    ]
+    acts_for = [
+        {"patient": acc, "scope": found.scope, "until": found.end}
+        for acc, state in client.chains.accounts.items()
+        for found in state.delegates
+        if found.to == client.account and found.live(state.last, client.now)
+    ]
+    return {
+        "account": client.account, "card": str(enrolment.card(client)), "grants": shown,
+        "writers": permits.writers(client), **_standing(client.record, client.now),
+        "reads": _reads(client, reading) if reading else [], "acts_for": acts_for,
+    }  # fmt: skip
+
+
+def _reads(client: Client, reading: Reading) -> list[dict[str, Any]]:
+    return [
+        {"from": acc, **{name: told[name] for name in ("grant", "categories", "purposes", "until")}}
+        for (acc, oth), relation in client.chains.relations.items()
+        if oth == client.account != acc
+        for grant in relation.live(client.now)
+        if (told := _grant(acc, grant, reading.agreed(acc, grant), None))["categories"]
+    ]
+
+
+def for_another(deputy: Deputy) -> dict[str, Any]:
+    """Of a patient, as her delegate sees it. `categories` is None where the delegate's own keys do not tell."""
+    record = deputy.record
+    grants = [_grant(oth, grant, deputy.granted(grant), None) for oth, grant in deputy.readable()]
+    return {"account": deputy.account, "grants": grants, **_standing(record, deputy.now)}
+
+
+def _grant(party: str, grant: Grant, categories: frozenset[int] | None, whole: bool | None) -> dict[str, Any]:
+    names = None if categories is None else [NAMES[c] for c in sorted(categories)]
+    return {
+        "grant": grant.gid, "to": party, "categories": names, "purposes": list(grant.purposes), "until": grant.until,
+        "whole": whole, "by": grant.rules.by[0],
+    }  # fmt: skip
+
+
+def _standing(record: Record, now: int) -> dict[str, Any]:
+    """Delegates, and since when a rotation is pending."""
+    named = [{"to": one.to, "scope": one.scope, "until": one.end, "live": now < one.end} for one in delegates(record)]
+    return {"delegates": named, "rotation_pending_since": pending_since(record, now)}
+
+
+def lines(told: dict[str, Any], now: int) -> list[str]:
+    """The same in words."""
+    words = [f"account   {told['account']}"]
+    words += [f"card      {told['card']}"] if "card" in told else []
+    for one in told["grants"]:
+        what = ", ".join(one["categories"]) if one["categories"] is not None else "categories that you do not see"
+        by = f", by {one['by']}" if one["by"] != told["account"] else ""
+        words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}")
+    words += [f"may write {one}" for one in told.get("writers", [])]
+    for one in told["delegates"]:
+        words.append(
+            f"delegate  {one['to']}: {one['scope']} until {_day(one['until'])}{'' if one['live'] else ', over'}"
+        )
+    for one in told.get("reads", []):
+        words.append(f"may read  {one['from']}: {', '.join(one['categories'])} ({', '.join(one['purposes'])})")
+    words += [f"acts for  {one['patient']} until {_day(one['until'])}" for one in told.get("acts_for", [])]
+    if (since := told["rotation_pending_since"]) is not None:
+        late = " for more than seven days: former readers could open what is written now" if _late(since, now) else ""
+        words.append(f"pending   rotation since {_day(since)}{late}; obhut patient settle")
+    return words
+
+
+def _late(since: int, now: int) -> bool:
+    return now - since > ALARM_SECONDS
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(timespec="minutes")
