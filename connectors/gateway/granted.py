@@ -31,10 +31,11 @@ class Granted:
         return self._turns.keys()
 
     def grants(self, patient: str) -> list[Grant]:
-        """Her grants that have not ended, those for emergencies left out."""
+        """Her grants that have not ended, those for emergencies left out; none of an account that is closed."""
         relation = self._chains.relations.get((patient, self._me))
-        now = int(self._clock())
-        return [] if relation is None else [g for g in relation.live(now) if not g.emergency]
+        if relation is None or self._chains.accounts[patient].closed:
+            return []
+        return [g for g in relation.live(int(self._clock())) if not g.emergency]
 
     def refresh(self, patients: Iterable[str] = ()) -> None:
         """Tell the store what of these patients may be shown from now on, and of those whose grants begin or end now.

@@ -261,21 +261,23 @@ class Inbox:
             log.error("resources of another subject or category", extra={"count": len(opened.quarantined)})
         if opened.missing:
             log.warning("an earlier envelope has not arrived", extra={"kind": "missing"})
-        return self._items(event["acc"], opened, newer)
+        return self._items(event, opened, newer)
 
     def _take_back(self, patient: str, deletion: envelopes.Envelope) -> None:
-        """What still waits under the handle of a deletion is not to be shown any more."""
+        """What still waits under the handle of a deletion, and was written before it, is not waited for any more."""
         for bid, event in self.keystore.deferred([patient]):
             waiting = envelopes.parse(unb64(event["frame"]))
-            if (waiting.str, waiting.aut, waiting.hd) == (deletion.str, deletion.aut, deletion.hd):
+            same = (waiting.str, waiting.aut, waiting.dev, waiting.hd)
+            if same == (deletion.str, deletion.aut, deletion.dev, deletion.hd) and waiting.seq < deletion.seq:
                 self.keystore.arrived([bid])
 
-    def _items(self, patient: str, opened: Opened, newer: frozenset[str]) -> list[Item | Deletion]:
+    def _items(self, event: Mapping[str, Any], opened: Opened, newer: frozenset[str]) -> list[Item | Deletion]:
         """What of an opened envelope the Consents permit, decided resource by resource."""
-        envelope = opened.envelope
+        envelope, patient = opened.envelope, event["acc"]
         source = Source(
             owner=patient, set=opened.set, stream=envelope.str, index=opened.index, epoch=envelope.ep,
             author=envelope.aut, bid=envelope.hash, handle=envelope.hd, newer=newer,
+            at=envelopes.parse_stamp(unb64(event["stamp"])).at,
         )  # fmt: skip
         if opened.deletes:
             return [Deletion(source)]

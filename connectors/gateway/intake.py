@@ -6,7 +6,7 @@ from itertools import groupby
 from sqlalchemy import ColumnElement, and_, insert, or_, select, tuple_
 
 from connectors.gateway.change import Change
-from connectors.gateway.models import envelopes, resources
+from connectors.gateway.models import deletions, envelopes, resources
 from connectors.gateway.records import Deletion, Item, Source
 
 Identity = tuple[str, str]
@@ -16,15 +16,19 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
     """Add the resources of envelopes not taken before; returns how many resources were added.
 
     Items of one envelope stand together. What the same author wrote earlier in the same stream under the same handle,
-    or the same type and id, is replaced; nobody replaces what another author wrote. What comes late
-    replaces nothing newer.
+    or the same type and id, is replaced; nobody replaces what another author wrote. What comes late replaces nothing
+    newer, and brings nothing back that was deleted since.
     """
     added = 0
     pending: set[tuple[str, str, str, str, str]] = set()
     for source, group in groupby(items, key=lambda item: item.source):
         if not _first_time(change, source):
             continue
+        if source.handle and _deleted_since(change, source):
+            continue
         by_identity = {_identity(item): item for item in group if isinstance(item, Item)}
+        if source.handle and not by_identity:
+            _remember(change, source)
         names = {(source.owner, source.stream, source.author, *identity) for identity in by_identity}
         if source.handle:
             names.add((source.owner, source.stream, source.author, "", source.handle))
@@ -54,6 +58,27 @@ def _first_time(change: Change, source: Source) -> bool:
     row = {"bid": source.bid, "owner": source.owner, "stream": source.stream}
     change.connection.execute(insert(envelopes), row)
     return True
+
+
+def _remember(change: Change, source: Source) -> None:
+    """Keep a deletion."""
+    row = {
+        "bid": source.bid, "owner": source.owner, "stream": source.stream, "author": source.author,
+        "handle": source.handle, "at": source.at,
+    }  # fmt: skip
+    change.connection.execute(insert(deletions), row)
+
+
+def _deleted_since(change: Change, source: Source) -> bool:
+    """Whether the author took back, later, what this envelope brings.
+
+    The author's devices count for themselves, so that between two of them the home hub's stamps tell which was later.
+    """
+    taken_back = select(deletions.c.bid, deletions.c.at).where(
+        deletions.c.owner == source.owner, deletions.c.stream == source.stream, deletions.c.author == source.author,
+        deletions.c.handle == source.handle,
+    )  # fmt: skip
+    return any(bid in source.newer or at > source.at for bid, at in change.connection.execute(taken_back))
 
 
 def _newer(change: Change, source: Source, identities: list[Identity]) -> list[tuple[str, str, str]]:

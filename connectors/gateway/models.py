@@ -115,6 +115,19 @@ envelopes = Table(
     Index("envelopes_origin", "owner", "stream"),
 )
 
+deletions = Table(
+    # What authors took back: an envelope that was written before and comes late brings nothing of it again.
+    "deletions",
+    metadata,
+    Column("bid", Word, primary_key=True),
+    Column("owner", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("author", Word, nullable=False),
+    Column("handle", Word, nullable=False),
+    Column("at", BigInteger, nullable=False),  # when the hub stamped it, seconds since 1970
+    Index("deletions_origin", "owner", "stream", "author", "handle"),
+)
+
 live_streams = Table(
     # What may be shown now; written by the inbox from the patient's chains, one row a purpose.
     "live_streams",

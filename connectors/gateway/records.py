@@ -16,7 +16,8 @@ from fhir_profiles.problems import Problem
 class Source:
     """Where a resource came from. `owner` is the patient's account; all empty for what is house-local.
 
-    `bid` names the envelope; `newer` those of the same device in this stream that were written later and came before.
+    `bid` names the envelope, `at` the second of its stamp; `newer` those of the same device in this stream that were
+    written later and came before.
     """
 
     owner: str = ""
@@ -28,6 +29,7 @@ class Source:
     bid: str = ""
     handle: str = ""
     newer: frozenset[str] = frozenset()
+    at: int = 0
 
 
 HOUSE = Source()

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from connectors.gateway.change import Change, stored
 from connectors.gateway.database import Database
 from connectors.gateway.intake import take
-from connectors.gateway.models import confirmations, envelopes, live_streams, resources, state
+from connectors.gateway.models import confirmations, deletions, envelopes, live_streams, resources, state
 from connectors.gateway.query import PAGE_SIZE, numbers, page, some
 from connectors.gateway.records import Deletion, Item, Live, Page, Stored, microseconds
 from connectors.gateway.visibility import Scope, visible
@@ -150,6 +150,7 @@ class Store:
             still_here = select(resources.c.bid).where(resources.c.author == keep_author, resources.c.bid != "")
             seen = delete(envelopes).where(_of(envelopes, patient, streams), envelopes.c.bid.not_in(still_here))
             change.connection.execute(seen)
+            change.connection.execute(delete(deletions).where(_of(deletions, patient, streams)))
             grants = delete(live_streams).where(live_streams.c.patient == patient)
             if streams is not None:
                 grants = grants.where(live_streams.c.stream.in_(streams))

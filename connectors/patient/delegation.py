@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from connectors.gateway.inbox import FOREVER
+from connectors.gateway.granted import FOREVER
 from connectors.patient.client import Client
 from connectors.patient.enrolment import AccountWriter
 from connectors.patient.reading import Reading

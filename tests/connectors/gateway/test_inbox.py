@@ -12,6 +12,7 @@ from connectors.gateway.access import Reader
 from connectors.gateway.confirmation import CONFIRMED_SECONDS, RETRY_SECONDS
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import READING, Keystore
+from connectors.gateway.records import Deletion, Item, Source
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
 from connectors.keyring import write_private
@@ -29,6 +30,7 @@ from tests.connectors.wire import Wire, keep_keys
 from tests.consent import world
 
 VITALS = 1
+HANDLE = b64(bytes(16))
 
 
 class Crash(Exception):  # noqa: N818 - what happens, not what went wrong
@@ -236,6 +238,37 @@ def test_an_envelope_that_comes_late_does_not_replace_a_newer_one(scene):
     scene.wire.events.append(held_back)
     scene.inbox.catch_up()
     assert b"80.5" in scene.body(1)
+
+
+def test_a_late_envelope_does_not_bring_back_what_was_deleted(scene):
+    """A deletion that came first wins over what the same device wrote before it; what is written after it is there."""
+    scene.grant()
+    scene.write(weight(scene, 1), hd=HANDLE)
+    held_back = scene.wire.events.pop()
+    scene.write(hd=HANDLE, cty=DELETE)
+    scene.inbox.catch_up()
+    scene.wire.events.append(held_back)
+    scene.inbox.catch_up()
+    assert scene.found() == set()
+    scene.write(weight(scene, 1), hd=HANDLE)
+    scene.inbox.catch_up()
+    assert scene.found() == {1}
+
+
+def test_a_deletion_by_another_device_wins_by_the_hubs_stamps(scene):
+    """An author's other device took it back a minute later: what comes late brings nothing back."""
+    items = [source(scene, bid, at) for bid, at in (("deleted", 60), ("before", 0), ("after", 120))]
+    resource = json.loads(weight(scene, 1))
+    scene.store.put_many([Deletion(items[0]), Item(weight(scene, 1), resource, items[1])])
+    assert scene.store.read("Observation", "w1") is None
+    scene.store.put_many([Item(weight(scene, 1), resource, items[2])])
+    assert scene.store.read("Observation", "w1") is not None
+
+
+def source(scene, bid, at):
+    """Where an envelope of the patient's stream came from; none is known to be of the same device."""
+    name = scene.patient.me.account
+    return Source(owner=name, stream="s", author=name, bid=bid, handle=HANDLE, at=scene.now + at)
 
 
 def test_a_late_envelope_brings_what_nothing_newer_says(scene):
