@@ -155,6 +155,20 @@ class Outbox:
         """How many entries are not acknowledged yet."""
         return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
+    def handles(self, patient: str) -> list[str]:
+        """The handles of a patient's entries that are not acknowledged yet, oldest first."""
+        query = "SELECT handle FROM outbox WHERE patient = ? ORDER BY id"
+        return [row[0] for row in self._db.execute(query, (patient,))]
+
+    def take_back(self, patient: str) -> None:
+        """Forget what waits for a patient and may not be sent any more; what comes later follows the last sent."""
+        first = "SELECT stream, min(seq), frame FROM outbox WHERE patient = ? AND frame IS NOT NULL GROUP BY stream"
+        with transaction(self._db):
+            for stream, seq, frame in self._db.execute(first, (patient,)).fetchall():
+                self._set_sequence(stream, seq - 1, parse(bytes(frame)).prev)
+            self._db.execute("DELETE FROM outbox WHERE patient = ?", (patient,))
+            self._sweep()
+
     def send(self, hub: HubClient) -> int:
         """Seal and deposit whatever can go now; returns how many envelopes the home hubs took.
 

@@ -245,11 +245,18 @@ def _sort(envelope: Envelope, set_id: str, index: int, lines: list[bytes], missi
 
 def is_about(resource: Mapping[str, Any], patient: str) -> bool:
     """Whether a resource is about the patient, or about nobody in particular (a Device, an Organization)."""
-    name = parse_account(patient).local
+    return subject(resource) in (None, f"Patient/{parse_account(patient).local}")
+
+
+def subject(resource: Mapping[str, Any]) -> str | None:
+    """Whom a resource is about, as a reference (`Patient/<id>`); empty for something else, None for nobody."""
     if resource.get("resourceType") == "Patient":
-        return bool(resource.get("id") == name)
-    subject = next((resource[name] for name in SUBJECTS if name in resource), None)
-    return subject is None or (isinstance(subject, dict) and subject.get("reference") == f"Patient/{name}")
+        return f"Patient/{resource.get('id')}"
+    found = next((resource[name] for name in SUBJECTS if name in resource), None)
+    if found is None:
+        return None
+    reference = found.get("reference") if isinstance(found, dict) else None
+    return reference if isinstance(reference, str) else ""
 
 
 # --- bundles ------------------------------------------------------------------------------------------------------

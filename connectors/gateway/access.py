@@ -5,8 +5,9 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from connectors.gateway.database import Database
 from connectors.gateway.models import read_reports, staff_tokens
@@ -16,16 +17,21 @@ TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A person of the house, what she is there, and what she reads for (a code of v3-ActReason such as `TREAT`)."""
+    """A person of the house, what she is there, what she reads for (a code of v3-ActReason such as `TREAT`), and
+    whether she may write."""
 
     person: str
     role: str
     purpose: str
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReadReport:
-    """One read of one patient's resources: `number` resources of the type `what`, at `at` (seconds since 1970)."""
+    """One read of one patient's resources: `number` resources of the type `what`, at `at` (seconds since 1970).
+
+    `kept`: why they were taken over into the house's own record, where they were.
+    """
 
     id: int
     patient: str
@@ -35,6 +41,7 @@ class ReadReport:
     at: int
     what: str
     number: int
+    kept: str = ""
 
 
 def issue_token(database: Database, reader: Reader, seconds: int, now: float | None = None) -> str:
@@ -46,6 +53,7 @@ def issue_token(database: Database, reader: Reader, seconds: int, now: float | N
         "role": reader.role,
         "purpose": reader.purpose,
         "expires": int(_now(now)) + seconds,
+        "writes": reader.writes,
     }
     with database.write() as connection:
         connection.execute(delete(staff_tokens).where(staff_tokens.c.expires <= int(_now(now))))
@@ -59,7 +67,7 @@ def revoke_tokens(database: Database, person: str) -> int:
         return connection.execute(delete(staff_tokens).where(staff_tokens.c.person == person)).rowcount
 
 
-_READER = select(staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose)
+_READER = select(staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose, staff_tokens.c.writes)
 
 
 def reader_of(database: Database, token: str, now: float | None = None) -> Reader | None:
@@ -72,8 +80,21 @@ def reader_of(database: Database, token: str, now: float | None = None) -> Reade
 
 def report(database: Database, reader: Reader, what: str, numbers: Mapping[str, int], now: float | None = None) -> None:
     """Note a read before it is answered: `numbers` of resources by patient. House-local ones ('') are nobody's."""
+    rows = _report_rows(reader, what, numbers, now)
+    if rows:
+        with database.write() as connection:
+            connection.execute(insert(read_reports), rows)
+
+
+def report_kept(connection: Connection, reader: Reader, patient: str, what: str, reason: str) -> None:
+    """Note, in the transaction that does so, that a resource was taken over into the house's own record."""
+    rows = [row | {"kept": reason} for row in _report_rows(reader, what, {patient: 1}, None)]
+    connection.execute(insert(read_reports), rows)
+
+
+def _report_rows(reader: Reader, what: str, numbers: Mapping[str, int], now: float | None) -> list[dict[str, Any]]:
     at = int(_now(now))
-    rows = [
+    return [
         {
             "patient": patient,
             "person": reader.person,
@@ -86,9 +107,6 @@ def report(database: Database, reader: Reader, what: str, numbers: Mapping[str, 
         for patient, number in sorted(numbers.items())
         if patient and number
     ]
-    if rows:
-        with database.write() as connection:
-            connection.execute(insert(read_reports), rows)
 
 
 def pending_reports(database: Database, limit: int = 1000) -> list[ReadReport]:

@@ -89,31 +89,30 @@ def _fhir(app: Flask, gateway: Gateway) -> None:
         reader = _begin(gateway)
         return _response(gateway, fhir_api.read(gateway, type_, id_, reader, request.headers.get("If-None-Match")))
 
-    if gateway.standalone:
-        _writing(app, gateway)
+    _writing(app, gateway)
 
 
 def _writing(app: Flask, gateway: Gateway) -> None:
     @app.post("/fhir/<type_>")
     def create(type_: str) -> Response:
-        accept(request)
+        reader = _begin(gateway)
         resource = resources.parse(json_body(request))
         wanted = preferred(request.headers.get("Prefer"))
         none_exist = request.headers.get("If-None-Exist")
-        return _response(gateway, fhir_api.create(gateway, type_, resource, none_exist, wanted))
+        return _response(gateway, fhir_api.create(gateway, type_, resource, reader, none_exist, wanted))
 
     @app.put("/fhir/<type_>/<id_>")
     def update(type_: str, id_: str) -> Response:
-        accept(request)
+        reader = _begin(gateway)
         resource = resources.parse(json_body(request))
         wanted = preferred(request.headers.get("Prefer"))
         if_match = request.headers.get("If-Match")
-        return _response(gateway, fhir_api.update(gateway, type_, id_, resource, if_match, wanted))
+        return _response(gateway, fhir_api.update(gateway, type_, id_, resource, reader, if_match, wanted))
 
     @app.delete("/fhir/<type_>/<id_>")
     def delete(type_: str, id_: str) -> Response:
-        accept(request)
-        return _response(gateway, fhir_api.delete(gateway, type_, id_, request.headers.get("If-Match")))
+        reader = _begin(gateway)
+        return _response(gateway, fhir_api.delete(gateway, type_, id_, reader, request.headers.get("If-Match")))
 
 
 def _begin(gateway: Gateway) -> Reader | None:

@@ -1,6 +1,6 @@
 """One transaction of writes: resources and their index rows, sent to the database in as few statements as it takes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, Table, Text, delete, func, insert, select, update
@@ -22,8 +22,15 @@ _UNINDEX = delete(index_text).where(
     *(index_text.c[name] == bindparam(f"at_{name}") for name in ("param", "value", "patient", "low", "rid"))
 )
 
-_HOUSE_ROW = select(resources).where(
-    resources.c.type == bindparam("type"), resources.c.id == bindparam("id"), resources.c.owner == ""
+_OWN_ROW = (
+    select(resources)
+    .where(
+        resources.c.type == bindparam("type"),
+        resources.c.id == bindparam("id"),
+        resources.c.author.in_(["", bindparam("house")]),
+    )
+    .order_by(resources.c.deleted, resources.c.rid.desc())
+    .limit(1)
 )
 _REPLACE = update(resources).where(resources.c.rid == bindparam("at"))
 
@@ -44,27 +51,53 @@ class Change:
         rows = indexed(resource)
         self._new.append((_row(resource, body, version, updated, source, rows.low), rows))
 
-    def replace(self, before: Stored, resource: dict[str, Any], body: bytes, version: int, updated: int) -> None:
-        """Another body for a resource that is there; `find_house` has locked it."""
+    def replace(
+        self,
+        before: Stored,
+        resource: dict[str, Any],
+        body: bytes,
+        version: int,
+        updated: int,
+        source: Source = HOUSE,
+    ) -> None:
+        """Another body for a resource that is there, and where it is from now; `find_own` has locked it."""
         rows = indexed(resource)
-        values = {"version": version, "updated": updated, "deleted": False, "low": rows.low, "body": body}
+        values = _row(resource, body, version, updated, source, rows.low)
         self.connection.execute(_REPLACE.values(**values), {"at": before.rid})
         self._unindex([(before.rid, before.body)])
         self._again.append((before.rid, rows))
 
-    def bury(self, before: Stored, updated: int) -> None:
-        """Delete by FHIR: the id stays known as deleted, the content goes."""
-        values = {"version": before.version + 1, "updated": updated, "deleted": True, "body": b""}
+    def mark_back(self, before: Stored, source: Source) -> None:
+        """Note that what the house wrote has come back by the feed, in this envelope."""
+        values = {"epoch": source.epoch, "bid": source.bid, "handle": source.handle}
+        self.connection.execute(_REPLACE.values(**values), {"at": before.rid})
+
+    def bury(self, before: Stored, updated: int, version: int) -> None:
+        """Delete by FHIR, which makes a version: the id stays known as deleted, the content goes."""
+        values = {"version": version, "updated": updated, "deleted": True, "body": b"", "handle": ""}
         self.connection.execute(_REPLACE.values(**values), {"at": before.rid})
         self._unindex([(before.rid, before.body)])
 
-    def remove(self, condition: ColumnElement[bool]) -> int:
-        """Remove the resources that fit, with their index rows; returns how many. Quick for a few."""
-        found = self.connection.execute(select(resources.c.rid, resources.c.body).where(condition)).all()
-        if found:
-            self._unindex([(rid, body) for rid, body in found])
-            self.connection.execute(delete(resources).where(resources.c.rid.in_([rid for rid, _ in found])))
-        return len(found)
+    def keep(self, condition: ColumnElement[bool]) -> int:
+        """Take the resources that fit over into the house's own record; returns how many."""
+        return self.connection.execute(update(resources).where(condition).values(kept=True)).rowcount
+
+    def remove(self, condition: ColumnElement[bool], again: Collection[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+        """Remove the resources that fit, with their index rows. Quick for a few.
+
+        What the house took over stays with it, except where a newer version comes `again` (types and ids); returns
+        those, which are taken over again.
+        """
+        row = resources.c
+        found = self.connection.execute(select(row.rid, row.body, row.type, row.id, row.kept).where(condition)).all()
+        stays = [each.rid for each in found if each.kept and (each.type, each.id) not in again]
+        gone = [(each.rid, each.body) for each in found if each.rid not in stays]
+        if stays:
+            self.connection.execute(update(resources).where(row.rid.in_(stays)).values(owner=""))
+        if gone:
+            self._unindex(gone)
+            self.connection.execute(delete(resources).where(row.rid.in_([rid for rid, _ in gone])))
+        return [(each.type, each.id) for each in found if each.kept and each.rid not in stays]
 
     def purge(self, condition: ColumnElement[bool]) -> int:
         """Remove the resources that fit, and whatever any index holds of them, by looking through all of it."""
@@ -73,10 +106,13 @@ class Change:
             self.connection.execute(delete(table).where(table.c.rid.in_(rids)))
         return self.connection.execute(delete(resources).where(condition)).rowcount
 
-    def find_house(self, type_: str, id_: str) -> Stored | None:
-        """The house-local resource of this id, locked until the transaction ends; one deleted too."""
-        statement = _HOUSE_ROW if self._sqlite else _HOUSE_ROW.with_for_update()
-        row = self.connection.execute(statement, {"type": type_, "id": id_}).one_or_none()
+    def find_own(self, type_: str, id_: str, house: str) -> Stored | None:
+        """What the house wrote under an id, house-local or by its account; locked until the transaction ends.
+
+        One deleted too.
+        """
+        statement = _OWN_ROW if self._sqlite else _OWN_ROW.with_for_update()
+        row = self.connection.execute(statement, {"type": type_, "id": id_, "house": house}).one_or_none()
         return stored(row) if row is not None else None
 
     def alone(self, names: Iterable[str]) -> None:

@@ -1,30 +1,24 @@
-"""`obhut gateway`: serve · migrate · enrol · ask · requests · rotate-key · replace-device · token · client."""
+"""`obhut gateway`: run a gateway; keys, people, programs and patients of the house."""
 
 import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 from flask import Flask
 
-from connectors.gateway import access, clients
+from connectors.gateway import access, clients, house_cli
 from connectors.gateway.access import Reader
 from connectors.gateway.asked import requests
 from connectors.gateway.clients import Client
 from connectors.gateway.config import Config
-from connectors.gateway.database import Database
 from connectors.gateway.enrolment import ask, enrol
+from connectors.gateway.options import CONFIG_OPTION, DATABASE_OPTION, database_of, opened, settings
 from connectors.gateway.renewal import replace_device_command, rotate_key_command
 from consent.purposes import known
 from fhir_profiles import logs
 from fhir_profiles.problems import Problem
-
-CONFIG_OPTION = click.option(
-    "--config", "file", type=click.Path(path_type=Path, dir_okay=False), help="TOML file with the settings."
-)
-DATABASE_OPTION = click.option("--database", help="sqlite:///FILE or postgresql://…")
 
 
 @click.group()
@@ -54,7 +48,7 @@ def serve(
     Settings come from the options, then from OBHUT_GATEWAY_… variables, then from the file.
     """
     given = {"standalone": standalone, "auth": auth, "host": host, "port": port, "database": database}
-    config = _config(file, workers=workers, **given)
+    config = settings(file, workers=workers, **given)
     logs.set_up("INFO")
     with ExitStack() as stack:
         if not config.database:
@@ -85,19 +79,19 @@ def migrate(database: str | None, file: Path | None) -> None:
     """Bring the tables to this version, while the gateway serves."""
     from connectors.gateway import schema  # noqa: PLC0415 - Alembic is loaded only where it is needed
 
-    with closing(_database(database, file)) as opened:
+    with closing(database_of(database, file)) as made:
         try:
-            schema.upgrade(opened)
+            schema.upgrade(made)
         except Problem as problem:
             raise click.ClickException(problem.detail) from None
     click.echo(f"tables at {schema.expected()}")
 
 
-gateway.add_command(enrol)
-gateway.add_command(ask)
-gateway.add_command(requests)
-gateway.add_command(rotate_key_command)
-gateway.add_command(replace_device_command)
+for command in (
+    enrol, ask, requests, rotate_key_command, replace_device_command, house_cli.link, house_cli.unlink, house_cli.links,
+    house_cli.outbox, house_cli.keep,
+):  # fmt: skip
+    gateway.add_command(command)
 
 
 @gateway.group()
@@ -110,14 +104,17 @@ def token() -> None:
 @click.option("--role", default="practitioner", show_default=True, help="What the person is in this house.")
 @click.option("--purpose", required=True, help="What she reads for: a purpose of use such as TREAT.")
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long it is valid.")
+@click.option("--write", "writes", is_flag=True, help="She may write, too.")
 @DATABASE_OPTION
 @CONFIG_OPTION
-def create(person: str, role: str, purpose: str, days: int, database: str | None, file: Path | None) -> None:
+def create(
+    person: str, role: str, purpose: str, days: int, writes: bool, database: str | None, file: Path | None
+) -> None:
     """Make a token and print it, this once."""
     if not known(purpose):
         raise click.UsageError("The purpose must be a purpose of use of v3-ActReason, such as TREAT.")
-    with closing(_database(database, file)) as opened:
-        click.echo(access.issue_token(opened, Reader(person, role, purpose), days * 86400))
+    with closing(database_of(database, file)) as made:
+        click.echo(access.issue_token(made, Reader(person, role, purpose, writes), days * 86400))
 
 
 @token.command()
@@ -126,8 +123,8 @@ def create(person: str, role: str, purpose: str, days: int, database: str | None
 @CONFIG_OPTION
 def revoke(person: str, database: str | None, file: Path | None) -> None:
     """Take all tokens of a person away."""
-    with closing(_database(database, file)) as opened:
-        click.echo(access.revoke_tokens(opened, person))
+    with closing(database_of(database, file)) as made:
+        click.echo(access.revoke_tokens(made, person))
 
 
 @gateway.group()
@@ -153,9 +150,9 @@ def add_client(name: str, jwks: str, scope: str, database: str | None, file: Pat
         keys = Path(jwks).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise click.UsageError("The file of --jwks cannot be read.") from None
-    with closing(_database(database, file)) as opened:
+    with closing(database_of(database, file)) as made:
         try:
-            click.echo(_described(clients.add(opened, name, keys, scope)))
+            click.echo(_described(clients.add(made, name, keys, scope)))
         except Problem as problem:
             raise click.UsageError(problem.detail) from None
 
@@ -165,8 +162,8 @@ def add_client(name: str, jwks: str, scope: str, database: str | None, file: Pat
 @CONFIG_OPTION
 def list_clients(database: str | None, file: Path | None) -> None:
     """A line for each registered program: its client_id, then its scopes."""
-    with closing(_database(database, file)) as opened:
-        for each in clients.listed(opened):
+    with closing(database_of(database, file)) as made:
+        for each in clients.listed(made):
             click.echo(_described(each))
 
 
@@ -176,8 +173,8 @@ def list_clients(database: str | None, file: Path | None) -> None:
 @CONFIG_OPTION
 def remove_client(name: str, database: str | None, file: Path | None) -> None:
     """Forget a program; its access tokens end at once."""
-    with closing(_database(database, file)) as opened:
-        if not clients.remove(opened, name):
+    with closing(database_of(database, file)) as made:
+        if not clients.remove(made, name):
             raise click.ClickException("There is no client of this name.")
 
 
@@ -185,35 +182,9 @@ def _described(registered: Client) -> str:
     return f"{registered.name} {registered.scopes}"
 
 
-def _config(file: Path | None, **given: Any) -> Config:
-    try:
-        return Config.load(file=file, **given)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _database(url: str | None, file: Path | None) -> Database:
-    try:
-        return _opened(Config.database_url(file=file, given=url))
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
 def _make_tables(config: Config) -> None:
     # Before the fork, and closed before it: connections must not be shared between processes.
     try:
-        _opened(config.database).close()
+        opened(config.database).close()
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def _opened(url: str) -> Database:
-    from connectors.gateway import schema  # noqa: PLC0415 - Alembic is loaded only where it is needed
-
-    database = Database(url, 1)
-    try:
-        schema.make(database)
-    except Problem as problem:
-        database.close()
-        raise click.ClickException(problem.detail) from None
-    return database

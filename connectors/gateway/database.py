@@ -28,7 +28,7 @@ class Database:
         self._mutex = threading.Lock()
         if self.sqlite:
             self._turn = _private_file(f"{parsed.database}-turn")
-            _private_file(str(parsed.database)).close()
+            _make_private(str(parsed.database))
             self._reads = _sqlite(parsed, threads, isolation_level="AUTOCOMMIT")
             self._writes = _sqlite(parsed, 1)
             event.listen(self._writes, "begin", _begin_immediate)
@@ -97,9 +97,20 @@ def _url(text: str) -> URL:
 
 def _private_file(name: str) -> IO[bytes]:
     """Open a file, made if need be for nobody else to read. Raises `ValueError`."""
+    _make_private(name)
+    try:
+        return Path(name).open("ab")
+    except OSError as error:
+        raise ValueError(f"The database file cannot be opened: {error.strerror}.") from None
+
+
+def _make_private(name: str) -> None:
+    """Make a file for nobody else to read, unless it is there. Raises `ValueError`.
+
+    The database itself is not opened for it: closing it would give up the locks of every connection of this process.
+    """
     try:
         Path(name).touch(mode=0o600)
-        return Path(name).open("ab")
     except OSError as error:
         raise ValueError(f"The database file cannot be opened: {error.strerror}.") from None
 

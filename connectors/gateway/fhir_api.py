@@ -19,19 +19,26 @@ from connectors.gateway import access
 from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer, written
 from connectors.gateway.change import Change
+from connectors.gateway.linking import widened
 from connectors.gateway.links import PAGE, Args, Links
 from connectors.gateway.negotiation import Return, versions
-from connectors.gateway.records import Stored, instant, microseconds
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
+from connectors.gateway.writing import Writing
 from consent.purposes import purposes_above
 from fhir_profiles import bundles, capability, definitions, resources, search
 from fhir_profiles.bundles import Entry
 from fhir_profiles.problems import Problem
 
-SERVED_SINCE = datetime(2026, 11, 23, tzinfo=UTC)
+SERVED_SINCE = datetime(2026, 11, 25, tzinfo=UTC)
 """When what the CapabilityStatement says last changed."""
 
+SECURITY = "Bearer tokens of the people of the house; writing needs one that was made for it."
+DESCRIPTION = (
+    "The record of one house: what patients have granted to it, what it writes about them, and what is its own. About"
+    " an Obhut patient (Patient/p-…, or a Patient of the house that is linked to one) the house writes while she"
+    " permits it; all other resources stay in the house. What another author wrote can be read, not changed."
+)
 SUMMARY = "_summary"
 NOT_SEARCHED = ("_format", "_pretty", PAGE)
 """Arguments that are not criteria."""
@@ -66,11 +73,10 @@ def capabilities(gateway: Gateway) -> Answer:
 
 @cache
 def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
-    interactions: tuple[str, ...] = ("read", "search-type")
-    features: dict[str, Any] = {"conditionalRead": "not-match"}
-    if standalone:
-        interactions = ("read", "update", "delete", "create", "search-type")
-        features |= {"versioning": "versioned", "updateCreate": True, "conditionalCreate": True}
+    interactions = ("read", "update", "delete", "create", "search-type")
+    features = {
+        "conditionalRead": "not-match", "versioning": "versioned", "updateCreate": True, "conditionalCreate": True
+    }  # fmt: skip
     types = [
         capability.Served(type_, interactions, tuple(search.parameters(type_)), features=features)
         for type_ in definitions.resource_types()
@@ -83,6 +89,7 @@ def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
         types=types,
         interactions=("transaction", "batch"),
         security=_security(base_url, standalone, auth),
+        description=None if standalone else DESCRIPTION,
     )
     return resources.dump(statement)
 
@@ -90,7 +97,7 @@ def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
 def _security(base_url: str, standalone: bool, auth: bool) -> dict[str, Any] | None:
     if auth:
         return capability.smart(token_endpoint(base_url), "Programs sign in by SMART Backend Services.")
-    return None if standalone else {"description": "Bearer tokens of the people of the house."}
+    return None if standalone else {"description": SECURITY}
 
 
 def token_endpoint(base_url: str) -> str:
@@ -115,7 +122,7 @@ def read(
 ) -> Answer:
     """https://hl7.org/fhir/R4/http.html#read and #cread (If-None-Match)."""
     served(type_)
-    stored = gateway.store.read(type_, id_, _scope(reader), change)
+    stored = gateway.store.read(type_, id_, _scope(gateway, reader), change)
     if stored is None:
         raise Problem("not-found", "There is no such resource.")
     if stored.deleted:
@@ -140,7 +147,7 @@ def search_type(
     query, counting = _query(gateway, type_, args)
     if not tokens:
         own_link = urlencode(query.used)
-    scope = _scope(reader)
+    scope = _scope(gateway, reader)
     links = {"self": f"{gateway.base_url}/{type_}" + ("?" + own_link if own_link else "")}
     if counting:
         numbers = gateway.store.count(query, scope, change)
@@ -160,43 +167,67 @@ def _query(gateway: Gateway, type_: str, args: Args) -> tuple[search.Query, bool
     if not summaries <= {"count", "false"}:
         raise Problem("not-supported", "Of _summary only count is served here.")
     query = search.parse(type_, args, other=(*NOT_SEARCHED, SUMMARY), base=gateway.base_url)
-    return query, "count" in summaries or query.count == 0
+    return _widened(gateway, query), "count" in summaries or query.count == 0
 
 
-def create(gateway: Gateway, type_: str, resource: dict[str, Any], if_none_exist: str | None, wanted: Return) -> Answer:
+def _widened(gateway: Gateway, query: search.Query) -> search.Query:
+    """The search with both ids of patients whom the house has linked to their cards."""
+    if gateway.standalone:
+        return query
+    with gateway.store.database.read() as connection:
+        return widened(connection, query)
+
+
+def create(
+    gateway: Gateway,
+    type_: str,
+    resource: dict[str, Any],
+    reader: Reader | None,
+    if_none_exist: str | None,
+    wanted: Return,
+) -> Answer:
     """https://hl7.org/fhir/R4/http.html#create and #ccreate (If-None-Exist)."""
     served(type_)
+    may_write(gateway, reader)
     condition = criteria(gateway, type_, if_none_exist) if if_none_exist is not None else None
     checked(type_, resource)
     with gateway.store.change() as change:
         if condition is not None:
             change.alone([conditional_lock(type_)])
-            found = matched(gateway.store, change, condition)
+            found = writing(gateway, change, reader).matched(condition)
             if found is not None:
                 return written(found, False, wanted, existed=True)
-        stored = add(change, resource, str(uuid.uuid4()))
+        stored = writing(gateway, change, reader).add(resource, str(uuid.uuid4()))
     return written(stored, True, wanted)
 
 
 def update(
-    gateway: Gateway, type_: str, id_: str, resource: dict[str, Any], if_match: str | None, wanted: Return
+    gateway: Gateway,
+    type_: str,
+    id_: str,
+    resource: dict[str, Any],
+    reader: Reader | None,
+    if_match: str | None,
+    wanted: Return,
 ) -> Answer:
     """https://hl7.org/fhir/R4/http.html#update, #upsert (creates under the client's id) and #concurrency (If-Match)."""
     served(type_)
+    may_write(gateway, reader)
     named(resource, id_)
     checked(type_, resource)
     with gateway.store.change() as change:
         change.alone([f"{type_}/{id_}"])
-        stored, created = put(change, resource, if_match)
+        stored, created = writing(gateway, change, reader).put(resource, if_match)
     return written(stored, created, wanted)
 
 
-def delete(gateway: Gateway, type_: str, id_: str, if_match: str | None) -> Answer:
+def delete(gateway: Gateway, type_: str, id_: str, reader: Reader | None, if_match: str | None) -> Answer:
     """https://hl7.org/fhir/R4/http.html#delete: the id stays known as deleted; deleting twice changes nothing."""
     served(type_)
+    may_write(gateway, reader)
     with gateway.store.change() as change:
         change.alone([f"{type_}/{id_}"])
-        bury(change, type_, id_, if_match)
+        writing(gateway, change, reader).bury(type_, id_, if_match)
     return Answer(204)
 
 
@@ -207,6 +238,19 @@ def served(type_: str) -> None:
     """Raises `Problem(not-found)` for what is no resource type of R4, https://hl7.org/fhir/R4/http.html#create."""
     if type_ not in definitions.resource_types():
         raise Problem("not-found", "This is no resource type of FHIR R4.")
+
+
+def may_write(gateway: Gateway, reader: Reader | None) -> None:
+    """Raises `Problem(forbidden)` unless the person may write."""
+    if not gateway.standalone and not (reader is not None and reader.writes):
+        raise Problem(
+            "forbidden", "This token is for reading: `obhut gateway token create --write` makes one to write."
+        )
+
+
+def writing(gateway: Gateway, change: Change, reader: Reader | None) -> Writing:
+    """What the person writes within a transaction."""
+    return Writing(gateway.store, change, gateway.base_url, reader, _scope(gateway, reader))
 
 
 def checked(type_: str, resource: dict[str, Any]) -> None:
@@ -228,7 +272,7 @@ def criteria(gateway: Gateway, type_: str, text: str) -> search.Query:
     query = search.parse(type_, args, other=NOT_SEARCHED, base=gateway.base_url)
     if not query.criteria:
         raise Problem("invalid", "The condition names nothing to look for.")
-    return query
+    return _widened(gateway, query)
 
 
 def conditional_lock(type_: str) -> str:
@@ -236,61 +280,10 @@ def conditional_lock(type_: str) -> str:
     return f"conditional {type_}"
 
 
-def matched(store: Store, change: Change, condition: search.Query) -> Stored | None:
-    """The one resource that meets the condition, or none. Raises `Problem(multiple-matches)`."""
-    found = store.find(change, condition)
-    if len(found) > 1:
-        raise Problem("multiple-matches", "The condition is met by more than one resource.")
-    return found[0] if found else None
-
-
-def add(change: Change, resource: dict[str, Any], id_: str) -> Stored:
-    """Put a new resource under a new id."""
-    return _versioned(change, resource | {"id": id_}, None)
-
-
-def put(change: Change, resource: dict[str, Any], if_match: str | None) -> tuple[Stored, bool]:
-    """Put a resource under its own id; the second value says whether it was created. Raises `Problem(precondition)`."""
-    before = change.find_house(resource["resourceType"], resource["id"])
-    _match(before, if_match)
-    return _versioned(change, resource, before), before is None or before.deleted
-
-
-def bury(change: Change, type_: str, id_: str, if_match: str | None) -> None:
-    """Delete what is there. Raises `Problem(precondition)`."""
-    before = change.find_house(type_, id_)
-    _match(before, if_match)
-    if before is not None and not before.deleted:
-        change.bury(before, microseconds())
-
-
-def _match(before: Stored | None, if_match: str | None) -> None:
-    if if_match is None:
-        return
-    here = before is not None and not before.deleted
-    if not here or not set(versions(if_match)) & {"*", str(before.version if before else "")}:
-        raise Problem("precondition", "The resource is not at the version that If-Match names.")
-
-
-def _versioned(change: Change, resource: dict[str, Any], before: Stored | None) -> Stored:
-    version = before.version + 1 if before is not None else 1
-    updated = microseconds()
-    meta = resource.get("meta", {}) | {"versionId": str(version), "lastUpdated": instant(updated)}
-    resource = {"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta} | {
-        name: value for name, value in resource.items() if name not in {"resourceType", "id", "meta"}
-    }
-    body = resources.dump(resource)
-    if before is None:
-        change.add(resource, body, version, updated)
-    else:
-        change.replace(before, resource, body, version, updated)
-    return Stored(0, resource["resourceType"], resource["id"], version, updated, False, "", body)
-
-
-def _scope(reader: Reader | None) -> Scope | None:
+def _scope(gateway: Gateway, reader: Reader | None) -> Scope | None:
     if reader is None:
         return None
-    return Scope(tuple(sorted(purposes_above(reader.purpose))), int(time.time()))
+    return Scope(tuple(sorted(purposes_above(reader.purpose))), int(time.time()), gateway.store.house)
 
 
 def _report(gateway: Gateway, reader: Reader | None, type_: str, numbers: Mapping[str, int]) -> None:

@@ -10,6 +10,7 @@ from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import Keystore
+from connectors.gateway.outgoing import Sender
 from connectors.gateway.store import Store
 from connectors.keyring import Keyring
 from fhir_profiles.companion import Ended, beside
@@ -35,4 +36,4 @@ def _follow(config: Config, ended: Ended) -> None:
         inbox = Inbox(keystore, Store(Database(config.database, 2)), config.hub_url)
         device = keystore.keyring.device
         # Where another device has taken its place the follower ends, and is started anew with that one's keys.
-        inbox.run(lambda: ended() or Keyring.load(directory).device != device)
+        inbox.run(lambda: ended() or Keyring.load(directory).device != device, Sender(inbox).send)

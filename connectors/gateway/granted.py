@@ -1,8 +1,9 @@
-"""What is granted now: the streams that may be shown, and the purge of what no longer may. Written when it changes."""
+"""What is granted now: the streams that may be shown or written into, and the purge of what no longer may be shown."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.chain_store import ChainStore
+from connectors.gateway.destinations import places
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.records import Live
 from connectors.gateway.store import Store
@@ -40,7 +41,7 @@ class Granted:
     def refresh(self, patients: Iterable[str] = ()) -> None:
         """Tell the store what of these patients may be shown from now on, and of those whose grants begin or end now.
 
-        What may not is purged, except what this house wrote itself.
+        And where the house may write. What may not be shown is purged, but for what the house wrote or took over.
         """
         now = int(self._clock())
         for patient in {*patients, *(patient for patient, turn in self._turns.items() if turn <= now)}:
@@ -74,6 +75,7 @@ class Granted:
                         covered[set_id, index] = stream
                         live.append(Live(stream, first, grant.until, frozenset(grant.purposes)))
         self._store.set_live(patient, live)
+        self._store.set_destinations(patient, places(self._chains, self._keystore, patient, now))
         self._purge(patient, covered)
         self._turns.pop(patient, None)
         if grants:

@@ -29,8 +29,8 @@ from consent.relations import Bundle, Grant, RelationState, check_permit
 from consent.statements import parse_permit
 from fhir_profiles.problems import Problem
 
-WAIT_SECONDS = 5
-"""So long the feed is waited for; so often, at the latest, reads are reported."""
+WAIT_SECONDS = 2
+"""So long the feed is waited for; so often, at the latest, what was written is sent and reads are reported."""
 PAUSE_SECONDS = 2.0
 CURSOR = "feed-cursor"
 KEPT_BYTES = 8 * 1024 * 1024
@@ -71,14 +71,19 @@ class Inbox:
         self.confirmation = Confirmation(keystore, self.chains, self.hub_keys, store, self._heads, clock)
         self.granted = Granted(keystore, store, self.chains, clock)
         self._objects = Objects(keystore, clock)
+        self._house = not identifiers.account(self.me).is_person
 
-    def run(self, stopped: Callable[[], bool]) -> None:
-        """Follow the feed. A hub that cannot be reached is asked again; what is not confirmed in time is not shown."""
+    def run(self, stopped: Callable[[], bool], then: Callable[[], object] = lambda: None) -> None:
+        """Follow the feed, and do something else besides, between its pages.
+
+        A hub that cannot be reached is asked again; what is not confirmed in time is not shown.
+        """
         wait = 0
         while not stopped():
             try:
                 wait = 0 if self.take_page(wait) else WAIT_SECONDS
                 self.report_reads()
+                then()
             except (Problem, Rejected) as failed:
                 reason = failed.code if isinstance(failed, Problem) else failed.reason
                 log.warning("the hub could not be followed", extra={"reason": reason})
@@ -278,6 +283,7 @@ class Inbox:
             owner=patient, set=opened.set, stream=envelope.str, index=opened.index, epoch=envelope.ep,
             author=envelope.aut, bid=envelope.hash, handle=envelope.hd, newer=newer,
             at=envelopes.parse_stamp(unb64(event["stamp"])).at,
+            own=self._house and envelope.aut == self.me,
         )  # fmt: skip
         if opened.deletes:
             return [Deletion(source)]

@@ -1,15 +1,19 @@
 """Taking in what opened envelopes brought: each envelope once, a later one in the place of an earlier."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, insert, or_, select, tuple_
 
-from connectors.gateway.change import Change
+from connectors.gateway.change import Change, stored
 from connectors.gateway.models import deletions, envelopes, resources
 from connectors.gateway.records import Deletion, Item, Source
 
 Identity = tuple[str, str]
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
@@ -23,6 +27,9 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
     pending: set[tuple[str, str, str, str, str]] = set()
     for source, group in groupby(items, key=lambda item: item.source):
         if not _first_time(change, source):
+            continue
+        if source.own:
+            added += sum(_take_own(change, item, updated) for item in group)
             continue
         if source.handle and _deleted_since(change, source):
             continue
@@ -41,15 +48,47 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
             continue
         for type_, id_, _ in newer:
             by_identity.pop((type_, id_), None)
-        change.remove(_replaced(source, list(by_identity)))
+        kept = change.remove(_replaced(source, list(by_identity)), by_identity.keys())
         for item in by_identity.values():
-            change.add(item.resource, item.body, 1, updated, source)
+            change.add(item.resource, item.body, _version(item.resource), updated, source)
+        if kept:
+            change.flush()
+            change.keep(and_(_origin(source), tuple_(resources.c.type, resources.c.id).in_(kept)))
         added += len(by_identity)
     return added
 
 
 def _identity(item: Item) -> Identity:
     return item.resource["resourceType"], item.resource["id"]
+
+
+def _take_own(change: Change, item: Item | Deletion, updated: int) -> bool:
+    """What the house wrote comes back: it is here already, or newer; only a record that was lost learns it anew."""
+    change.flush()
+    source = item.source
+    if isinstance(item, Deletion):
+        # Only what came back stands under a handle: what was written since is not meant.
+        own = and_(_origin(source), resources.c.handle == source.handle, resources.c.deleted.is_(False))
+        for row in change.connection.execute(select(resources).where(own)).all():
+            change.bury(stored(row), updated, row.version)  # the version that took its place elsewhere comes after it
+        return False
+    version, (type_, id_) = _version(item.resource), _identity(item)
+    here = change.find_own(type_, id_, source.author)
+    if here is None:
+        change.add(item.resource, item.body, version, updated, source)
+        return True
+    if here.version < version:
+        change.replace(here, item.resource, item.body, version, updated, source)
+        return True
+    if (here.version, here.stream) == (version, source.stream) and not here.deleted:
+        change.mark_back(here, source)
+    return False
+
+
+def _version(resource: Mapping[str, Any]) -> int:
+    """The version that the author gave; the first where it says none."""
+    told = resource.get("meta", {}).get("versionId", "")
+    return int(told) if _NUMBER.fullmatch(told) else 1
 
 
 def _first_time(change: Change, source: Source) -> bool:
@@ -91,10 +130,13 @@ def _newer(change: Change, source: Source, identities: list[Identity]) -> list[t
 
 def _replaced(source: Source, identities: list[Identity]) -> ColumnElement[bool]:
     """What the same author wrote in the same stream under the same handle, or the same types and ids."""
-    own = and_(
-        resources.c.owner == source.owner, resources.c.stream == source.stream, resources.c.author == source.author
-    )
     same: ColumnElement[bool] = tuple_(resources.c.type, resources.c.id).in_(identities)
     if source.handle:
         same = or_(same, resources.c.handle == source.handle)
-    return and_(own, same)
+    return and_(_origin(source), same)
+
+
+def _origin(source: Source) -> ColumnElement[bool]:
+    return and_(
+        resources.c.owner == source.owner, resources.c.stream == source.stream, resources.c.author == source.author
+    )

@@ -1,4 +1,4 @@
-"""Tables of the gateway: resources, the search index over them, what is granted now, who may ask and who asked.
+"""Tables of the gateway: resources, their search index, what is granted now, who may ask and who asked, what goes out.
 
 The index has three tables, by how values compare: text (token, reference, string, uri), date, quantity (and number).
 Every row of the text index repeats the patients and the dates of its resource, so that the usual clinical question
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -49,6 +50,7 @@ resources = Table(
     Column("bid", Word, nullable=False),
     Column("handle", Word, nullable=False),
     Column("body", LargeBinary, nullable=False),  # as it came
+    Column("kept", Boolean, nullable=False, server_default=false()),  # taken over into the house's own record
     UniqueConstraint("type", "id", "owner", "stream", "author", name="resources_identity"),
     Index("resources_type", "type", "rid"),
     Index("resources_updated", "type", "updated", "rid"),
@@ -158,6 +160,7 @@ staff_tokens = Table(
     Column("role", Word, nullable=False),
     Column("purpose", Word, nullable=False),
     Column("expires", BigInteger, nullable=False),  # seconds since 1970
+    Column("writes", Boolean, nullable=False, server_default=false()),
 )
 
 clients = Table(
@@ -195,6 +198,56 @@ read_reports = Table(
     Column("at", BigInteger, nullable=False),  # seconds since 1970
     Column("what", Word, nullable=False),  # resource type
     Column("number", Integer, nullable=False),
+    Column("kept", Word, nullable=False, server_default=""),  # why it was taken over, where it was
+)
+
+destinations = Table(
+    # Where the house may write now; written by the inbox from permits, chains and the own grant.
+    "destinations",
+    metadata,
+    Column("name", Word, nullable=False),  # the patient's Patient.id
+    Column("category", Integer, nullable=False),
+    Column("patient", Word, nullable=False),  # the account
+    Column("set", Word, nullable=False),
+    Column("stream", Word, nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    PrimaryKeyConstraint("name", "category"),
+    Index("destinations_patient", "patient"),
+    sqlite_with_rowid=False,
+)
+
+outgoing = Table(
+    # What was written about patients and is not known to be at the hub, in the order of writing. It is in the same
+    # transaction as the resource, so that what was acknowledged goes out.
+    "outgoing",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("mark", Word, nullable=False),  # random: by which the outbox knows it again
+    Column("patient", Word, nullable=False),
+    Column("category", Integer, nullable=False),
+    Column("type", Word, nullable=False),
+    Column("resource", Word, nullable=False),  # its id
+    Column("version", Integer, nullable=False),
+    Column("deletes", Boolean, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # empty for a deletion, and once the outbox or nobody has it
+    Column("state", Word, nullable=False),  # waiting, queued (in the outbox) or refused
+    Column("reason", Word, nullable=False),  # why it was refused
+    Column("person", Word, nullable=False),  # who wrote it
+    Column("at", BigInteger, nullable=False),  # seconds since 1970
+    Index("outgoing_state", "state", "id"),
+    sqlite_autoincrement=True,
+)
+
+linked_patients = Table(
+    # Which Obhut patient a house-local Patient is, told by her card.
+    "linked_patients",
+    metadata,
+    Column("local", Word, primary_key=True),  # the house's Patient.id
+    Column("name", Word, nullable=False),  # her Patient.id at Obhut
+    Column("patient", Word, nullable=False),  # her account
+    Column("at", BigInteger, nullable=False),  # seconds since 1970
+    Index("linked_patients_name", "name"),
 )
 
 state = Table("state", metadata, Column("key", Word, primary_key=True), Column("value", Word, nullable=False))

@@ -76,9 +76,9 @@ def page(query: Query, scope: Scope | None, size: int, after: After | None) -> P
     return prepared
 
 
-def some(query: Query, size: int) -> Prepared:
-    """Up to `size` matching rows of `resources`, whoever asks, in no particular order."""
-    prepared = _prepared(query, None, "some", None)
+def some(query: Query, scope: Scope | None, size: int) -> Prepared:
+    """Up to `size` matching rows of `resources`, in no particular order."""
+    prepared = _prepared(query, scope, "some", None)
     prepared.parameters["size"] = size
     return prepared
 

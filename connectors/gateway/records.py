@@ -17,7 +17,7 @@ class Source:
     """Where a resource came from. `owner` is the patient's account; all empty for what is house-local.
 
     `bid` names the envelope, `at` the second of its stamp; `newer` those of the same device in this stream that were
-    written later and came before.
+    written later and came before. `own`: the house wrote it itself.
     """
 
     owner: str = ""
@@ -30,6 +30,7 @@ class Source:
     handle: str = ""
     newer: frozenset[str] = frozenset()
     at: int = 0
+    own: bool = False
 
 
 HOUSE = Source()
@@ -75,8 +76,22 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where the house may write what of a patient is of one category: a stream of its set, in its current epoch."""
+
+    category: int
+    set: str
+    stream: str
+    index: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
-    """A resource as it is kept. `updated` in microseconds since 1970; the body is empty once deleted."""
+    """A resource as it is kept. `updated` in microseconds since 1970; the body is empty once deleted.
+
+    `owner`, `author`, `stream` as in `Source`.
+    """
 
     rid: int
     type: str

@@ -48,7 +48,7 @@ def _detail(report: ReadReport) -> dict[str, Any]:
     return {
         "person": report.person, "role": report.role, "purpose": report.purpose, "at": report.at,
         "what": report.what, "number": report.number,
-    }  # fmt: skip
+    } | ({"kept": report.kept} if report.kept else {})  # fmt: skip
 
 
 def _name(report: ReadReport) -> str:

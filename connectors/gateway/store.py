@@ -6,18 +6,27 @@ are bytes and come back as they were put.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from connectors.gateway.change import Change, stored
 from connectors.gateway.database import Database
 from connectors.gateway.intake import take
-from connectors.gateway.models import confirmations, deletions, envelopes, live_streams, resources, state
+from connectors.gateway.models import (
+    confirmations,
+    deletions,
+    destinations,
+    envelopes,
+    live_streams,
+    resources,
+    state,
+)
 from connectors.gateway.query import PAGE_SIZE, numbers, page, some
-from connectors.gateway.records import Deletion, Item, Live, Page, Stored, microseconds
+from connectors.gateway.records import Deletion, Item, Live, Page, Place, Stored, microseconds
 from connectors.gateway.visibility import Scope, visible
 from fhir_profiles.search import Query
 
@@ -33,6 +42,7 @@ _OWNED = (
     .order_by(resources.c.rid)
     .limit(bindparam("size"))
 )
+HOUSE_ACCOUNT = "account"
 
 
 class Store:
@@ -41,6 +51,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._spans: dict[str, int] = {}
+        self._house = ""
 
     # Reading
 
@@ -118,10 +129,10 @@ class Store:
         for type_, span in change.spans.items():
             self._spans[type_] = max(span, self._spans.get(type_, 0))
 
-    def find(self, change: Change, query: Query) -> list[Stored]:
-        """The first two house-local matches, as seen by a running transaction."""
+    def find(self, change: Change, query: Query, scope: Scope | None = None) -> list[Stored]:
+        """Two of the matches that are visible for the scope, as seen by a running transaction."""
         change.flush()
-        prepared = some(query, 2)
+        prepared = some(query, scope, 2)
         return [stored(row) for row in change.connection.execute(prepared.statement, prepared.parameters)]
 
     def put_many(
@@ -140,14 +151,15 @@ class Store:
     def purge(self, patient: str, streams: Collection[str] | None = None, keep_author: str = "") -> int:
         """Remove what a patient's streams brought (`None`: all of them), with index and grants, in one transaction.
 
-        What `keep_author`, the house itself, wrote stays as house-local (duty to document). Returns how many went.
+        What the house itself (`keep_author`) wrote or took over stays as house-local (duty to document). Returns how
+        many went.
         """
+        ours = or_(resources.c.author == keep_author, resources.c.kept)
         with self.change() as change:
-            if keep_author:
-                own = update(resources).where(_of(resources, patient, streams), resources.c.author == keep_author)
-                change.connection.execute(own.values(owner=""))
+            own = update(resources).where(_of(resources, patient, streams), ours)
+            change.connection.execute(own.values(owner=""))
             gone = change.purge(_of(resources, patient, streams))
-            still_here = select(resources.c.bid).where(resources.c.author == keep_author, resources.c.bid != "")
+            still_here = select(resources.c.bid).where(ours, resources.c.bid != "")
             seen = delete(envelopes).where(_of(envelopes, patient, streams), envelopes.c.bid.not_in(still_here))
             change.connection.execute(seen)
             change.connection.execute(delete(deletions).where(_of(deletions, patient, streams)))
@@ -201,6 +213,28 @@ class Store:
         """When each patient was confirmed last."""
         with self.database.read() as connection:
             return dict(connection.execute(select(confirmations.c.patient, confirmations.c.at)).all())
+
+    # Where the house may write now
+
+    @property
+    def house(self) -> str:
+        """The account whose gateway this is; empty before its inbox has run once."""
+        if not self._house:
+            self._house = self.state(HOUSE_ACCOUNT) or ""
+        return self._house
+
+    def set_destinations(self, patient: str, places: Iterable[Place]) -> None:
+        """Put the streams into which the house may write about a patient in the place of those of before."""
+        name = patient.partition("@")[0]
+        rows = [{"name": name, "patient": patient} | asdict(place) for place in places]
+        with self.database.read() as connection:
+            query = select(destinations).where(destinations.c.patient == patient).order_by(destinations.c.category)
+            if [row._asdict() for row in connection.execute(query)] == sorted(rows, key=lambda row: row["category"]):
+                return
+        with self.database.write() as connection:
+            connection.execute(delete(destinations).where(destinations.c.patient == patient))
+            if rows:
+                connection.execute(insert(destinations), rows)
 
     # What a writer keeps beside
 

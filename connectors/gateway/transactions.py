@@ -19,6 +19,7 @@ from connectors.gateway.fhir_api import Gateway
 from connectors.gateway.negotiation import Return
 from connectors.gateway.permission import require_entry
 from connectors.gateway.records import Stored, instant
+from connectors.gateway.writing import Writing
 from fhir_profiles import bundles, resources
 from fhir_profiles.bundles import Request, Result
 from fhir_profiles.problems import Issue, Problem
@@ -55,7 +56,7 @@ def _alone(
     try:
         resources.check({"resourceType": "Bundle", "type": "batch", "entry": [entry]})
         [request] = bundles.transaction_entries({"resourceType": "Bundle", "type": "batch", "entry": [entry]})
-        _refuse_unserved(gateway, request)
+        _refuse_unserved(gateway, request, reader)
         if scopes is not None:
             require_entry(scopes, request)
         return _result(gateway, _do(gateway, request, wanted, reader))
@@ -68,11 +69,11 @@ def _do(gateway: Gateway, request: Request, wanted: Return, reader: Reader | Non
     type_, id_, resource = request.type or "", request.id or "", request.resource or {}
     match request.method:
         case "POST":
-            return fhir_api.create(gateway, type_, resource, request.if_none_exist, wanted)
+            return fhir_api.create(gateway, type_, resource, reader, request.if_none_exist, wanted)
         case "PUT":
-            return fhir_api.update(gateway, type_, id_, resource, request.if_match, wanted)
+            return fhir_api.update(gateway, type_, id_, resource, reader, request.if_match, wanted)
         case "DELETE":
-            return fhir_api.delete(gateway, type_, id_, request.if_match)
+            return fhir_api.delete(gateway, type_, id_, reader, request.if_match)
     return _get(gateway, request, reader)
 
 
@@ -83,11 +84,11 @@ def _get(gateway: Gateway, request: Request, reader: Reader | None, change: Chan
     return fhir_api.search_type(gateway, request.type or "", args, reader, change)
 
 
-def _refuse_unserved(gateway: Gateway, request: Request) -> None:
+def _refuse_unserved(gateway: Gateway, request: Request, reader: Reader | None) -> None:
     if request.method not in {"DELETE", "POST", "PUT", "GET"}:
         raise Problem("not-supported", "This method is not served within a Bundle.")
-    if request.method != "GET" and not gateway.standalone:
-        raise Problem("method", "Nothing is written here.")
+    if request.method != "GET":
+        fhir_api.may_write(gateway, reader)
     if request.method != "GET" and request.query is not None:
         raise Problem("not-supported", "Conditional updates and deletes are not served here.")
     if request.type is None:
@@ -103,14 +104,14 @@ def _transaction(
     requests = bundles.transaction_entries(bundle)
     for request in requests:
         with _naming(request.index):
-            _refuse_unserved(gateway, request)
+            _refuse_unserved(gateway, request, reader)
             if scopes is not None:
                 require_entry(scopes, request)
     writes = [request for request in requests if request.method != "GET"]
     answers: dict[int, Answer] = {}
     with gateway.store.change() if writes else nullcontext() as change:
         if change is not None:
-            answers |= _write_all(gateway, change, writes, wanted)
+            answers |= _write_all(gateway, fhir_api.writing(gateway, change, reader), writes, wanted)
         for request in requests:
             if request.method == "GET":
                 with _naming(request.index):
@@ -118,8 +119,8 @@ def _transaction(
     return [_result(gateway, answers[place]) for place in sorted(answers)]
 
 
-def _write_all(gateway: Gateway, change: Change, writes: list[Request], wanted: Return) -> dict[int, Answer]:
-    change.alone(_locks(writes))
+def _write_all(gateway: Gateway, writing: Writing, writes: list[Request], wanted: Return) -> dict[int, Answer]:
+    writing.change.alone(_locks(writes))
     found: dict[int, Stored] = {}
     ids = {request.index: request.id for request in writes if request.id is not None}
     first: dict[tuple[str | None, str], int] = {}
@@ -127,7 +128,7 @@ def _write_all(gateway: Gateway, change: Change, writes: list[Request], wanted: 
         if request.method != "POST":
             continue
         with _naming(request.index):
-            match = _existing(gateway, change, request)
+            match = _existing(gateway, writing, request)
         if match is not None:
             found[request.index] = match
         # Two entries that ask for the same thing unless it exists mean the same thing.
@@ -144,9 +145,9 @@ def _write_all(gateway: Gateway, change: Change, writes: list[Request], wanted: 
             elif request.if_none_exist and first[request.type, request.if_none_exist] != request.index:
                 answers[request.index] = Answer(200, location=f"{request.type}/{ids[request.index]}")
             else:
-                settled = replace(request, id=ids[request.index], resource=_linked(gateway, change, request, places))
-                answers[request.index] = _write(change, settled, wanted)
-    change.flush()
+                settled = replace(request, id=ids[request.index], resource=_linked(gateway, writing, request, places))
+                answers[request.index] = _write(writing, settled, wanted)
+    writing.change.flush()
     return answers
 
 
@@ -158,11 +159,11 @@ def _locks(writes: list[Request]) -> Iterator[str]:
             yield f"{request.type}/{request.id}"
 
 
-def _existing(gateway: Gateway, change: Change, request: Request) -> Stored | None:
+def _existing(gateway: Gateway, writing: Writing, request: Request) -> Stored | None:
     if request.if_none_exist is None:
         return None
     condition = fhir_api.criteria(gateway, request.type or "", request.if_none_exist)
-    return fhir_api.matched(gateway.store, change, condition)
+    return writing.matched(condition)
 
 
 def _conditional_last(writes: list[Request]) -> list[Request]:
@@ -170,10 +171,10 @@ def _conditional_last(writes: list[Request]) -> list[Request]:
     return sorted(writes, key=lambda request: bool(bundles.conditional_references(request.resource)))
 
 
-def _linked(gateway: Gateway, change: Change, request: Request, places: dict[str, str]) -> dict[str, Any] | None:
+def _linked(gateway: Gateway, writing: Writing, request: Request, places: dict[str, str]) -> dict[str, Any] | None:
     def find(reference: str) -> str:
         type_, _, text = reference.partition("?")
-        match = fhir_api.matched(gateway.store, change, fhir_api.criteria(gateway, type_, text))
+        match = writing.matched(fhir_api.criteria(gateway, type_, text))
         if match is None:
             raise Problem("precondition", "A conditional reference finds nothing.")
         return places.setdefault(reference, f"{type_}/{match.id}")
@@ -185,15 +186,15 @@ def _linked(gateway: Gateway, change: Change, request: Request, places: dict[str
     return linked
 
 
-def _write(change: Change, request: Request, wanted: Return) -> Answer:
+def _write(writing: Writing, request: Request, wanted: Return) -> Answer:
     type_, id_, resource = request.type or "", request.id or "", request.resource or {}
     if request.method == "DELETE":
-        fhir_api.bury(change, type_, id_, request.if_match)
+        writing.bury(type_, id_, request.if_match)
         return Answer(204)
     if request.method == "PUT":
-        stored, created = fhir_api.put(change, resource, request.if_match)
+        stored, created = writing.put(resource, request.if_match)
     else:
-        stored, created = fhir_api.add(change, resource, id_), True
+        stored, created = writing.add(resource, id_), True
     if _UNRESOLVED in stored.body:
         raise Problem("value", "A reference names an entry that is not in the Bundle.")
     return written(stored, created, wanted)

@@ -10,21 +10,23 @@ from connectors.gateway.models import confirmations, live_streams, resources
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """For which purposes somebody reads, and when (seconds since 1970).
+    """For which purposes somebody reads, when (seconds since 1970), and in which house.
 
     `purposes` are the codes any of which, in a grant, would allow the reading: the reader's own and those above it.
+    `house`: the account whose own writing is always shown; empty where it has written nothing.
     """
 
     purposes: tuple[str, ...]
     now: int
+    house: str = ""
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
-        return {"v_purposes": self.purposes, "v_now": self.now}
+        return {"v_purposes": self.purposes, "v_now": self.now, "v_house": self.house}
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:
-    """House-local, or in a stream that is live for the scope whose `parameters` are given.
+    """House-local, written by the house, or in a stream that is live for the scope whose `parameters` are given.
 
     Two authors may use one id. The one whose resource came first has it, among what is visible.
     """
@@ -56,4 +58,4 @@ def _live(row: FromClause) -> ColumnElement[bool]:
         )
         .exists()
     )
-    return or_(row.c.owner == "", granted)
+    return or_(row.c.owner == "", row.c.author == bindparam("v_house"), granted)

@@ -13,7 +13,10 @@ from fhir_profiles.problems import Problem
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the log. `person`, `what` and `number` are told by the recipient's gateway, sealed to the patient."""
+    """One line of the log. `person`, `what` and `number` are told by the recipient's gateway, sealed to the patient.
+
+    So is `kept`: why the recipient took it over into its own record.
+    """
 
     seq: int
     at: int
@@ -23,6 +26,7 @@ class Entry:
     person: str = ""
     what: str = ""
     number: int = 0
+    kept: str = ""
 
 
 def entries(client: Client, after: int = 0) -> list[Entry]:
@@ -53,10 +57,10 @@ def _entry(client: Client, row: Mapping[str, Any]) -> Entry:
 
 def _told(entry: Entry, told: Mapping[str, Any]) -> Entry:
     """The entry with what the gateway told. Raises `ValueError` for what cannot stand in a line of the log."""
-    purpose, person, what = told["purpose"], told["person"], told["what"]
-    if not all(isinstance(text, str) and text.isprintable() for text in (purpose, person, what)):
+    purpose, person, what, kept = told["purpose"], told["person"], told["what"], told.get("kept", "")
+    if not all(isinstance(text, str) and text.isprintable() for text in (purpose, person, what, kept)):
         raise ValueError("no text of one line")
     at, number = told["at"], told["number"]
     if type(at) is not int or type(number) is not int or abs(entry.at - at) > MAX_AGE_SECONDS:
         raise ValueError("no time or number")
-    return Entry(entry.seq, at, entry.actor, entry.action, purpose, person, what, number)
+    return Entry(entry.seq, at, entry.actor, entry.action, purpose, person, what, number, kept)

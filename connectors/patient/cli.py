@@ -237,6 +237,7 @@ def log(directory: Path, everything: bool, patient: str, as_json: bool) -> None:
         time = datetime.fromtimestamp(entry.at, UTC).astimezone().isoformat(timespec="seconds")
         who = f"{entry.person}, {entry.actor}" if entry.person else entry.actor
         what = f" {entry.number} {entry.what}" if entry.what else ""
+        what += f", taken over ({entry.kept})," if entry.kept else ""
         click.echo(f"{time}  {entry.action}{what}  {who}  {entry.purpose}".rstrip())
 
 

@@ -704,3 +704,25 @@ def test_whatever_happens_everything_put_arrives_once(tmp_path_factory, plan):
             setattr(desk.wire, event, False)
     desk.outbox.send(desk.wire)
     assert desk.arrived() == [str(n) for n in range(count)]
+
+
+def test_what_was_taken_back_is_never_sent_and_what_follows_goes_on(desk):
+    """Entries of one patient, sealed or not, large too, are gone; the next one follows what the hub has."""
+    me = desk.patient.me.account
+    desk.put(1)
+    desk.outbox.send(desk.wire)
+    desk.outbox.put([Entry(me, VITALS, [line(desk.patient, 2)], "Observation/2"), large(desk, 3)])
+    desk.wire.die_before = True
+    with pytest.raises(Crash):
+        desk.outbox.send(desk.wire)
+    desk.wire.die_before = False
+    assert desk.outbox.handles(me) == ["Observation/2", ""]
+    desk.outbox.take_back("somebody-else")
+    assert desk.outbox.waiting == 2
+    desk.outbox.take_back(me)
+    assert (desk.outbox.waiting, desk.outbox.handles(me)) == (0, [])
+    for table in ("outbox_large", "outbox_objects"):
+        assert desk.db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    desk.put(4)
+    assert desk.outbox.send(desk.wire) == 1
+    assert len(desk.opened()) == 2

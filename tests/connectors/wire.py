@@ -3,8 +3,10 @@
 It tells what it is made to tell, so that tests can make it slow, forgetful or malicious.
 """
 
+from connectors.hub_client import Deposited
 from connectors.keyring import Keyring, write_private
 from consent import heads, identifiers
+from consent.envelope import parse as parse_envelope
 from consent.frames import frame_hash
 from consent.keys import SigningKey
 from consent.primitives import Rejected, b64, random_bytes
@@ -128,6 +130,20 @@ class Wire:
                 reason = "head" if rejected.reason in ("seq", "prev") else rejected.reason
                 raise Problem("refused", "The protocol refuses this.", reason=reason) from None
             self.posted.append(parse(one.frame))
+
+    def deposit(self, frames):
+        """Envelopes of the counterparts, as the home hub takes or refuses them."""
+        results = []
+        for raw in frames:
+            envelope = parse_envelope(raw)
+            try:
+                stamp = self.hub.deposit(raw, self.others[envelope.aut].state, self.patient.now)
+                results.append(Deposited(envelope.bid, 201, "", stamp))
+            except Rejected as refused:
+                last = self.hub.last(envelope.aut, envelope.dev, envelope.str) or (0, "")
+                gap = last if refused.reason == "gap" else None
+                results.append(Deposited(envelope.bid, 409, refused.reason, last=gap))
+        return results
 
     def report_reads(self, reports):
         if len(reports) > 100:

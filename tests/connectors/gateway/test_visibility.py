@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -13,6 +14,7 @@ from connectors.gateway.confirmation import CONFIRMED_SECONDS
 from connectors.gateway.links import PAGE
 from connectors.gateway.models import index_date, index_quantity, index_text, resources
 from connectors.gateway.records import Deletion, Item, Live, Source
+from connectors.gateway.store import HOUSE_ACCOUNT
 from tests.connectors.gateway.conftest import ids, link, observation
 
 PATIENT = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@hub.test"
@@ -160,24 +162,6 @@ def test_a_token_expires_and_can_be_taken_away(house, database):
     assert house.get("Patient").status_code == 401
 
 
-def test_nothing_is_written_in_a_house_yet(doctor):
-    """The API of a house reads: writing is not served, and its CapabilityStatement does not say so."""
-    patient = {"resourceType": "Patient", "id": "a"}
-    assert doctor.post("Patient", patient).status_code == 405
-    assert doctor.put("Patient/a", patient).status_code == 405
-    assert doctor.delete("Patient/a").status_code == 405
-    made = {
-        "resourceType": "Bundle",
-        "type": "transaction",
-        "entry": [{"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}],
-    }
-    assert doctor.post("", made).status_code == 405
-    served = {
-        code["code"] for each in doctor.get("metadata").json["rest"][0]["resource"] for code in each["interaction"]
-    }
-    assert served == {"read", "search-type"}
-
-
 def test_every_read_is_noted_for_the_patient(doctor, store):
     """Who, for what, when, which type and how many; a count too; house-local resources are nobody's."""
     with store.change() as change:
@@ -301,3 +285,82 @@ def rows_of(store, column):
 
 def number_of(store, table):
     return len(rows_of(store, table.c.rid))
+
+
+# --- what the house wrote comes back
+
+
+def own(bid, id_, version, handle="h", stream="s1", owner=PATIENT, **members):
+    local = owner.partition("@")[0]
+    meta = {"versionId": str(version)}
+    resource = observation(id=id_, meta=meta, subject={"reference": f"Patient/{local}"}, **members)
+    return Item(orjson.dumps(resource), resource, own_source(bid, handle, stream, owner))
+
+
+def own_source(bid, handle="h", stream="s1", owner=PATIENT):
+    return Source(owner, "set", stream, 1, 1, HOUSE, bid, handle, own=True)
+
+
+def written(store, item_, version):
+    """As the house writes it: here before it is anywhere else."""
+    source_ = replace(item_.source, bid="", handle="")
+    with store.change() as change:
+        change.add(item_.resource, item_.body, version, 0, source_)
+
+
+def versions(store):
+    with store.database.read() as connection:
+        rows = connection.execute(select(resources.c.rid, resources.c.id, resources.c.version, resources.c.deleted))
+        return sorted(tuple(row) for row in rows)
+
+
+def test_what_the_house_wrote_is_not_doubled_when_it_comes_back(store):
+    """The same row, the same version, the same place among the pages."""
+    made = own("b1", "o1", 1)
+    written(store, made, 1)
+    before = versions(store)
+    assert store.put_many([made]) == 0
+    assert versions(store) == before
+
+
+def test_an_older_version_that_comes_back_does_not_replace_a_newer_one(store):
+    """The house has written on meanwhile."""
+    written(store, own("", "o1", 2), 2)
+    store.put_many([own("b1", "o1", 1)])
+    ((_, _, version, deleted),) = versions(store)
+    assert (version, deleted) == (2, False)
+
+
+def test_a_deletion_that_comes_back_does_not_take_what_was_written_since(store):
+    """Deleted, and written again under the same id: the deletion on its way back means the old one."""
+    first = own("b1", "o1", 1)
+    written(store, first, 1)
+    store.put_many([first])
+    with store.change() as change:
+        change.bury(change.find_own("Observation", "o1", HOUSE), 1, 2)
+    with store.change() as change:
+        third = own("", "o1", 3, handle="")
+        change.replace(change.find_own("Observation", "o1", HOUSE), third.resource, third.body, 3, 2, third.source)
+    store.put_many([Deletion(own_source("b2"))])
+    ((_, _, version, deleted),) = versions(store)
+    assert (version, deleted) == (3, False)
+
+
+def test_a_lost_record_is_learnt_again_from_the_feed(doctor, store):
+    """Versions, a move to another stream and a deletion come out as they were."""
+    store.put_many([own("b1", "o1", 1), own("b2", "o1", 2), own("b3", "o2", 1, handle="k")])
+    store.put_many([Deletion(own_source("b4")), own("b5", "o1", 3, handle="m", stream="s2"), own("b6", "o3", 1, "n")])
+    store.put_many([Deletion(own_source("b7", "k"))])
+    found = {id_: (version, deleted) for _, id_, version, deleted in versions(store)}
+    assert found == {"o1": (3, False), "o2": (1, True), "o3": (1, False)}
+    store.set_state(HOUSE_ACCOUNT, HOUSE)
+    assert sorted(ids(doctor.get("Observation"))) == ["o1", "o3"]
+    assert doctor.get("Observation/o1").headers["ETag"] == 'W/"3"'
+
+
+def test_the_version_of_another_author_is_the_one_it_gave(doctor, store):
+    """The ETag is that of the body, where the body says one."""
+    resource = observation(id="o1", meta={"versionId": "7"}, subject={"reference": f"Patient/{LOCAL}"})
+    store.put_many([Item(orjson.dumps(resource), resource, source("b1"))])
+    store.set_live(PATIENT, [live()])
+    assert doctor.get("Observation/o1").headers["ETag"] == 'W/"7"'
