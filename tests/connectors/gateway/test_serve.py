@@ -118,6 +118,17 @@ def test_a_token_is_made_for_a_person(database_url):
     database.close()
 
 
+@pytest.mark.parametrize(("options", "writes"), [([], False), (["--write"], True)])
+def test_a_token_writes_only_where_it_was_made_for_that(tmp_path, options, writes):
+    """Reading is the default; `--write` is said for each token."""
+    url = f"sqlite:///{tmp_path}/g.db"
+    common = ["--person", "Nurse Ada", "--purpose", "TREAT", "--database", url]
+    token = CliRunner().invoke(gateway, ["token", "create", *common, *options]).output.strip()
+    database = Database(url)
+    assert reader_of(database, token).writes is writes
+    database.close()
+
+
 def test_a_token_needs_a_purpose_that_exists(tmp_path):
     """Purposes are those of v3-ActReason."""
     options = ["--person", "x", "--purpose", "CURIOSITY", "--database", f"sqlite:///{tmp_path}/g.db"]
