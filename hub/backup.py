@@ -48,10 +48,10 @@ def restore(config: Config, directory: Path) -> Origin:
         with db.write() as tx:
             if not store.empty(tx.conn):
                 raise Problem("conflict", "The database is not empty: restore into a new one.")
-            schema.make(tx.conn, kept.origin.version)
+            schema.bring(tx.conn, kept.origin.version)
             for name in kept.tables:
                 store.load(tx, name, kept.rows(name))
-            schema.make(tx.conn, "head")
+            schema.bring(tx.conn, "head")
             store.go_on(db, tx)
             for name in kept.files:
                 keys.put(home, name, kept.path(name).read_bytes())

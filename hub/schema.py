@@ -83,10 +83,10 @@ def _upgrade(conn: Connection) -> None:
     if conn.dialect.name == "postgresql":
         conn.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
-    make(conn, "head")
+    bring(conn, "head")
 
 
-def make(conn: Connection, version: str) -> None:
+def bring(conn: Connection, version: str) -> None:
     """Bring the tables to a version, within the caller's transaction. Raises `Problem(conflict)` for an unknown one."""
     _check_known(None if version == "head" else version)
     config = _config()

@@ -11,6 +11,7 @@ from flask import Flask
 from connectors.gateway import access, clients, house_cli
 from connectors.gateway.access import Reader
 from connectors.gateway.asked import requests
+from connectors.gateway.backup import backup_command, restore_command
 from connectors.gateway.clients import Client
 from connectors.gateway.config import Config
 from connectors.gateway.enrolment import ask, enrol
@@ -88,7 +89,7 @@ def migrate(database: str | None, file: Path | None) -> None:
 
 
 for command in (
-    enrol, ask, requests, rotate_key_command, replace_device_command, house_cli.link, house_cli.unlink, house_cli.links,
+    backup_command, restore_command, enrol, ask, requests, rotate_key_command, replace_device_command, house_cli.link, house_cli.unlink, house_cli.links,
     house_cli.outbox, house_cli.keep,
 ):  # fmt: skip
     gateway.add_command(command)

@@ -45,10 +45,15 @@ class Config:
         cls, environment: Mapping[str, str] | None = None, file: Path | None = None, given: str | None = None
     ) -> str:
         """The database alone, for commands that need no more. Raises `ValueError`."""
-        database = cls(**_values(environment, file, {"database": given})).database
-        if not database:
+        return cls.stored(environment, file, database=given).database
+
+    @classmethod
+    def stored(cls, environment: Mapping[str, str] | None = None, file: Path | None = None, **given: Any) -> "Config":
+        """Where the gateway keeps what it has, for commands that serve nothing. Raises `ValueError`."""
+        config = cls(**_values(environment, file, given))
+        if not config.database:
             raise ValueError("Name the database: --database, OBHUT_GATEWAY_DATABASE or the configuration file.")
-        return database
+        return config
 
     def check(self) -> None:
         """Refuse a combination that cannot be meant. Raises `ValueError` with one sentence."""

@@ -47,6 +47,18 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database throughout, while others write on."""
+        begin = "BEGIN" if self.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        with self.read() as connection:
+            connection.exec_driver_sql(begin)
+            connection.exec_driver_sql("SELECT count(*) FROM alembic_version")  # the moment is that of the first read
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: durable when the block is left, undone when it raises."""
         with _reached():

@@ -97,7 +97,13 @@ def _upgrade(conn: Connection) -> None:
         conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     if _recorded(conn) is None and present(conn) == FIRST:
         _alembic(conn, command.stamp, FIRST)
-    _alembic(conn, command.upgrade, "head")
+    bring(conn, "head")
+
+
+def bring(conn: Connection, version: str) -> None:
+    """Bring the tables to a version, within the caller's transaction. Raises `Problem(conflict)` for an unknown one."""
+    _check_known(None if version == "head" else version)
+    _alembic(conn, command.upgrade, version)
 
 
 def _alembic(conn: Connection, work: Callable[[Config, str], object], version: str) -> None:

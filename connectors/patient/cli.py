@@ -12,6 +12,7 @@ import click
 
 from connectors.command_line import plainly
 from connectors.patient import access_log, enrolment, permits, sharing
+from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate
 from connectors.patient.documents_cli import add
@@ -29,7 +30,7 @@ def patient() -> None:
     """The patient's client: enrol, share, withdraw, look, recover."""
 
 
-for command in (read, add, delegate, undelegate):
+for command in (read, add, delegate, undelegate, backup, restore):
     patient.add_command(command)
 
 

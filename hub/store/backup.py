@@ -16,7 +16,7 @@ def dump(db: Database, keep: Callable[[str, Sequence[str], Iterable[Sequence[Any
     """Give out each table (name, columns, rows), all as of one moment, while others write on."""
     with db.read() as conn:
         for one in metadata.sorted_tables:
-            rows = conn.execution_options(yield_per=BATCH).execute(select(one))
+            rows = conn.execute(select(one).execution_options(yield_per=BATCH))
             keep(one.name, one.columns.keys(), rows)
 
 

@@ -1,0 +1,47 @@
+"""`obhut patient backup · restore`: one device of an account, keys and outbox, as of one moment, and back.
+
+Only one of both may go on: two that hold the same keys would write over each other.
+"""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from connectors.keyring import Keyring
+from connectors.local_backup import held_still, keep, put_back
+from connectors.patient.client import DATABASE
+from fhir_profiles.backups import Backup, Origin, Writer
+
+PROGRAM, VERSION = "patient", "1"
+ACCOUNT = click.option(
+    "--account", "account", type=click.Path(path_type=Path, file_okay=False), required=True,
+    help="Directory of the account.",
+)  # fmt: skip
+TARGET = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.command()
+@TARGET
+@ACCOUNT
+def backup(directory: Path, account: Path) -> None:
+    """Write the device's keys and all it keeps into the new DIRECTORY."""
+    name = Keyring.load(account).account
+    with held_still(account / DATABASE) as db:
+        writer = Writer(directory, Origin(PROGRAM, name, VERSION, int(time.time())))
+        keep(writer, account, DATABASE, db)
+    writer.finish()
+    click.echo(f"backup in {directory}")
+
+
+@click.command()
+@TARGET
+@ACCOUNT
+def restore(directory: Path, account: Path) -> None:
+    """Put the backup in DIRECTORY into a new directory of an account."""
+    kept = Backup(directory, PROGRAM)
+    put_back(kept, account)
+    click.echo(
+        f"restored {kept.origin.owner} as of {datetime.fromtimestamp(kept.origin.at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
