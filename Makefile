@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types promises conformance docs format wheel runtime lock clean
+.PHONY: help install demo test soak check lint types promises conformance docs format wheel runtime lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +26,11 @@ demo: install ## run the story and stay: hub, two practices, a token, a curl lin
 test: install ## every test, PostgreSQL and browser too, report in build/junit.xml; some: make test T=tests/consent
 	@$(BIN)/python tests/browser/chromium.py
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --junitxml=build/junit.xml $(T)
+
+# 1,000 kills: 500 on each kind of database; OBHUT_SOAK_SEED chooses other moments.
+soak: install ## long runs: 1,000 kills under load, the consent state machine and the outbox with many examples
+	OBHUT_SOAK=1 OBHUT_SOAK_KILLS=$${OBHUT_SOAK_KILLS:-500} $(BIN)/python -m pytest -q --timeout=7200 --durations=0 \
+	  tests/soak tests/consent/test_state_machine.py tests/connectors/test_outbox.py
 
 check: lint types promises ## lint, format, types, import contracts, promises of the documents
 

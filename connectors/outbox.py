@@ -15,6 +15,7 @@ from functools import partial
 from connectors.hub_client import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, Deposited, HubClient
 from connectors.large_entries import Body, LargeEntries
 from connectors.local_database import transaction
+from connectors.sent import NO_PLAINTEXT, Sent
 from consent import identifiers
 from consent.envelope import DELETE, RESOURCES, parse, parse_stamp
 from consent.identifiers import new_id
@@ -125,6 +126,7 @@ class Outbox:
         self._clock = clock
         self._hub_key = hub_key
         self._large = LargeEntries(db)
+        self._sent = Sent(db, clock)
         self._objects_put: set[str] = set()
         db.executescript(SCHEMA)
 
@@ -290,6 +292,7 @@ class Outbox:
                 self._check_stamp(sealed, result)
                 done.append((sealed.id, sealed.frame))
         with transaction(self._db):
+            self._sent.keep(done)
             self._db.executemany("DELETE FROM outbox WHERE id = ? AND frame = ?", done)
             for sealed, result in outcomes:
                 if result.status == FORWARDED:
@@ -351,23 +354,25 @@ class Outbox:
         """Go back to before a refused envelope; after a gap, on to where the hub says that this device is.
 
         The hub knows more than the device where that was restored from a copy. Where it knows less, either an envelope
-        before this one is still on its way, or the hub has lost what it acknowledged: going back there would show
-        readers two sequences, so the stream is held.
+        before this one is still on its way, or the hub has lost what it acknowledged: it is offered the same frames
+        again. Going back there would show readers two sequences, so without them the stream is held.
         """
-        row = self._db.execute("SELECT seq FROM outbox WHERE bid = ?", (sealed.bid,)).fetchone()
+        row = self._db.execute("SELECT seq, count FROM outbox WHERE bid = ?", (sealed.bid,)).fetchone()
         if row is None:
             return
-        seq: int = row[0]
+        seq, count = row
         before = (seq - 1, parse(sealed.frame).prev)
         if result.reason == "gap":
             if result.last is None or result.last[0] < seq - 1:
                 if self._on_its_way(sealed.stream, seq):
                     self._pause(sealed.bid)
-                else:
-                    detail = "the hub has lost envelopes that it acknowledged"
-                    held[sealed.stream] = Problem("refused", detail, reason="gap")
+                elif result.last is None or not self._sent.offer_again(sealed.stream, result.last, seq):
+                    held[sealed.stream] = _lost()
                 return
             before = result.last
+        if count == NO_PLAINTEXT:
+            held[sealed.stream] = _lost()
+            return
         self._set_sequence(sealed.stream, *before)
         self._db.execute(
             "UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL WHERE stream = ? AND seq >= ?",
@@ -383,6 +388,8 @@ class Outbox:
     def begin_anew(self) -> None:
         """Seal again whatever waits, as a device that has sealed nothing yet: another one held these files before."""
         with transaction(self._db):
+            self._db.execute("DELETE FROM outbox WHERE count = ?", (NO_PLAINTEXT,))
+            self._db.execute("DELETE FROM outbox_sent")
             self._db.execute("UPDATE outbox SET stream = NULL, seq = NULL, bid = NULL, frame = NULL")
             self._db.execute("DELETE FROM outbox_sequences")
             self._sweep()
@@ -393,3 +400,7 @@ class Outbox:
 
     def _set_sequence(self, stream: str, seq: int, hash_: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO outbox_sequences VALUES (?, ?, ?)", (stream, seq, hash_))
+
+
+def _lost() -> Problem:
+    return Problem("refused", "the hub has lost envelopes that it acknowledged", reason="gap")

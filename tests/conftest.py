@@ -24,7 +24,8 @@ from tests.browser import chromium
 
 # The same examples every time, so that a red run can be repeated; examples may take what a busy machine takes.
 settings.register_profile("obhut", deadline=None, derandomize=True)
-settings.load_profile("obhut")
+settings.register_profile("soak", deadline=None, derandomize=False, max_examples=2000)
+settings.load_profile("soak" if os.environ.get("OBHUT_SOAK") else "obhut")
 
 
 class Clock:

@@ -12,36 +12,33 @@ import click
 from connectors.keyring import Keyring
 from connectors.local_backup import held_still, keep, put_back
 from connectors.patient.client import DATABASE
+from connectors.patient.options import ACCOUNT
 from fhir_profiles.backups import Backup, Origin, Writer
 
 PROGRAM, VERSION = "patient", "1"
-ACCOUNT = click.option(
-    "--account", "account", type=click.Path(path_type=Path, file_okay=False), required=True,
-    help="Directory of the account.",
-)  # fmt: skip
-TARGET = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+TARGET = click.argument("target", metavar="DIRECTORY", type=click.Path(path_type=Path, file_okay=False))
 
 
 @click.command()
 @TARGET
 @ACCOUNT
-def backup(directory: Path, account: Path) -> None:
+def backup(target: Path, directory: Path) -> None:
     """Write the device's keys and all it keeps into the new DIRECTORY."""
-    name = Keyring.load(account).account
-    with held_still(account / DATABASE) as db:
-        writer = Writer(directory, Origin(PROGRAM, name, VERSION, int(time.time())))
-        keep(writer, account, DATABASE, db)
+    name = Keyring.load(directory).account
+    with held_still(directory / DATABASE) as db:
+        writer = Writer(target, Origin(PROGRAM, name, VERSION, int(time.time())))
+        keep(writer, directory, DATABASE, db)
     writer.finish()
-    click.echo(f"backup in {directory}")
+    click.echo(f"backup in {target}")
 
 
 @click.command()
 @TARGET
 @ACCOUNT
-def restore(directory: Path, account: Path) -> None:
+def restore(target: Path, directory: Path) -> None:
     """Put the backup in DIRECTORY into a new directory of an account."""
-    kept = Backup(directory, PROGRAM)
-    put_back(kept, account)
+    kept = Backup(target, PROGRAM)
+    put_back(kept, directory)
     click.echo(
         f"restored {kept.origin.owner} as of {datetime.fromtimestamp(kept.origin.at, UTC):%Y-%m-%d %H:%M:%S} UTC"
     )

@@ -30,7 +30,7 @@ def main(words: list[str]) -> None:
         for name in names:
             os.write(notes, f"meant {name}\n".encode())
         client.outbox.put(
-            Entry(client.account, INDEX[CATEGORIES[n % 2]], [_line(client, name, CATEGORIES[n % 2])])
+            Entry(client.account, INDEX[CATEGORIES[n % 2]], [line(client, name, CATEGORIES[n % 2])])
             for n, name in enumerate(names)
         )
         for name in names:
@@ -58,7 +58,8 @@ def _only_busy(problem: Problem) -> None:
         raise problem
 
 
-def _line(client: Client, name: str, category: str) -> bytes:
+def line(client: Client, name: str, category: str) -> bytes:
+    """An Observation of the patient's."""
     local = account(client.account).local
     return json.dumps(
         {
