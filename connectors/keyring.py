@@ -86,6 +86,11 @@ def write_private(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    durable_name(new, path)
+
+
+def durable_name(new: Path, path: Path) -> None:
+    """Give a file that is written its name, in place of what had it before."""
     new.replace(path)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -34,7 +34,8 @@ def deliver(home: Hub, sender: Caller, to: str, frame: bytes, fingerprint: str) 
     with home.db.write(to) as tx:
         chains = home.chains(tx.conn)
         near = rights.knows(chains, to, sender.acc)
-        if not tx.known or not (near or rights.sees_account(chains, to, sender.acc, fingerprint, home.now())):
+        allowed = near or rights.sees_account(chains, to, sender.acc, fingerprint, home.now())
+        if not tx.known or not allowed or chains.account(to).closed:
             raise rights.nothing_here()
         name = digest(sender.acc.encode() + frame)
         if add_message(tx, name, sender.acc, frame):

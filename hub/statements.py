@@ -16,6 +16,7 @@ from hub.refusals import refusal, statement_refusal
 from hub.rights import is_delegate, nothing_here
 from hub.store import audit
 from hub.store import chains as store
+from hub.store.closing import erase
 from hub.store.database import Tx
 from hub.store.envelopes import streams_written
 from hub.store.feed import Notice, announce, put_opening, replace_envelopes
@@ -107,6 +108,8 @@ def keep(hub: Hub, tx: Tx, before: Record, after: Record, offer: Offer, now: int
     store.append(tx, st)
     store.tie(tx, {after.account.acc, *after.relations, *(to.to for to in after.account.delegates)})
     _announce(hub, tx, before, after, offer)
+    if after.account.closed and not before.account.closed:
+        erase(tx)
     if st.typ in ("grant", "end"):
         _open(tx, before, after, st, now)
 

@@ -89,8 +89,8 @@ def migrate(database: str | None, file: Path | None) -> None:
 
 
 for command in (
-    backup_command, restore_command, enrol, ask, requests, rotate_key_command, replace_device_command, house_cli.link, house_cli.unlink, house_cli.links,
-    house_cli.outbox, house_cli.keep,
+    backup_command, restore_command, enrol, ask, requests, rotate_key_command, replace_device_command, house_cli.link,
+    house_cli.unlink, house_cli.links, house_cli.outbox, house_cli.keep,
 ):  # fmt: skip
     gateway.add_command(command)
 

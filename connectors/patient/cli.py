@@ -19,7 +19,7 @@ from connectors.patient.documents_cli import add
 from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, read_categories, read_party
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading
-from connectors.patient.reading_cli import read
+from connectors.patient.reading_cli import close, delete, export, read
 from consent.categories import NAMES
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
@@ -30,7 +30,7 @@ def patient() -> None:
     """The patient's client: enrol, share, withdraw, look, recover."""
 
 
-for command in (read, add, delegate, undelegate, backup, restore):
+for command in (read, add, delete, export, close, delegate, undelegate, backup, restore):
     patient.add_command(command)
 
 
@@ -91,6 +91,7 @@ def requests(directory: Path, as_json: bool) -> None:
     """Who asks for what."""
     client = Client.open(directory)
     client.sync()
+    client.settle()
     for request in sharing.requests(client):
         names = [NAMES[c] for c in sorted(request.asks.categories)]
         value = {
@@ -229,6 +230,7 @@ def log(directory: Path, everything: bool, patient: str, as_json: bool) -> None:
         raise Problem("forbidden", "the log is sealed to the patient: only her own devices read it")
     client = Client.open(directory)
     client.sync()
+    client.settle()
     for entry in access_log.entries(client):
         if entry.actor == client.account and not everything:
             continue

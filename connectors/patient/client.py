@@ -72,7 +72,7 @@ class Client:
         self.chains = ChainStore(self.db, self.hub)
         self._vault: tuple[str, Vault] | None = None
         self.outbox = Outbox(
-            self.db, keyring.author, keyring.handle_key, self._destination, lambda _: self.sync(), clock,
+            self.db, keyring.author, keyring.handle_key, self.destination, lambda _: self.sync(), clock,
             HubKeys(self.db, keyring, self.hub).key,
         )  # fmt: skip
 
@@ -205,7 +205,12 @@ class Client:
                 set_state(self.db, "vault", w.blob)
 
     def settle(self) -> int:
-        """Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here."""
+        """Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here.
+
+        Nothing is owed of an account that is closed.
+        """
+        if self.record.account.closed:
+            return 0
         count = races = 0
         while count < MAX_STEPS:
             try:
@@ -297,7 +302,8 @@ class Client:
         """Seal and deposit what waits; returns the number of envelopes the hub took."""
         return self.outbox.send(self.hub)
 
-    def _destination(self, patient: str, category: int) -> Destination:
+    def destination(self, patient: str, category: int) -> Destination:
+        """Where her own devices write a category now. Raises `Problem`."""
         record = self.record
         own = next((s for s in record.sets if record.author(s) == self.account and not record.sets[s].closed), None)
         if own is None:

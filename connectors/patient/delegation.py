@@ -48,7 +48,7 @@ def appoint(client: Client, card: Card, end: str) -> None:
         raise Problem("conflict", f"{name} is a delegate already: obhut patient undelegate first")
     if present is None:
         body = {"to": name, "fp": state.fingerprint, "scope": MANAGE, "nb": 0, "until": until}
-        _by_root(client, "delegate", body)
+        by_root(client, "delegate", body)
     meet(client, name, fingerprint=card.fingerprint)
     client.settle()
     if not _stand_ins(client, name):
@@ -69,7 +69,7 @@ def dismiss(client: Client, name: str) -> None:
     if present is None and not stand_ins:
         raise Problem("not-found", f"{name} is no delegate: `obhut patient show` lists them")
     if present is not None:
-        _by_root(client, "undelegate", {"to": name})
+        by_root(client, "undelegate", {"to": name})
     for grant in stand_ins:
         client.post([steps.end(client.record, name, grant.gid, client.keyring.signer, client.now)])
     client.settle()
@@ -91,7 +91,8 @@ def _stand_ins(client: Client, name: str) -> list[Grant]:
     return [grant for grant in live if is_stand_ins(terms.get(grant.gid))]
 
 
-def _by_root(client: Client, typ: str, body: dict[str, object]) -> None:
+def by_root(client: Client, typ: str, body: dict[str, object]) -> None:
+    """Send a statement of her account chain that her root key signs."""
     writer = AccountWriter(client.account, client.record.account, client.now)
     writer.add(client.vault.root, ("root",), typ, body)
     client.post(writer.written)

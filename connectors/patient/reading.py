@@ -96,6 +96,19 @@ class Reading:
             self._report(owner, purpose, found)
         return found
 
+    def everything(self) -> Iterator[Stored]:
+        """All of her own record, in the order in which it came."""
+        return self.store.owned(self.client.account, self._scope(self.client.account, ""))
+
+    def category_of(self, one: Stored) -> int:
+        """The category of a resource of her own record, told by its stream."""
+        for set_id, state in self.client.record.sets.items():
+            if one.stream in state.ids:
+                category = self.keystore.category(one.owner, set_id, state.ids[one.stream])
+                if category is not None:
+                    return category
+        raise Problem("not-found", "its stream is not one of this record")
+
     def _scope(self, owner: str, purpose: str) -> Scope:
         if owner == self.client.account:
             return Scope((OWN_PURPOSE,), int(self.client.clock()))

@@ -1,0 +1,27 @@
+"""What she wrote herself and takes back: it goes at all who read it, with their next page."""
+
+from connectors.outbox import Entry
+from connectors.patient.reading import Reading
+from consent.sealing import handle
+from fhir_profiles.problems import Problem
+
+
+def delete(reading: Reading, name: str) -> None:
+    """Take back a resource of her own, `Type/id`. Raises `Problem`.
+
+    What came with others under one handle (an import) first stands alone under its own, so that only it goes. Both
+    are queued in one transaction.
+    """
+    client = reading.client
+    (found,) = reading.read(name)
+    if found.author != client.account:
+        raise Problem("forbidden", f"{name} was written by {found.author}: only its author can take it back")
+    category = reading.category_of(found)
+    to = client.destination(client.account, category)
+    if to.stream != found.stream:
+        raise Problem("conflict", f"{name} lies in a set that is closed: it cannot be taken back any more")
+    entries = [Entry(client.account, category, [], name, deletes=True)]
+    if found.handle != handle(to.stream, name, client.keyring.handle_key):
+        entries.insert(0, Entry(client.account, category, [found.body], name))
+    client.outbox.put(entries)
+    client.flush()

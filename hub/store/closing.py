@@ -1,0 +1,35 @@
+"""What goes when an account is closed, and what stays: its name, its chains and the access log."""
+
+from sqlalchemy import delete, or_, update
+
+from hub.models import (
+    accounts,
+    bundles,
+    envelopes,
+    feed,
+    held,
+    messages,
+    object_parts,
+    objects,
+    openings,
+    sequences,
+    vaults,
+    wraps,
+)
+from hub.store.database import Tx
+
+CONTENT = (envelopes, object_parts, objects, bundles, vaults, wraps, sequences, openings, messages, held)
+
+
+def erase(tx: Tx) -> None:
+    """Delete all that was sealed for or by the account's own side, and every way in but its devices.
+
+    The row of the account stays, so that its name is never given again; the chains stay, so that who holds copies can
+    learn and check that it was closed; streams stay as names, so that nobody else can take them.
+    """
+    for table in CONTENT:
+        tx.conn.execute(delete(table).where(table.c.acc == tx.acc))
+    announced = or_(feed.c.what == "envelope", feed.c.what == "message")
+    tx.conn.execute(delete(feed).where(feed.c.acc == tx.acc, announced))
+    nothing = {"verifier": "", "fetch": "", "fetch_before": ""}
+    tx.conn.execute(update(accounts).where(accounts.c.acc == tx.acc).values(**nothing))
