@@ -19,6 +19,7 @@ from consent.fhir_consent import Agreement, build
 from consent.grants import Record
 from consent.identifiers import Card, new_id
 from consent.primitives import Rejected, random_bytes
+from consent.purposes import within
 from consent.relations import Grant
 from consent.sets import CATEGORIES, IN_USE, STAND_IN
 from consent.steps import Written
@@ -109,6 +110,7 @@ class Place:
     first: int
     until: int
     grows: bool
+    purposes: tuple[str, ...]
 
 
 class Deputy:
@@ -203,7 +205,7 @@ class Deputy:
                     category = self._reading.keystore.category(self.account, set_id, index)
                     if mask >> index & 1 and category is not None:
                         lane = IN_USE if category in agreed else STAND_IN
-                        place = Place(index, first, grant.until, grant.grows)
+                        place = Place(index, first, grant.until, grant.grows, grant.purposes)
                         held[category, lane] = _better(held.get((category, lane)), place)
         return found
 
@@ -226,16 +228,7 @@ class Deputy:
         if counterpart not in self.record.relations:
             detail = f"{self.account} has not dealt with {counterpart} yet: the first contact is her own to make"
             raise Problem("forbidden", detail)
-        lanes = [(c, IN_USE if c in categories else STAND_IN) for c in range(CATEGORIES)]
-        used = {
-            set_id: [held[lane] for lane in lanes]
-            for set_id, held in self.places().items()
-            if held.keys() >= set(lanes) and self.record.author(set_id) != counterpart
-        }
-        if not used:
-            raise Problem(
-                "forbidden", "you can hand on only what was granted to you: ask her, or name fewer categories"
-            )
+        used = self._to_hand_on(counterpart, frozenset(categories), purposes)
         longest = min(place.until for places in used.values() for place in places)
         agreed = Agreement(self.account, counterpart, frozenset(categories), purposes, end=end or _moment(longest))
         _, until = agreed.seconds()
@@ -254,6 +247,24 @@ class Deputy:
         }
         self.client.post([steps.hand_on(self.record, self._seeds, gid, terms, cover, self.keyring.signer, self.now)])
         return gid
+
+    def _to_hand_on(
+        self, counterpart: str, categories: frozenset[int], purposes: tuple[str, ...]
+    ) -> dict[str, list[Place]]:
+        """Set → sixteen streams, in the order of categories. Raises `Problem(forbidden)`."""
+        lanes = [(c, IN_USE if c in categories else STAND_IN) for c in range(CATEGORIES)]
+        used = {
+            set_id: [held[lane] for lane in lanes]
+            for set_id, held in self.places().items()
+            if held.keys() >= set(lanes) and self.record.author(set_id) != counterpart
+        }
+        if not used:
+            detail = "you can hand on only what was granted to you: ask her, or name fewer categories"
+            raise Problem("forbidden", detail)
+        read = (place for places in used.values() for c, place in enumerate(places) if c in categories)
+        if not all(within(purpose, place.purposes) for place in read for purpose in purposes):
+            raise Problem("forbidden", "you can hand on only for the purposes for which you may read yourself")
+        return used
 
     def _seeds(self, set_id: str, epoch: int, mask: int) -> list[tuple[int, bytes]]:
         found = []

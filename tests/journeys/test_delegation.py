@@ -69,10 +69,11 @@ def test_a_delegate_hands_on_fewer_categories_than_it_holds(ada, deputy, practic
 
 
 def test_what_goes_beyond_its_scope_is_refused_in_a_sentence(ada, deputy, practice, practices):
-    """More categories, a longer time, a first contact, her log: each is said, and nothing is granted."""
+    """More categories, a longer time, another purpose, a first contact: each is said, and nothing is granted."""
     give_first = sharing.grant(ada.client, practice.account, {LAB})
     assert "only what was granted to you" in refused("forbidden", deputy.grant, practice.account, {INDEX["genetic"]})
     assert "at the longest" in refused("forbidden", deputy.grant, practice.account, {VITALS}, end="2029-06-01")
+    assert "purposes" in refused("forbidden", deputy.grant, practice.account, {VITALS}, purposes=("HRESCH",))
     stranger = practices("praxis-b")
     assert "first contact" in refused("forbidden", deputy.grant, stranger.account, {VITALS})
     deputy.sync()
