@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from connectors.entries import MAX_PLAINTEXT, Entry
 from connectors.hub_client import MAX_BATCH_BYTES, MAX_BATCH_FRAMES, Deposited, HubClient
 from connectors.large_entries import Body, LargeEntries
 from connectors.local_database import transaction
@@ -19,7 +20,6 @@ from connectors.sent import NO_PLAINTEXT, Sent
 from consent import identifiers
 from consent.envelope import DELETE, RESOURCES, parse, parse_stamp
 from consent.identifiers import new_id
-from consent.objects import MAX_OBJECT
 from consent.primitives import Rejected
 from consent.sealing import Author, Destination, handle, seal
 from fhir_profiles.problems import Problem
@@ -41,8 +41,6 @@ CREATE TABLE IF NOT EXISTS outbox_marks (mark TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 MAX_RESEALS = 8
-MAX_PLAINTEXT = 1024 * 1024 - 1
-"""Bytes of an entry's lines that still make one envelope; more make an object beside it."""
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 """So long a hub is left alone that passes an envelope on to the patient's home hub; growing from the first."""
@@ -51,37 +49,6 @@ MENDED_BY_SEALING_ANEW = ("stale-epoch", "gap")
 UNDECIDED = ("busy", "internal", "too-many", "unauthenticated", "stale")
 """Problems after which it is not known whether the hub takes an object."""
 FORWARDED = 202
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is to be written: resources of one category of one patient, each one JSON line.
-
-    `handle`: names what a later entry replaces (`Observation/123`, `day/2026-10-01`), or empty. `deletes`: no lines;
-    what the handle names is taken back.
-    """
-
-    patient: str
-    category: int
-    lines: Sequence[bytes] = field(repr=False)
-    handle: str = ""
-    deletes: bool = False
-
-    def check(self) -> None:
-        """Raises `Problem` for what could never be sealed, and would keep back everything behind it."""
-        if self.deletes:
-            if self.lines or not self.handle:
-                raise Problem("structure", "a deletion has a handle and no resource")
-            return
-        if not self.lines or any(not line or b"\n" in line for line in self.lines):
-            raise Problem("structure", "each resource is one line")
-        if self.size > MAX_OBJECT:
-            raise Problem("too-large", f"what is written at once is at most {MAX_OBJECT} bytes: split it")
-
-    @property
-    def size(self) -> int:
-        """Bytes of its plaintext."""
-        return max(sum(len(line) + 1 for line in self.lines) - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)

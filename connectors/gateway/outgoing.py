@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select, update
 
+from connectors.entries import Entry
 from connectors.gateway.database import Database
 from connectors.gateway.destinations import destination
 from connectors.gateway.inbox import Inbox
@@ -19,7 +20,7 @@ from connectors.gateway.models import destinations, outgoing, resources
 from connectors.gateway.store import HOUSE_ACCOUNT
 from connectors.gateway.writing import QUEUED, REFUSED, WAITING
 from connectors.hub_keys import HubKeys
-from connectors.outbox import Entry, Outbox
+from connectors.outbox import Outbox
 from consent.sealing import Destination
 from fhir_profiles.problems import Problem
 

@@ -1,6 +1,6 @@
 """What she wrote herself and takes back: it goes at all who read it, with their next page."""
 
-from connectors.outbox import Entry
+from connectors.entries import Entry
 from connectors.patient.reading import Reading
 from consent.sealing import handle
 from fhir_profiles.problems import Problem

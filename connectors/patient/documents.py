@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.entries import Entry
 from connectors.local_database import transaction
-from connectors.outbox import Entry
 from connectors.patient.client import Client
 from consent import identifiers
 from consent.categories import NAMES, category

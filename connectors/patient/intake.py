@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from connectors.entries import Entry
 from connectors.local_database import transaction
-from connectors.outbox import Entry
 from connectors.patient.client import Client
 from connectors.wearables.importer import Batch
 from connectors.wearables.ledger import SqliteLedger

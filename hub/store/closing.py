@@ -7,7 +7,6 @@ from hub.models import (
     bundles,
     envelopes,
     feed,
-    held,
     messages,
     object_parts,
     objects,
@@ -16,6 +15,7 @@ from hub.models import (
     vaults,
     wraps,
 )
+from hub.peer_models import held
 from hub.store.database import Tx
 
 CONTENT = (envelopes, object_parts, objects, bundles, vaults, wraps, sequences, openings, messages, held)

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors import sent
+from connectors.entries import MAX_PLAINTEXT, Entry
 from connectors.hub_client import Deposited
 from connectors.local_database import open_database, transaction
-from connectors.outbox import MAX_PLAINTEXT, MAX_RESEALS, SCHEMA, Entry, Outbox
+from connectors.outbox import MAX_RESEALS, SCHEMA, Outbox
 from consent import frames as frames_
 from consent import opening
 from consent.envelope import OBJECT, parse, parse_stamp

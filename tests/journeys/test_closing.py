@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
+from connectors.entries import Entry
 from connectors.gateway.enrolment import send_request
-from connectors.outbox import Entry
 from connectors.patient import access_log, closing, deletion, permits, sharing
 from connectors.patient.client import Client
 from fhir_profiles.problems import Problem

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 from werkzeug.serving import make_server
 
+from connectors.entries import Entry
 from connectors.gateway import keystore, schema
 from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
-from connectors.outbox import Entry
 from connectors.patient import enrolment, sharing
 from connectors.patient.overview import lines, overview
 from consent import steps

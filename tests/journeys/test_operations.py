@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from connectors.entries import Entry
 from connectors.gateway.visibility import Scope
-from connectors.outbox import Entry
 from connectors.patient import enrolment, sharing
 from connectors.patient.client import Client
 from consent import envelope

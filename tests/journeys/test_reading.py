@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from connectors.outbox import Entry
+from connectors.entries import Entry
 from connectors.patient import access_log, enrolment, sharing
 from connectors.patient.reading import Reading
 from consent.categories import INDEX

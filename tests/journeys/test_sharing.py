@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from connectors.entries import Entry
 from connectors.gateway.enrolment import send_request
 from connectors.gateway.visibility import Scope
-from connectors.outbox import Entry
 from connectors.patient import access_log, enrolment, sharing
 from connectors.patient.client import Client
 from consent.categories import INDEX

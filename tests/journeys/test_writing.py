@@ -11,6 +11,7 @@ import orjson
 import pytest
 import requests
 
+from connectors.entries import Entry
 from connectors.gateway import access, outgoing
 from connectors.gateway.access import Reader
 from connectors.gateway.app import create_app
@@ -19,7 +20,7 @@ from connectors.gateway.outgoing import Sender
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
 from connectors.hub_client import HubClient
-from connectors.outbox import Entry, Outbox
+from connectors.outbox import Outbox
 from connectors.patient import enrolment, permits, sharing
 from connectors.patient.reading import Reading
 from consent.categories import INDEX

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from connectors.outbox import Entry
+from connectors.entries import Entry
 from connectors.patient import enrolment
 from consent.categories import INDEX
 from tests.connectors.gateway.conftest import FHIR_JSON, observation

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from connectors.outbox import Entry
+from connectors.entries import Entry
 from connectors.patient.client import Client
 from consent.categories import INDEX
 from consent.identifiers import account
