@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from psycopg import Cursor
+from psycopg import Cursor, Error
 from sqlalchemy import BigInteger, Connection, LargeBinary, Table
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 Row = Sequence[Any]
@@ -19,12 +20,14 @@ def insert_rows(conn: Connection, table: Table, rows: Iterable[Row]) -> None:
         statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - own names
         conn.exec_driver_sql(statement, [tuple(row) for row in rows])
         return
-    with cast("Cursor[Any]", conn.connection.cursor()) as cursor:
-        statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
-        with cursor.copy(statement.encode()) as copy:
+    statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
+    try:
+        with cast("Cursor[Any]", conn.connection.cursor()) as cursor, cursor.copy(statement.encode()) as copy:
             copy.set_types([_copied(column.type) for column in table.columns])
             for row in rows:
                 copy.write_row(row)
+    except Error as error:  # as SQLAlchemy would tell it: a full disk is no fault of the program
+        raise DBAPIError.instance(statement, None, error, Error, hide_parameters=True) from error
 
 
 def _copied(type_: TypeEngine[Any]) -> str:

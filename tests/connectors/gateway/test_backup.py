@@ -42,7 +42,7 @@ def keystore(tmp_path):
     directory = tmp_path / "keys"
     Keyring.generate("praxis@hub.example", "http://hub.example", bytes(32)).save(directory)
     (directory / READING).write_text(json.dumps([b64(bytes(BoxKey.generate()))]))
-    with closing(Keystore(directory).db) as db:
+    with closing(Keystore.open(directory).db) as db:
         set_state(db, "mark", b"before")
     return directory
 
@@ -82,7 +82,7 @@ def test_the_keystore_comes_along(database, database_url, keystore, tmp_path):
         Config(database=f"sqlite:///{tmp_path / 'new.db'}", keystore=str(tmp_path / "new")), tmp_path / "kept"
     )
     assert (origin.owner, origin.at) == ("praxis@hub.example", 7)
-    one, other = Keystore(keystore), Keystore(tmp_path / "new")
+    one, other = Keystore.open(keystore), Keystore.open(tmp_path / "new")
     assert (keystore / FILE).read_bytes() == (tmp_path / "new" / FILE).read_bytes()
     assert other.reading_keys.keys() == one.reading_keys.keys()
     assert get_state(other.db, "mark") == b"before"
