@@ -44,6 +44,9 @@ CREATE TABLE IF NOT EXISTS messages (
 RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale")
 """Reasons after which the chains are read again and the next step is computed anew."""
 
+ROLLBACK = "rollback"
+"""The hub's chain is shorter than what it acknowledged: nothing is written beside it."""
+
 WISHES = ("grant", "end", "permit", "unpermit")
 
 UNDECIDED = ("busy", "stale", "internal", "too-many", "unauthenticated")
@@ -168,7 +171,7 @@ class Client:
         try:
             self._send(kept)
         except Problem as problem:
-            if problem.code in UNDECIDED:
+            if problem.code in UNDECIDED or problem.extra.get("reason") == ROLLBACK:
                 raise
             if any(self._is_wish(parse(unb64(frame))) for frame, _ in json.loads(kept)["statements"]):
                 detail = "what was not sent before cannot be sent any more: look what is granted now, and say it again"
@@ -189,6 +192,9 @@ class Client:
         except Problem as problem:
             if problem.code not in UNDECIDED:
                 self._sent(kept)
+            if _went_back(problem, written):
+                detail = "the hub has lost statements that it acknowledged: ask its operator which backup was restored"
+                raise Problem("refused", detail, reason=ROLLBACK) from None
             raise
         self._take(written)
         self._sent(kept)
@@ -312,3 +318,12 @@ class Client:
         index = set_key.index(category)
         epoch = state.epoch(state.current)
         return Destination(patient, set_key.ids[index], epoch.number, epoch.publics[index])
+
+
+def _went_back(problem: Problem, written: Sequence[Written]) -> bool:
+    """Whether the hub's chain ends before the link that the first of these statements, all of one chain, follows."""
+    read = [parse(w.frame) for w in written]
+    if "head" not in problem.extra or len({(st.kind, st.acc, st.oth) for st in read}) != 1:
+        return False
+    head = problem.extra["head"]
+    return (head[0] if head else -1) < read[0].seq - 1

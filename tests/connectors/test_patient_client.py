@@ -233,3 +233,20 @@ def test_an_old_report_is_still_readable(desk):
     desk.wire.log = lambda _, after=0: [] if after else [row]
     desk.patient.now += 400 * world.DAY
     assert [entry.person for entry in access_log.entries(desk.client)] == ["Dr. Ada"]
+
+
+def test_a_hub_that_lost_her_statements_is_found_out(desk, monkeypatch):
+    """Its chain ends before the one she holds: she is told so at once, and writes nothing beside it."""
+    tries = []
+
+    def post(*_):
+        tries.append(1)
+        raise Problem("refused", "The protocol refuses this.", status=409, reason="head", head=[0, "h"], links=[])
+
+    monkeypatch.setattr(desk.wire, "post", post)
+    before = desk.client.record.account.head
+    with pytest.raises(Problem) as caught:
+        desk.client.save_vault(desk.client.vault)
+    assert caught.value.extra["reason"] == "rollback"
+    assert len(tries) == 1
+    assert desk.client.record.account.head == before
