@@ -113,6 +113,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server.drop(url)
 
 
+@pytest.fixture
+def other_url(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database beside `database_url`, on the same kind of server."""
+    if database_url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path / 'other.sqlite'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = server.make()
+    yield url
+    server.drop(url)
+
+
 @pytest.fixture(scope="session")
 def node() -> str:
     """The program Node.js: this environment's own where the machine has none."""

@@ -50,17 +50,26 @@ def free_port(*offsets: int) -> int:
 class RunningHub:
     """`obhut hub serve` on a free port; can be killed and started again."""
 
-    def __init__(self, directory: Path, database: str) -> None:
+    def __init__(self, directory: Path, database: str, domain: str = DOMAIN, port: int | None = None) -> None:
         self.directory = directory
+        self.database = database
         self.log = directory / "hub.log"
-        self.bind = f"127.0.0.1:{free_port()}"
+        self.bind = f"127.0.0.1:{port or free_port()}"
         self.url = f"http://{self.bind}"
         self.environment = {
-            "OBHUT_HUB_DOMAIN": DOMAIN, "OBHUT_HUB_DATA": str(directory), "OBHUT_HUB_BIND": self.bind,
+            "OBHUT_HUB_DOMAIN": domain, "OBHUT_HUB_DATA": str(directory), "OBHUT_HUB_BIND": self.bind,
             "OBHUT_HUB_DATABASE": database,
         }  # fmt: skip
         directory.mkdir(parents=True, exist_ok=True)
         assert obhut("hub", "migrate", **self.environment).returncode == 0
+
+    def know(self, other: "RunningHub") -> None:
+        """Pin another hub by the block that it prints."""
+        printed = obhut("hub", "peer", **other.environment)
+        assert printed.returncode == 0, printed.stderr
+        peers = self.directory / "peers.toml"
+        peers.write_text(printed.stdout)
+        self.environment["OBHUT_HUB_PEERS"] = str(peers)
 
     def start(self) -> None:
         with self.log.open("a") as log:

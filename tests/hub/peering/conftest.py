@@ -21,15 +21,3 @@ def both_hubs(database_url, other_url, tmp_path, clock):
     clock.now = START
     with federation(tmp_path, (database_url, other_url), clock) as made:
         yield made
-
-
-@pytest.fixture
-def other_url(database_url, tmp_path, request):
-    """An empty database beside `database_url`, on the same kind of server."""
-    if database_url.startswith("sqlite"):
-        yield f"sqlite:///{tmp_path / 'other.sqlite'}"
-        return
-    server = request.getfixturevalue("postgresql")
-    url = server.make()
-    yield url
-    server.drop(url)
