@@ -23,6 +23,7 @@ from hub.context import Hub
 from hub.observability import say
 from hub.store import chains as chain_store
 from hub.store import envelopes as store
+from hub.store import objects as object_store
 from hub.store.database import Tx, domain_of
 from hub.store.envelopes import Kept, Stream
 from hub.store.feed import Notice, announce, replace_envelopes, retract
@@ -168,9 +169,11 @@ class _Desk:
         self.streams = store.streams_named(conn, acc, (one.envelope.str for one in self.offered))
         self.known = set(store.by_bid(conn, acc, (one.envelope.bid for one in self.offered)))
         self.taken = {
-            (name, pos)
+            (name, pos): bid
             for name in self.streams
-            for pos in store.positions(conn, acc, name, (o.pos for o in self.offered if o.envelope.str == name))
+            for pos, bid in store.positions(
+                conn, acc, name, (o.pos for o in self.offered if o.envelope.str == name)
+            ).items()
         }
 
     def take(self, one: Given) -> None:
@@ -178,15 +181,18 @@ class _Desk:
         e = one.envelope
         if e.bid in self.known:
             return
-        if (e.str, one.pos) in self.taken:
-            _refuse("position")
-            return
+        if (other := self.taken.get((e.str, one.pos))) is not None:
+            if any(k.bid == other for k, _ in self.kept):
+                _refuse("position")
+                return
+            store.drop_at(self.tx, e.str, one.pos)  # a hub that was restored numbers anew; the other one comes again
+            self.known.discard(other)
         stream = self.streams[e.str]
         readers = rights.readers(self.record, [Place(stream.set, stream.index, e.ep)], self.now)
         here = {reader for reader in readers if domain_of(reader) == self.tx.home}
         if here:
             self.known.add(e.bid)
-            self.taken.add((e.str, one.pos))
+            self.taken[e.str, one.pos] = e.bid
             self.kept.append((Kept(e.str, one.pos, e.bid, e.ep, e.raw, one.stamp.frame.raw), here))
 
     def grow(self) -> dict[str, tuple[int, int]]:
@@ -214,20 +220,18 @@ def _announce(tx: Tx, stream: Stream, run: Sequence[tuple[Kept, set[str]]], end:
 # --- going --------------------------------------------------------------------------------------------------------
 
 
-def drop_uncovered(tx: Tx, record: Record, at: int) -> int:
-    """Delete a foreign patient's envelopes and bundles that no grant of an account here covers at `at`; how many."""
+def drop_uncovered(tx: Tx, record: Record, at: int) -> None:
+    """Delete a foreign patient's envelopes, objects and bundles that no grant of an account here covers at `at`."""
     own = [grant for relation, grant in record.live_grants(at) if domain_of(relation.oth) == tx.home]
     own = [] if record.account.closed else own
-    dropped = 0
     for stream in store.streams_written(tx.conn, record.account.acc):
         covers = [grant.cover[stream.set] for grant in own if stream.set in grant.cover]
         firsts = [first for first, mask in covers if mask >> stream.index & 1]
-        dropped += store.drop(tx, stream.id, min(firsts) if firsts else None)
+        object_store.remove(tx, store.drop(tx, stream.id, min(firsts) if firsts else None))
         if not firsts:
             retract(tx, stream.id)
     live = {bundle.hash for grant in own for bundle in grant.bundles}
     chain_store.drop_bundles(tx, keep=live)
-    return dropped
 
 
 def sweep(hub: Hub, source: str, at: int) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from consent import rules
-from consent.envelope import Envelope
-from consent.primitives import Rejected, b64
+from consent.envelope import OBJECT, Envelope
+from consent.primitives import Rejected, b64, broken
 from fhir_profiles.problems import Problem
 from hub import peer_client, rights
 from hub.auth import Caller
@@ -20,7 +20,7 @@ from hub.refusals import Result, deposit_status, newer_links
 from hub.replicas import Replicas, understood
 from hub.store import chains as chain_store
 from hub.store import envelopes as store
-from hub.store import forwards
+from hub.store import forwards, objects
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
 from hub.store.forwards import ENVELOPE, MESSAGE, Forward
@@ -66,6 +66,7 @@ def deposit(hub: Hub, caller: Caller, acc: str, part: Sequence[tuple[int, Envelo
         record, author = chains.record(acc, [caller.acc]), chains.account(caller.acc)
         stamped = store.by_bid(tx.conn, acc, (e.bid for _, e in part))
         kept = forwards.named(tx.conn, acc, ENVELOPE, (e.bid for _, e in part))
+        with_object = objects.by_bid(tx.conn, acc, (e.bid for _, e in part if e.cty == OBJECT))
         results: dict[int, Result] = {}
         for number, e in part:
             if e.aut != caller.acc:
@@ -78,6 +79,8 @@ def deposit(hub: Hub, caller: Caller, acc: str, part: Sequence[tuple[int, Envelo
             else:
                 try:
                     rules.accept(record, author, e, (e.seq - 1, e.prev), now)  # its place only the home hub knows
+                    if e.cty == OBJECT and (e.bid not in with_object or with_object[e.bid].stream != e.str):
+                        raise broken("object")
                     forwards.put(tx, ENVELOPE, e.bid, e.raw)
                     results[number] = Result(e.bid, 202, dict(WAITING))
                 except Rejected as rejected:

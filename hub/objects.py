@@ -4,6 +4,7 @@ Nothing of an object is held in memory but a part at a time, and no lock while b
 """
 
 from collections.abc import Iterator
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -14,16 +15,18 @@ from consent import rules
 from consent.objects import MAX_SEALED_OBJECT, object_hash
 from consent.primitives import Rejected, broken
 from fhir_profiles.problems import Problem
-from hub import auth, wire
+from hub import auth, forwarding, wire
 from hub.auth import Caller
 from hub.context import Hub, hub
 from hub.envelopes import purpose
+from hub.peer_client import clients
 from hub.refusals import CONFLICT, deposit_status
 from hub.release import Range, release
 from hub.rights import nothing_here
 from hub.states import Chains
 from hub.store import envelopes as envelopes_store
 from hub.store import objects as store
+from hub.store.database import domain_of
 from hub.store.objects import PART_BYTES, Object
 
 KEEP_SECONDS = 7 * 24 * 3600
@@ -43,13 +46,26 @@ def put_object(stream: str, bid: str) -> Response:
         raise Problem("invalid", "The id of an envelope is 16 bytes as base64url.")
     if request.mimetype != "application/octet-stream":
         raise Problem("media-type", "Send application/octet-stream.")
+    acc = _writer_to(home, caller, stream)
+    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
+        return Response(status=_take(home, caller, acc, stream, bid, file, _receive(file)))
+
+
+def put(home: Hub, caller: Caller, stream: str, bid: str, body: bytes) -> int:
+    """Keep an object that an author's hub brings; the status as for the author. Raises `Problem`."""
+    return _take(home, caller, _writer_to(home, caller, stream), stream, bid, BytesIO(body), len(body))
+
+
+def _writer_to(home: Hub, caller: Caller, stream: str) -> str:
+    """The patient whose stream it is. Raises `Problem(refused)` unless the caller may deposit envelopes there now."""
     with home.db.read() as conn:
         acc = envelopes_store.owners(conn, [stream]).get(stream, "")
         _check_writer(home.chains(conn), caller, acc, stream)
-    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
-        size = _receive(file)
-        kept = Object(bid, stream, size, object_hash(_parts(file), size))
-        return Response(status=_keep(home, caller, acc, kept, file))
+    return acc
+
+
+def _take(home: Hub, caller: Caller, acc: str, stream: str, bid: str, file: IO[bytes], size: int) -> int:
+    return _keep(home, caller, acc, Object(bid, stream, size, object_hash(_parts(file), size)), file)
 
 
 def _check_writer(chains: Chains, caller: Caller, acc: str, stream: str) -> None:
@@ -106,18 +122,35 @@ def read_object(acc: str, stream: str, bid: str) -> Response:
     with home.db.read() as conn:
         envelope = envelopes_store.by_bid(conn, acc, [bid]).get(bid)
         kept = store.by_bid(conn, acc, [bid]).get(bid)
-    if envelope is None or kept is None or envelope.stream != stream:
+    if envelope is None or envelope.stream != stream or (kept is None and not forwarding.elsewhere(home, acc)):
         raise nothing_here()
     released, _ = release(home, caller, acc, [Range(acc, stream, envelope.pos, envelope.pos)], purpose())
     if not released:
         raise nothing_here()
+    kept = kept or _bring(home, acc, stream, bid)
     return Response(
-        _stored(home, acc, bid), content_type="application/octet-stream", headers={"Content-Length": str(kept.size)}
+        stored(home, acc, bid), content_type="application/octet-stream", headers={"Content-Length": str(kept.size)}
     )
 
 
-def _stored(home: Hub, acc: str, bid: str) -> Iterator[bytes]:
-    """Part after part; where the object goes meanwhile, less than was said, which no client takes for the whole."""
+def _bring(home: Hub, acc: str, stream: str, bid: str) -> Object:
+    """Fetch the object of a foreign patient's envelope from her hub, and keep a copy beside that of the envelope."""
+    client = clients(home)(domain_of(acc))
+    try:
+        body = client.get_bytes(f"/v1/peer/objects/{acc}/{stream}/{bid}")
+    finally:
+        client.close()
+    made = Object(bid, stream, len(body), object_hash(_parts(BytesIO(body)), len(body)))
+    with home.db.write(acc) as tx:
+        if bid not in envelopes_store.by_bid(tx.conn, acc, [bid]):
+            raise nothing_here()
+        if bid not in store.by_bid(tx.conn, acc, [bid]):
+            store.add(tx, made, _parts(BytesIO(body)), home.now())
+    return made
+
+
+def stored(home: Hub, acc: str, bid: str) -> Iterator[bytes]:
+    """An object, part after part; where it goes meanwhile, less than was said, which no client takes for the whole."""
     n = 0
     while True:
         with home.db.read() as conn:

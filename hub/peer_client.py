@@ -7,6 +7,7 @@ import orjson
 import requests
 
 from consent.keys import SigningKey
+from consent.objects import MAX_SEALED_OBJECT
 from consent.primitives import Rejected, unb64
 from fhir_profiles.problems import Problem
 from hub import signatures
@@ -15,7 +16,7 @@ from hub.peers import Peer
 from hub.store.chains import ChainName
 
 TIMEOUT_SECONDS = 30
-MAX_ANSWER = 64 * 1024 * 1024
+MAX_ANSWER = max(MAX_SEALED_OBJECT, 64 * 1024 * 1024)
 
 
 class PeerClient:
@@ -42,6 +43,20 @@ class PeerClient:
         """A request with a binary body. Raises `Problem` as `post`."""
         return self._json("POST", path, body, "application/octet-stream")
 
+    def put_bytes(self, path: str, body: bytes) -> int:
+        """A binary body to a place; the status. Raises `Problem` as `post`."""
+        status, content = self._signed("PUT", path, body, "application/octet-stream")
+        if status not in (200, 201):
+            raise _problem(content)
+        return status
+
+    def get_bytes(self, path: str) -> bytes:
+        """A binary answer. Raises `Problem` as `post`."""
+        status, content = self._signed("GET", path, b"", "")
+        if status != 200:
+            raise _problem(content)
+        return content
+
     def get(self, path: str) -> dict[str, Any]:
         """A request without a body. Raises `Problem` as `post`."""
         return self._json("GET", path, b"", "")
@@ -50,11 +65,11 @@ class PeerClient:
         status, content = self._signed(method, path, body, media_type)
         if status == 401 and self._learns_time(content):
             status, content = self._signed(method, path, body, media_type)
+        if status >= 400:
+            raise _problem(content)
         try:
             value = orjson.loads(content)
-            if status >= 400:
-                raise Problem.from_details(value)
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        except orjson.JSONDecodeError:
             raise unreachable() from None
         if status != 200 or not isinstance(value, dict):
             raise unreachable()
@@ -83,6 +98,14 @@ class PeerClient:
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return False
         return True
+
+
+def _problem(content: bytes) -> Problem:
+    """What a peer said; `busy` where that is not understood."""
+    try:
+        return Problem.from_details(orjson.loads(content))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return unreachable()
 
 
 def clients(home: Hub) -> Callable[[str], PeerClient]:

@@ -18,6 +18,7 @@ from hub.release import Cursor, Event, Range, Rule
 from hub.states import Chains
 from hub.store import chains as chain_store
 from hub.store import directory, feed
+from hub.store import envelopes as store
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
 from hub.store.feed import CHAINS, Row
@@ -153,6 +154,17 @@ def _add_envelopes(hub: Hub, peer: Peer, rows: Sequence[Row], page: Page) -> Non
     for row in rows:
         places = ((row.acc, row.notice.ref, pos) for pos in range(row.notice.first, row.notice.last + 1))
         page.events += [found.pop(place) for place in places if place in found]
+
+
+def releases(hub: Hub, peer: Peer, acc: str, stream: str, bid: str) -> bool:
+    """Whether an envelope, and with it its object, is given to a hub now."""
+    with hub.db.read() as conn:
+        found = store.by_bid(conn, acc, [bid]).get(bid)
+        if found is None or found.stream != stream or domain_of(acc) != hub.config.domain:
+            return False
+        allowed = _rule(hub.chains(conn), acc, peer.domain, hub.now())
+        spot = [Range(acc, stream, found.pos, found.pos)]
+        return any(True for _ in release.kept_in(conn, acc, spot, allowed))
 
 
 def _rule(chains: Chains, acc: str, domain: str, now: int) -> Rule:

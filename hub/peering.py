@@ -4,7 +4,7 @@ A hub speaks for its own accounts and for nobody else; what it brings is checked
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -12,10 +12,11 @@ from flask import Blueprint, Response, request
 from consent import envelope as envelopes
 from consent.heads import MAX_CHAINS
 from consent.messages import MAX_SEALED
+from consent.objects import MAX_SEALED_OBJECT
 from consent.primitives import Rejected, b64
 from fhir_profiles.problems import Problem
 from hub import chains as chain_routes
-from hub import deposit, heads, peer_feed, rights, statements, wire
+from hub import deposit, heads, objects, peer_feed, rights, statements, wire
 from hub.auth import Caller
 from hub.context import hub
 from hub.deposit import MAX_FRAMES
@@ -129,6 +130,27 @@ def _author(frame: bytes, domain: str) -> tuple[str, str] | None:
     return (e.aut, e.dev) if domain_of(e.aut) == domain else None
 
 
+@pages.put("/objects/<stream>/<bid>")
+def take_object(stream: str, bid: str) -> Response:
+    """Keep the object of an author of the calling hub, which his envelope will name."""
+    peer, body = caller(MAX_SEALED_OBJECT, "application/octet-stream")
+    author, device = _account(request.args.get("author"), "author"), wire.text(request.args.get("device"), "device", 17)
+    if domain_of(author) != peer.domain:
+        raise rights.nothing_here()
+    _bring(peer, [(author, device)])
+    return Response(status=objects.put(hub(), _vouched(author, device), wire.name(stream), wire.name(bid), body))
+
+
+@pages.get("/objects/<acc>/<stream>/<bid>")
+def read_object(acc: str, stream: str, bid: str) -> Response:
+    """The object of an envelope that a live grant of an account of the calling hub covers now."""
+    peer, _ = caller()
+    home, acc, stream, bid = hub(), wire.account(acc), wire.name(stream), wire.name(bid)
+    if not peer_feed.releases(home, peer, acc, stream, bid):
+        raise rights.nothing_here()
+    return Response(objects.stored(home, acc, bid), content_type="application/octet-stream")
+
+
 @pages.post("/statements")
 def take_statements() -> Response:
     """Append statements that a delegate of a patient here signed, who is at home at the calling hub."""
@@ -145,32 +167,41 @@ def take_statements() -> Response:
 def take_messages() -> Response:
     """Sealed messages from accounts of the calling hub to accounts of this one; a status for each."""
     peer, body = json_caller("items", limit=BATCH_BYTES)
-    return wire.answer({"results": wire.array(body["items"], "items", lambda v, w: _message(peer, v, w), MAX_FRAMES)})
+    return wire.answer({"results": wire.array(body["items"], "items", _each(_message, peer), MAX_FRAMES)})
 
 
-def _message(peer: Peer, value: Any, where: str) -> dict[str, int]:
+def _each(take: Callable[[Peer, Any, str], None], peer: Peer) -> Callable[[Any, str], dict[str, int]]:
+    """The status of one of many things: what is wrong with one holds up no other."""
+
+    def status(value: Any, where: str) -> dict[str, int]:
+        try:
+            take(peer, value, where)
+        except Problem as problem:
+            if problem.code == "busy":
+                raise
+            return {"status": problem.status}
+        return {"status": 202}
+
+    return status
+
+
+def _message(peer: Peer, value: Any, where: str) -> None:
     item = wire.closed(value, where, "ref", "from", "device", "to", "frame", "fp")
     sender, to = _account(item["from"], where), _account(item["to"], where)
     frame = wire.sealed(item["frame"], where, MAX_SEALED)
     if domain_of(sender) != peer.domain or domain_of(to) != hub().config.domain:
-        return {"status": 404}
-    try:
-        deliver(hub(), _vouched(sender, wire.text(item["device"], where)), to, frame, wire.text(item["fp"], where))
-    except Problem as problem:
-        if problem.code != "not-found":
-            raise
-        return {"status": 404}
-    return {"status": 202}
+        raise rights.nothing_here()
+    deliver(hub(), _vouched(sender, wire.text(item["device"], where)), to, frame, wire.text(item["fp"], where))
 
 
 @pages.post("/entries")
 def take_entries() -> Response:
     """Entries for the access logs of patients here: what the calling hub released to its accounts, what they read."""
     peer, body = json_caller("items", limit=BATCH_BYTES)
-    return wire.answer({"results": wire.array(body["items"], "items", lambda v, w: _entry(peer, v, w), MAX_FRAMES)})
+    return wire.answer({"results": wire.array(body["items"], "items", _each(_entry, peer), MAX_FRAMES)})
 
 
-def _entry(peer: Peer, value: Any, where: str) -> dict[str, int]:
+def _entry(peer: Peer, value: Any, where: str) -> None:
     names = ("ref", "acc", "at", "actor", "device", "action", "purpose", "detail")
     item = wire.closed(value, where, *names, optional=["sealed"])
     acc, actor = _account(item["acc"], where), _account(item["actor"], where)
@@ -181,13 +212,12 @@ def _entry(peer: Peer, value: Any, where: str) -> dict[str, int]:
     home = hub()
     with home.db.write(acc) as tx:
         if domain_of(actor) != peer.domain or store.chain_head(tx.conn, acc, "rel", actor) is None:
-            return {"status": 404}
+            raise rights.nothing_here()
         audit.write(
             tx, at=min(wire.integer(item["at"], where), home.now()), actor=actor, detail=detail, action=action,
             device=wire.text(item["device"], where, 17), purpose=wire.text(item["purpose"], where, 64), sealed=sealed,
             ref=wire.text(item["ref"], where, wire.MAX_NAME),
         )  # fmt: skip
-    return {"status": 202}
 
 
 def _account(value: Any, where: str) -> str:

@@ -4,17 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 
+from consent.envelope import OBJECT, parse
+from fhir_profiles.problems import Problem
 from hub.context import Hub
 from hub.deposit import MAX_BYTES, MAX_FRAMES
 from hub.peer_client import PeerClient, unreachable
 from hub.peers import Peer
 from hub.replicas import understood
-from hub.store import forwards
+from hub.store import forwards, objects
 from hub.store.forwards import ENTRY, ENVELOPE, MESSAGE, Forward
 
+PASSING = ("busy", "unauthenticated", "too-many", "internal")
+"""What a hub says that may be another thing later; all else is an answer."""
 DAY_SECONDS = 24 * 3600
 _DOORS = {ENVELOPE: "/v1/peer/envelopes", MESSAGE: "/v1/peer/messages", ENTRY: "/v1/peer/entries"}
 
@@ -33,6 +38,7 @@ class Push:
             rows = _batch(forwards.waiting(conn, self.peer.domain, MAX_FRAMES))
         if not rows:
             return False
+        self._give_objects(rows)
         answer = self._give(rows[0].kind, rows)
         results = understood(lambda: [_result(value) for value in answer["results"]])
         if len(results) != len(rows):
@@ -43,6 +49,22 @@ class Push:
                     forwards.answer(tx, row.id, orjson.dumps(result).decode())
             forwards.forget(tx, [row.id for row in rows if row.kind != ENVELOPE])
         return True
+
+    def _give_objects(self, rows: Sequence[Forward]) -> None:
+        """Objects go before the envelopes that name them. One that is refused is told with its envelope."""
+        for row in rows:
+            if row.kind != ENVELOPE or (e := parse(row.body)).cty != OBJECT:
+                continue
+            with self.hub.db.read() as conn:
+                body = b"".join(objects.whole(conn, row.acc, e.bid))
+            if not body:
+                continue
+            author = urlencode({"author": e.aut, "device": e.dev})
+            try:
+                self.clients(self.peer.domain).put_bytes(f"/v1/peer/objects/{e.str}/{e.bid}?{author}", body)
+            except Problem as problem:
+                if problem.code in PASSING:
+                    raise
 
     def _give(self, kind: str, rows: Sequence[Forward]) -> dict[str, Any]:
         client = self.clients(self.peer.domain)

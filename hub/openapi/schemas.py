@@ -158,6 +158,7 @@ _IN_PATH = {
 }  # fmt: skip
 _WORDS = {
     "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",
+    "author": "Account that wrote it", "device": "Device that wrote it",
     "_id": "Id of the resource", "identifier": "Account, with or without `urn:obhut:account|`",
     "name": "Beginning of the name", "organization": "Organization/id", "page": "As in the link `next`",
 }  # fmt: skip

@@ -103,21 +103,26 @@ def grow(tx: Tx, stream: str, pos: int, size: int) -> None:
     tx.conn.execute(update(streams).where(here).values(pos=pos, size=size))
 
 
-def positions(conn: Connection, acc: str, stream: str, wanted: Iterable[int]) -> set[int]:
-    """Those of these positions of a stream at which an envelope lies."""
+def positions(conn: Connection, acc: str, stream: str, wanted: Iterable[int]) -> dict[int, str]:
+    """Position → id of the envelope there, for those of these positions of a stream that are held."""
     here = and_(envelopes.c.acc == acc, envelopes.c.stream == stream, envelopes.c.pos.in_(sorted(set(wanted))))
-    return set(conn.execute(select(envelopes.c.pos).where(here)).scalars())
+    return dict(conn.execute(select(envelopes.c.pos, envelopes.c.bid).where(here)).all())
 
 
-def drop(tx: Tx, stream: str, before: int | None) -> int:
-    """Delete a stream's envelopes of epochs before this one; None: all. Returns how many."""
+def drop_at(tx: Tx, stream: str, pos: int) -> None:
+    """Delete the envelope at a position."""
+    here = and_(envelopes.c.acc == tx.acc, envelopes.c.stream == stream, envelopes.c.pos == pos)
+    tx.conn.execute(delete(envelopes).where(here))
+
+
+def drop(tx: Tx, stream: str, before: int | None) -> list[str]:
+    """Delete a stream's envelopes of epochs before this one; None: all. Returns their ids."""
     here = and_(envelopes.c.acc == tx.acc, envelopes.c.stream == stream)
-    count = tx.conn.execute(
-        delete(envelopes).where(here if before is None else and_(here, envelopes.c.ep < before))
-    ).rowcount
+    gone = delete(envelopes).where(here if before is None else and_(here, envelopes.c.ep < before))
+    found = list(tx.conn.execute(gone.returning(envelopes.c.bid)).scalars())
     if before is None:
         grow(tx, stream, 0, 0)
-    return count
+    return found
 
 
 def patients_at(conn: Connection, domain: str) -> list[str]:

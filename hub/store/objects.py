@@ -47,6 +47,12 @@ def parts(conn: Connection, acc: str, bid: str, first: int) -> list[bytes]:
     return list(conn.execute(select(object_parts.c.part).where(here).order_by(object_parts.c.n)).scalars())
 
 
+def whole(conn: Connection, acc: str, bid: str) -> list[bytes]:
+    """All parts of an object."""
+    here = and_(object_parts.c.acc == acc, object_parts.c.bid == bid)
+    return list(conn.execute(select(object_parts.c.part).where(here).order_by(object_parts.c.n)).scalars())
+
+
 def remove(tx: Tx, bids: Iterable[str]) -> None:
     """Forget objects of a patient: with their envelopes, or because none came."""
     for bid in bids:
