@@ -67,7 +67,7 @@ def _take(hub: Hub, replicas: "Replicas", acc: str, given: Sequence[Given], perm
     """Chains only grow, so what was verified by an earlier state of them is good while the row is held."""
     verifier = _verifier(hub, acc, given, permits)
     for chain in verifier.lacking(given):
-        replicas.fetch_lacking(chain, domain_of(acc))
+        replicas.fetch_lacking(chain, domain_of(acc), must=True)
         verifier = _verifier(hub, acc, given, permits)
     good = []
     for one in given:

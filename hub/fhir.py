@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import orjson
 from flask import Blueprint, Response, request
 
-from consent.identifiers import Account
+from consent.identifiers import Account, account
 from fhir_profiles import bundles, capability
 from fhir_profiles.bundles import Entry
 from fhir_profiles.capability import Served
@@ -44,11 +44,19 @@ class Kind:
     search: tuple[str, ...]
 
 
-def _local(organisation: Organisation) -> str:
-    return organisation.acc.partition("@")[0]
+def _id(home: Hub, acc: str) -> str:
+    """An organisation's id here: its name; of one that is at home at another hub, its name and that hub's domain."""
+    name = account(acc)
+    return name.local if name.domain == home.config.domain else f"{name.local}.{name.domain}"
 
 
-def _organization(_: Hub, chains: Chains, organisation: Organisation) -> dict[str, Any]:
+def _account(home: Hub, ident: str) -> str:
+    """The account that has an id; whatever else is asked for has none."""
+    local, _, domain = ident.partition(".")
+    return str(Account(local, domain or home.config.domain))
+
+
+def _organization(home: Hub, chains: Chains, organisation: Organisation) -> dict[str, Any]:
     provider = organisation.type != "service"
     coding = {
         "system": "http://terminology.hl7.org/CodeSystem/organization-type",
@@ -58,7 +66,7 @@ def _organization(_: Hub, chains: Chains, organisation: Organisation) -> dict[st
     fingerprint = chains.account(organisation.acc).fingerprint
     return {
         "resourceType": "Organization",
-        "id": _local(organisation),
+        "id": _id(home, organisation.acc),
         "identifier": [
             {"system": ACCOUNT_SYSTEM, "value": organisation.acc},
             {"system": FINGERPRINT_SYSTEM, "value": fingerprint},
@@ -66,30 +74,30 @@ def _organization(_: Hub, chains: Chains, organisation: Organisation) -> dict[st
         "active": not chains.account(organisation.acc).closed,
         "type": [{"coding": [coding], "text": organisation.type}],
         "name": organisation.title,
-        "endpoint": [{"reference": f"Endpoint/{_local(organisation)}"}],
+        "endpoint": [{"reference": f"Endpoint/{_id(home, organisation.acc)}"}],
     }
 
 
 def _endpoint(home: Hub, _: Chains, organisation: Organisation) -> dict[str, Any]:
     return {
         "resourceType": "Endpoint",
-        "id": _local(organisation),
+        "id": _id(home, organisation.acc),
         "status": "active",
         "connectionType": {"system": "urn:obhut:connection", "code": "messages", "display": "Sealed messages"},
-        "managingOrganization": {"reference": f"Organization/{_local(organisation)}"},
+        "managingOrganization": {"reference": f"Organization/{_id(home, organisation.acc)}"},
         "payloadType": [{"text": "Message sealed to the organisation's reading key"}],
         "address": f"{home.config.base_url}/v1/messages",
     }
 
 
-def _role(_: Hub, chains: Chains, organisation: Organisation) -> dict[str, Any]:
+def _role(home: Hub, chains: Chains, organisation: Organisation) -> dict[str, Any]:
     return {
         "resourceType": "PractitionerRole",
-        "id": _local(organisation),
+        "id": _id(home, organisation.acc),
         "active": not chains.account(organisation.acc).closed,
-        "organization": {"reference": f"Organization/{_local(organisation)}", "display": organisation.title},
+        "organization": {"reference": f"Organization/{_id(home, organisation.acc)}", "display": organisation.title},
         "code": [{"text": "Whoever acts for the organisation"}],
-        "endpoint": [{"reference": f"Endpoint/{_local(organisation)}"}],
+        "endpoint": [{"reference": f"Endpoint/{_id(home, organisation.acc)}"}],
     }
 
 
@@ -122,7 +130,7 @@ def read(name: str, ident: str) -> Response:
     auth.caller(f"system/{name}.rs")
     home = hub()
     with home.db.read() as conn:
-        found = store.organisation(conn, f"{ident}@{home.config.domain}")
+        found = store.organisation(conn, _account(home, ident))
         if found is None:
             raise nothing_here()
         resource = KINDS[name].build(home, home.chains(conn), found)
@@ -141,7 +149,7 @@ def search(name: str) -> Response:
     with home.db.read() as conn:
         found, total = store.organisations_found(conn, wanted, request.args.get("page", ""), count)
         chains = home.chains(conn)
-        entries = [Entry(f"{base}/{_local(one)}", orjson.dumps(kind.build(home, chains, one))) for one in found]
+        entries = [Entry(f"{base}/{_id(home, one.acc)}", orjson.dumps(kind.build(home, chains, one))) for one in found]
     links = {"self": _link(base, dict(request.args))}
     if found and len(found) == count and total > count:
         links["next"] = _link(base, {**request.args, "page": found[-1].acc})
@@ -160,10 +168,10 @@ def _search(home: Hub, kind: Kind) -> Search:
             raise Problem("not-supported", "A search parameter is not served here, or not more than once.")
     accounts = []
     if "_id" in given:
-        accounts.append(str(Account(given["_id"], home.config.domain)))
+        accounts.append(_account(home, given["_id"]))
     if "organization" in given:
         local = given["organization"].removeprefix("Organization/")
-        accounts.append(str(Account(local, home.config.domain)))
+        accounts.append(_account(home, local))
     if "identifier" in given:
         system, bar, value = given["identifier"].rpartition("|")
         accounts.append(value if not bar or system == ACCOUNT_SYSTEM else "-")

@@ -70,6 +70,20 @@ def read_relation(acc: str, oth: str) -> Response:
     return _links(("rel", wire.account(acc), wire.account(oth)))
 
 
+@pages.get("/chains/of/<acc>")
+def list_chains(acc: str) -> Response:
+    """The sets and relations of a patient that somebody of the calling hub may see: (kind, the other)."""
+    peer, _ = caller()
+    home, acc = hub(), wire.account(acc)
+    with home.db.read() as conn:
+        chains, now = home.chains(conn), home.now()
+        names = [(kind, acc, oth) for kind, oth in store.chain_heads(conn, acc) if kind != "acct"]
+        seen = [
+            (kind, oth) for kind, _, oth in names if rights.hub_sees(chains, (kind, acc, oth), peer.domain, "", now)
+        ]
+    return wire.answer({"chains": sorted(seen)})
+
+
 def _links(chain: ChainName) -> Response:
     peer, _ = caller()
     home = hub()

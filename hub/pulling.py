@@ -55,14 +55,14 @@ class Pull:
         answer = self.replicas.clients(domain).post(PATH, {**cursors, "nonce": nonce, "wait": wait})
         page = understood(lambda: self._read(answer, nonce))
         self.replicas.take(page.links, domain)
-        copies.take(self.hub, self.replicas, page.given, page.permits, domain)
-        if page.cursors != cursors:
-            with self.hub.db.write() as tx:
-                store.put_cursors(tx, domain, page.cursors)
         # There is no statement behind the cursor that can be read yet, and none that was committed and cannot.
         if not page.links and page.cur <= Cursor.parse(page.cursors[STATEMENTS]).tx:
             with self.hub.db.write() as tx:
                 store.put_confirmed(tx, domain, asked)
+        copies.take(self.hub, self.replicas, page.given, page.permits, domain)
+        if page.cursors != cursors:
+            with self.hub.db.write() as tx:
+                store.put_cursors(tx, domain, page.cursors)
         return bool(page.kind)
 
     def _read(self, answer: Mapping[str, Any], nonce: str) -> Page:

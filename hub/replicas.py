@@ -135,27 +135,37 @@ class Replicas:
                 return
 
     def _complete(self, acc: str, links: Sequence[Link], source: str) -> None:
-        """Fetch the stream chains that accounts here read or write from now on, as far as none of them is held yet."""
+        """Fetch the chains that accounts here read or write by from now on, as far as none of them is held yet."""
         wanted: dict[ChainName, None] = {}
         for st in (link.statement for link in links):
             if st.kind == "rel" and domain_of(st.oth) == self.hub.config.domain:
                 sets = [row[0] for row in st.body["cover"]] if st.typ == "grant" else [st.body.get("set", "")]
                 wanted |= {("set", acc, set_id): None for set_id in sets if set_id}
+            elif st.typ == "delegate" and domain_of(st.body["to"]) == self.hub.config.domain:
+                wanted |= dict.fromkeys(self._all_chains(acc, source))
         with self.hub.db.read() as conn:
             held = store.heads_of(conn, wanted)
         for chain in wanted:
             if chain not in held:
                 self.fetch_lacking(chain, source)
 
-    def fetch_lacking(self, chain: ChainName, source: str) -> None:
-        """Fetch what something builds on; where another hub than `source` does not give it, go on without."""
+    def _all_chains(self, acc: str, source: str) -> list[ChainName]:
+        """The set and relation chains of a patient: who acts for her sees all of them."""
+        answer = self.clients(source).get(f"/v1/peer/chains/of/{acc}")
+        return understood(lambda: [(str(kind), acc, str(oth)) for kind, oth in answer["chains"]])
+
+    def fetch_lacking(self, chain: ChainName, source: str, *, must: bool = False) -> None:
+        """Fetch what something builds on; where another hub than `source` does not give it, go on without.
+
+        `must`: wait for that hub too, because what builds on it could not be asked for again. Raises `Problem(busy)`.
+        """
         if chain in self._underway:
             return
         self._underway.add(chain)
         try:
             self.fetch(chain, source)
         except Problem as problem:
-            if problem.code == "busy" and domain_of(chain[1]) == source:
+            if problem.code == "busy" and (must or domain_of(chain[1]) == source):
                 raise
             say(logging.WARNING, event="a chain cannot be fetched", kind=chain[0], code=problem.code)
         finally:

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import hub.peer_models  # noqa: F401 - its tables are the metadata's too
 from hub.models import metadata
 
 context.configure(

@@ -26,6 +26,16 @@ OPERATIONS = (
     _chain("acct", "peerReadAccount", "An account's chain, for a hub", "acc"),
     _chain("set", "peerReadSet", "A set's stream chain, for a hub", "acc", "set_id"),
     _chain("rel", "peerReadRelation", "A relation chain, for a hub", "acc", "oth"),
+    Operation(
+        "get",
+        "/v1/peer/chains/of/{acc}",
+        "peerListChains",
+        "A patient's sets and relations, for a hub",
+        "Any",
+        parameters=("acc",),
+        refusals=_REFUSALS,
+        signed_in=False,
+    ),
     _post("heads", "peerReadHeads", "Where chains end, for an account of the calling hub"),
     _post("envelopes", "peerPostEnvelopes", "Deposit envelopes of authors of the calling hub"),
     Operation(

@@ -243,6 +243,9 @@ def test_a_delegate_at_another_hub_acts_for_the_patient(both_hubs):
     body = {"to": son.account, "fp": son.state.fingerprint, "scope": "manage", "nb": 0, "until": patient.now + 10**6}
     patient.post(patient.account("delegate", body))
     both_hubs.read(both_hubs.b)
+    for path, name in (("sets", "sets"), ("relations", "relations")):
+        there = both_hubs.b.get(f"/v1/{path}/{patient.me.account}", son).json[name]
+        assert there == both_hubs.a.get(f"/v1/{path}/{patient.me.account}", patient.me).json[name]
     patient.hub.know(son)
     end = steps.end(patient.hub.record, hospital.account, gid, son.signer, patient.now)
     offered = {"statements": [{"frame": b64(end.frame)}]}

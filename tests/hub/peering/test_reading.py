@@ -41,6 +41,17 @@ def test_a_patient_of_one_hub_shares_with_a_hospital_of_another(both_hubs):
     assert {bytes(row.frame): bytes(row.stamp) for row in rows(b, envelopes)}.items() <= frames.items()
 
 
+def test_the_fhir_directory_tells_organisations_of_all_hubs_apart(hubs):
+    """Two of one name at two hubs: two resources, each found by its id and by its account."""
+    own, other = hubs.a.organisation("klinik", "Klinik A"), hubs.hospital()
+    person = hubs.a.person()
+    for who, ident in ((own, "klinik"), (other, f"klinik.{OTHER}")):
+        found = hubs.a.get(f"/fhir/Organization/{ident}", person).json
+        assert (found["id"], found["identifier"][0]["value"]) == (ident, who.account)
+        (entry,) = hubs.a.get("/fhir/Endpoint", person, organization=f"Organization/{ident}").json["entry"]
+        assert entry["resource"]["managingOrganization"]["reference"] == f"Organization/{ident}"
+
+
 def test_reading_again_changes_nothing(both_hubs):
     """A crash before the cursor moved reads the same pages once more."""
     patient, hospital, mine, _ = both_hubs.shared()
