@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from hub.statements import Head, Offer
 
 WAITING = {"reason": "forwarded"}
-_ITS_OWN = ("unauthenticated", "forbidden", "too-many", "internal", "invalid")
-"""What the other hub says to this one, and not to who asked here."""
 
 
 def elsewhere(hub: Hub, acc: str) -> bool:
@@ -130,8 +128,6 @@ def statements(hub: Hub, caller: Caller, acc: str, offers: "Sequence[Offer]") ->
     client = peer_client.clients(hub)(domain_of(acc))
     try:
         said = client.post("/v1/peer/statements", {"statements": items})
-    except Problem as problem:
-        raise (unreachable() if problem.code in _ITS_OWN else problem) from None
     finally:
         client.close()
     return understood(lambda: [(str(h[0]), str(h[1]), str(h[2]), int(h[3]), str(h[4])) for h in said["heads"]])

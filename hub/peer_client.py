@@ -16,6 +16,7 @@ from hub.peers import Peer
 from hub.store.chains import ChainName
 
 TIMEOUT_SECONDS = 30
+_TO_THIS_HUB = ("unauthenticated", "too-many", "internal")
 MAX_ANSWER = max(MAX_SEALED_OBJECT, 64 * 1024 * 1024)
 
 
@@ -101,11 +102,14 @@ class PeerClient:
 
 
 def _problem(content: bytes) -> Problem:
-    """What a peer said; `busy` where that is not understood."""
+    """What a peer said; `busy` where that is not understood, or is said to this hub and not to who asked here."""
     try:
-        return Problem.from_details(orjson.loads(content))
+        problem = Problem.from_details(orjson.loads(content))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
         return unreachable()
+    if problem.code in _TO_THIS_HUB:
+        return unreachable(str(problem.extra.get("reason", problem.code)))
+    return problem
 
 
 def clients(home: Hub) -> Callable[[str], PeerClient]:
@@ -120,9 +124,9 @@ def clients(home: Hub) -> Callable[[str], PeerClient]:
     return client
 
 
-def unreachable() -> Problem:
-    """A hub does not answer, or in a way that is not understood."""
-    return Problem("busy", "The other hub cannot be reached now; try again soon.", retry_after=2)
+def unreachable(reason: str = "unreachable") -> Problem:
+    """A hub does not answer, or in a way that is not understood; `reason` is for the operator's log."""
+    return Problem("busy", "The other hub cannot be reached now; try again soon.", retry_after=2, reason=reason)
 
 
 def heads(

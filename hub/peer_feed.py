@@ -111,10 +111,20 @@ def _statements(hub: Hub, conn: Connection, peer: Peer, rows: Sequence[Row]) -> 
     return found
 
 
-def links_behind(chains: Chains, chain: ChainName, after: int, domain: str, now: int) -> list[Event]:
-    """The links of a chain behind a position, as a hub is given them."""
-    last = len(release.chain_of(chains, chain[1], chain[0], chain[2]).links)
-    return [link_event(chains, chain, seq, domain, now) for seq in range(after + 1, min(last, after + 1 + MAX_LINKS))]
+def links_behind(
+    chains: Chains, chain: ChainName, after: int, domain: str, now: int
+) -> tuple[list[Event], bool]:  # fmt: skip
+    """The links of a chain behind a position, as a hub is given them: as many as fit; and whether there are more."""
+    links = release.chain_of(chains, chain[1], chain[0], chain[2]).links
+    found: list[Event] = []
+    left = release.PAGE_BYTES
+    for seq in range(after + 1, len(links)):
+        event = link_event(chains, chain, seq, domain, now)
+        left -= len(event["frame"]) + len(event.get("blob", ""))
+        if found and (left < 0 or len(found) == MAX_LINKS):
+            return found, True
+        found.append(event)
+    return found, False
 
 
 def link_event(chains: Chains, chain: ChainName, seq: int, domain: str, now: int) -> Event:

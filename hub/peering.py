@@ -94,11 +94,11 @@ def _links(chain: ChainName) -> Response:
         if not rights.hub_sees(chains, chain, peer.domain, fingerprint, now):
             raise rights.nothing_here()
         person = chain[0] == "acct" and chains.account(chain[1]).cls == "person"
-        links = peer_feed.links_behind(chains, chain, after, peer.domain, now)
+        links, more = peer_feed.links_behind(chains, chain, after, peer.domain, now)
     if person:
         with home.db.write(chain[1]) as tx:
             store.tie(tx, [peer.domain])  # from now on it is told of what is added
-    return wire.answer({"links": links})
+    return wire.answer({"links": links, "more": more})
 
 
 @pages.post("/heads")

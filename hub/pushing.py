@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,8 +17,6 @@ from hub.replicas import understood
 from hub.store import forwards, objects
 from hub.store.forwards import ENTRY, ENVELOPE, MESSAGE, Forward
 
-PASSING = ("busy", "unauthenticated", "too-many", "internal")
-"""What a hub says that may be another thing later; all else is an answer."""
 DAY_SECONDS = 24 * 3600
 _DOORS = {ENVELOPE: "/v1/peer/envelopes", MESSAGE: "/v1/peer/messages", ENTRY: "/v1/peer/entries"}
 
@@ -35,7 +32,7 @@ class Push:
     def step(self) -> bool:
         """Give the next batch, all of one kind; whether there was any. Raises `Problem(busy)`."""
         with self.hub.db.read() as conn:
-            rows = _batch(forwards.waiting(conn, self.peer.domain, MAX_FRAMES))
+            rows = forwards.waiting(conn, self.peer.domain, MAX_FRAMES, MAX_BYTES - 4 * MAX_FRAMES)
         if not rows:
             return False
         self._give_objects(rows)
@@ -63,7 +60,7 @@ class Push:
             try:
                 self.clients(self.peer.domain).put_bytes(f"/v1/peer/objects/{e.str}/{e.bid}?{author}", body)
             except Problem as problem:
-                if problem.code in PASSING:
+                if problem.code == "busy":
                     raise
 
     def _give(self, kind: str, rows: Sequence[Forward]) -> dict[str, Any]:
@@ -77,18 +74,6 @@ class Push:
         """Forget answers of which the author was told a day ago."""
         with self.hub.db.write() as tx:
             forwards.sweep(tx, self.hub.now() - DAY_SECONDS)
-
-
-def _batch(rows: Sequence[Forward]) -> list[Forward]:
-    """The first rows, as far as they are of one kind and fit into one request."""
-    size = 0
-    found: list[Forward] = []
-    for row in takewhile(lambda row: row.kind == rows[0].kind, rows):
-        size += len(row.body) + 4
-        if found and size > MAX_BYTES:
-            break
-        found.append(row)
-    return found
 
 
 def _result(value: Any) -> dict[str, Any]:

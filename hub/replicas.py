@@ -84,20 +84,27 @@ class Replicas:
         A hub that is known is the only one asked: another could give a forged account under its name.
         Raises `Problem`: `not-found` or `busy`, as that hub says.
         """
+        source = domain_of(chain[1]) if domain_of(chain[1]) in self.hub.peers else source
+        for _ in range(MAX_FETCHES):
+            if not self._fetch_some(chain, source, fingerprint):
+                return
+
+    def _fetch_some(self, chain: ChainName, source: str, fingerprint: str) -> bool:
+        """Ask for the links behind what is held, and take as many as come at once; whether there are more."""
         kind, acc, oth = chain
-        source = domain_of(acc) if domain_of(acc) in self.hub.peers else source
         with self.hub.db.read() as conn:
             held = chain_of(self.hub.chains(conn).record(acc), chain)
         last = len(held.links) - 1 if held is not None else -1
         path = f"/v1/peer/chains/{kind}/{acc}" + (f"/{oth}" if oth else "")
         query = f"?after={max(last - 1, -1)}" + (f"&fp={fingerprint}" if fingerprint else "")
         answer = self.clients(source).get(path + query)
-        links = understood(lambda: [read_link(event) for event in answer["links"]])
+        links, more = understood(lambda: ([read_link(event) for event in answer["links"]], bool(answer["more"])))
         if any(link.chain != chain for link in links):
             raise unreachable()
         if last >= 0 and not links:
             self._doubt(chain, "rollback")
         self.take(links, source, anew=True)
+        return more
 
     def take(self, links: Iterable[Link], source: str, *, anew: bool = False) -> None:
         """Verify and keep links in their order, each account's in one transaction; doubt a chain that does not hold.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from fhir_profiles.problems import Problem
 from hub.peer_models import forwards
@@ -54,10 +54,22 @@ def named(conn: Connection, acc: str, kind: str, refs: Iterable[str]) -> dict[st
     return {row.ref: Forward(*row) for row in conn.execute(select(*_COLUMNS).where(here))}
 
 
-def waiting(conn: Connection, peer: str, limit: int) -> list[Forward]:
-    """What a hub has not answered yet, the oldest first."""
-    query = select(*_COLUMNS).where(forwards.c.peer == peer, forwards.c.answered.is_(False))
-    return [Forward(*row) for row in conn.execute(query.order_by(forwards.c.id).limit(limit))]
+def waiting(conn: Connection, peer: str, count: int, size: int) -> list[Forward]:
+    """What a hub has not answered yet, the oldest first: a run of one kind, so many and so many bytes at most.
+
+    The first is always among them.
+    """
+    here = and_(forwards.c.peer == peer, forwards.c.answered.is_(False))
+    columns = forwards.c.id, forwards.c.kind, func.length(forwards.c.body)
+    run: list[int] = []
+    kind, left = "", size
+    for id_, one, length in conn.execute(select(*columns).where(here).order_by(forwards.c.id).limit(count)):
+        if run and (one != kind or length > left):
+            break
+        run.append(id_)
+        kind, left = one, left - length
+    query = select(*_COLUMNS).where(forwards.c.id.in_(run)).order_by(forwards.c.id)
+    return [Forward(*row) for row in conn.execute(query)] if run else []
 
 
 def answer(tx: Tx, id_: int, outcome: str) -> None:

@@ -1,17 +1,21 @@
 """What a hub reads from another: chains and envelopes byte for byte, withdrawals first, only what is granted there."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
-from consent import messages, steps
+from consent import envelope, messages, statements, steps
 from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes, unb64
 from consent.vault import Terms
 from fhir_profiles.problems import Problem
+from hub import copies, peer_feed
 from hub.models import envelopes, feed
+from hub.models import permits as permits_table
+from hub.relay import introduce
 from hub.replicas import Replicas, read_link
 from hub.store import chains
 from hub.store import peers as store
+from tests.consent import world
 from tests.consent.world import DOMAIN
 from tests.hub.peering.federation import OTHER
 from tests.hub.people import ACTIVITY, TRACES, VITALS, problem
@@ -259,3 +263,78 @@ def test_only_the_peers_own_patients_are_released_to_it_and_only_to_it(hubs):
 def ties(town, acc):
     with town.hub.db.read() as conn:
         return chains.ties_of(conn, acc)
+
+
+def test_a_peer_seen_for_the_first_time_is_told_of_all_organisations(hubs):
+    """Those that joined before; once, so that a restart tells nothing again."""
+    hospital = hubs.b.organisation("klinik", "Klinik", "hospital")
+    with hubs.b.hub.db.write() as tx:
+        tx.conn.execute(delete(feed).where(feed.c.recipient == DOMAIN))
+    introduce(hubs.b.hub)
+    hubs.read(hubs.a)
+    (entry,) = hubs.a.get("/v1/directory", hubs.a.person()).json["organisations"]
+    assert (entry["account"], entry["name"], entry["type"]) == (hospital.account, "Klinik", "hospital")
+    assert entry["fingerprint"] == hospital.state.fingerprint
+    before = hubs.b.dump()
+    introduce(hubs.b.hub)
+    assert hubs.b.dump() == before
+
+
+def test_a_home_hub_that_was_restored_numbers_anew(hubs):
+    """Its positions count: what stands elsewhere now is moved, and nothing is missing or there twice."""
+    patient, hospital, mine, _ = hubs.shared()
+    first = patient.write(patient.me, mine)
+    hubs.read()
+    second = patient.write(patient.me, mine)
+    given = []
+    for row in rows(hubs.a, envelopes):
+        frame, stamp = envelope.parse(bytes(row.frame)), envelope.parse_stamp(bytes(row.stamp))
+        given.append(copies.Given(row.acc, mine, 3 - row.pos, frame, stamp))
+    permits = {mine: bytes(rows(hubs.a, permits_table)[0].frame)}
+    given.sort(key=lambda one: one.pos)
+    copies.take(hubs.b.hub, hubs.pull(hubs.b).replicas, given, permits, DOMAIN)
+    assert {(row.pos, row.bid) for row in rows(hubs.b, envelopes)} == {(1, second), (2, first)}
+    assert sorted(set(hubs.b.envelopes(hospital))) == sorted([first, second])
+
+
+def test_an_account_of_a_known_hub_is_asked_for_there_and_nowhere_else(hubs):
+    """Another hub that offers one under that name, or under ours, is not believed."""
+    stranger = world.person(hubs.a.now, "hub-c.example.org")
+    replicas = hubs.pull(hubs.b).replicas
+    links = [read_link({"frame": b64(frame)}) for frame in stranger.frames]
+    replicas.take(links, DOMAIN)
+    assert ties(hubs.b, stranger.account) == [stranger.account]
+    other = world.person(hubs.a.now, "hub-d.example.org")
+    hubs.b.hub.peers["hub-d.example.org"] = hubs.b.hub.peers[DOMAIN]
+    replicas.take([read_link({"frame": b64(frame)}) for frame in other.frames], DOMAIN)
+    assert ties(hubs.b, other.account) == []
+
+
+def test_what_a_chain_builds_on_and_nobody_gives_puts_it_in_doubt(hubs):
+    """A statement that cites a position that does not exist: in doubt, and the rest of the page is taken."""
+    patient, hospital, _, gid = hubs.shared()
+    hubs.read()
+    relation = patient.hub.record.relations[hospital.account]
+    cite = {patient.me.account: (999, relation.head[1])}
+    frame = statements.sign(
+        patient.me.sign, kind="rel", acc=patient.me.account, oth=hospital.account, head=relation.head,
+        iat=patient.now, typ="end", by=patient.me.signer.by, cite=cite, body={"gid": gid},
+    )  # fmt: skip
+    hubs.pull(hubs.b).replicas.take([read_link({"frame": b64(frame)})], DOMAIN)
+    with hubs.b.hub.db.read() as conn:
+        assert store.all_doubts(conn) == [("rel", patient.me.account, hospital.account)]
+    hubs.pull(hubs.b).keep_up()
+    with hubs.b.hub.db.read() as conn:
+        assert store.all_doubts(conn) == []
+
+
+def test_a_long_chain_comes_in_parts(hubs, monkeypatch):
+    """Whatever fits into one answer: the rest is asked for."""
+    monkeypatch.setattr(peer_feed, "MAX_LINKS", 2)
+    hubs.read()
+    person, hospital = hubs.a.person(), hubs.b.organisation("klinik")
+    for _ in range(4):
+        person.rotate(hubs.a.now)
+        hubs.a.post("/v1/statements", {"statements": [{"frame": b64(person.frames[-1])}]}, person)
+    answer = hubs.b.get(f"/v1/chains/acct/{person.account}", hospital, fp=person.state.fingerprint)
+    assert [unb64(frame) for frame in answer.json["frames"]] == person.frames
