@@ -144,11 +144,11 @@ def _author(frame: bytes, domain: str) -> tuple[str, str] | None:
     return (e.aut, e.dev) if domain_of(e.aut) == domain else None
 
 
-@pages.put("/objects/<stream>/<bid>")
-def take_object(stream: str, bid: str) -> Response:
+@pages.put("/objects/<author>/<device>/<stream>/<bid>")
+def take_object(author: str, device: str, stream: str, bid: str) -> Response:
     """Keep the object of an author of the calling hub, which his envelope will name."""
     peer, body = caller(MAX_SEALED_OBJECT, "application/octet-stream")
-    author, device = _account(request.args.get("author"), "author"), wire.text(request.args.get("device"), "device", 17)
+    author, device = wire.account(author), wire.name(device)
     if domain_of(author) != peer.domain:
         raise rights.nothing_here()
     _bring(peer, [(author, device)])

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 
@@ -56,9 +55,8 @@ class Push:
                 body = b"".join(objects.whole(conn, row.acc, e.bid))
             if not body:
                 continue
-            author = urlencode({"author": e.aut, "device": e.dev})
             try:
-                self.clients(self.peer.domain).put_bytes(f"/v1/peer/objects/{e.str}/{e.bid}?{author}", body)
+                self.clients(self.peer.domain).put_bytes(f"/v1/peer/objects/{e.aut}/{e.dev}/{e.str}/{e.bid}", body)
             except Problem as problem:
                 if problem.code == "busy":
                     raise

@@ -39,7 +39,10 @@ def document(url: str, title: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": SCHEMAS,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "hub": {"type": "apiKey", "in": "header", "name": "Signature", "description": "RFC 9421, by a peer"},
+            },
         },
     }
 
@@ -55,6 +58,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.signed_in:
         described["security"] = [{"token": []}]
+    elif operation.of_hubs:
+        described["security"] = [{"hub": []}]
     parameters = [PARAMETERS[name] for name in operation.parameters]
     if parameters:
         described["parameters"] = parameters

@@ -25,6 +25,7 @@ class Operation:
     statuses: tuple[int, ...] = (200,)
     refusals: tuple[int, ...] = ()
     signed_in: bool = True
+    of_hubs: bool = False
     database: bool = True
 
 

@@ -9,7 +9,7 @@ def _post(path: str, name: str, summary: str) -> Operation:
     takes = BYTES if path == "envelopes" else "application/json"
     return Operation(
         "post", f"/v1/peer/{path}", name, summary, "Any", "Any", takes, refusals=(403, 409, *_REFUSALS),
-        signed_in=False,
+        signed_in=False, of_hubs=True,
     )  # fmt: skip
 
 
@@ -17,7 +17,7 @@ def _chain(kind: str, name: str, summary: str, *parameters: str) -> Operation:
     path = "".join(f"/{{{parameter}}}" for parameter in parameters)
     return Operation(
         "get", f"/v1/peer/chains/{kind}{path}", name, summary, "Any", parameters=(*parameters, "after_link", "fp"),
-        refusals=_REFUSALS, signed_in=False,
+        refusals=_REFUSALS, signed_in=False, of_hubs=True,
     )  # fmt: skip
 
 
@@ -35,20 +35,22 @@ OPERATIONS = (
         parameters=("acc",),
         refusals=_REFUSALS,
         signed_in=False,
+        of_hubs=True,
     ),
     _post("heads", "peerReadHeads", "Where chains end, for an account of the calling hub"),
     _post("envelopes", "peerPostEnvelopes", "Deposit envelopes of authors of the calling hub"),
     Operation(
         "put",
-        "/v1/peer/objects/{stream}/{bid}",
+        "/v1/peer/objects/{author}/{device}/{stream}/{bid}",
         "peerPutObject",
         "An object of an author of the calling hub",
         body="Bytes",
         takes=BYTES,
-        parameters=("stream", "bid", "author", "device"),
+        parameters=("author", "device", "stream", "bid"),
         statuses=(200, 201),
         refusals=(403, 409, *_REFUSALS),
         signed_in=False,
+        of_hubs=True,
     ),
     Operation(
         "get",
@@ -60,6 +62,7 @@ OPERATIONS = (
         parameters=("acc", "stream", "bid"),
         refusals=_REFUSALS,
         signed_in=False,
+        of_hubs=True,
     ),
     _post("statements", "peerPostStatements", "Append statements of a delegate of the calling hub"),
     _post("messages", "peerPostMessages", "Sealed messages from accounts of the calling hub"),

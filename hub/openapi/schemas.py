@@ -154,11 +154,11 @@ _KINDS = "|".join(KINDS)
 
 _IN_PATH = {
     "acc": "Account", "oth": "Counterpart", "set_id": "Set", "stream": "Stream", "lst": "Hash of the bundle",
-    "bid": "Id of the envelope", "ident": "Id of the resource",
+    "author": "Account that wrote it", "device": "Device that wrote it", "bid": "Id of the envelope",
+    "ident": "Id of the resource",
 }  # fmt: skip
 _WORDS = {
     "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",
-    "author": "Account that wrote it", "device": "Device that wrote it",
     "_id": "Id of the resource", "identifier": "Account, with or without `urn:obhut:account|`",
     "name": "Beginning of the name", "organization": "Organization/id", "page": "As in the link `next`",
 }  # fmt: skip
