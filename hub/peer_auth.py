@@ -22,7 +22,7 @@ def caller(limit: int = 0, media_type: str = "application/json") -> tuple[Peer, 
     try:
         peer = _verified(home, body)
     except Problem as problem:
-        home.metrics.peer_refusals.labels(problem.extra["reason"]).inc()
+        home.metrics.peer_refusals.labels(problem.extra.get("reason", problem.code)).inc()
         limits.slow_down()
         raise
     buckets: Buckets = current_app.extensions["obhut.peer_buckets"][peer.domain]
