@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, Text, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+import orjson
+from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql import bindparam
-from sqlalchemy.types import TypeEngine
 
+from connectors.gateway.database import at_once
 from connectors.gateway.indexing import Indexed, indexed
 from connectors.gateway.models import index_date, index_quantity, index_text, resources, spans
 from connectors.gateway.records import HOUSE, Source, Stored
@@ -130,9 +130,10 @@ class Change:
         if self._new:
             rids = self.connection.execute(_INSERT, [row for row, _ in self._new]).scalars().all()
             numbered += [(rid, rows) for rid, (_, rows) in zip(rids, self._new, strict=True)]
-        self._insert(index_text, [row for rid, rows in numbered for row in rows.text_rows(rid)])
-        self._insert(index_date, [row for rid, rows in numbered for row in rows.date_rows(rid)])
-        self._insert(index_quantity, [row for rid, rows in numbered for row in rows.quantity_rows(rid)])
+        with at_once(self.connection):
+            self._insert(index_text, [row for rid, rows in numbered for row in rows.text_rows(rid)])
+            self._insert(index_date, [row for rid, rows in numbered for row in rows.date_rows(rid)])
+            self._insert(index_quantity, [row for rid, rows in numbered for row in rows.quantity_rows(rid)])
         for _, rows in numbered:
             if rows.span > max(self._known_spans.get(rows.type, 0), self.spans.get(rows.type, 0)):
                 self.spans[rows.type] = rows.span
@@ -161,8 +162,9 @@ class Change:
             marks = ", ".join("?" * len(table.columns))
             self.connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608 - own name
         else:
-            columns = zip(table.columns.keys(), zip(*rows, strict=True), strict=True)
-            self.connection.execute(_UNNEST[table.name], {name: list(values) for name, values in columns})
+            names = [str(name) for name in table.columns.keys()]  # noqa: SIM118 - no mapping
+            named = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+            self.connection.execute(_POPULATE[table.name], {"rows": orjson.dumps(named).decode()})
 
     def _widen(self, type_: str, span: int) -> None:
         upsert: Callable[[Table], Any] = sqlite_insert if self._sqlite else postgresql_insert
@@ -199,15 +201,16 @@ def _row(resource: dict[str, Any], body: bytes, version: int, updated: int, sour
     }
 
 
-def _unnest(table: Table) -> Any:
-    # One statement for any number of rows: each column travels as an array.
-    arrays = [func.unnest(bindparam(column.name, type_=ARRAY(_plain(column)))) for column in table.columns]
-    return insert(table).from_select(table.columns.keys(), select(*arrays))
+def _plain(value: Any) -> Any:
+    # JSON has no infinite numbers; PostgreSQL reads them, and all others exactly, from text.
+    return repr(value) if isinstance(value, float) else value
 
 
-def _plain(column: Column[Any]) -> TypeEngine[Any]:
-    # An array's element type is named without a collation.
-    return Text() if isinstance(column.type, Text) else column.type
+def _populate(table: Table) -> TextClause:
+    # One parameter for any number of rows: arrays are put together value by value, JSON at once.
+    names = ", ".join(f'"{name}"' for name in table.columns.keys())  # noqa: SIM118 - no mapping
+    rows = f"json_populate_recordset(NULL::{table.name}, CAST(:rows AS json))"
+    return text(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {rows}")  # noqa: S608 - own names
 
 
-_UNNEST = {table.name: _unnest(table) for table in INDEXES}
+_POPULATE = {table.name: _populate(table) for table in INDEXES}

@@ -5,8 +5,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
@@ -80,6 +81,20 @@ class Database:
         self._writes.dispose()
         if self.sqlite:
             self._turn.close()
+
+
+@contextmanager
+def at_once(connection: Connection) -> Iterator[None]:
+    """Statements of which nobody reads the answer go to PostgreSQL in one message, and are answered by one."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    try:
+        with driver.pipeline():
+            yield
+    except psycopg.Error as error:  # what goes wrong at the end of the block goes wrong outside of SQLAlchemy
+        raise exc.DBAPIError.instance(None, None, error, psycopg.Error) from error
 
 
 @contextmanager
