@@ -6,13 +6,14 @@ LOCKS := requirements/runtime.txt requirements/dev.txt requirements/node.txt
 PORTAL := hub/portal
 PREFIX := build/runtime
 T := tests
+DATABASE := postgresql
 
 # The environment's programs first: Node.js is among them where the machine has none.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check lint types promises conformance docs format wheel runtime lock clean
+.PHONY: help install demo test soak check lint types promises conformance bench docs format wheel runtime lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,9 +50,16 @@ promises: install
 conformance: install ## suites of others, on data of others where present
 	$(BIN)/python -m pytest tests/conformance
 
-docs: install ## write docs/configuration.md and the map in docs/architecture.md from the code
+bench: install ## all figures, each beside its limit, into build/bench.json; elsewhere: make bench DATABASE=postgresql://…
+	@mkdir -p build
+	$(BIN)/obhut bench --json --database $(DATABASE) > build/bench.json.new
+	@mv build/bench.json.new build/bench.json
+	@cat build/bench.json
+
+docs: install ## write docs/configuration.md, the map in docs/architecture.md and the table in docs/performance.md
 	$(BIN)/python docs/configuration.py
 	$(BIN)/python docs/map.py
+	$(BIN)/python docs/performance.py
 
 format: install ## let ruff order and format the Python files
 	$(BIN)/ruff check --fix-only --quiet .

@@ -282,7 +282,7 @@ class HubClient:
         headers = dict(options.pop("headers", {}))
         for attempt in range(RETRIES + 1):
             if auth:
-                headers["Authorization"] = f"Bearer {token or self._access_token()}"
+                headers["Authorization"] = f"Bearer {token or self.access_token()}"
             try:
                 response = self._session.request(
                     method, self.url + path, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False,
@@ -303,7 +303,8 @@ class HubClient:
         raise Problem("busy", f"the hub at {self.url} cannot be reached; nothing is lost, try again later")
 
     @understood
-    def _access_token(self) -> str:
+    def access_token(self) -> str:
+        """The token that all calls carry: asked for when there is none, or the last one soon ends."""
         token, until = self._token
         if self._clock() < until - 30:
             return token

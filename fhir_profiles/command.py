@@ -10,6 +10,7 @@ from fhir_profiles.problems import Problem
 ENTRY_POINTS = "obhut.commands"
 
 SUMMARIES = {
+    "bench": "Figures: what Obhut does in a second, beside what the machine could.",
     "consent": "Decide over a consent, as hub and gateway do.",
     "convert": "Any format a connector knows, as a FHIR Bundle.",
     "demo": "The whole story on this machine.",

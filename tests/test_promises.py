@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ from types import ModuleType
 
 import click
 import pytest
+
+from connectors.bench.cli import BENCHES, bench
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("fhir_profiles", "consent", "hub", "connectors")
@@ -145,3 +148,36 @@ def test_every_registered_command_loads():
     registered = entry_points(group="obhut.commands")
     assert len(registered) > 0
     assert [entry.name for entry in registered if not isinstance(entry.load(), click.Command)] == []
+
+
+def test_the_commands_of_the_performance_page_exist():
+    """Each `obhut bench …` there is understood, each `make …` is a target, and each bench is described."""
+    document = read("docs/performance.md")
+    (block,) = re.findall(r"```\n(.*?)```", document, re.DOTALL)
+    for line in block.splitlines():
+        program, *words = shlex.split(line, comments=True)
+        if program == "make":
+            assert all(re.search(rf"(?m)^{target}:", read("Makefile")) for target in words)
+        else:
+            assert (program, words.pop(0)) == ("obhut", "bench")
+            bench.make_context("bench", words)
+    assert set(BENCHES) <= set(re.findall(r"^\| `([a-z-]+)` \|", document, re.MULTILINE))
+
+
+def test_the_table_of_figures_is_as_its_script_writes_it():
+    """docs/performance.py wrote it from a run: five cells a line, a figure and its limit in the form of a run's."""
+    script, document = writer("performance"), read("docs/performance.md")
+    assert script.HEAD in document
+    for name, value, limit, ratio, conditions in script.rows(document):
+        known = name.strip("`").removesuffix("-p99").removesuffix("-growth")
+        assert any(known.startswith(one) for one in BENCHES), name
+        line = {"name": name.strip("`"), "unit": value.partition(" ")[2], "conditions": conditions}
+        numbers = {"value": number(value.partition(" ")[0]), "limit": number(limit), "ratio": number(ratio)}
+        assert (
+            script.table([line | numbers]) == f"{script.HEAD}| {name} | {value} | {limit} | {ratio} | {conditions} |\n"
+        )
+
+
+def number(cell: str) -> float | None:
+    """A number as a table of figures shows it."""
+    return None if cell == "–" else float(cell.replace(",", ""))

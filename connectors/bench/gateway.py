@@ -1,0 +1,155 @@
+"""`gateway-write`, `gateway-read`, `gateway-search`: a gateway without a hub, as any client of FHIR R4 meets it."""
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import count, cycle, islice, pairwise, repeat
+from typing import Any
+
+import orjson
+
+from connectors.bench.figures import Figure, Wish, growths
+from connectors.bench.load import Source, drive, request
+from connectors.bench.servers import WORKERS, serve_gateway, serve_nothing
+from connectors.gateway.database import Database
+from connectors.gateway.records import microseconds
+from connectors.gateway.store import Store
+
+BATCH = 100
+WRITERS = 16
+A_PATIENT = 1000
+"""Observations of one patient."""
+MADE = 400
+"""Different requests that a connection repeats."""
+PAGE = 20
+CODES = ("8867-4", "9279-1", "8310-5", "29463-7", "59408-5", "41950-7", "85354-9", "2339-0", "8480-6", "8462-4")
+YEARS = (2016, 2027)
+FHIR = {"Content-Type": "application/fhir+json"}
+FILL = 1000
+"""Rows of a transaction that fills the store."""
+
+
+def observation(number: int) -> dict[str, Any]:
+    """A measurement as practices write it; the same number gives the same."""
+    chance = random.Random(number)  # noqa: S311 - measurements, not secrets
+    day = f"{chance.randrange(*YEARS)}-{chance.randrange(1, 13):02}-{chance.randrange(1, 29):02}"
+    vital_signs = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+    unit = {"unit": "1/min", "system": "http://unitsofmeasure.org", "code": "/min"}
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [vital_signs]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": chance.choice(CODES)}]},
+        "subject": {"reference": f"Patient/p{number // A_PATIENT}"},
+        "effectiveDateTime": f"{day}T{chance.randrange(24):02}:{chance.randrange(60):02}:00+01:00",
+        "valueQuantity": {"value": chance.randrange(400, 1800) / 10, **unit},
+    }
+
+
+def write(wish: Wish) -> Iterator[Figure]:
+    """Transactions of 100 Observations, and single creates over 16 connections."""
+    nothing, base, database = _started(wish)
+    costs: dict[str, list[tuple[int, float]]] = {}
+    for before, size in pairwise((0, *wish.sizes)):
+        _fill(wish, database, before, size)
+        for name, path, connections, many in (
+            ("gateway-write", "", wish.connections, BATCH), ("gateway-write-single", "/Observation", WRITERS, 1),
+        ):  # fmt: skip
+            limit = drive(nothing, _writes(nothing, many, size), connections, wish.seconds)
+            made = drive(base, _writes(base + path, many, size), connections, wish.seconds)
+            unit = "resources/s" if many > 1 else "creates/s"
+            yield Figure(name, made.rate * many, unit, limit.rate * many, _about(wish, size, connections))
+            costs.setdefault(name, []).append((size, 1 / made.rate))
+    yield from growths(costs)
+
+
+def read(wish: Wish) -> Iterator[Figure]:
+    """Observations by id."""
+    yield from _reading(wish, "gateway-read", _reads)
+
+
+def search(wish: Wish) -> Iterator[Figure]:
+    """Observations of a patient with a code and since a date, 20 a page, newest first."""
+    yield from _reading(wish, "gateway-search", _searches)
+
+
+def _reading(wish: Wish, name: str, asked: Callable[[str, int], Source]) -> Iterator[Figure]:
+    nothing, base, database = _started(wish)
+    costs: dict[str, list[tuple[int, float]]] = {name: []}
+    empty = request("POST", nothing, FHIR, b"{}")
+    for before, size in pairwise((0, *wish.sizes)):
+        _fill(wish, database, before, size)
+        limit = drive(nothing, lambda _: repeat(empty), wish.connections, wish.seconds)
+        made = drive(base, asked(base, size), wish.connections, wish.seconds)
+        about = _about(wish, size, wish.connections)
+        yield Figure(name, made.rate, "requests/s", limit.rate, about)
+        yield Figure(f"{name}-p99", made.percentile(0.99), "ms", limit.percentile(0.99), about)
+        costs[name].append((size, 1 / made.rate))
+    yield from growths(costs)
+
+
+def _started(wish: Wish) -> tuple[str, str, str]:
+    """The base of the application that does nothing, that of the gateway, and the gateway's database."""
+    database = wish.databases.make()
+    return serve_nothing(wish.programs, "nothing"), serve_gateway(wish.programs, "gateway", database), database
+
+
+def _about(wish: Wish, size: int, connections: int) -> str:
+    return wish.conditions(f"gateway of {WORKERS} processes", f"{size:,} rows", connections=connections)
+
+
+# --- what is there already ----------------------------------------------------------------------------------------
+
+
+def _fill(wish: Wish, url: str, first: int, last: int) -> None:
+    """Observations `first` … `last`, put into the store as the gateway does it, a thousand a transaction."""
+    database = Database(url, 1)
+    store = Store(database)
+    for start in range(first, last, FILL):
+        with store.change() as change:
+            for number in range(start, min(start + FILL, last)):
+                resource = observation(number) | {"id": f"o{number}"}
+                change.add(resource, orjson.dumps(resource), 1, microseconds())
+    database.close()
+    wish.databases.settle(url)
+
+
+# --- what is asked ------------------------------------------------------------------------------------------------
+
+
+def _writes(url: str, many: int, size: int) -> Source:
+    """Transactions of so many Observations, or single ones; other ones for each connection."""
+
+    def source(connection: int) -> Iterator[bytes]:
+        numbers = count(size + connection * MADE * many)
+        made = [[observation(number) for number in islice(numbers, many)] for _ in range(max(2, MADE // many))]
+        bodies = [orjson.dumps(_transaction(some) if many > 1 else some[0]) for some in made]
+        return cycle([request("POST", url, FHIR, body) for body in bodies])
+
+    return source
+
+
+def _transaction(resources: list[dict[str, Any]]) -> dict[str, Any]:
+    entries = [{"resource": one, "request": {"method": "POST", "url": "Observation"}} for one in resources]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def _reads(base: str, size: int) -> Source:
+    def source(connection: int) -> Iterator[bytes]:
+        chance = random.Random(connection)  # noqa: S311 - see above
+        return cycle([request("GET", f"{base}/Observation/o{chance.randrange(size)}") for _ in range(MADE)])
+
+    return source
+
+
+def _searches(base: str, size: int) -> Source:
+    def source(connection: int) -> Iterator[bytes]:
+        chance = random.Random(connection)  # noqa: S311 - see above
+        patients = max(1, size // A_PATIENT)
+        urls = [
+            f"{base}/Observation?patient=p{chance.randrange(patients)}&code=http://loinc.org|{chance.choice(CODES)}"
+            f"&date=ge{chance.randrange(*YEARS)}-01-01&_sort=-date&_count={PAGE}"
+            for _ in range(MADE)
+        ]
+        return cycle([request("GET", url) for url in urls])
+
+    return source

@@ -1,0 +1,120 @@
+"""`obhut bench`: every line has its shape and a limit that was measured, and nothing stays behind."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from connectors.bench.cli import BENCHES
+from connectors.bench.figures import Figure, growths
+
+SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
+UNLIMITED = {"import-memory"}
+FIGURES = {
+    "gateway-write": {"gateway-write", "gateway-write-single"},
+    "gateway-read": {"gateway-read", "gateway-read-p99"},
+    "gateway-search": {"gateway-search", "gateway-search-p99"},
+    "import": {"import", "import-memory"},
+}
+IN_ONE_PROCESS = ("seal", "open", "decide")
+WITH_A_DATABASE = tuple(name for name in BENCHES if name not in IN_ONE_PROCESS)
+ON_ANY = ("deposit", "gateway-write")
+"""Those that write meet both databases; of the others each meets one."""
+
+
+def bench(*words, **environment):
+    command = [sys.executable, "-m", "fhir_profiles.command", "bench", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=280)
+
+
+def lines(*words, **environment):
+    done = bench("--json", *words, **environment)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check(name, found, database):
+    """One line a figure, its limit measured in the same unit, the database named."""
+    assert {line["name"] for line in found} == FIGURES.get(name, {name})
+    for line in found:
+        assert list(line) == SHAPE
+        assert line["value"] > 0
+        assert database in line["conditions"]
+        if line["name"] in UNLIMITED:
+            assert (line["limit"], line["ratio"]) == (None, None)
+        else:
+            assert line["limit"] > 0
+            assert line["ratio"] == pytest.approx(line["value"] / line["limit"], rel=0.01)
+
+
+@pytest.mark.parametrize("name", IN_ONE_PROCESS)
+def test_a_bench_of_one_process_prints_its_figure(name):
+    """Tiny, and in its shape."""
+    check(name, lines(name, "--seconds", "0.2"), "one processor")
+
+
+@pytest.mark.parametrize("name", ON_ANY)
+def test_a_bench_that_writes_prints_its_figures(name, database_url, tmp_path):
+    """Tiny, with real servers on either database; all it made is gone afterwards."""
+    check_with_servers(name, database_url, tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(set(WITH_A_DATABASE) - set(ON_ANY)))
+def test_a_bench_that_reads_prints_its_figures(name, postgresql, tmp_path):
+    """Tiny, with real servers on PostgreSQL; all it made is gone afterwards."""
+    url = postgresql.make()
+    check_with_servers(name, url, tmp_path)
+    postgresql.drop(url)
+
+
+def check_with_servers(name, database_url, tmp_path):
+    where = "sqlite" if database_url.startswith("sqlite") else database_url
+    before = databases(database_url)
+    words = (name, "--seconds", "1", "--connections", "2", "--rows", "300", "--database", where)
+    check(name, lines(*words, TMPDIR=str(tmp_path)), "SQLite" if where == "sqlite" else "PostgreSQL")
+    assert databases(database_url) == before
+    assert not list(tmp_path.glob("obhut-bench-*"))
+
+
+def databases(url):
+    """The names of the benches' databases on the server."""
+    if url.startswith("sqlite"):
+        return []
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as connection:
+        return connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'obhut_bench_%'").fetchall()
+
+
+def test_people_read_lines_of_words():
+    """Without --json the figure, its limit and the ratio stand in one line."""
+    done = bench("decide", "--seconds", "0.2")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("decide")
+    assert "decisions/s" in line
+    assert "ratio" in line
+
+
+def test_another_kind_of_database_is_refused_in_one_sentence():
+    """What it may be is said."""
+    done = bench("deposit", "--database", "mysql://localhost/x")
+    assert done.returncode == 2
+    assert "--database is sqlite, postgresql, or the URL of a PostgreSQL server." in done.stderr
+
+
+def test_growth_is_the_cost_at_the_largest_size_over_that_at_the_smallest():
+    """One size says nothing of growth; of several the first and the last count."""
+    assert list(growths({"deposit": [(100, 2.0)]})) == []
+    (figure,) = growths({"deposit": [(100, 2.0), (1000, 9.0), (10000, 3.0)]})
+    assert (figure.name, figure.value, figure.ratio) == ("deposit-growth", 1.5, None)
+
+
+def test_a_figure_is_rounded_to_what_a_run_repeats():
+    """Four digits, and the ratio of the exact values."""
+    line = json.loads(Figure("feed", 12345.678, "envelopes/s", 99999.9, "here").json())
+    numbers = {"value": 12350.0, "limit": 100000.0, "ratio": 0.1235}
+    assert line == {"name": "feed", "unit": "envelopes/s", "conditions": "here"} | numbers
