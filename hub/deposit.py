@@ -1,6 +1,7 @@
 """Taking envelopes in: the checks in the protocol's order under the patient's lock, stamped and announced in one commit
 (PROTOCOL.md 3.2)."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,8 +69,8 @@ def deposit(hub: Hub, caller: Caller, frames: Sequence[bytes]) -> list[Result]:
     for acc, part in parts.items():
         take = forwarding.deposit if forwarding.elsewhere(hub, acc) else _deposit_part
         results |= take(hub, caller, acc, part)
-    for result in results.values():
-        hub.metrics.envelopes.labels(str(result.status)).inc()
+    for status, number in Counter(result.status for result in results.values()).items():
+        hub.metrics.envelopes.labels(str(status)).inc(number)
     return [results[number] for number in range(len(frames))]
 
 
