@@ -20,6 +20,7 @@ BENCHES: Mapping[str, tuple[str, str]] = {
     "import": ("imports", "import_"),
     "deposit": ("hub", "deposit"),
     "feed": ("hub", "feed"),
+    "relay": ("relaying", "relay"),
     "gateway-write": ("gateway", "write"),
     "gateway-read": ("gateway", "read"),
     "gateway-search": ("gateway", "search"),

@@ -48,13 +48,13 @@ def deposit(wish: Wish) -> Iterator[Figure]:
     """Batches of 100 over each connection, which is a patient's own."""
     database = wish.databases.make()
     hub = serve_hub(wish.programs, "hub", database)
-    people = [_enrolled(wish, hub, number) for number in range(wish.connections)]
+    people = [enrolled(wish, hub, number) for number in range(wish.connections)]
     curve = len(wish.sizes) > 1
     costs: dict[str, list[tuple[int, float]]] = {"deposit": []}
     for before, size in pairwise((0, *wish.sizes)):
         if curve:
-            _fill(wish, database, people, size - before)
-        limit = rows.inserted(database, _row(people[0]), wish.seconds)
+            fill(wish, database, people, size - before)
+        limit = rows.inserted(database, row(people[0]), wish.seconds)
         source = _deposits(hub, people, int(wish.seconds * AT_MOST))
         made = drive(hub.url, source, len(people), wish.seconds)
         yield Figure("deposit", made.rate * BATCH, "envelopes/s", limit, _about(wish, size if curve else 0))
@@ -66,16 +66,16 @@ def feed(wish: Wish) -> Iterator[Figure]:
     """Pages of up to 1,000 of a practice's feed, whose patients granted it what they wrote."""
     database = wish.databases.make()
     hub = serve_hub(wish.programs, "hub", database)
-    people = [_enrolled(wish, hub, number) for number in range(wish.connections)]
-    practice = _granted(wish, hub, people)
+    people = [enrolled(wish, hub, number) for number in range(wish.connections)]
+    practice = granted(wish, hub, people)
     costs: dict[str, list[tuple[int, float]]] = {"feed": []}
     for before, size in pairwise((0, *wish.sizes)):
-        _fill(wish, database, people, size - before)
-        limit = rows.selected(database, _row(people[0]), size, wish.seconds)
-        cursors, page = _cursors(practice)
+        fill(wish, database, people, size - before)
+        limit = rows.selected(database, row(people[0]), size, wish.seconds)
+        cursors, held = _cursors(practice)
         made = drive(hub.url, _pages(practice, cursors), wish.connections, wish.seconds)
-        yield Figure("feed", made.rate * page, "envelopes/s", limit, _about(wish, size))
-        costs["feed"].append((size, 1 / made.rate / page))
+        yield Figure("feed", made.rate * held, "envelopes/s", limit, _about(wish, size))
+        costs["feed"].append((size, 1 / made.rate / held))
     yield from growths(costs)
 
 
@@ -86,13 +86,14 @@ def _about(wish: Wish, size: int) -> str:
 # --- who writes, and who reads ------------------------------------------------------------------------------------
 
 
-def _enrolled(wish: Wish, hub: Hub, number: int) -> Patient:
+def enrolled(wish: Wish, hub: Hub, number: int) -> Patient:
+    """A new patient at a hub."""
     client, _ = enrol(wish.programs.directory / f"patient-{number}", hub.url)
     streams = [client.destination(client.account, category) for category in range(len(NAMES))]
     return Patient(client, client.keyring.author, iter(streams))
 
 
-def _granted(wish: Wish, hub: Hub, people: Sequence[Patient]) -> HubClient:
+def granted(wish: Wish, hub: Hub, people: Sequence[Patient]) -> HubClient:
     """A practice to which all of them grant everything; as its gateway speaks to the hub."""
     run, directory = wish.programs.run, wish.programs.directory
     code = run("hub", "admit", "praxis", "--type", "practice", "--title", "Praxis", environment=hub.environment).strip()
@@ -112,11 +113,12 @@ def _granted(wish: Wish, hub: Hub, people: Sequence[Patient]) -> HubClient:
 # --- what is sent -------------------------------------------------------------------------------------------------
 
 
-def _fill(wish: Wish, database: str, people: Sequence[Patient], count: int) -> None:
-    """Deposit so many envelopes, however long it takes."""
+def fill(wish: Wish, database: str, people: Sequence[Patient], count: int) -> int:
+    """Deposit so many envelopes, however long it takes; how many they were."""
     share = max(count // len(people), 1)
-    together(lambda n: sum(_write(patient, share) for patient in people[n::PROCESSES]))
+    written = together(lambda n: sum(_write(patient, share) for patient in people[n::PROCESSES]))
     wish.databases.settle(database)
+    return sum(written)
 
 
 def _write(patient: Patient, count: int) -> int:
@@ -128,7 +130,7 @@ def _write(patient: Patient, count: int) -> int:
 
 def _deposits(hub: Hub, people: Sequence[Patient], count: int) -> Source:
     """Batches for as many envelopes, sealed before the clock runs."""
-    headers = [FRAMES | _bearer(patient.client.hub) for patient in people]
+    headers = [FRAMES | bearer(patient.client.hub) for patient in people]
     streams = [next(patient.streams) for patient in people]
     share = max(count // len(people) // BATCH, 2) * BATCH
 
@@ -159,7 +161,7 @@ def _cursors(practice: HubClient) -> tuple[list[str], float]:
     """Cursors behind which pages of envelopes are, from all over the feed, and how many envelopes a page holds."""
     cursors, counts, after = [], [], ""
     while True:
-        answer = requests.get(_page(practice, after), headers=_bearer(practice), timeout=60).json()
+        answer = requests.get(page(practice, after), headers=bearer(practice), timeout=60).json()
         if not answer["events"]:
             break
         cursors.append(after)
@@ -170,25 +172,27 @@ def _cursors(practice: HubClient) -> tuple[list[str], float]:
 
 
 def _pages(practice: HubClient, cursors: Sequence[str]) -> Source:
-    headers = _bearer(practice)
+    headers = bearer(practice)
 
     def source(number: int) -> Iterator[bytes]:
         mine = random.Random(number).sample(cursors, len(cursors))  # noqa: S311 - no secret
-        return cycle([request("GET", _page(practice, after), headers) for after in mine])
+        return cycle([request("GET", page(practice, after), headers) for after in mine])
 
     return source
 
 
-def _page(practice: HubClient, after: str) -> str:
+def page(practice: HubClient, after: str) -> str:
+    """The address of a page of envelopes in the practice's feed."""
     query = {"only": "envelope", "limit": str(PAGE)} | ({"after": after} if after else {})
     return f"{practice.url}/v1/feed?{urlencode(query)}"
 
 
-def _bearer(client: HubClient) -> dict[str, str]:
+def bearer(client: HubClient) -> dict[str, str]:
+    """The header that says who calls."""
     return {"Authorization": f"Bearer {client.access_token()}"}
 
 
-def _row(patient: Patient) -> rows.Row:
+def row(patient: Patient) -> rows.Row:
     """An envelope and its stamp, as large as the hub keeps them."""
     (frame,) = _sealed(patient, patient.client.destination(patient.client.account, 0), 1)
     return rows.Row(frame, bytes(STAMP_BYTES))

@@ -21,25 +21,37 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Hub:
-    """A running hub, and how its operator's commands find it."""
+    """A hub, and how its operator's commands find it."""
 
+    name: str
     url: str
     environment: dict[str, str]
 
 
-def serve_hub(programs: Programs, name: str, database: str, **settings: str) -> Hub:
-    """Start a hub with a database of its own. `settings` are further variables, without OBHUT_HUB_."""
+def new_hub(programs: Programs, name: str, database: str) -> Hub:
+    """A hub with a database of its own, not started."""
     directory = programs.directory / name
     directory.mkdir(parents=True)
     address = f"127.0.0.1:{free_port()}"
     told = {
         "domain": f"{name}.obhut.example", "data": str(directory), "bind": address, "database": database, "rate": "0",
-        "workers": str(WORKERS), **settings,
+        "workers": str(WORKERS),
     }  # fmt: skip
     environment = {f"OBHUT_HUB_{key.upper()}": value for key, value in told.items()}
     programs.run("hub", "migrate", environment=environment)
-    programs.serve(f"{name}/hub", "hub", "serve", environment=environment)
-    return Hub(f"http://{address}", environment)
+    return Hub(name, f"http://{address}", environment)
+
+
+def serve_hub(programs: Programs, name: str, database: str) -> Hub:
+    """Start a hub of its own."""
+    hub = new_hub(programs, name, database)
+    start_hub(programs, hub)
+    return hub
+
+
+def start_hub(programs: Programs, hub: Hub) -> None:
+    """Start a hub."""
+    programs.serve(f"{hub.name}/hub", "hub", "serve", environment=hub.environment)
 
 
 def serve_gateway(programs: Programs, name: str, database: str) -> str:
