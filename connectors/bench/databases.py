@@ -28,14 +28,18 @@ class Databases:
         self._server: Any = None
 
     def __enter__(self) -> Self:
-        self.directory = Path(tempfile.mkdtemp(prefix="obhut-bench-"))
         self._url: URL | None = None
-        if self._where == POSTGRESQL:
-            self._url = make_url(self._own_server())
-        elif self._where != SQLITE:
+        if self._where not in {SQLITE, POSTGRESQL}:
             self._url = make_url(self._where)
             if self._url.get_backend_name() != POSTGRESQL:
                 raise click.UsageError("--database is sqlite, postgresql, or the URL of a PostgreSQL server.")
+        self.directory = Path(tempfile.mkdtemp(prefix="obhut-bench-"))
+        if self._where == POSTGRESQL:
+            try:
+                self._url = make_url(self._own_server())
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:

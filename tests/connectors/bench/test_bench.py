@@ -99,9 +99,10 @@ def test_people_read_lines_of_words():
     assert "ratio" in line
 
 
-def test_another_kind_of_database_is_refused_in_one_sentence():
-    """What it may be is said."""
-    done = bench("deposit", "--database", "mysql://localhost/x")
+def test_another_kind_of_database_is_refused_in_one_sentence(tmp_path):
+    """What it may be is said, and nothing is left behind."""
+    done = bench("deposit", "--database", "mysql://localhost/x", TMPDIR=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
     assert done.returncode == 2
     assert "--database is sqlite, postgresql, or the URL of a PostgreSQL server." in done.stderr
 
