@@ -20,8 +20,8 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
     """Add the resources of envelopes not taken before; returns how many resources were added.
 
     Items of one envelope stand together. What the same author wrote earlier in the same stream under the same handle,
-    or the same type and id, is replaced; nobody replaces what another author wrote. What comes late replaces nothing
-    newer, and brings nothing back that was deleted since.
+    or the same type and id, is replaced, and in another stream what it says is an older version; nobody replaces what
+    another author wrote. What comes late replaces nothing newer, and brings nothing back that was deleted since.
     """
     added = 0
     pending: set[tuple[str, str, str, str, str]] = set()
@@ -48,7 +48,11 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
             continue
         for type_, id_, _ in newer:
             by_identity.pop((type_, id_), None)
-        kept = change.remove(_replaced(source, list(by_identity)), by_identity.keys())
+        older = [_older(source, item) for item in by_identity.values() if _version(item.resource) > 1]
+        if older:
+            change.flush()
+            pending.clear()
+        kept = change.remove(or_(_replaced(source, list(by_identity)), *older), by_identity.keys())
         for item in by_identity.values():
             change.add(item.resource, item.body, _version(item.resource), updated, source)
         if kept:
@@ -134,6 +138,18 @@ def _replaced(source: Source, identities: list[Identity]) -> ColumnElement[bool]
     if source.handle:
         same = or_(same, resources.c.handle == source.handle)
     return and_(_origin(source), same)
+
+
+def _older(source: Source, item: Item) -> ColumnElement[bool]:
+    """What the same author wrote of this wherever else, and calls an earlier version of it."""
+    type_, id_ = _identity(item)
+    return and_(
+        resources.c.type == type_,
+        resources.c.id == id_,
+        resources.c.owner == source.owner,
+        resources.c.author == source.author,
+        resources.c.version < _version(item.resource),
+    )
 
 
 def _origin(source: Source) -> ColumnElement[bool]:

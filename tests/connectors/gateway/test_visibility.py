@@ -364,3 +364,17 @@ def test_the_version_of_another_author_is_the_one_it_gave(doctor, store):
     store.put_many([Item(orjson.dumps(resource), resource, source("b1"))])
     store.set_live(PATIENT, [live()])
     assert doctor.get("Observation/o1").headers["ETag"] == 'W/"7"'
+
+
+def test_a_newer_version_in_another_stream_takes_the_place_of_the_older(doctor, store):
+    """Permitted anew, an author writes on in a new set: its readers find the newest, once; another author's stays."""
+
+    def version(bid, number, stream, author=HOUSE):
+        resource = observation(id="o1", meta={"versionId": str(number)}, subject={"reference": f"Patient/{LOCAL}"})
+        return Item(orjson.dumps(resource), resource, source(bid, stream=stream, author=author))
+
+    store.set_live(PATIENT, [live(), live("s2"), live("s3")])
+    store.put_many([version("b1", 1, "s1"), version("b2", 2, "s2"), version("b3", 1, "s3", "evil@hub.test")])
+    assert ids(doctor.get("Observation")) == ["o1"]
+    assert doctor.get("Observation/o1").headers["ETag"] == 'W/"2"'
+    assert number_of(store, resources) == 2
