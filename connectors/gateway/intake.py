@@ -48,18 +48,24 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
             continue
         for type_, id_, _ in newer:
             by_identity.pop((type_, id_), None)
-        older = [_older(source, item) for item in by_identity.values() if _version(item.resource) > 1]
-        if older:
-            change.flush()
+        if _put(change, source, by_identity, updated):
             pending.clear()
-        kept = change.remove(or_(_replaced(source, list(by_identity)), *older), by_identity.keys())
-        for item in by_identity.values():
-            change.add(item.resource, item.body, _version(item.resource), updated, source)
-        if kept:
-            change.flush()
-            change.keep(and_(_origin(source), tuple_(resources.c.type, resources.c.id).in_(kept)))
         added += len(by_identity)
     return added
+
+
+def _put(change: Change, source: Source, items: Mapping[Identity, Item], updated: int) -> bool:
+    """Put the resources of one envelope in the place of what they replace; True if all is flushed."""
+    older = [_older(source, item) for item in items.values() if _version(item.resource) > 1]
+    if older:
+        change.flush()
+    kept = change.remove(or_(_replaced(source, list(items)), *older), items.keys())
+    for item in items.values():
+        change.add(item.resource, item.body, _version(item.resource), updated, source)
+    if kept:
+        change.flush()
+        change.keep(and_(_origin(source), tuple_(resources.c.type, resources.c.id).in_(kept)))
+    return bool(kept)
 
 
 def _identity(item: Item) -> Identity:
