@@ -169,7 +169,7 @@ def asked(type_: str, args: list[tuple[str, str]]) -> search.Query | None:
     """The query, unless it is none: that is not what is tested here."""
     try:
         query = search.parse(type_, args)
-        some(query, 1)
+        some(query, None, 1)
     except Problem:
         return None
     return query
