@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import requests
+from urllib3.exceptions import HTTPError
 
 from consent.keys import SigningKey
 from consent.objects import MAX_SEALED_OBJECT
@@ -86,7 +87,7 @@ class PeerClient:
             with self._session.send(request, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
                 content = response.raw.read(MAX_ANSWER + 1, decode_content=True)
                 return (response.status_code, content) if len(content) <= MAX_ANSWER else (502, b"")
-        except (requests.RequestException, OSError):
+        except (requests.RequestException, HTTPError, OSError):  # the body is read past what requests wraps
             raise unreachable() from None
 
     def _learns_time(self, content: bytes) -> bool:

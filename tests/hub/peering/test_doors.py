@@ -1,6 +1,9 @@
 """The doors for hubs: what is not the peer's own fresh request is refused, said, counted, and changes nothing."""
 
 import logging
+import socket
+import threading
+from dataclasses import replace
 
 import pytest
 import requests
@@ -8,6 +11,7 @@ import requests
 from consent import heads
 from consent.keys import SigningKey
 from consent.primitives import unb64
+from fhir_profiles.problems import Problem
 from hub import signatures
 from hub.limits import Buckets
 from hub.peer_client import PeerClient
@@ -110,3 +114,23 @@ def test_heads_are_vouched_for_by_the_home_hub(both_hubs):
     assert found.heads == {
         chain.id: chain.head for chain in (patient.hub.record.relations[hospital.account], patient.hub.record.account)
     }
+
+
+def test_an_answer_that_breaks_off_is_no_answer(hubs):
+    """A hub that dies while it answers is out of reach, and nothing of what came is used."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        peer = replace(hubs.b.hub.peers[DOMAIN], url=f"http://127.0.0.1:{server.getsockname()[1]}")
+        client = PeerClient(peer, OTHER, hubs.b.hub.peer_key, hubs.b.clock)
+        with pytest.raises(Problem, match="busy"):
+            client.get("/v1/peer/chains/acct/x")
+        thread.join()
+        client.close()
