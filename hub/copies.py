@@ -15,7 +15,7 @@ from consent.accounts import AccountState
 from consent.envelope import Envelope, Stamp
 from consent.grants import Record
 from consent.primitives import Rejected, broken, unb64
-from consent.relations import check_permit
+from consent.relations import Grant, check_permit
 from consent.rules import Place
 from consent.statements import Permit, parse_permit
 from hub import rights
@@ -23,7 +23,7 @@ from hub.context import Hub
 from hub.observability import say
 from hub.store import chains as chain_store
 from hub.store import envelopes as store
-from hub.store import objects as object_store
+from hub.store import objects
 from hub.store.database import Tx, domain_of
 from hub.store.envelopes import Kept, Stream
 from hub.store.feed import Notice, announce, replace_envelopes, retract
@@ -225,13 +225,21 @@ def drop_uncovered(tx: Tx, record: Record, at: int) -> None:
     own = [grant for relation, grant in record.live_grants(at) if domain_of(relation.oth) == tx.home]
     own = [] if record.account.closed else own
     for stream in store.streams_written(tx.conn, record.account.acc):
-        covers = [grant.cover[stream.set] for grant in own if stream.set in grant.cover]
-        firsts = [first for first, mask in covers if mask >> stream.index & 1]
-        object_store.remove(tx, store.drop(tx, stream.id, min(firsts) if firsts else None))
-        if not firsts:
+        first = _first_covered(own, stream)
+        store.drop(tx, stream.id, first)
+        if first is None:
             retract(tx, stream.id)
+    loose = objects.loose(tx.conn, record.account.acc)
+    streams = store.streams_named(tx.conn, record.account.acc, (name for name, _ in loose))
+    objects.remove(tx, [bid for name, bid in loose if _first_covered(own, streams[name]) is None])
     live = {bundle.hash for grant in own for bundle in grant.bundles}
     chain_store.drop_bundles(tx, keep=live)
+
+
+def _first_covered(grants: Iterable[Grant], stream: Stream) -> int | None:
+    """The first epoch of a stream that any of these grants covers."""
+    covers = [grant.cover[stream.set] for grant in grants if stream.set in grant.cover]
+    return min((first for first, mask in covers if mask >> stream.index & 1), default=None)
 
 
 def sweep(hub: Hub, source: str, at: int) -> None:

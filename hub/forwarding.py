@@ -22,7 +22,7 @@ from hub.store import chains as chain_store
 from hub.store import envelopes as store
 from hub.store import forwards, objects
 from hub.store.chains import ChainName
-from hub.store.database import domain_of
+from hub.store.database import Tx, domain_of
 from hub.store.forwards import ENVELOPE, MESSAGE, Forward
 from hub.store.hashing import digest
 
@@ -64,7 +64,7 @@ def deposit(hub: Hub, caller: Caller, acc: str, part: Sequence[tuple[int, Envelo
         record, author = chains.record(acc, [caller.acc]), chains.account(caller.acc)
         stamped = store.by_bid(tx.conn, acc, (e.bid for _, e in part))
         kept = forwards.named(tx.conn, acc, ENVELOPE, (e.bid for _, e in part))
-        with_object = objects.by_bid(tx.conn, acc, (e.bid for _, e in part if e.cty == OBJECT))
+        large = objects.by_bid(tx.conn, acc, (e.bid for _, e in part if e.cty == OBJECT))
         results: dict[int, Result] = {}
         for number, e in part:
             if e.aut != caller.acc:
@@ -73,11 +73,11 @@ def deposit(hub: Hub, caller: Caller, acc: str, part: Sequence[tuple[int, Envelo
                 same = stamped[e.bid].frame == e.raw
                 results[number] = Result(e.bid, 200, {"stamp": b64(stamped[e.bid].stamp)}) if same else _conflict(e)
             elif e.bid in kept:
-                results[number] = _outcome(e, kept[e.bid])
+                results[number] = _outcome(tx, e, kept[e.bid], has_object=e.bid in large)
             else:
                 try:
                     rules.accept(record, author, e, (e.seq - 1, e.prev), now)  # its place only the home hub knows
-                    if e.cty == OBJECT and (e.bid not in with_object or with_object[e.bid].stream != e.str):
+                    if e.cty == OBJECT and (e.bid not in large or large[e.bid].stream != e.str):
                         raise broken("object")
                     forwards.put(tx, ENVELOPE, e.bid, e.raw)
                     results[number] = Result(e.bid, 202, dict(WAITING))
@@ -86,16 +86,20 @@ def deposit(hub: Hub, caller: Caller, acc: str, part: Sequence[tuple[int, Envelo
                     results[number] = Result(
                         e.bid, deposit_status(rejected.reason), {"reason": rejected.reason, **more}
                     )
-        forwards.tell(tx, [f.id for f in kept.values() if f.answered], now)
+        forwards.tell(tx, [f.id for f in kept.values()], now)
     return results
 
 
-def _outcome(e: Envelope, kept: Forward) -> Result:
+def _outcome(tx: Tx, e: Envelope, kept: Forward, *, has_object: bool) -> Result:
+    """What the patient's hub said. Where it lacked the object, and that is here by now, it is asked once more."""
     if kept.body != e.raw:
         return _conflict(e)
-    if not kept.answered:
+    said: dict[str, Any] = json.loads(kept.outcome) if kept.answered else {}
+    if said.get("reason") == "object" and has_object:
+        forwards.offer_again(tx, kept.id)
+        said = {}
+    if not said:
         return Result(e.bid, 202, dict(WAITING))
-    said: dict[str, Any] = json.loads(kept.outcome)
     return Result(e.bid, said.pop("status"), said)
 
 

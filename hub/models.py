@@ -174,7 +174,10 @@ envelopes = Table("envelopes", metadata, EnvelopeColumns, Index("envelopes_by_bi
 
 
 class ObjectColumns(TypedColumns):
-    """An object beside the envelope `bid`, which need not have come yet: of which stream, and since when it is kept."""
+    """An object beside the envelope `bid`, which need not have come yet: of which stream, and since when it is kept.
+
+    `come`: so many of its bytes are here; one that another hub gives comes in parts.
+    """
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
     bid: Named[str] = Column(String(ID), primary_key=True)
@@ -182,6 +185,7 @@ class ObjectColumns(TypedColumns):
     size: Named[int] = Column(BigInteger)
     hash: Named[str] = Column(String(HASH))
     at: Named[int] = Column(BigInteger)
+    come: Named[int] = Column(BigInteger, server_default="0")
 
 
 objects = Table("objects", metadata, ObjectColumns)

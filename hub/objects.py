@@ -1,10 +1,10 @@
 """Objects over 1 MiB: put by the author before their envelope, given out by its rule (PROTOCOL.md 3.5).
 
-Nothing of an object is held in memory but a part at a time, and no lock while bytes come in or go out.
+What is for a patient of another hub is kept for that hub, and what is asked of one is fetched there (5.7). Nothing of
+an object is held in memory but a part at a time, and no lock while bytes come in or go out.
 """
 
 from collections.abc import Iterator
-from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -15,18 +15,17 @@ from consent import rules
 from consent.objects import MAX_SEALED_OBJECT, object_hash
 from consent.primitives import Rejected, broken
 from fhir_profiles.problems import Problem
-from hub import auth, forwarding, wire
+from hub import auth, forwarding, peer_objects, wire
 from hub.auth import Caller
 from hub.context import Hub, hub
 from hub.envelopes import purpose
-from hub.peer_client import clients
 from hub.refusals import CONFLICT, deposit_status
-from hub.release import Range, release
+from hub.release import Range, may_have, release
 from hub.rights import nothing_here
 from hub.states import Chains
 from hub.store import envelopes as envelopes_store
 from hub.store import objects as store
-from hub.store.database import domain_of
+from hub.store.database import Tx, domain_of
 from hub.store.objects import PART_BYTES, Object
 
 KEEP_SECONDS = 7 * 24 * 3600
@@ -41,31 +40,25 @@ pages = Blueprint("objects", __name__)
 @pages.put("/v1/objects/<stream>/<bid>")
 def put_object(stream: str, bid: str) -> Response:
     """Keep the object that an envelope with this id will name."""
-    caller, home = auth.caller(), hub()
-    if len(bid) != ID or wire.name(bid) != bid:
-        raise Problem("invalid", "The id of an envelope is 16 bytes as base64url.")
+    caller, home, bid = auth.caller(), hub(), envelope_id(bid)
     if request.mimetype != "application/octet-stream":
         raise Problem("media-type", "Send application/octet-stream.")
-    acc = _writer_to(home, caller, stream)
-    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
-        return Response(status=_take(home, caller, acc, stream, bid, file, _receive(file)))
-
-
-def put(home: Hub, caller: Caller, stream: str, bid: str, body: bytes) -> int:
-    """Keep an object that an author's hub brings; the status as for the author. Raises `Problem`."""
-    return _take(home, caller, _writer_to(home, caller, stream), stream, bid, BytesIO(body), len(body))
-
-
-def _writer_to(home: Hub, caller: Caller, stream: str) -> str:
-    """The patient whose stream it is. Raises `Problem(refused)` unless the caller may deposit envelopes there now."""
     with home.db.read() as conn:
         acc = envelopes_store.owners(conn, [stream]).get(stream, "")
+        if forwarding.elsewhere(home, acc) and domain_of(acc) not in home.peers:
+            acc = ""
         _check_writer(home.chains(conn), caller, acc, stream)
-    return acc
+    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
+        size = _receive(file)
+        kept = Object(bid, stream, size, object_hash(_parts(file), size))
+        return Response(status=_keep(home, caller, acc, kept, file))
 
 
-def _take(home: Hub, caller: Caller, acc: str, stream: str, bid: str, file: IO[bytes], size: int) -> int:
-    return _keep(home, caller, acc, Object(bid, stream, size, object_hash(_parts(file), size)), file)
+def envelope_id(bid: str) -> str:
+    """The id of an envelope in an address. Raises `Problem`."""
+    if len(bid) != ID or wire.name(bid) != bid:
+        raise Problem("invalid", "The id of an envelope is 16 bytes as base64url.")
+    return bid
 
 
 def _check_writer(chains: Chains, caller: Caller, acc: str, stream: str) -> None:
@@ -107,11 +100,45 @@ def _keep(home: Hub, caller: Caller, acc: str, kept: Object, file: IO[bytes]) ->
         if known == kept:
             return 200
         if known is not None:
-            raise Problem("refused", "The protocol refuses this.", status=CONFLICT, reason="conflict")
+            raise _conflict("conflict")
         store.add(tx, kept, _parts(file), home.now())
-        late = store.without_envelope(tx.conn, home.now() - KEEP_SECONDS, acc)
-        store.remove(tx, (bid for _, bid in late))
+        _remove_late(home, tx)
     return 201
+
+
+def _remove_late(home: Hub, tx: Tx) -> int:
+    late = store.without_envelope(tx.conn, home.now() - KEEP_SECONDS, tx.acc)
+    store.remove(tx, (bid for _, bid in late))
+    return len(late)
+
+
+def take_next(home: Hub, caller: Caller, kept: Object, first: int, data: bytes) -> int:
+    """Keep the next bytes of an object that the author's hub gives; returns how many of it are here.
+
+    What does not follow what is here changes nothing. Raises `Problem`.
+    """
+    whole = first + len(data) == kept.size
+    if not data or first % PART_BYTES or first + len(data) > kept.size or (len(data) % PART_BYTES and not whole):
+        raise Problem("invalid", f"A part of an object begins and ends at a multiple of {PART_BYTES}, or at its end.")
+    with home.db.read() as conn:
+        acc = envelopes_store.owners(conn, [kept.stream]).get(kept.stream, "")
+    good = True
+    with home.db.write(acc) as tx:
+        _check_writer(home.chains(tx.conn), caller, "" if forwarding.elsewhere(home, acc) else acc, kept.stream)
+        known, come = store.arrived(tx.conn, acc, kept.bid) or (kept, 0)
+        if known != kept:
+            raise _conflict("conflict")
+        if come == first:
+            good = store.add_next(tx, kept, first, data, home.now())
+            come += len(data)
+            _remove_late(home, tx)
+    if not good:
+        raise _conflict("hash")
+    return come
+
+
+def _conflict(reason: str) -> Problem:
+    return Problem("refused", "The protocol refuses this.", status=CONFLICT, reason=reason)
 
 
 @pages.get("/v1/objects/<acc>/<stream>/<bid>")
@@ -121,35 +148,23 @@ def read_object(acc: str, stream: str, bid: str) -> Response:
     acc, stream, bid = wire.account(acc), wire.name(stream), wire.name(bid)
     with home.db.read() as conn:
         envelope = envelopes_store.by_bid(conn, acc, [bid]).get(bid)
+    if envelope is None or envelope.stream != stream:
+        raise nothing_here()
+    place, aim = Range(acc, stream, envelope.pos, envelope.pos), purpose()
+    if not may_have(home, caller, acc, place, aim):
+        raise nothing_here()
+    if forwarding.elsewhere(home, acc):
+        peer_objects.fetch(home, acc, envelope)
+    with home.db.read() as conn:
         kept = store.by_bid(conn, acc, [bid]).get(bid)
-    if envelope is None or envelope.stream != stream or (kept is None and not forwarding.elsewhere(home, acc)):
+    if kept is None or not release(home, caller, acc, [place], aim, large=bid)[0]:
         raise nothing_here()
-    released, _ = release(home, caller, acc, [Range(acc, stream, envelope.pos, envelope.pos)], purpose())
-    if not released:
-        raise nothing_here()
-    kept = kept or _bring(home, acc, stream, bid)
     return Response(
-        stored(home, acc, bid), content_type="application/octet-stream", headers={"Content-Length": str(kept.size)}
+        _stored(home, acc, bid), content_type="application/octet-stream", headers={"Content-Length": str(kept.size)}
     )
 
 
-def _bring(home: Hub, acc: str, stream: str, bid: str) -> Object:
-    """Fetch the object of a foreign patient's envelope from her hub, and keep a copy beside that of the envelope."""
-    client = clients(home)(domain_of(acc))
-    try:
-        body = client.get_bytes(f"/v1/peer/objects/{acc}/{stream}/{bid}")
-    finally:
-        client.close()
-    made = Object(bid, stream, len(body), object_hash(_parts(BytesIO(body)), len(body)))
-    with home.db.write(acc) as tx:
-        if bid not in envelopes_store.by_bid(tx.conn, acc, [bid]):
-            raise nothing_here()
-        if bid not in store.by_bid(tx.conn, acc, [bid]):
-            store.add(tx, made, _parts(BytesIO(body)), home.now())
-    return made
-
-
-def stored(home: Hub, acc: str, bid: str) -> Iterator[bytes]:
+def _stored(home: Hub, acc: str, bid: str) -> Iterator[bytes]:
     """An object, part after part; where it goes meanwhile, less than was said, which no client takes for the whole."""
     n = 0
     while True:
@@ -168,7 +183,5 @@ def sweep(home: Hub) -> int:
     count = 0
     for acc in dict.fromkeys(acc for acc, _ in late):
         with home.db.write(acc) as tx:
-            bids = [bid for _, bid in store.without_envelope(tx.conn, home.now() - KEEP_SECONDS, acc)]
-            store.remove(tx, bids)
-            count += len(bids)
+            count += _remove_late(home, tx)
     return count

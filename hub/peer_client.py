@@ -1,6 +1,7 @@
 """The only HTTP client of another hub: each request signed, each answer parsed and never trusted."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -19,6 +20,15 @@ from hub.store.chains import ChainName
 TIMEOUT_SECONDS = 30
 _TO_THIS_HUB = ("unauthenticated", "too-many", "internal")
 MAX_ANSWER = max(MAX_SEALED_OBJECT, 64 * 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a peer answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
 
 
 class PeerClient:
@@ -45,39 +55,40 @@ class PeerClient:
         """A request with a binary body. Raises `Problem` as `post`."""
         return self._json("POST", path, body, "application/octet-stream")
 
-    def put_bytes(self, path: str, body: bytes) -> int:
-        """A binary body to a place; the status. Raises `Problem` as `post`."""
-        status, content = self._signed("PUT", path, body, "application/octet-stream")
-        if status not in (200, 201):
-            raise _problem(content)
-        return status
-
-    def get_bytes(self, path: str) -> bytes:
-        """A binary answer. Raises `Problem` as `post`."""
-        status, content = self._signed("GET", path, b"", "")
-        if status != 200:
-            raise _problem(content)
-        return content
+    def put_bytes(self, path: str, body: bytes) -> dict[str, Any]:
+        """A request that keeps something there. Raises `Problem` as `post`."""
+        return self._json("PUT", path, body, "application/octet-stream")
 
     def get(self, path: str) -> dict[str, Any]:
         """A request without a body. Raises `Problem` as `post`."""
         return self._json("GET", path, b"", "")
 
+    def get_part(self, path: str) -> Answer:
+        """A part of something larger (RFC 9110, 15.3.7). Raises `Problem` as `post`."""
+        answer = self._answer("GET", path, b"", "")
+        if answer.status != 206:
+            raise unreachable()
+        return answer
+
     def _json(self, method: str, path: str, body: bytes, media_type: str) -> dict[str, Any]:
-        status, content = self._signed(method, path, body, media_type)
-        if status == 401 and self._learns_time(content):
-            status, content = self._signed(method, path, body, media_type)
-        if status >= 400:
-            raise _problem(content)
+        answer = self._answer(method, path, body, media_type)
         try:
-            value = orjson.loads(content)
+            value = orjson.loads(answer.content)
         except orjson.JSONDecodeError:
             raise unreachable() from None
-        if status != 200 or not isinstance(value, dict):
+        if answer.status != 200 or not isinstance(value, dict):
             raise unreachable()
         return value
 
-    def _signed(self, method: str, path: str, body: bytes, media_type: str) -> tuple[int, bytes]:
+    def _answer(self, method: str, path: str, body: bytes, media_type: str) -> Answer:
+        answer = self._signed(method, path, body, media_type)
+        if answer.status == 401 and self._learns_time(answer.content):
+            answer = self._signed(method, path, body, media_type)
+        if answer.status < 400:
+            return answer
+        raise _problem(answer.content)
+
+    def _signed(self, method: str, path: str, body: bytes, media_type: str) -> Answer:
         headers = {"Content-Type": media_type} if body else {}
         request = self._session.prepare_request(requests.Request(method, self.peer.url + path, headers, data=body))
         now = int(self._clock()) + self._ahead
@@ -86,7 +97,9 @@ class PeerClient:
         try:
             with self._session.send(request, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
                 content = response.raw.read(MAX_ANSWER + 1, decode_content=True)
-                return (response.status_code, content) if len(content) <= MAX_ANSWER else (502, b"")
+                if len(content) > MAX_ANSWER:
+                    raise unreachable()
+                return Answer(response.status_code, response.headers, content)
         except (requests.RequestException, HTTPError, OSError):  # the body is read past what requests wraps
             raise unreachable() from None
 

@@ -18,7 +18,6 @@ from hub.release import Cursor, Event, Range, Rule
 from hub.states import Chains
 from hub.store import chains as chain_store
 from hub.store import directory, feed
-from hub.store import envelopes as store
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
 from hub.store.feed import CHAINS, Row
@@ -154,7 +153,7 @@ def _add_envelopes(hub: Hub, peer: Peer, rows: Sequence[Row], page: Page) -> Non
         ranges = [Range(acc, r.notice.ref, r.notice.first, r.notice.last) for r in rows if r.acc == acc]
         with hub.db.write(acc) as tx:
             chains = hub.chains(tx.conn)
-            allowed = _rule(chains, acc, peer.domain, hub.now())
+            allowed = granted_there(chains, acc, peer.domain, hub.now())
             sets = set()
             for stream, kept in release.kept_in(tx.conn, acc, ranges, allowed):
                 found |= {(acc, stream.id, k.pos): release.envelope_event(acc, stream.set, k) for k in kept}
@@ -166,18 +165,8 @@ def _add_envelopes(hub: Hub, peer: Peer, rows: Sequence[Row], page: Page) -> Non
         page.events += [found.pop(place) for place in places if place in found]
 
 
-def releases(hub: Hub, peer: Peer, acc: str, stream: str, bid: str) -> bool:
-    """Whether an envelope, and with it its object, is given to a hub now."""
-    with hub.db.read() as conn:
-        found = store.by_bid(conn, acc, [bid]).get(bid)
-        if found is None or found.stream != stream or domain_of(acc) != hub.config.domain:
-            return False
-        allowed = _rule(hub.chains(conn), acc, peer.domain, hub.now())
-        spot = [Range(acc, stream, found.pos, found.pos)]
-        return any(True for _ in release.kept_in(conn, acc, spot, allowed))
-
-
-def _rule(chains: Chains, acc: str, domain: str, now: int) -> Rule:
+def granted_there(chains: Chains, acc: str, domain: str, now: int) -> Rule:
+    """What a live grant of an account of a hub covers now."""
     relations = [chains.relation(acc, who) for who in rights.of_hub(chains, acc, domain)]
     known: dict[tuple[str, int, int], bool] = {}
 

@@ -90,3 +90,14 @@ forwards = Table(
     "forwards", metadata, ForwardColumns, Index("forwards_by_name", "acc", "kind", "ref", unique=True),
     Index("forwards_by_peer", "peer", "answered", "id"),
 )  # fmt: skip
+
+
+class FetchColumns(TypedColumns):
+    """A worker fetches the object beside the envelope `bid` from the patient's hub; nobody else does before `until`."""
+
+    acc: Named[str] = Column(String(NAME), primary_key=True)
+    bid: Named[str] = Column(String(ID), primary_key=True)
+    until: Named[int] = Column(BigInteger)
+
+
+fetches = Table("fetches", metadata, FetchColumns)

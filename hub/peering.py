@@ -16,12 +16,13 @@ from consent.objects import MAX_SEALED_OBJECT
 from consent.primitives import Rejected, b64
 from fhir_profiles.problems import Problem
 from hub import chains as chain_routes
-from hub import deposit, heads, objects, peer_feed, rights, statements, wire
+from hub import deposit, heads, objects, peer_feed, peer_objects, rights, statements, wire
 from hub.auth import Caller
 from hub.context import hub
 from hub.deposit import MAX_FRAMES
 from hub.peer_auth import caller, json_caller
 from hub.peer_client import clients
+from hub.peer_objects import STRETCH_BYTES
 from hub.peers import Peer
 from hub.release import Cursor
 from hub.replicas import Replicas
@@ -31,6 +32,8 @@ from hub.store import audit
 from hub.store import chains as store
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
+from hub.store.hashing import digest
+from hub.store.objects import Object
 from hub.store.peers import FEEDS
 
 MAX_WAIT_SECONDS = 10
@@ -114,6 +117,21 @@ def read_heads() -> Response:
     return wire.answer({"frame": b64(heads.signed(hub(), asker, nonce, own))})
 
 
+@pages.get("/objects/<acc>/<stream>/<bid>")
+def read_object(acc: str, stream: str, bid: str) -> Response:
+    """A part of an object whose envelope a live grant of an account of the calling hub covers now."""
+    peer, _ = caller()
+    home, acc = hub(), wire.account(acc)
+    first = wire.number_argument("from", 0, 0, MAX_SEALED_OBJECT)
+    if domain_of(acc) != home.config.domain:
+        raise rights.nothing_here()
+    with home.db.read() as conn:
+        allowed = peer_feed.granted_there(home.chains(conn), acc, peer.domain, home.now())
+        kept, data = peer_objects.stretch(conn, acc, wire.name(stream), wire.name(bid), first, allowed)
+    headers = {"Content-Range": f"bytes {first}-{first + len(data) - 1}/{kept.size}", "ETag": f'"{kept.hash}"'}
+    return Response(data, 206, headers, content_type="application/octet-stream")
+
+
 # --- what accounts of the calling hub have for accounts of this one ------------------------------------------------
 
 
@@ -146,23 +164,16 @@ def _author(frame: bytes, domain: str) -> tuple[str, str] | None:
 
 @pages.put("/objects/<author>/<device>/<stream>/<bid>")
 def take_object(author: str, device: str, stream: str, bid: str) -> Response:
-    """Keep the object of an author of the calling hub, which his envelope will name."""
-    peer, body = caller(MAX_SEALED_OBJECT, "application/octet-stream")
+    """Keep the next part of an object of an author of the calling hub; how many bytes of it are here."""
+    peer, body = caller(STRETCH_BYTES, "application/octet-stream")
     author, device = wire.account(author), wire.name(device)
     if domain_of(author) != peer.domain:
         raise rights.nothing_here()
+    size = wire.number_argument("size", 0, 1, MAX_SEALED_OBJECT)
+    kept = Object(objects.envelope_id(bid), wire.name(stream), size, wire.name(request.args.get("hash", "")))
     _bring(peer, [(author, device)])
-    return Response(status=objects.put(hub(), _vouched(author, device), wire.name(stream), wire.name(bid), body))
-
-
-@pages.get("/objects/<acc>/<stream>/<bid>")
-def read_object(acc: str, stream: str, bid: str) -> Response:
-    """The object of an envelope that a live grant of an account of the calling hub covers now."""
-    peer, _ = caller()
-    home, acc, stream, bid = hub(), wire.account(acc), wire.name(stream), wire.name(bid)
-    if not peer_feed.releases(home, peer, acc, stream, bid):
-        raise rights.nothing_here()
-    return Response(objects.stored(home, acc, bid), content_type="application/octet-stream")
+    first = wire.number_argument("from", 0, 0, MAX_SEALED_OBJECT)
+    return wire.answer({"come": objects.take_next(hub(), _vouched(author, device), kept, first, body)})
 
 
 @pages.post("/statements")
@@ -230,8 +241,13 @@ def _entry(peer: Peer, value: Any, where: str) -> None:
         audit.write(
             tx, at=min(wire.integer(item["at"], where), home.now()), actor=actor, detail=detail, action=action,
             device=wire.text(item["device"], where, 17), purpose=wire.text(item["purpose"], where, 64), sealed=sealed,
-            ref=wire.text(item["ref"], where, wire.MAX_NAME),
+            ref=_ref(peer, wire.text(item["ref"], where, wire.MAX_NAME)),
         )  # fmt: skip
+
+
+def _ref(peer: Peer, name: str) -> str:
+    """By what an entry is known here: a hub's name for one can hide no entry of anybody else."""
+    return f"peer-{digest(f'{peer.domain} {name}'.encode())[:32]}"
 
 
 def _account(value: Any, where: str) -> str:

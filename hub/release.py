@@ -25,6 +25,7 @@ from hub.store import audit, chains, feed
 from hub.store import envelopes as store
 from hub.store.envelopes import Kept, Stream
 from hub.store.feed import CHAINS, Notice, Row
+from hub.store.hashing import digest
 
 PAGE_BYTES = 4 * 1024 * 1024
 PAGE_ROWS = 256
@@ -234,13 +235,24 @@ def _sealed_events(
     return found
 
 
+def may_have(hub: Hub, caller: Caller, acc: str, place: Range, purpose: str) -> bool:
+    """Whether any of these envelopes would be released to the caller now; nothing is. Raises `Problem(stale)`."""
+    with hub.db.read() as conn:
+        allowed = _rule(hub.chains(conn), caller, acc, purpose, hub.now())
+        if not any(True for _ in kept_in(conn, acc, [place], allowed)):
+            return False
+        freshness.check(hub, conn, acc)
+        return True
+
+
 def release(
-    hub: Hub, caller: Caller, acc: str, ranges: Sequence[Range], purpose: str
+    hub: Hub, caller: Caller, acc: str, ranges: Sequence[Range], purpose: str, large: str = ""
 ) -> tuple[dict[tuple[str, int], Event], dict[str, str]]:
     """The envelopes in these ranges that the caller may have now, by stream and position; and their sets' permits.
 
-    Checked and logged under the patient's lock: what a committed withdrawal ended is not released. Raises
-    `Problem(stale)` where the patient's home hub has been silent for too long.
+    Checked and logged under the patient's lock: what a committed withdrawal ended is not released. `large`: the id of
+    the one whose object it is about, logged once for a device and purpose, however often it breaks off on the way.
+    Raises `Problem(stale)` where the patient's home hub has been silent for too long.
     """
     with hub.db.write(acc) as tx:
         now, replayed = hub.now(), hub.chains(tx.conn)
@@ -253,12 +265,19 @@ def release(
             name = stream.id
             found |= {(name, k.pos): envelope_event(acc, stream.set, k) for k in kept}
             detail = {"set": stream.set, "stream": name, "count": len(kept), "from": kept[0].pos, "to": kept[-1].pos}
+            once = _once(f"{large} {caller.acc}/{caller.dev} {logged}") if large else None
             audit.write(
-                tx, at=now, actor=caller.acc, device=caller.dev, action="release", purpose=logged, detail=detail
-            )
+                tx, at=now, actor=caller.acc, device=caller.dev, action="release", purpose=logged, detail=detail,
+                ref=once,
+            )  # fmt: skip
         frames = chains.permits_of(tx.conn, acc, {event["set"] for event in found.values()})
     hub.metrics.released.inc(len(found))
     return found, {set_id: b64(frame) for set_id, frame in frames.items()}
+
+
+def _once(what: str) -> str:
+    """The `ref` of an entry in the log: shorter than a digest, so that no report of a reader can bear the same."""
+    return f"release-{digest(what.encode())[:32]}"
 
 
 def kept_in(conn: Connection, acc: str, ranges: Sequence[Range], allowed: Rule) -> Iterator[tuple[Stream, list[Kept]]]:

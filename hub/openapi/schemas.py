@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consent.heads import MAX_CHAINS
+from consent.objects import MAX_SEALED_OBJECT
 from hub.chains import MAX_STATEMENTS, MAX_WRAPS
 from hub.enrolment import MAX_FRAMES
 from hub.envelopes import EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
@@ -161,6 +162,7 @@ _WORDS = {
     "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",
     "_id": "Id of the resource", "identifier": "Account, with or without `urn:obhut:account|`",
     "name": "Beginning of the name", "organization": "Organization/id", "page": "As in the link `next`",
+    "hash": "Hash of the whole object",
 }  # fmt: skip
 
 PARAMETERS: dict[str, Schema] = {
@@ -173,6 +175,8 @@ PARAMETERS: dict[str, Schema] = {
     "after_position": _parameter("after", "query", "Only what stands behind this", _between(0, 2**53 - 1, 0)),
     "after_account": _parameter("after", "query", "`next` of the page before", ACCOUNT),
     "wait": _parameter("wait", "query", "Seconds to wait for news", _between(0, MAX_WAIT_SECONDS, 0)),
+    "size": _parameter("size", "query", "Bytes of the whole object", _between(1, MAX_SEALED_OBJECT, 1)),
+    "from": _parameter("from", "query", "Bytes that stand before these", _between(0, MAX_SEALED_OBJECT, 0)),
     "limit": _parameter("limit", "query", "At most so many events", _between(1, MAX_EVENTS, EVENTS)),
     "log_limit": _parameter("limit", "query", "At most so many entries", _between(1, 500, 500)),
     "purpose": _parameter(

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, tuple_, update
 
-from hub.models import envelopes, routes, sequences, streams
+from hub.models import envelopes, object_parts, objects, routes, sequences, streams
+from hub.peer_models import fetches
 from hub.store.bulk import insert_rows
 from hub.store.database import Tx
 
@@ -110,25 +111,31 @@ def positions(conn: Connection, acc: str, stream: str, wanted: Iterable[int]) ->
 
 
 def drop_at(tx: Tx, stream: str, pos: int) -> None:
-    """Delete the envelope at a position."""
-    here = and_(envelopes.c.acc == tx.acc, envelopes.c.stream == stream, envelopes.c.pos == pos)
+    """Delete the envelope at a position, and its object."""
+    _drop(tx, and_(envelopes.c.stream == stream, envelopes.c.pos == pos))
+
+
+def drop(tx: Tx, stream: str, before: int | None) -> None:
+    """Delete a stream's envelopes of epochs before this one, and their objects; None: all."""
+    here = envelopes.c.stream == stream
+    _drop(tx, here if before is None else and_(here, envelopes.c.ep < before))
+    if before is None:
+        grow(tx, stream, 0, 0)
+
+
+def _drop(tx: Tx, which: ColumnElement[bool]) -> None:
+    here = and_(envelopes.c.acc == tx.acc, which)
+    gone = select(envelopes.c.bid).where(here)
+    for table in (object_parts, objects, fetches):
+        tx.conn.execute(delete(table).where(table.c.acc == tx.acc, table.c.bid.in_(gone)))
     tx.conn.execute(delete(envelopes).where(here))
 
 
-def drop(tx: Tx, stream: str, before: int | None) -> list[str]:
-    """Delete a stream's envelopes of epochs before this one; None: all. Returns their ids."""
-    here = and_(envelopes.c.acc == tx.acc, envelopes.c.stream == stream)
-    gone = delete(envelopes).where(here if before is None else and_(here, envelopes.c.ep < before))
-    found = list(tx.conn.execute(gone.returning(envelopes.c.bid)).scalars())
-    if before is None:
-        grow(tx, stream, 0, 0)
-    return found
-
-
 def patients_at(conn: Connection, domain: str) -> list[str]:
-    """The patients of a hub of whom this one holds envelopes."""
-    here = and_(streams.c.pos > 0, streams.c.acc.endswith(f"@{domain}", autoescape=True))
-    return list(conn.execute(select(streams.c.acc).where(here).distinct().order_by(streams.c.acc)).scalars())
+    """The patients of a hub of whom this one holds envelopes, or objects."""
+    written = select(streams.c.acc).where(streams.c.pos > 0, streams.c.acc.endswith(f"@{domain}", autoescape=True))
+    large = select(objects.c.acc).where(objects.c.acc.endswith(f"@{domain}", autoescape=True))
+    return sorted(conn.execute(written.union(large)).scalars())
 
 
 def between(conn: Connection, acc: str, stream: str, first: int, last: int) -> list[Kept]:

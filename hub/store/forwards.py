@@ -77,9 +77,14 @@ def answer(tx: Tx, id_: int, outcome: str) -> None:
     tx.conn.execute(update(forwards).where(forwards.c.id == id_).values(answered=True, outcome=outcome))
 
 
+def offer_again(tx: Tx, id_: int) -> None:
+    """Let something be given once more: what the answer asked for is here now."""
+    tx.conn.execute(update(forwards).where(forwards.c.id == id_).values(answered=False, outcome="", told=None))
+
+
 def tell(tx: Tx, ids: Iterable[int], now: int) -> None:
-    """Note that their author was told the answers."""
-    here = and_(forwards.c.id.in_(sorted(ids)), forwards.c.told.is_(None))
+    """Note that their author was told the answers that there are."""
+    here = and_(forwards.c.id.in_(sorted(ids)), forwards.c.answered.is_(True), forwards.c.told.is_(None))
     tx.conn.execute(update(forwards).where(here).values(told=now))
 
 

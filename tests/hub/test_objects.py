@@ -2,14 +2,15 @@
 
 import pytest
 
-from consent import sealing, steps
-from consent.objects import MAX_SEALED_OBJECT, object_hash, sealed_size
-from consent.primitives import b64, random_bytes
+from consent import steps
+from consent.objects import MAX_SEALED_OBJECT, sealed_size
 from hub import objects
 from hub.models import object_parts
 from hub.objects import KEEP_SECONDS
+from hub.store import envelopes
 from hub.store.objects import PART_BYTES
-from tests.hub.people import ACTIVITY, LINE, VITALS, problem
+from tests.hub.large import Big, result_of
+from tests.hub.people import ACTIVITY, TRACES, VITALS, problem
 
 
 @pytest.fixture
@@ -17,43 +18,6 @@ def desk(town):
     """A patient who may write her own set, and that set."""
     patient = town.patient()
     return patient, patient.permit(patient.me)
-
-
-class Big:
-    """An object and the envelope that names it, as an author would send them next."""
-
-    def __init__(self, patient, author, set_id, plaintext=LINE * 60_000, category=VITALS):
-        to = sealing.Destination(patient.me.account, patient.stream(set_id, category), 1, self._key(patient, set_id))
-        by = sealing.Author(author.account, author.device, author.sign)
-        seq, prev = patient.hub.last(author.account, author.device, to.stream) or (0, "")
-        self.stream, self.bid, self.acc = to.stream, b64(random_bytes(16)), patient.me.account
-        key = sealing.object_key(to, by, self.bid, seq + 1)
-        self.sealed = b"".join(sealing.seal_object([plaintext], len(plaintext), key))
-        hash_ = object_hash([self.sealed], len(self.sealed))
-        place = {"bid": self.bid, "seq": seq + 1, "prev": prev, "at": patient.now}
-        self.frame = sealing.seal_reference(key, len(plaintext), hash_, 1, to, by, **place)
-
-    @staticmethod
-    def _key(patient, set_id):
-        state = patient.hub.record.sets[set_id]
-        return state.epoch(state.current).publics[0]
-
-    def put(self, town, who, **other):
-        """Send the object; `other`: what of it is different."""
-        put = {"stream": self.stream, "bid": self.bid, "data": self.sealed, "type": "application/octet-stream"} | other
-        path = f"/v1/objects/{put['stream']}/{put['bid']}"
-        return town.call("PUT", path, who, data=put["data"], content_type=put["type"])
-
-    def get(self, town, who, **other):
-        """Fetch the object."""
-        got = {"acc": self.acc, "stream": self.stream, "bid": self.bid} | other
-        query = {"purpose": other["purpose"]} if "purpose" in other else {}
-        return town.get(f"/v1/objects/{got['acc']}/{got['stream']}/{got['bid']}", who, **query)
-
-
-def result_of(answer):
-    (result,) = answer.json["results"]
-    return result["status"], result.get("reason", "")
 
 
 def test_an_object_is_kept_and_given_back_whole(towns):
@@ -186,6 +150,26 @@ def test_the_next_object_of_a_patient_sweeps_what_lies_loose(town, desk, clock):
     clock.advance(KEEP_SECONDS + 1)
     later.put(town, patient.me)
     assert {row[1] for row in town.dump()["objects"]} == {later.bid}
+
+
+def test_an_object_goes_whenever_its_envelope_goes(towns):
+    """At a position, before an epoch, or with the whole stream; what belongs to others stays."""
+    patient = towns.patient()
+    mine = patient.permit(patient.me)
+    one, two, three = (Big(patient, patient.me, mine, category=category) for category in (VITALS, ACTIVITY, TRACES))
+    for big in (one, two, three):
+        big.put(towns, patient.me)
+        assert result_of(towns.deposit(patient.me, big.frame)) == (201, "")
+    for drop, left in (
+        (lambda tx: envelopes.drop(tx, one.stream, 1), {one.bid, two.bid, three.bid}),
+        (lambda tx: envelopes.drop_at(tx, one.stream, 1), {two.bid, three.bid}),
+        (lambda tx: envelopes.drop(tx, two.stream, 2), {three.bid}),
+        (lambda tx: envelopes.drop(tx, three.stream, None), set()),
+    ):
+        with towns.hub.db.write(patient.me.account) as tx:
+            drop(tx)
+        assert {row[1] for row in towns.dump()["objects"]} == left
+        assert {row[1] for row in towns.dump()["object_parts"]} == left
 
 
 def test_the_hub_tells_how_large_an_object_may_be(town):

@@ -14,7 +14,7 @@ from consent.keys import SigningKey
 from fhir_profiles.problems import Problem
 from hub import keys, peers
 from hub.context import Hub
-from hub.peer_client import PeerClient
+from hub.peer_client import Answer, PeerClient
 from hub.peers import Peer
 from hub.pulling import Pull
 from hub.pushing import Push
@@ -27,9 +27,11 @@ OTHER = "hub-b.example.org"
 
 @dataclass
 class Line:
-    """The network between the hubs: can be cut."""
+    """The network between the hubs: can be cut, now or after so many more requests; `asked`: what went over it."""
 
     cut: bool = False
+    left: int | None = None
+    asked: list[str] = field(default_factory=list)
 
     def client(self, hub: Hub) -> Callable[[str], PeerClient]:
         """The peers' clients of a hub, over this line."""
@@ -41,9 +43,12 @@ class _Client(PeerClient):
         super().__init__(peer, domain, key, clock)
         self._line = line
 
-    def _signed(self, *request: Any) -> tuple[int, bytes]:
-        if self._line.cut:
+    def _signed(self, *request: Any) -> Answer:
+        if self._line.left is not None:
+            self._line.left -= 1
+        if self._line.cut or (self._line.left is not None and self._line.left < 0):
             raise Problem("busy", "cut")
+        self._line.asked.append(f"{request[0]} {request[1]}")
         try:
             return super()._signed(*request)
         finally:

@@ -4,11 +4,11 @@ import pytest
 
 from consent import envelope as envelopes
 from consent import statements, steps
-from consent.primitives import b64, random_bytes, unb64
+from consent.primitives import b64, unb64
 from fhir_profiles.problems import Problem
 from hub.peer_client import clients
 from hub.pushing import Push
-from hub.store import forwards, objects
+from hub.store import audit, forwards
 from tests.consent import world
 from tests.hub.people import LINE, VITALS, problem
 
@@ -174,6 +174,24 @@ def test_the_patients_log_tells_what_the_other_hub_released_and_what_was_read(bo
     assert unb64(found[1]["sealed"]) == b"who and what"
 
 
+def test_a_hubs_name_for_an_entry_hides_no_entry_of_anybody_else(hubs):
+    """Whatever a hub calls what it reports, the patient's own hub writes its line all the same."""
+    patient, hospital, _, _ = hubs.shared()
+    practice = hubs.a.organisation("praxis")
+    patient.grant(practice, {VITALS})
+    with hubs.a.hub.db.write(patient.me.account) as tx:
+        audit.write(tx, at=1, actor=practice.account, action="release", detail={}, ref="known")
+    entry = {
+        "ref": "known", "acc": patient.me.account, "at": 2, "actor": hospital.account, "device": "", "action": "read",
+        "purpose": "", "detail": {},
+    }  # fmt: skip
+    client = hubs.line.client(hubs.b.hub)(hubs.a.domain)
+    for _ in range(2):
+        assert client.post("/v1/peer/entries", {"items": [entry]})["results"] == [{"status": 202}]
+    found = hubs.a.get(f"/v1/log/{patient.me.account}", patient.me).json["entries"]
+    assert [e["actor"] for e in found if e["at"] < 3] == [practice.account, hospital.account]
+
+
 def test_a_queue_that_is_full_refuses_at_the_door(hubs, monkeypatch):
     """503 before anything is taken: nothing that was acknowledged is dropped, and nothing is released unlogged."""
     patient, hospital, theirs = hubs.author()
@@ -202,38 +220,6 @@ def test_answers_are_forgotten_a_day_after_they_were_told(hubs, clock):
     pushing.sweep()
     with hubs.b.hub.db.read() as conn:
         assert forwards.named(conn, patient.me.account, forwards.ENVELOPE, [envelopes.parse(frame).bid]) == {}
-
-
-def test_an_object_goes_with_its_envelope_both_ways(both_hubs):
-    """Put at the author's hub, at home before its envelope, fetched when a reader asks, gone with the copy."""
-    a, b = both_hubs.a, both_hubs.b
-    patient, hospital, theirs = both_hubs.author()
-    reader = b.organisation("praxis-b")
-    both_hubs.read()
-    gid = patient.grant(reader, {VITALS})
-    both_hubs.read()
-    body = random_bytes(3 * 1024 * 1024)
-    frame = patient.sealed(hospital, theirs, VITALS, [LINE], cty=envelopes.OBJECT)
-    e = envelopes.parse(frame)
-    assert results(b.deposit(hospital, frame))[0]["reason"] == "object"
-    place = f"/v1/objects/{e.str}/{e.bid}"
-    assert b.call("PUT", place, hospital, data=body, content_type="application/octet-stream").status_code == 201
-    assert results(b.deposit(hospital, frame))[0]["status"] == 202
-    both_hubs.push(b)
-    assert results(b.deposit(hospital, frame))[0]["status"] == 201
-    there = f"/v1/objects/{patient.me.account}/{e.str}/{e.bid}"
-    assert a.get(there, patient.me).data == body
-    both_hubs.read(b)
-    with b.hub.db.write(patient.me.account) as tx:
-        objects.remove(tx, [e.bid])
-    assert b.get(there, reader).data == body
-    assert b.get(there, b.organisation("fremd")).status_code == 404
-    patient.withdraw(reader, gid)
-    for oth in list(patient.hub.record.relations[hospital.account].live(patient.now)):
-        patient.withdraw(hospital, oth.gid)
-    both_hubs.read(b)
-    with b.hub.db.read() as conn:
-        assert objects.by_bid(conn, patient.me.account, [e.bid]) == {}
 
 
 def test_a_delegate_at_another_hub_acts_for_the_patient(both_hubs):
