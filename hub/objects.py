@@ -20,12 +20,13 @@ from hub.auth import Caller
 from hub.context import Hub, hub
 from hub.envelopes import purpose
 from hub.refusals import CONFLICT, deposit_status
-from hub.release import Range, may_have, release
+from hub.release import may_have, release
 from hub.rights import nothing_here
 from hub.states import Chains
 from hub.store import envelopes as envelopes_store
 from hub.store import objects as store
 from hub.store.database import Tx, domain_of
+from hub.store.envelopes import Range
 from hub.store.objects import PART_BYTES, Object
 
 KEEP_SECONDS = 7 * 24 * 3600

@@ -11,15 +11,16 @@ from sqlalchemy import Connection
 
 from consent import heads
 from consent.primitives import b64
-from hub import release, rights
+from hub import later, release, rights
 from hub.context import Hub
 from hub.peers import Peer
-from hub.release import Cursor, Event, Range, Rule
+from hub.release import Cursor, Event, Rule
 from hub.states import Chains
 from hub.store import chains as chain_store
 from hub.store import directory, feed
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
+from hub.store.envelopes import Range
 from hub.store.feed import CHAINS, Row
 from hub.store.peers import FEEDS
 
@@ -63,7 +64,7 @@ def wait_for_page(hub: Hub, peer: Peer, cursors: Mapping[str, Cursor], nonce: st
 
 def read_page(hub: Hub, peer: Peer, cursors: Mapping[str, Cursor], nonce: str) -> Page:
     """What there is now of the first feed that has anything; without events only where there is nothing more."""
-    release.open_due(hub, peer.domain)
+    later.open_due(hub, peer.domain)
     page = Page(dict(cursors))
     while not page.events:
         with hub.db.read() as conn:

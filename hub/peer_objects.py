@@ -18,13 +18,13 @@ from fhir_profiles.problems import Problem
 from hub import peer_client
 from hub.context import Hub
 from hub.peer_client import Answer, PeerClient, unreachable
-from hub.release import Range, Rule, kept_in
+from hub.release import Rule, kept_in
 from hub.replicas import understood
 from hub.rights import nothing_here
 from hub.store import envelopes as envelopes_store
 from hub.store import objects as store
 from hub.store.database import domain_of
-from hub.store.envelopes import Kept
+from hub.store.envelopes import Kept, Range
 from hub.store.objects import PART_BYTES, Object
 
 STRETCH_PARTS = 64

@@ -16,15 +16,14 @@ from consent.relations import RelationState
 from consent.streams import MAX_EPOCHS
 from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
-from hub import freshness, rights
+from hub import freshness, later, rights
 from hub.auth import Caller
 from hub.context import Hub
-from hub.statements import announce_cover
 from hub.states import Chains
 from hub.store import audit, chains, feed
 from hub.store import envelopes as store
-from hub.store.envelopes import Kept, Stream
-from hub.store.feed import CHAINS, Notice, Row
+from hub.store.envelopes import Kept, Range, Stream
+from hub.store.feed import CHAINS, Row
 from hub.store.hashing import digest
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -82,16 +81,6 @@ class Page:
     permits: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Positions `first` … `last` of a stream of a patient, to be released if the grants allow."""
-
-    acc: str
-    stream: str
-    first: int
-    last: int
-
-
 def wait_for_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish, seconds: float) -> Page:
     """The next page; waits for it up to `seconds` without holding a connection. Raises `Problem(busy)`."""
     page = read_page(hub, caller, after, wish)
@@ -110,8 +99,8 @@ def wait_for_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish, seconds: 
 
 def read_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish) -> Page:
     """What there is now behind a cursor; without events only where there is nothing more."""
-    open_due(hub, caller.acc)
-    _let_go(hub, caller.acc)
+    later.open_due(hub, caller.acc)
+    later.let_go(hub, caller.acc)
     page = Page(after)
     while not page.events:
         with hub.db.read() as conn:
@@ -226,7 +215,7 @@ def _sealed_events(
         except Problem as problem:
             if problem.code != "stale":
                 raise
-            _hold(hub, caller.acc, acc, ranges)  # the other patients' envelopes do not wait for this one's hub
+            later.hold(hub, caller.acc, acc, ranges)  # the other patients' envelopes do not wait for this one's hub
             continue
         page.permits |= permits
         for row in mine:
@@ -367,37 +356,3 @@ def covers(relation: RelationState, set_id: str, index: int, epoch: int, purpose
 
 def _purposes(relation: RelationState, now: int) -> set[str]:
     return {purpose for grant in relation.live(now) for purpose in grant.purposes}
-
-
-def open_due(hub: Hub, recipient: str) -> None:
-    """Announce to an account, or to a hub, what grants cover that have begun since."""
-    with hub.db.read() as conn:
-        due = feed.due_openings(conn, recipient, hub.now())
-    for acc, gid in due:
-        with hub.db.write(acc) as tx:
-            record = hub.chains(tx.conn).record(acc)
-            relation = next(r for r in record.relations.values() if gid in r.grants)
-            if (acc, gid) in feed.due_openings(tx.conn, recipient, hub.now()):
-                feed.put_opening(tx, gid, relation.oth, None)
-                if relation.grants[gid].live(hub.now()):
-                    bare = replace(record, relations={})
-                    announce_cover(tx, bare, relation.grants[gid], relation.oth, hub.now())
-
-
-def _hold(hub: Hub, recipient: str, acc: str, ranges: Sequence[Range]) -> None:
-    """Note what is to be announced again when the patient's hub has confirmed."""
-    with hub.db.write(acc) as tx:
-        for stream in {r.stream for r in ranges}:
-            feed.hold(tx, recipient, stream, min(r.first for r in ranges if r.stream == stream))
-
-
-def _let_go(hub: Hub, recipient: str) -> None:
-    """Announce what was held back of patients whose hubs have confirmed since; each stream in order, from there on."""
-    with hub.db.read() as conn:
-        ready = [acc for acc in feed.held_of(conn, recipient) if freshness.fresh(hub, conn, acc)]
-    for acc in ready:
-        with hub.db.write(acc) as tx:
-            held = feed.take_held(tx, recipient)
-            streams = store.streams_named(tx.conn, acc, held)
-            notices = [Notice("envelope", s.id, held[s.id], s.pos, s.size) for s in streams.values() if s.pos]
-            feed.replace_envelopes(tx, recipient, notices)

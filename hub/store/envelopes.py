@@ -36,6 +36,16 @@ class Kept:
     stamp: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Positions `first` … `last` of a stream of a patient."""
+
+    acc: str
+    stream: str
+    first: int
+    last: int
+
+
 def owners(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
     """Stream → the patient whose it is, where it is known."""
     query = select(routes.c.stream, routes.c.acc).where(routes.c.stream.in_(sorted(set(ids))))

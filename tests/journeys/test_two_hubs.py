@@ -1,24 +1,35 @@
 """Two hubs as programs: a patient of one, a hospital of the other, from the card to the withdrawal; one hub killed."""
 
+import base64
+import json
 import os
+import random
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from connectors.gateway.enrolment import send_request
+from connectors.gateway.visibility import Scope
 from connectors.local_database import open_database
 from connectors.outbox import Entry, Outbox
 from connectors.patient import enrolment, permits, sharing
+from connectors.patient.reading import Reading
 from consent.categories import INDEX
+from consent.identifiers import account
 from consent.sealing import Destination
+from fhir_profiles import resources
+from fhir_profiles.documents import Document, document_reference
 from fhir_profiles.problems import Problem
-from tests.journeys.conftest import PATIENCE_SECONDS, Practice, RunningHub, free_port
+from fhir_profiles.search import parse
+from tests.journeys.conftest import PATIENCE_SECONDS, Practice, RunningHub, free_port, obhut
 from tests.journeys.sharing import found, weight, write
 
-VITALS = INDEX["vitals"]
+VITALS, DOCUMENTS = INDEX["vitals"], INDEX["documents"]
+TODAY = "2026-11-02T08:00:00+01:00"
 OTHER = "hub-b.obhut.example"
 
 
@@ -75,11 +86,11 @@ def copies(hub: RunningHub) -> int:
     return int(count)
 
 
-def outbox(client, hospital, set_id) -> Outbox:
-    """The outbox of the hospital's gateway, for vitals of the patient."""
+def outbox(client, hospital, set_id, category=VITALS) -> Outbox:
+    """The outbox of the hospital's gateway, for one category of the patient."""
     keys = client.vault.sets[set_id]
     epoch = client.record.sets[set_id].epochs[-1]
-    index = keys.index(VITALS)
+    index = keys.index(category)
     to = Destination(client.account, keys.ids[index], epoch.number, epoch.publics[index])
     ring = hospital.keys.keyring
     db = open_database(hospital.directory / "outbox.db", "")
@@ -109,12 +120,7 @@ def test_a_hospital_of_another_hub_asks_reads_writes_and_is_shut_out(hubs, clien
 
 def sent(sender, hospital):
     """Whether the patient's hub has stamped all there is; as long as the own hub does not know of the permit, not."""
-    try:
-        sender.send(hospital.inbox.hub)
-    except Problem as problem:
-        if problem.extra.get("reason") not in ("unknown", "no-permit"):
-            raise
-    return sender.waiting == 0
+    return taken(sender, hospital) and sender.waiting == 0
 
 
 def done_by(client, who):
@@ -138,14 +144,70 @@ def test_a_hub_that_was_killed_gets_all_afterwards_in_order_and_once(hubs, clien
     assert [pos for _, pos in held] == list(range(1, len(held) + 1))
 
 
-def met(client, hospital):
+def met(client, hospital, categories=frozenset({VITALS})):
     """Granted, as soon as the patient's hub knows the hospital."""
     try:
-        return sharing.grant(client, hospital.account, {VITALS})
+        return sharing.grant(client, hospital.account, set(categories))
     except Problem as problem:
         if problem.code != "not-found":
             raise
     return None
+
+
+@pytest.fixture
+def practice(tmp_path, hubs):
+    """The gateway of a practice of the patient's hub."""
+    made = Practice(tmp_path, hubs[0], "praxis")
+    yield made
+    made.close()
+
+
+def test_large_documents_go_both_ways(hubs, client, hospital, practice, tmp_path):
+    """The hospital's to the patient and a practice at her hub, hers to the hospital; its hub is killed on the way."""
+    until(lambda: met(client, hospital, {DOCUMENTS}))
+    sharing.grant(client, practice.account, {DOCUMENTS})
+    sender = outbox(client, hospital, permits.permit(client, hospital.account), DOCUMENTS)
+    letter, image = (random.Random(seed).randbytes(3 * 1024 * 1024) for seed in (1, 2))
+    about = account(client.account).local
+    written = document_reference(Document(letter, "application/pdf", "Brief", TODAY, TODAY), about, "letter")
+    sender.put([Entry(client.account, DOCUMENTS, [resources.dump(written)])])
+    until(lambda: taken(sender, hospital))
+    hubs[1].kill()
+    hubs[1].start()
+    until(lambda: sent(sender, hospital))
+    with closing(Reading(tmp_path / "patient", client)) as reading:
+        reading.refresh()
+        assert [content(one.body) for one in reading.read("DocumentReference")] == [letter]
+    assert documents(practice) == [letter]
+    file = tmp_path / "image.pdf"
+    file.write_bytes(b"%PDF-1.7\n" + image)
+    done = obhut("patient", "add", str(file), "--account", str(tmp_path / "patient"))
+    assert done.returncode == 0, done.stderr
+    until(lambda: sorted(map(len, documents(hospital))) == [len(letter), len(image) + 9])
+    assert set(documents(hospital)) == {letter, file.read_bytes()}
+
+
+def taken(sender, hospital):
+    """Whether the own hub has taken what there is, be it stamped already or not."""
+    try:
+        sender.send(hospital.inbox.hub)
+    except Problem as problem:
+        if problem.extra.get("reason") not in ("unknown", "no-permit"):
+            raise
+        return False
+    return True
+
+
+def documents(gateway):
+    """The files that a gateway's record shows."""
+    gateway.inbox.catch_up()
+    scope = Scope(("TREAT",), int(time.time()))
+    return [content(match.body) for match in gateway.store.search(parse("DocumentReference", []), scope).matches]
+
+
+def content(body):
+    """The file in a DocumentReference."""
+    return base64.b64decode(json.loads(body)["content"][0]["attachment"]["data"])
 
 
 def test_a_relay_that_dies_is_started_anew(hubs, client, hospital):
