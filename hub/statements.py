@@ -157,7 +157,8 @@ def _keep_beside(tx: Tx, after: Record, offer: Offer) -> None:
             raise broken("ids")
     elif st.typ == "permit":
         set_id = st.body["set"]
-        store.add_permit(tx, set_id, st.oth, after.relations[st.oth].permits[set_id].frame.raw)
+        if set_id not in store.permits_of(tx.conn, st.acc, [set_id]):  # a copy came with its first envelope, maybe
+            store.add_permit(tx, set_id, st.oth, after.relations[st.oth].permits[set_id].frame.raw)
     elif st.kind == "rel" and offer.blob is not None:
         if store.bundle(tx.conn, st.acc, st.body["lst"]):
             raise broken("blob")
