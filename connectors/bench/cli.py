@@ -7,7 +7,7 @@ import click
 
 from connectors.bench.databases import Databases
 from connectors.bench.figures import Figure, Wish
-from connectors.demo import Failed, Programs
+from connectors.demo.programs import Failed, Programs
 
 CURVE = (10_000, 100_000, 1_000_000)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import orjson
 
 from connectors.bench.databases import Databases
-from connectors.demo import Programs
+from connectors.demo.programs import Programs
 
 
 @dataclass(frozen=True, slots=True)

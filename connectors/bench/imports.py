@@ -12,7 +12,7 @@ import orjson
 
 from connectors.bench.figures import Figure, Wish
 from connectors.bench.servers import WORKERS, serve_hub
-from connectors.demo import Failed
+from connectors.demo.programs import Failed
 from connectors.wearables.archive import Archive, Limits
 from connectors.wearables.xml_text import mended
 

@@ -15,7 +15,7 @@ from multiprocessing.synchronize import Barrier
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from connectors.demo import Failed
+from connectors.demo.programs import Failed
 
 Source = Callable[[int], Iterator[bytes]]
 """The requests of one connection, by its number. Called before the clock runs: what it makes at once costs nothing."""

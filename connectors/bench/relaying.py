@@ -10,7 +10,7 @@ from connectors.bench import rows
 from connectors.bench.figures import Figure, Wish
 from connectors.bench.hub import bearer, enrolled, fill, granted, page, row
 from connectors.bench.servers import WORKERS, Hub, new_hub, start_hub
-from connectors.demo import Failed, Programs
+from connectors.demo.programs import Failed, Programs
 from connectors.hub_client import HubClient
 
 PATIENCE_SECONDS = 600

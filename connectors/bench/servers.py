@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flask import Flask, Response, request
 
-from connectors.demo import Programs
+from connectors.demo.programs import Programs
 from connectors.gateway.config import Config
 from connectors.gateway.server import Server
 

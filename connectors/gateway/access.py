@@ -67,6 +67,12 @@ def revoke_tokens(database: Database, person: str) -> int:
         return connection.execute(delete(staff_tokens).where(staff_tokens.c.person == person)).rowcount
 
 
+def end_token(database: Database, token: str) -> None:
+    """Take one token away."""
+    with database.write() as connection:
+        connection.execute(delete(staff_tokens).where(staff_tokens.c.hash == _hash(token)))
+
+
 _READER = select(staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose, staff_tokens.c.writes)
 
 

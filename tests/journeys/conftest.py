@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 60
 
 def obhut(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(command(*words), capture_output=True, text=True, env=os.environ | environment, timeout=300)
+    return subprocess.run(command(*words), capture_output=True, text=True, env=os.environ | environment, timeout=600)
 
 
 def command(*words: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from connectors.bench.load import Load, drive, request, together
-from connectors.demo import Failed
+from connectors.demo.programs import Failed
 
 
 class Answering(BaseHTTPRequestHandler):
