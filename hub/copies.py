@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from consent import envelope as envelopes
-from consent import stamped
+from consent import identifiers, stamped
 from consent.accounts import AccountState
 from consent.envelope import Envelope, Stamp
 from consent.grants import Record
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from hub.replicas import Replicas
 
 
+MAX_POSITION = 2**53
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """An envelope as another hub gives it: whose it is, its set and position there."""
@@ -45,10 +48,11 @@ class Given:
 
 def read(event: Any) -> Given:
     """An envelope from an answer. Raises `Rejected`, or what `hub.replicas.understood` turns into `busy`."""
-    frame, stamp = unb64(event["frame"]), unb64(event["stamp"])
-    return Given(
-        str(event["acc"]), str(event["set"]), int(event["pos"]), envelopes.parse(frame), envelopes.parse_stamp(stamp)
-    )
+    frame, stamp, pos = unb64(event["frame"]), unb64(event["stamp"]), int(event["pos"])
+    if not 1 <= pos < MAX_POSITION:
+        raise ValueError
+    acc = str(identifiers.account(event["acc"]))
+    return Given(acc, str(event["set"]), pos, envelopes.parse(frame), envelopes.parse_stamp(stamp))
 
 
 def take(hub: Hub, replicas: "Replicas", given: Iterable[Given], permits: Mapping[str, bytes], source: str) -> None:

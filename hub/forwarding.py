@@ -57,7 +57,7 @@ def bring(hub: Hub, chain: ChainName, fingerprint: str = "") -> None:
 
 def deposit(hub: Hub, caller: Caller, acc: str, part: Sequence[tuple[int, Envelope]]) -> dict[int, Result]:
     """Take envelopes for a patient of another hub; the answer for each number is 202, or what her hub said."""
-    if domain_of(acc) not in hub.peers:
+    if domain_of(acc) not in hub.peers or elsewhere(hub, caller.acc):
         return {number: Result(e.bid, 404, {"reason": "unknown"}) for number, e in part}
     with hub.db.write(acc) as tx:
         chains, now = hub.chains(tx.conn), hub.now()

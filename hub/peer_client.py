@@ -17,6 +17,8 @@ from hub.context import Hub
 from hub.peers import Peer
 from hub.store.chains import ChainName
 
+MAX_SECOND = 2**35
+"""A peer that tells a time beyond this tells none."""
 TIMEOUT_SECONDS = 30
 _TO_THIS_HUB = ("unauthenticated", "too-many", "internal")
 MAX_ANSWER = max(MAX_SEALED_OBJECT, 64 * 1024 * 1024)
@@ -109,8 +111,11 @@ class PeerClient:
             problem = orjson.loads(content)
             if problem["reason"] != "clock":
                 return False
-            self._ahead = int(problem["now"]) - int(self._clock())
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            now = int(problem["now"])
+            if not 0 <= now < MAX_SECOND:
+                return False
+            self._ahead = now - int(self._clock())
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):
             return False
         return True
 

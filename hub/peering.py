@@ -184,6 +184,8 @@ def take_statements() -> Response:
     signers = {offer.statement.by for offer in offers}
     if len(signers) != 1 or len(by := signers.pop()) != 2 or domain_of(by[0]) != peer.domain:
         raise Problem("forbidden", "A hub passes on statements of one device of one of its accounts.")
+    if any(domain_of(offer.statement.acc) != hub().config.domain for offer in offers):
+        raise rights.nothing_here()
     _bring(peer, [(by[0], by[1])])
     return wire.answer({"heads": statements.post(hub(), _vouched(by[0], by[1]), offers, Keeping())})
 
@@ -216,7 +218,7 @@ def _message(peer: Peer, value: Any, where: str) -> None:
     frame = wire.sealed(item["frame"], where, MAX_SEALED)
     if domain_of(sender) != peer.domain or domain_of(to) != hub().config.domain:
         raise rights.nothing_here()
-    deliver(hub(), _vouched(sender, wire.text(item["device"], where)), to, frame, wire.text(item["fp"], where))
+    deliver(hub(), _vouched(sender, wire.text(item["device"], where, 17)), to, frame, wire.text(item["fp"], where))
 
 
 @pages.post("/entries")
@@ -235,6 +237,8 @@ def _entry(peer: Peer, value: Any, where: str) -> None:
         raise Problem("invalid", f"This is no entry of an access log in {where}.")
     sealed = wire.sealed(item["sealed"], where, MAX_SEALED) if "sealed" in item else None
     home = hub()
+    if domain_of(acc) != home.config.domain:
+        raise rights.nothing_here()
     with home.db.write(acc) as tx:
         if domain_of(actor) != peer.domain or store.chain_head(tx.conn, acc, "rel", actor) is None:
             raise rights.nothing_here()

@@ -11,6 +11,7 @@ from typing import Any
 from consent import heads
 from consent.identifiers import new_id
 from consent.primitives import unb64
+from consent.statements import parse_permit
 from hub import copies
 from hub.context import Hub
 from hub.copies import Given
@@ -75,7 +76,7 @@ class Pull:
             kind,
             [read_link(event) for event in events] if kind in (URGENT, STATEMENTS) else [],
             [copies.read(event) for event in events] if kind == ENVELOPES else [],
-            {str(name): unb64(frame) for name, frame in dict(answer["permits"]).items()},
+            {str(name): parse_permit(unb64(frame)).frame.raw for name, frame in dict(answer["permits"]).items()},
             {name: str(Cursor.parse(answer[name])) if answer[name] else "" for name in FEEDS},
             note.cur,
         )

@@ -97,4 +97,7 @@ def _give(client: PeerClient, rows: Sequence[Forward]) -> list[dict[str, Any]]:
 def _result(value: Any) -> dict[str, Any]:
     """What became of one thing: a status, and what goes with it; its name is known here."""
     result = {str(name): member for name, member in dict(value).items() if name != "bid"}
-    return {**result, "status": int(result["status"])}
+    status = int(result["status"])
+    if not 100 <= status <= 599:
+        raise ValueError
+    return {**result, "status": status}

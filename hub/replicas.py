@@ -103,19 +103,20 @@ class Replicas:
             raise unreachable()
         if last >= 0 and not links:
             self._doubt(chain, "rollback")
-        self.take(links, source, anew=True)
+        self.take(links, source, anew=True, more=more)
         return more
 
-    def take(self, links: Iterable[Link], source: str, *, anew: bool = False) -> None:
+    def take(self, links: Iterable[Link], source: str, *, anew: bool = False, more: bool = False) -> None:
         """Verify and keep links in their order, each account's in one transaction; doubt a chain that does not hold.
 
-        `anew`: they follow what is held, or begin with its last link, so that the chain may be believed again.
+        `anew`: they follow what is held, or begin with its last link, so that the chain may be believed again, once
+        there are no `more` of them.
         Raises `Problem(busy)` where the hub that gave them cannot be reached for what they build on.
         """
         for acc, group in groupby(links, key=lambda link: link.statement.acc):
             if self._may_give(source, acc):
                 mine = list(group)
-                self._take(acc, mine, source, anew=anew)
+                self._take(acc, mine, source, anew=anew, more=more)
                 self._complete(acc, mine, source)
             else:
                 say(logging.ERROR, event="a hub gives what is not its own", kind="statement")
@@ -125,12 +126,12 @@ class Replicas:
         home = domain_of(acc)
         return home == source or home not in (self.hub.config.domain, *self.hub.peers)
 
-    def _take(self, acc: str, links: Sequence[Link], source: str, *, anew: bool) -> None:
+    def _take(self, acc: str, links: Sequence[Link], source: str, *, anew: bool, more: bool) -> None:
         fetched: set[ChainName] = set()
         while True:
             try:
                 with self.hub.db.write(acc) as tx:
-                    _Keeper(self.hub, tx, source).take(acc, links, anew=anew)
+                    _Keeper(self.hub, tx, source).take(acc, links, anew=anew, more=more)
             except Lacking as lacking:
                 if lacking.chain in fetched or len(fetched) >= MAX_FETCHES:
                     self._doubt(lacking.by, "stale")
@@ -212,13 +213,13 @@ class _Keeper:
     tx: Tx
     source: str
 
-    def take(self, acc: str, links: Sequence[Link], *, anew: bool) -> None:
+    def take(self, acc: str, links: Sequence[Link], *, anew: bool, more: bool) -> None:
         """Keep what holds; doubt the chain of what does not. Raises `Lacking`."""
-        names = {name for link in links for name in _builds_on(link.statement)}
+        names = {name for link in links for name in _cited(link.statement)}
         record = self.hub.chains(self.tx.conn).record(acc, names)
         chains = {link.chain for link in links}
         doubted = set() if anew else {chain for chain in peers.all_doubts(self.tx.conn, acc) if chain in chains}
-        for kind, _, oth in chains if anew else ():
+        for kind, _, oth in chains if anew and not more else ():
             peers.drop_doubt(self.tx, kind, oth)
         for link in links:
             if link.chain not in doubted:
@@ -265,6 +266,14 @@ class _Keeper:
         keep(self.hub, self.tx, before, after, Offer(st, blob), self.hub.now())
         if st.typ in ("grant", "end", "close"):
             copies.drop_uncovered(self.tx, after, self.hub.now())
+
+
+def _cited(st: Statement) -> Iterable[str]:
+    """The accounts that a statement builds on, as far as it can be read: what cannot does not hold when it is kept."""
+    try:
+        return _builds_on(st)
+    except Rejected:
+        return st.cite
 
 
 def _builds_on(st: Statement) -> dict[str, Position]:

@@ -233,6 +233,10 @@ class Inbox:
         except Rejected as refused:
             log.error("a bundle does not open", extra={"reason": refused.reason, "kind": refused.kind})
             return
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise
+            return  # the grant has ended at the hub, and its end is still to come here
         masks = {set_id: mask for set_id, (_, mask) in grant.cover.items()}
         with transaction(self.keystore.db):
             if opened.salt:

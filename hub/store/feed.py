@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, true, tuple_
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, true, tuple_
 
 from hub.models import feed, messages, openings
 from hub.peer_models import held
@@ -64,11 +64,14 @@ def announce(tx: Tx, recipients: Iterable[str], notices: Sequence[Notice]) -> No
 
 
 def replace_envelopes(tx: Tx, recipient: str, notices: Sequence[Notice]) -> None:
-    """Announce streams to a recipient from their beginning, in place of all that was announced of them before."""
-    gone = [notice.ref for notice in notices]
-    place = destination(tx, recipient)
-    here = and_(feed.c.acc == tx.acc, feed.c.recipient == place, feed.c.what == "envelope", feed.c.ref.in_(gone))
-    tx.conn.execute(delete(feed).where(here))
+    """Announce streams to a recipient from a position on, in place of what was announced of them from there on.
+
+    What was announced of them before that stays: another device of the recipient may not have read it yet.
+    """
+    here = and_(feed.c.acc == tx.acc, feed.c.recipient == destination(tx, recipient), feed.c.what == "envelope")
+    again = delete(feed).where(here, feed.c.ref == bindparam("at_ref"), feed.c.first >= bindparam("at_first"))
+    if notices:
+        tx.conn.execute(again, [{"at_ref": notice.ref, "at_first": notice.first} for notice in notices])
     announce(tx, [recipient], notices)
 
 

@@ -1,0 +1,82 @@
+"""A peer that means harm: it holds up nobody else's patients, and puts nothing that is not its own."""
+
+import pytest
+
+from consent import steps
+from consent.primitives import b64
+from fhir_profiles.problems import Problem
+from hub import peer_client, pushing
+from tests.hub.peering.federation import OTHER
+from tests.hub.peering.test_freshness import last
+
+THIRD = "hub-c.example.org"
+
+
+@pytest.mark.parametrize("name", ["acc", "pos", "permits"])
+def test_a_page_that_is_not_understood_is_the_peers_own_fault(hubs, monkeypatch, name):
+    """A name, a position or a permit of no shape is `busy`: tried again, while the threads of other peers go on."""
+    patient, _, mine, _ = hubs.shared()
+    hubs.read()
+    patient.write(patient.me, mine)
+    post = peer_client.PeerClient.post
+
+    def change(*request):
+        answer = post(*request)
+        if answer["kind"] == "envelopes" and name == "permits":
+            answer["permits"] = {mine: "AAAA"}
+        elif answer["kind"] == "envelopes":
+            answer["events"][0][name] = {"acc": "p-x@hub", "pos": 2**63}[name]
+        return answer
+
+    monkeypatch.setattr(peer_client.PeerClient, "post", change)
+    with pytest.raises(Problem, match="busy"):
+        hubs.read(hubs.b)
+
+
+@pytest.mark.parametrize("status", [10**30, 0, "x"])
+def test_an_answer_with_a_status_that_is_none_is_not_understood(status):
+    """So no peer ends the thread that gives to it."""
+    with pytest.raises(Problem, match="busy"):
+        pushing.understood(lambda: pushing._result({"status": status}))
+
+
+def test_a_peer_brings_nothing_for_patients_at_home_elsewhere(both_hubs):
+    """Statements go to the patient's own hub and nowhere else, though her chains are held here."""
+    patient, hospital, _, gid = both_hubs.shared()
+    both_hubs.read()
+    end = steps.end(patient.hub.record, hospital.account, gid, patient.me.signer, patient.now)
+    client = both_hubs.line.client(both_hubs.a.hub)(OTHER)
+    before = both_hubs.b.dump()
+    with pytest.raises(Problem, match="not-found"):
+        client.post("/v1/peer/statements", {"statements": [{"frame": b64(end.frame)}]})
+    after = both_hubs.b.dump()
+    assert {name for name in before if before[name] != after[name]} <= {"nonces"}
+
+
+def test_a_device_that_is_none_is_refused_by_itself(both_hubs):
+    """A name longer than any device's is that message's fault on either database, not the whole batch's."""
+    patient, hospital, _, _ = both_hubs.shared()
+    client = both_hubs.line.client(both_hubs.b.hub)("hub-a.example.org")
+    item = {
+        "ref": "r", "from": hospital.account, "device": "d" * 100, "to": patient.me.account, "frame": "AAAA", "fp": "",
+    }  # fmt: skip
+    assert client.post("/v1/peer/messages", {"items": [item]})["results"] == [{"status": 400}]
+
+
+def test_what_a_silence_held_back_takes_nothing_from_who_reads_behind(both_hubs, clock):
+    """Another device of the account, with an older cursor, still gets what was announced before the silence."""
+    a, b = both_hubs.a, both_hubs.b
+    patient, hospital, mine, _ = both_hubs.shared()
+    both_hubs.read()
+    behind = last(b, hospital)
+    first = [patient.write(patient.me, mine) for _ in range(3)]
+    both_hubs.read(b)
+    cursor = last(b, hospital, behind)
+    second = [patient.write(patient.me, mine) for _ in range(2)]
+    both_hubs.read(b)
+    clock.advance(61)
+    assert b.envelopes(hospital, cursor) == []
+    patient.now = a.now
+    both_hubs.read(b)
+    assert b.envelopes(hospital, cursor) == second
+    assert b.envelopes(hospital, behind) == [*first, *second]
