@@ -21,7 +21,7 @@ help: ## list the targets
 install: $(VENV)/.installed ## only the environment .venv, HL7's tables and the portal's bundle
 	@$(BIN)/python $(PORTAL)/build_hook.py
 
-demo: install ## run the story and stay: hub, two practices, a token, a curl line
+demo: install ## run the story and stay: two hubs, practices, a hospital, tokens, curl lines
 	@exec $(BIN)/obhut demo
 
 test: install ## every test, PostgreSQL and browser too, report in build/junit.xml; some: make test T=tests/consent
