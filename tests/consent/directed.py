@@ -1,10 +1,11 @@
-"""Cases too large or too odd for a vector: each must be refused for its reason."""
+"""Cases too large or too odd for a vector: each must be refused for its reason, or hold ("ok")."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from types import SimpleNamespace
 
-from consent import accounts, chains, envelope, frames, owed, rules, statements, steps, streams
+from consent import accounts, chains, envelope, frames, grants, owed, rules, statements, steps, streams
 from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes
 from consent.sets import Master, SetKey
@@ -80,6 +81,33 @@ def _forked() -> object:
     return chains.advance(accounts.replay(account.frames[:4], account.acc), accounts.extend(start, raw))
 
 
+def _narrowings() -> object:
+    """Whatever an amendment takes back narrows; what it adds, or leaves, does not."""
+    base = {"until": 10, "nb": 5, "purposes": ("A", "B"), "emergency": [60], "cover": {"set": (2, 0b11)}}
+
+    def grant(**changes: object) -> object:
+        terms = SimpleNamespace(**{**base, **changes})
+        terms.rules = SimpleNamespace(body={"nb": terms.nb})
+        return terms
+
+    less = (
+        {"until": 9}, {"nb": 6}, {"purposes": ("A",)}, {"emergency": [30]}, {"cover": {"set": (2, 0b01)}},
+        {"cover": {"set": (3, 0b11)}}, {"cover": {}},
+    )  # fmt: skip
+    more = (
+        {}, {"until": 11}, {"nb": 4}, {"purposes": ("A", "B", "C")}, {"emergency": []}, {"cover": {"set": (1, 0b111)}},
+    )  # fmt: skip
+    for change in less:
+        assert grants.narrows(grant(), grant(**change)), change
+    for change in more:
+        assert not grants.narrows(grant(), grant(**change)), change
+    return None
+
+
+def _no_device() -> object:
+    return home().hub.record.account.device_in("d" + "a" * 16, START)
+
+
 CASES = [
     Case("rules", "a vault of more than 8 MiB", "limits", _great_vault),
     Case("rules", "a 257th open set", "limits", _many_sets),
@@ -94,6 +122,8 @@ CASES = [
     Case("frames", "a statement of more than 32 KiB", "limits", lambda: frames.parse(bytes(frames.MAX_HEADER + 73))),
     Case("frames", "a header of more than 32 KiB, signed", "limits",
          lambda: frames.sign({"a": "x" * frames.MAX_HEADER}, "obhut-permit", SigningKey(bytes(32)))),
+    Case("accounts", "a device that never was, in a second", "signer", _no_device),
+    Case("grants", "what narrows and what does not", "ok", _narrowings),
     Case("owed", "a grant with an unknown counterpart", "unknown", lambda: owed.grant_of(home().hub.record, "x", "y")),
     Case("owed", "an unknown grant", "unknown",
          lambda: owed.grant_of(home().hub.record, next(iter(home().hub.record.relations)), "y")),
