@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from connectors.patient.reading import Reading
 from consent.categories import INDEX
 
 DOMAIN = "hub-a.obhut.example"
+OTHER = "hub-b.obhut.example"
 PATIENCE_SECONDS = 60
 
 
@@ -32,11 +34,15 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "fhir_profiles.command", *words]
 
 
+# Below the ports that the system gives to clients. Each worker has its own, and gives the next one each time: a program
+# needs a while until it takes what was free.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+_BASES = cycle(range(10000 + 5000 * _WORKER, 15000 + 5000 * _WORKER, 200))
+
+
 def free_port(*offsets: int) -> int:
     """A port that is free, and so are the ones at these offsets behind it."""
-    bases = range(10000, 30000, 200)  # below the ports that the system gives to clients
-    first = os.getpid() % len(bases)
-    for base in (*bases[first:], *bases[:first]):
+    for base in islice(_BASES, 25):
         try:
             for offset in (0, *offsets):
                 with socket.socket() as probe:

@@ -1,7 +1,4 @@
-"""The programs that are killed: each knows how it starts, what it does under load, and what must hold at the end.
-
-One more program (another hub, a gateway that writes) is one more class here, in the list of `test_kills.py`.
-"""
+"""The programs that are killed: each knows how it starts, what it does under load, and what must hold at the end."""
 
 import json
 import os
@@ -16,18 +13,33 @@ from pathlib import Path
 
 import requests
 
+from connectors.gateway import access, destinations
+from connectors.gateway.access import Reader
 from connectors.gateway.visibility import Scope
-from connectors.patient import enrolment, sharing
+from connectors.patient import enrolment, permits, sharing
 from connectors.patient.client import Client
 from consent import envelope
 from consent.categories import NAMES
+from consent.identifiers import account
 from consent.primitives import unb64
+from fhir_profiles.problems import Problem
 from fhir_profiles.search import parse
 from tests.journeys.conftest import Practice, RunningHub, obhut
+from tests.soak.writer import line
 from tests.soak.zygote import Zygote
 
 PATIENCE_SECONDS = 90
 MANY = "1000000"
+PAUSE_SECONDS = 0.05
+"""Between two resources of one client of a gateway: what is written must be read at the end."""
+
+
+def until(condition, failure=lambda: "", pause: float = 0.005) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, failure()
+        time.sleep(pause)
 
 
 class Program:
@@ -75,10 +87,7 @@ class Program:
         return True
 
     def _until(self, condition) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            assert time.monotonic() < end, f"{self.name}: {self.log.read_text()[-4000:]}"
-            time.sleep(0.005)
+        until(condition, lambda: f"{self.name}: {self.log.read_text()[-4000:]}")
 
     def _said(self) -> str:
         with self.log.open() as log:
@@ -94,12 +103,12 @@ class Server(Program):
 
 
 class Hub(Server):
-    """`obhut hub serve` with two workers."""
+    """`obhut hub serve` with two workers, and the relay that keeps up with its peer."""
 
-    name = "hub"
     words = ("hub", "serve")
 
-    def __init__(self, zygote: Zygote, directory: Path, hub: RunningHub) -> None:
+    def __init__(self, name: str, zygote: Zygote, directory: Path, hub: RunningHub) -> None:
+        self.name = name
         super().__init__(zygote, directory)
         self.environment = hub.environment | {"OBHUT_HUB_WORKERS": "2", "OBHUT_HUB_RATE": "0"}
         self._database = hub.environment["OBHUT_HUB_DATABASE"]
@@ -113,15 +122,28 @@ class Hub(Server):
 
 
 class Gateway(Server):
-    """`obhut gateway serve --standalone`; four clients create resources, each with an identifier of its own."""
+    """`obhut gateway serve` of a house whose hub is not the patient's; four clients write into her record by FHIR."""
 
     name = "gateway"
 
-    def __init__(self, zygote: Zygote, directory: Path, database: str, port: int) -> None:
+    def __init__(self, zygote: Zygote, directory: Path, house: Practice, patient: "Patient", port: int) -> None:
         super().__init__(zygote, directory)
-        self.words = ["gateway", "serve", "--standalone", "--port", str(port), "--database", database]
-        self._url = f"http://127.0.0.1:{port}/fhir"
-        self._acknowledged: list[str] = []
+        self.words = ["gateway", "serve", "--workers", "2", "--port", str(port)]
+        self.environment = {
+            "OBHUT_GATEWAY_HUB_URL": house.keys.keyring.hub, "OBHUT_GATEWAY_KEYSTORE": str(house.directory / "keys"),
+            "OBHUT_GATEWAY_DATABASE": house.database,
+        }  # fmt: skip
+        with closing(Client.open(patient.directory)) as client:
+            permits.permit(client, house.account)
+            self._line = line(client, "", "vitals")
+        until(lambda: _may_write(house, patient.account), pause=0.2)
+        token = access.issue_token(house.store.database, Reader("Dr. Berg", "physician", "TREAT", writes=True), 3600)
+        house.close()
+        self._patient = patient
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
+        self._url = f"http://127.0.0.1:{port}/fhir/Observation"
+        self._meant: set[str] = set()
+        self._acknowledged: dict[str, int] = {}
 
     def load(self, stop: threading.Event) -> None:
         threads = [threading.Thread(target=self._write, args=[stop]) for _ in range(4)]
@@ -131,49 +153,61 @@ class Gateway(Server):
             thread.join()
 
     def _write(self, stop: threading.Event) -> None:
+        """Each resource is written twice: as it begins, and once more."""
         session = requests.Session()
         while not stop.is_set():
             name = os.urandom(8).hex()
-            patient = {"resourceType": "Patient", "identifier": [{"system": "urn:soak", "value": name}]}
-            try:
-                answer = session.post(
-                    f"{self._url}/Patient", json=patient, headers={"Content-Type": "application/fhir+json"}, timeout=30
-                )
-            except requests.RequestException:
-                time.sleep(0.05)  # it is dead now
-                continue
-            assert answer.status_code == 201, answer.text
-            self._acknowledged.append(name)
+            resource = json.loads(self._line) | {"id": name}
+            self._meant.add(name)
+            for version in (1, 2):
+                if self._put(session, resource | {"code": {"text": f"version {version}"}}):
+                    self._acknowledged[name] = version
+            time.sleep(PAUSE_SECONDS)
+
+    def _put(self, session: requests.Session, resource: dict) -> bool:
+        try:
+            answer = session.put(f"{self._url}/{resource['id']}", json=resource, headers=self._headers, timeout=30)
+        except requests.RequestException:
+            time.sleep(0.05)  # it is dead now
+            return False
+        assert answer.status_code in (200, 201), answer.text
+        return True
 
     def check(self) -> int:
-        """Each acknowledged resource is found, once, and what is found can be read."""
-        there: Counter[str] = Counter()
-        url = f"{self._url}/Patient?identifier=urn:soak%7C&_count=1000"
-        while url:
-            page = requests.get(url, timeout=30).json()
-            there.update(entry["resource"]["identifier"][0]["value"] for entry in page.get("entry", []))
-            url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
-        assert set(self._acknowledged) <= set(there)
-        assert set(there.values()) <= {1}
-        assert len(self._acknowledged) == len(set(self._acknowledged))
+        """Each acknowledged resource is with the patient's other reader, once, as it was left or as it was meant."""
+        until(self._all_arrived, lambda: f"{self.name}: {self.log.read_text()[-4000:]}", 0.5)
+        there = [json.loads(body) for body in self._patient.held()]
+        assert len(there) == len({resource["id"] for resource in there})
+        assert {resource["id"] for resource in there} <= self._meant
         return len(self._acknowledged)
+
+    def _all_arrived(self) -> bool:
+        there = {r["id"]: int(r["code"]["text"][-1]) for r in map(json.loads, self._patient.held())}
+        return all(there.get(name, 0) >= version for name, version in self._acknowledged.items())
+
+
+def _may_write(house: Practice, patient: str) -> bool:
+    house.inbox.catch_up()
+    return bool(destinations.places(house.inbox.chains, house.keys, patient, int(time.time())))
 
 
 class Patient(Program):
-    """An account with a practice that may see all of it; its device is what is killed."""
+    """An account with a house that may see all of it; its device is what is killed."""
 
-    def __init__(self, zygote: Zygote, directory: Path, hub: RunningHub, practice: Practice) -> None:
+    def __init__(self, name: str, zygote: Zygote, directory: Path, hub: RunningHub, reader: Practice) -> None:
+        self.name = name
         super().__init__(zygote, directory)
         self.directory = directory / self.name
-        client, _ = enrolment.enrol(self.directory, hub.url)
-        sharing.grant(client, practice.account, range(len(NAMES)))
-        client.close()
-        self._practice = practice
+        with closing(enrolment.enrol(self.directory, hub.url)[0]) as client:
+            self.account = client.account
+            until(lambda: _granted(client, reader.account), pause=0.2)
+        self._reader = reader
 
     def finish(self) -> None:
-        self.kill()
-        self.start()
-        self._until(lambda: not self._group())
+        if self.words:
+            self.kill()
+            self.start()
+            self._until(lambda: not self._group())
 
     def check(self) -> int:
         """The hub's chains are those of the device; each device's envelopes are dense and linked; nothing waits."""
@@ -189,20 +223,30 @@ class Patient(Program):
         return len(places)
 
     def held(self) -> list[bytes]:
-        """The bodies of what the practice was given of her."""
-        self._practice.inbox.catch_up()
+        """The bodies of what the house was given of her."""
+        self._reader.inbox.catch_up()
         found = []
-        account = Client.open(self.directory).account
         for type_ in ("Observation", "Device"):
             after = None
             while True:
-                query = parse(type_, [("_count", "1000"), ("patient", account.partition("@")[0])])
-                page = self._practice.store.search(query, Scope(("TREAT",), int(time.time())), after)
+                query = parse(type_, [("_count", "1000"), ("patient", account(self.account).local)])
+                page = self._reader.store.search(query, Scope(("TREAT",), int(time.time())), after)
                 found += [match.body for match in page.matches]
                 after = page.after
                 if after is None:
                     break
         return found
+
+
+def _granted(client: Client, to: str) -> bool:
+    """Whether it is granted: a house at another hub has to be known at the patient's hub first."""
+    try:
+        sharing.grant(client, to, range(len(NAMES)))
+    except Problem as problem:
+        if problem.code != "not-found":
+            raise
+        return False
+    return True
 
 
 def _places(client: Client) -> list[tuple[str, str]]:
@@ -225,8 +269,7 @@ def _places(client: Client) -> list[tuple[str, str]]:
 class Writer(Patient):
     """`tests.soak.writer`: a patient's outbox."""
 
-    def __init__(self, number: int, *words) -> None:
-        self.name = f"writer-{number}"
+    def __init__(self, *words) -> None:
         super().__init__(*words)
         self.notes = self.directory.with_suffix(".notes")
         self.words = ["tests.soak.writer", str(self.directory), str(self.notes), MANY]
@@ -243,16 +286,15 @@ class Writer(Patient):
         notes = [line.split() for line in self.notes.read_text().splitlines()]
         meant = {name for word, name in notes if word == "meant"}
         kept = {name for word, name in notes if word == "kept"}
+        until(lambda: kept <= {json.loads(body)["id"] for body in self.held()}, lambda: f"{self.name}: lost", 0.5)
         there = Counter(json.loads(body)["id"] for body in self.held())
-        assert kept <= set(there) <= meant
+        assert set(there) <= meant
         assert set(there.values()) == {1}
         return len(kept)
 
 
 class Importer(Patient):
     """`obhut wearable import`, again and again."""
-
-    name = "importer"
 
     def __init__(self, *words) -> None:
         super().__init__(*words)
@@ -265,9 +307,10 @@ class Importer(Patient):
         """The practice holds each resource of the export once."""
         super().check()
         plain = self.directory.with_suffix(".ndjson")
-        local = Client.open(self.directory).account.partition("@")[0]
+        local = account(self.account).local
         made = obhut("wearable", "import", str(self.export), "--dry-run", "--out", str(plain), "--patient", local)
         assert made.returncode == 0, made.stderr
         wanted = sorted(plain.read_bytes().splitlines())
+        until(lambda: len(self.held()) >= len(wanted), lambda: f"{self.name}: lost", 0.5)
         assert sorted(self.held()) == wanted
         return len(wanted)

@@ -7,14 +7,16 @@ import os
 import random
 import threading
 import time
+from contextlib import closing
 
 import pytest
+from sqlalchemy import create_engine, text
 
-from tests.journeys.conftest import Practice, RunningHub, free_port
-from tests.soak.programs import Gateway, Hub, Importer, Writer
+from tests.journeys.conftest import OTHER, Practice, RunningHub, free_port
+from tests.soak.programs import Gateway, Hub, Importer, Patient, Writer, until
 from tests.soak.zygote import Zygote
 
-ROUNDS = int(os.environ.get("OBHUT_SOAK_KILLS", "30"))
+ROUNDS = int(os.environ.get("OBHUT_SOAK_KILLS", "26"))
 SEED = int(os.environ.get("OBHUT_SOAK_SEED", "7"))
 SPAN_SECONDS = 0.6
 HASTE = 0.2
@@ -29,58 +31,87 @@ def zygote():
 
 
 @pytest.fixture
-def other_url(request, database_url, tmp_path):
-    """An empty database of the same kind, for the gateway."""
-    if database_url.startswith("sqlite"):
-        yield f"sqlite:///{tmp_path / 'gateway.db'}"
-        return
-    server = request.getfixturevalue("postgresql")
-    url = server.make()
-    yield url
-    server.drop(url)
+def hubs(tmp_path, database_url, other_url):
+    """Two hubs that know each other; they run while the others get ready, the rest is what the test starts."""
+    port = free_port(1)
+    made = RunningHub(tmp_path / "a", database_url, port=port), RunningHub(tmp_path / "b", other_url, OTHER, port + 1)
+    for one, other in (made, made[::-1]):
+        one.know(other)
+        one.environment["OBHUT_HUB_RATE"] = "0"
+    for one in made:
+        one.start()
+    yield made
+    for one in made:
+        if one.process.poll() is None:
+            one.kill()
 
 
-@pytest.mark.timeout(120 + 6 * ROUNDS)
-def test_kills_at_random_moments_lose_nothing_and_double_nothing(zygote, database_url, other_url, tmp_path, capsys):
-    """Hub, gateway, importer, two outboxes under load; each acknowledged thing is there once, every chain replays."""
-    running = RunningHub(tmp_path / "hub", database_url)
-    running.start()
-    practice = Practice(tmp_path, running, "praxis-a")
-    people = (zygote, tmp_path, running, practice)
-    programs = [
-        Hub(zygote, tmp_path, running), Gateway(zygote, tmp_path, other_url, free_port()), Importer(*people),
-        Writer(1, *people), Writer(2, *people),
-    ]  # fmt: skip
-    running.kill()
-    kills = dict.fromkeys((program.name for program in programs), 0)
-    chance, stop = random.Random(SEED), threading.Event()
-    for program in programs:
-        program.start()
-    loads = [threading.Thread(target=program.load, args=[stop], daemon=True) for program in programs]
-    for load in loads:
-        load.start()
-    try:
-        for _ in range(ROUNDS):
-            time.sleep(chance.uniform(0, SPAN_SECONDS))
-            program = chance.choice(programs)
-            program.kill()
+@pytest.mark.timeout(240 + 6 * ROUNDS)
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(zygote, hubs, tmp_path, capsys):
+    """Two hubs, a gateway that writes, importer, outbox: each acknowledged thing is there once, every chain replays.
+
+    The houses are at the second hub, the patients and one more practice at the first.
+    """
+    practice, clinic = Practice(tmp_path, hubs[0], "praxis"), Practice(tmp_path, hubs[1], "klinik")
+    ward = Practice(tmp_path, hubs[1], "station")
+    with closing(practice), closing(clinic):
+        subject = Patient("subject", zygote, tmp_path, hubs[0], practice)
+        programs = [
+            Hub("hub-a", zygote, tmp_path, hubs[0]), Hub("hub-b", zygote, tmp_path, hubs[1]),
+            Gateway(zygote, tmp_path, ward, subject, free_port()),
+            Importer("importer", zygote, tmp_path, hubs[0], clinic),
+            Writer("writer", zygote, tmp_path, hubs[0], clinic),
+        ]  # fmt: skip
+        for hub in hubs:
+            hub.kill()
+        kills = dict.fromkeys((program.name for program in programs), 0)
+        chance, stop = random.Random(SEED), threading.Event()
+        for program in programs:
             program.start()
-            kills[program.name] += 1
-            if chance.random() > HASTE:
-                program.ready()
-    finally:
-        stop.set()
+        loads = [threading.Thread(target=program.load, args=[stop], daemon=True) for program in programs]
         for load in loads:
-            load.join()
-    for program in programs:
-        program.ready()
-    try:
-        for program in programs:
-            program.finish()
-        counts = {program.name: program.check() for program in programs}
-    finally:
-        for program in programs:
-            program.kill()
-        practice.close()
+            load.start()
+        try:
+            try:
+                for _ in range(ROUNDS):
+                    time.sleep(chance.uniform(0, SPAN_SECONDS))
+                    program = chance.choice(programs)
+                    program.kill()
+                    program.start()
+                    kills[program.name] += 1
+                    if chance.random() > HASTE:
+                        program.ready()
+            finally:
+                stop.set()
+                for load in loads:
+                    load.join()
+            for program in programs:
+                program.ready()
+            for program in programs:
+                program.finish()
+            counts = {program.name: program.check() for program in [*programs, subject]}
+            counts["copies"] = _copies(*hubs)
+        finally:
+            for program in programs:
+                program.kill()
     with capsys.disabled():
         print(f"\nkills {kills}; acknowledged and found once {counts}; seed {SEED}")
+
+
+def _copies(home: RunningHub, other: RunningHub) -> int:
+    """The other hub's copies are the home hub's envelopes, byte for byte, and nothing that it was given waits there."""
+    until(lambda: not _rows(other, "SELECT id FROM forwards WHERE NOT answered"), pause=0.2)
+    query = "SELECT acc, stream, pos, bid, frame, stamp FROM envelopes"
+    original, copied = _rows(home, query), _rows(other, query)
+    assert copied
+    assert copied <= original
+    return len(copied)
+
+
+def _rows(hub: RunningHub, query: str) -> set[tuple]:
+    engine = create_engine(hub.database)
+    try:
+        with engine.connect() as conn:
+            return {tuple(row) for row in conn.execute(text(query))}
+    finally:
+        engine.dispose()
