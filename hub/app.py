@@ -34,9 +34,8 @@ from hub.config import Config
 from hub.context import Hub, hub
 from hub.models import counters
 from hub.observability import Metrics
-from hub.store import directory as store
-from hub.store import peers as peer_store
 from hub.store.database import Database
+from hub.sweeping import Sweep
 
 BODY_BYTES = 64 * 1024
 PAGES = (
@@ -67,6 +66,7 @@ def create_app(config: Config, clock: Callable[[], float] = time.time) -> Flask:
     observability.observe(app, app.extensions["obhut"].metrics)
     for pages in PAGES:
         app.register_blueprint(pages)
+    app.before_request(Sweep(app.extensions["obhut"]))
     app.after_request(_headers)
     app.add_url_rule("/healthz", "healthz", healthz)
     app.add_url_rule("/readyz", "readyz", readyz)
@@ -88,10 +88,6 @@ def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
     ask = partial(peer_client.heads, peers, config.domain, peer_key, clock)
     opened = Hub(config, db, stamp_key, token_key, clock, bell, Metrics(), peers, peer_key, peer_heads=ask)
     opened.metrics.waiting.set_function(lambda: bell.count)
-    with db.write() as tx:
-        store.sweep(tx, opened.now(), limits.ATTEMPT_SECONDS)
-        peer_store.sweep_nonces(tx, opened.now())
-    objects.sweep(opened)
     return opened
 
 

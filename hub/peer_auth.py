@@ -11,24 +11,27 @@ from hub import limits, signatures, wire
 from hub.context import Hub, hub
 from hub.limits import Buckets
 from hub.peers import Peer
-from hub.signatures import NONCE_SECONDS, Message
+from hub.signatures import NONCE_SECONDS, Message, Signed
 from hub.store import peers as store
 
 
 def caller(limit: int = 0, media_type: str = "application/json") -> tuple[Peer, bytes]:
     """Which peer makes the present request, and its body of at most `limit` bytes. Raises `Problem`."""
     home = hub()
-    body = wire.raw_body(limit, media_type) if limit else b""
     try:
-        peer = _verified(home, body)
+        signed = _signed(home)
+        # Only who is known by his signature is listened to for as long as a body takes.
+        body = wire.raw_body(limit, media_type) if limit else b""
+        signed.check_body(body)
+        _use(home, signed)
     except Problem as problem:
         home.metrics.peer_refusals.labels(problem.extra.get("reason", problem.code)).inc()
         limits.slow_down()
         raise
-    buckets: Buckets = current_app.extensions["obhut.peer_buckets"][peer.domain]
-    if not buckets.take(peer.domain, time.monotonic()):
+    buckets: Buckets = current_app.extensions["obhut.peer_buckets"][signed.peer.domain]
+    if not buckets.take(signed.peer.domain, time.monotonic()):
         raise Problem("too-many", "Too many requests of this hub.", retry_after=int(limits.MINUTE / 10))
-    return peer, body
+    return signed.peer, body
 
 
 def json_caller(*members: str, limit: int) -> tuple[Peer, dict[str, Any]]:
@@ -41,12 +44,14 @@ def json_caller(*members: str, limit: int) -> tuple[Peer, dict[str, Any]]:
     return peer, wire.closed(value, "the body", *members)
 
 
-def _verified(home: Hub, body: bytes) -> Peer:
+def _signed(home: Hub) -> Signed:
     # The target is what this hub is called by its configuration, whatever Host and forwarded headers say.
     message = Message(request.method, home.config.base_url + request.environ["RAW_URI"], request.headers)
-    signed = signatures.verify(message, body, home.peers, home.config.domain, home.now())
+    return signatures.verify(message, home.peers, home.config.domain, home.now())
+
+
+def _use(home: Hub, signed: Signed) -> None:
+    """It counts once, and a request that was changed on its way does not use up the one that was signed."""
     with home.db.write() as tx:
-        exp = home.now() + NONCE_SECONDS
-        if not store.use_nonce(home.db, tx, signed.peer.domain, signed.nonce, exp):
+        if not store.use_nonce(home.db, tx, signed.peer.domain, signed.nonce, home.now() + NONCE_SECONDS):
             raise signatures.refused("replay")
-    return signed.peer

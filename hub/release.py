@@ -3,6 +3,7 @@
 Every envelope is checked against the grants when it is released, in the transaction that logs it (PROTOCOL.md 4.3).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,7 @@ from hub.states import Chains
 from hub.store import audit, chains, feed
 from hub.store import envelopes as store
 from hub.store.envelopes import Kept, Range, Stream
-from hub.store.feed import CHAINS, Row
+from hub.store.feed import CHAINS, Notice, Row
 from hub.store.hashing import digest
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -131,8 +132,7 @@ def cut(conn: Connection, rows: Sequence[Row], after: Cursor, limit: int) -> Ite
             continue
         size = notice.size
         if notice.what == "envelope" and (done or size > left or notice.last - first >= count):
-            last = min(notice.last, first + count - 1)
-            last = store.fitting(conn, row.acc, notice.ref, first, last, left)
+            last = store.fitting(conn, Range(row.acc, notice.ref, first, notice.last), count, left)
             yield replace(row, notice=replace(notice, first=first, last=last))
             return
         if size > left and left < PAGE_BYTES:
@@ -218,10 +218,15 @@ def _sealed_events(
             later.hold(hub, caller.acc, acc, ranges)  # the other patients' envelopes do not wait for this one's hub
             continue
         page.permits |= permits
-        for row in mine:
-            names = range(row.notice.first, row.notice.last + 1)
-            found[_place(row)] = [event for pos in names if (event := released.get((row.notice.ref, pos))) is not None]
+        places = list(released)
+        found |= {_place(row): [released[place] for place in _between(places, row.notice)] for row in mine}
     return found
+
+
+def _between(places: Sequence[tuple[str, int]], notice: Notice) -> Sequence[tuple[str, int]]:
+    """Those in the range of a notice; they are in the order of stream and position."""
+    first, behind = (bisect_left(places, (notice.ref, pos)) for pos in (notice.first, notice.last + 1))
+    return places[first:behind]
 
 
 def may_have(hub: Hub, caller: Caller, acc: str, place: Range, purpose: str) -> bool:
@@ -334,9 +339,9 @@ def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wis
         relation = replayed.relation(acc, caller.acc)
         if found is None or not (caller.acc == acc or _covered(relation, found, wish.purpose, now)):
             raise rights.nothing_here()
-        last = min(found.pos, after + wish.limit)
+        last = found.pos
         if last > after:
-            last = store.fitting(conn, acc, stream, after + 1, last, PAGE_BYTES)
+            last = store.fitting(conn, Range(acc, stream, after + 1, last), wish.limit, PAGE_BYTES)
     if last <= after:
         return Page(Cursor(sub=after))
     released, permits = release(hub, caller, acc, [Range(acc, stream, after + 1, last)], wish.purpose)

@@ -5,7 +5,7 @@ covered; the signature holds for a minute and once. Keys are pinned (`hub.peers`
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +48,16 @@ class Signed:
 
     peer: Peer
     nonce: str
+    _covered: Mapping[str, str] = field(repr=False)
+
+    def check_body(self, body: bytes) -> None:
+        """Raises `Problem(unauthenticated)` unless this is the body that was signed, and its type was too."""
+        try:
+            _Verifier.content_digest_class.verify_components(self._covered, body)
+        except HTTPMessageSignaturesException:
+            raise refused("signature") from None
+        if body and '"content-type"' not in self._covered:
+            raise refused("signature")
 
 
 class _Ed25519(HTTPSignatureAlgorithm):
@@ -94,16 +104,18 @@ def sign(key: SigningKey, sender: str, destination: str, message: Message, body:
     signer = HTTPMessageSigner(signature_algorithm=_Ed25519, key_resolver=_Keys(lambda _: key))
     signer.sign(
         message, key_id=sender, created=created, expires=datetime.fromtimestamp(now + SECONDS, UTC), label=LABEL,
-        nonce=b64(random_bytes(NONCE_BYTES)), tag=TAG, covered_component_ids=_covered(body), body=body,
+        nonce=b64(random_bytes(NONCE_BYTES)), tag=TAG, body=body,
+        covered_component_ids=(*COVERED, "content-type") if body else COVERED,
     )  # fmt: skip
 
 
-def verify(message: Message, body: bytes, peers: Mapping[str, Peer], own: str, now: int) -> Signed:
-    """Who signed a request to the hub `own`. `now`: its Unix seconds.
+def verify(message: Message, peers: Mapping[str, Peer], own: str, now: int) -> Signed:
+    """Who signed a request to the hub `own`, by its head alone: the body is read then, and checked by it.
 
+    `now`: Unix seconds of the hub.
     Raises `Problem(unauthenticated)` whose `reason` is `signature`, `peer`, `destination` or `clock`.
     """
-    result = _verified(message, body, peers)
+    result = _verified(message, peers)
     parameters = result.parameters
     if parameters.get("tag") != TAG or parameters.get("alg") != _Ed25519.algorithm_id:
         raise refused("signature")
@@ -118,10 +130,10 @@ def verify(message: Message, body: bytes, peers: Mapping[str, Peer], own: str, n
         unb64(result.nonce or "", NONCE_BYTES)
     except Rejected:
         raise refused("signature") from None
-    return Signed(peers[str(parameters["keyid"])], str(result.nonce))
+    return Signed(peers[str(parameters["keyid"])], str(result.nonce), result.covered_components)
 
 
-def _verified(message: Message, body: bytes, peers: Mapping[str, Peer]) -> VerifyResult:
+def _verified(message: Message, peers: Mapping[str, Peer]) -> VerifyResult:
     """The one signature that a request bears. Raises `Problem(unauthenticated)`."""
 
     def key(name: str) -> bytes:
@@ -132,7 +144,7 @@ def _verified(message: Message, body: bytes, peers: Mapping[str, Peer]) -> Verif
     verifier = _Verifier(signature_algorithm=_Ed25519, key_resolver=_Keys(key))
     try:
         # Two signatures are refused by the library where none is asked for by its tag.
-        (result,) = verifier.verify(message, require_components=_covered(body), body=body, max_age=None)
+        (result,) = verifier.verify(message, require_components=COVERED, max_age=None)
     except HTTPMessageSignaturesException as error:
         if error.args and isinstance(error.args[0], Problem):
             raise error.args[0] from None
@@ -140,10 +152,6 @@ def _verified(message: Message, body: bytes, peers: Mapping[str, Peer]) -> Verif
     except ValueError:
         raise refused("signature") from None
     return result
-
-
-def _covered(body: bytes) -> tuple[str, ...]:
-    return (*COVERED, "content-type") if body else COVERED
 
 
 def refused(reason: str, **extra: Any) -> Problem:

@@ -125,6 +125,9 @@ class Database:
             if acc:
                 query = select(accounts.c.log_seq).where(accounts.c.acc == acc).with_for_update()
                 row = conn.execute(query).one_or_none()
+                if row is None and self.postgresql:  # there is no row to hold: two must not make it at once
+                    conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:acc, 0))"), {"acc": acc})
+                    row = conn.execute(query).one_or_none()
             tx = Tx(conn, self.home, acc, row is not None, row[0] if row else 0, self._next_number)
             yield tx
             if tx.logged:

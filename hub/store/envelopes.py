@@ -10,8 +10,6 @@ from hub.peer_models import fetches
 from hub.store.bulk import insert_rows
 from hub.store.database import Tx
 
-MAX_SIZES = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -154,14 +152,20 @@ def between(conn: Connection, acc: str, stream: str, first: int, last: int) -> l
     return [Kept(*row) for row in conn.execute(select(*_KEPT).where(here).order_by(envelopes.c.pos))]
 
 
-def fitting(conn: Connection, acc: str, stream: str, first: int, last: int, size: int) -> int:
-    """The last position up to which the envelopes from `first` on fit into `size` bytes; at least one always does."""
-    here = and_(envelopes.c.acc == acc, envelopes.c.stream == stream, envelopes.c.pos.between(first, last))
-    query = select(envelopes.c.pos, envelopes.c.size).where(here).order_by(envelopes.c.pos).limit(MAX_SIZES)
-    fits, total = first, 0
-    for pos, one in conn.execute(query):
+def fitting(conn: Connection, place: Range, count: int, size: int) -> int:
+    """The last position of a range up to which at most `count` envelopes are held, of `size` bytes together.
+
+    One always fits. Positions that are not held cost nothing: those of another hub's stream may have any numbers.
+    """
+    here = and_(
+        envelopes.c.acc == place.acc, envelopes.c.stream == place.stream,
+        envelopes.c.pos.between(place.first, place.last),
+    )  # fmt: skip
+    query = select(envelopes.c.pos, envelopes.c.size).where(here).order_by(envelopes.c.pos).limit(count + 1)
+    fits = total = 0
+    for number, (pos, one) in enumerate(conn.execute(query)):
         total += one
-        if total > size and pos > first:
-            break
+        if number and (number == count or total > size):
+            return fits
         fits = pos
-    return fits
+    return place.last

@@ -10,6 +10,8 @@ from hub.peer_models import forwards
 from hub.store.database import Tx, domain_of
 
 MAX_WAITING = 20_000
+ROOM = 1000
+"""So much room is left when a release begins: what is released is logged, and entries for other hubs wait here."""
 RETRY_SECONDS = 30
 ENVELOPE, MESSAGE, ENTRY = "envelope", "message", "log"
 
@@ -41,11 +43,16 @@ def put(tx: Tx, kind: str, ref: str, body: bytes) -> None:
     if named(tx.conn, tx.acc, kind, [ref]):
         return
     peer = domain_of(tx.acc)
-    waiting = select(forwards.c.id).where(forwards.c.peer == peer, forwards.c.answered.is_(False))
-    if tx.conn.execute(waiting.limit(1).offset(MAX_WAITING - 1)).first():
+    if full(tx.conn, peer):
         raise Problem("busy", "Too much waits for the other hub already.", retry_after=RETRY_SECONDS)
     values = {"peer": peer, "kind": kind, "acc": tx.acc, "ref": ref, "body": body}
     tx.conn.execute(insert(forwards).values(answered=False, outcome="", told=None, **values))
+
+
+def full(conn: Connection, peer: str, room: int = 1) -> bool:
+    """Whether there is no more room for so many things for a hub."""
+    waits = select(forwards.c.id).where(forwards.c.peer == peer, forwards.c.answered.is_(False))
+    return conn.execute(waits.limit(1).offset(MAX_WAITING - room)).first() is not None
 
 
 def named(conn: Connection, acc: str, kind: str, refs: Iterable[str]) -> dict[str, Forward]:

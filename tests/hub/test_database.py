@@ -13,6 +13,7 @@ from consent.steps import Written
 from hub import schema
 from hub.models import envelopes, metadata
 from hub.states import Cache, Chains
+from hub.store import directory, peers
 from hub.store.bulk import insert_rows
 from hub.store.database import Database
 from tests.hub.people import LINE, VITALS, build
@@ -38,6 +39,35 @@ def test_what_an_account_owns_is_keyed_by_the_account():
     for table in metadata.sorted_tables:
         if table.name not in foreign:
             assert next(iter(table.primary_key.columns)).name == "acc", table.name
+
+
+def test_two_who_make_an_account_at_once_make_it_once(towns):
+    """The second waits for the first, and finds it made; there is no row yet that either could hold."""
+    acc, known = "klinik@hub-b.example.org", []
+
+    def make():
+        with towns.hub.db.write(acc) as tx:
+            known.append(tx.known)
+            if not tx.known:
+                directory.create_account(towns.hub.db, tx, acc, "org")
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(known) == [False, True, True, True]
+
+
+def test_what_has_expired_is_forgotten_within_the_hour(town, clock):
+    """By any request: a hub that runs for months does not grow by what it need not know any more."""
+    with town.hub.db.write() as tx:
+        peers.use_nonce(town.hub.db, tx, "hub-b.example.org", "n", town.now + 600)
+    town.get("/v1/hub")
+    assert len(town.dump()["nonces"]) == 1
+    clock.advance(3601)
+    town.get("/v1/hub")
+    assert town.dump()["nonces"] == []
 
 
 def test_four_writers_at_once_lose_nothing(towns):

@@ -68,6 +68,17 @@ def test_a_request_counts_once(both_hubs):
     assert both_hubs.a.dump() == before
 
 
+def test_the_body_of_nobody_known_is_not_read(hubs):
+    """A request without a good signature is answered by its head alone, however much it says that it brings."""
+    port = int(hubs.a.hub.config.base_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        line.sendall(
+            b"POST /v1/peer/envelopes HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n"
+            b"Content-Length: 8000000\r\n\r\n"
+        )
+        assert b" 401 " in line.recv(64)
+
+
 def test_two_signatures_or_none_are_refused(hubs):
     """Nobody asks which one counts."""
     headers, go = send(hubs)

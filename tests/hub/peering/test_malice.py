@@ -2,12 +2,14 @@
 
 import pytest
 
-from consent import steps
-from consent.primitives import b64
+from consent import envelope, steps
+from consent.primitives import b64, unb64
 from fhir_profiles.problems import Problem
 from hub import peer_client, pushing
+from hub.store import forwards
 from tests.hub.peering.federation import OTHER
 from tests.hub.peering.test_freshness import last
+from tests.hub.people import VITALS
 
 THIRD = "hub-c.example.org"
 
@@ -80,3 +82,52 @@ def test_what_a_silence_held_back_takes_nothing_from_who_reads_behind(both_hubs,
     both_hubs.read(b)
     assert b.envelopes(hospital, cursor) == second
     assert b.envelopes(hospital, behind) == [*first, *second]
+
+
+def test_a_peer_that_numbers_its_envelopes_far_apart_holds_up_nobody(both_hubs, monkeypatch):
+    """Between one position and the next there may be any number of others: who reads passes over them in one step."""
+    patient, hospital, mine, _ = both_hubs.shared()
+    both_hubs.read()
+    bids = [patient.write(patient.me, mine) for _ in range(4)]
+    post = peer_client.PeerClient.post
+
+    def change(*request):
+        answer = post(*request)
+        for event in answer["events"] if answer["kind"] == "envelopes" else ():
+            event["pos"] = 1 + (event["pos"] - 1) * 10**15
+        return answer
+
+    monkeypatch.setattr(peer_client.PeerClient, "post", change)
+    both_hubs.read(both_hubs.b)
+    assert both_hubs.b.envelopes(hospital) == bids
+    events, cursor = [], ""
+    for _ in bids:
+        page = both_hubs.b.get(f"/v1/feed?only=envelope&limit=1&after={cursor}", hospital).json
+        events, cursor = [*events, *page["events"]], page["next"]
+    assert bids_of(events) == bids
+    (stream,) = {event["str"] for event in events}
+    page = both_hubs.b.get(f"/v1/streams/{patient.me.account}/{stream}?limit=2&after=1", hospital).json
+    assert bids_of(page["envelopes"]) == bids[1:3]
+
+
+def bids_of(events):
+    """The ids of the envelopes in a page."""
+    return [envelope.parse(unb64(event["frame"])).bid for event in events]
+
+
+def test_a_peer_that_takes_no_entries_of_logs_holds_up_nobody_elses_patients(both_hubs, monkeypatch):
+    """What could not be told to a patient's log is not released; the other patients' goes on, and hers afterwards."""
+    patient, hospital, mine, _ = both_hubs.shared()
+    neighbour = both_hubs.b.patient()
+    neighbour.grant(hospital, {VITALS})
+    theirs = neighbour.permit(neighbour.me)
+    both_hubs.read()
+    here, there = neighbour.write(neighbour.me, theirs), patient.write(patient.me, mine)
+    with monkeypatch.context() as patch:
+        patch.setattr(forwards, "MAX_WAITING", forwards.ROOM)
+        with both_hubs.b.hub.db.write(patient.me.account) as tx:
+            forwards.put(tx, forwards.MESSAGE, "waits", b"{}")
+        both_hubs.read(both_hubs.b)
+        assert both_hubs.b.envelopes(hospital) == [here]
+        cursor = last(both_hubs.b, hospital)
+    assert both_hubs.b.envelopes(hospital, cursor) == [there]
