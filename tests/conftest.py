@@ -28,6 +28,14 @@ settings.register_profile("soak", deadline=None, derandomize=False, max_examples
 settings.load_profile("soak" if os.environ.get("OBHUT_SOAK") else "obhut")
 
 
+LONG = ("soak", "journeys")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that at the end no worker is alone with one of them."""
+    items.sort(key=lambda item: LONG.index(item.path.parent.name) if item.path.parent.name in LONG else len(LONG))
+
+
 class Clock:
     """Unix seconds that stand still until told."""
 

@@ -3,10 +3,10 @@
 import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
-from flask import Flask
 
 from connectors.gateway import access, clients, house_cli, visits
 from connectors.gateway.access import Reader
@@ -48,6 +48,10 @@ def serve(
 
     Settings come from the options, then from OBHUT_GATEWAY_… variables, then from the file.
     """
+    # Not needed for tokens; loaded once, before there are processes beside this one.
+    from connectors.gateway.app import create_app  # noqa: PLC0415
+    from connectors.gateway.server import Server  # noqa: PLC0415
+
     given = {"standalone": standalone, "auth": auth, "host": host, "port": port, "database": database}
     config = settings(file, workers=workers, **given)
     logs.set_up("INFO")
@@ -59,18 +63,11 @@ def serve(
                 click.echo(f"clients are registered with --database {config.database} until this ends", err=True)
         _make_tables(config)
 
-        def make_app(base_url: str) -> Flask:
-            from connectors.gateway.app import create_app  # noqa: PLC0415 - loaded in the workers
-
-            return create_app(config, base_url)
-
         if not config.standalone:
             from connectors.gateway.follower import following  # noqa: PLC0415 - not in standalone mode
 
             stack.enter_context(following(config))
-        from connectors.gateway.server import Server  # noqa: PLC0415 - gunicorn is not needed for tokens
-
-        Server(config, make_app).run()
+        Server(config, partial(create_app, config)).run()
 
 
 @gateway.command()

@@ -19,6 +19,7 @@ from connectors.patient import enrolment, sharing
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from consent.categories import INDEX
+from tests.zygote import zygote
 
 DOMAIN = "hub-a.obhut.example"
 OTHER = "hub-b.obhut.example"
@@ -27,7 +28,7 @@ PATIENCE_SECONDS = 60
 
 def obhut(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(command(*words), capture_output=True, text=True, env=os.environ | environment, timeout=600)
+    return zygote().run(words, environment)
 
 
 def command(*words: str) -> list[str]:
@@ -80,11 +81,7 @@ class RunningHub:
     def start(self) -> None:
         with self.log.open("a") as log:
             log.write("--- start\n")
-            log.flush()
-            self.process = subprocess.Popen(
-                command("hub", "serve"), stdout=log, stderr=subprocess.STDOUT, env=os.environ | self.environment,
-                start_new_session=True,
-            )  # fmt: skip
+        self.process = zygote().start(["hub", "serve"], self.environment, self.log)
         until = time.monotonic() + PATIENCE_SECONDS
         while "listening" not in self.log.read_text().rpartition("--- start")[2]:
             assert self.process.poll() is None and time.monotonic() < until, self.log.read_text()

@@ -26,7 +26,7 @@ from fhir_profiles.problems import Problem
 from fhir_profiles.search import parse
 from tests.journeys.conftest import Practice, RunningHub, obhut
 from tests.soak.writer import line
-from tests.soak.zygote import Zygote
+from tests.zygote import Started, zygote
 
 PATIENCE_SECONDS = 90
 MANY = "1000000"
@@ -48,22 +48,20 @@ class Program:
     name = ""
     words: Sequence[str] = ()
 
-    def __init__(self, zygote: Zygote, directory: Path) -> None:
-        self._zygote = zygote
+    def __init__(self, directory: Path) -> None:
         self.log = directory / f"{self.name}.log"
         self.environment: dict[str, str] = {}
-        self.pid = 0
 
     def start(self) -> None:
         """Start it; it need not be ready yet."""
         self.log.touch()
         self._heard = self.log.stat().st_size
-        self.pid = self._zygote.start(list(self.words), self.environment, self.log)
+        self._process: Started = zygote().start(self.words, self.environment, self.log)
 
     def kill(self) -> None:
         """kill -9 of it and its workers."""
         with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._until(lambda: not self._group())
 
     def ready(self) -> None:
@@ -81,7 +79,7 @@ class Program:
 
     def _group(self) -> bool:
         try:
-            os.killpg(self.pid, 0)
+            os.killpg(self._process.pid, 0)
         except ProcessLookupError:
             return False
         return True
@@ -107,9 +105,9 @@ class Hub(Server):
 
     words = ("hub", "serve")
 
-    def __init__(self, name: str, zygote: Zygote, directory: Path, hub: RunningHub) -> None:
+    def __init__(self, name: str, directory: Path, hub: RunningHub) -> None:
         self.name = name
-        super().__init__(zygote, directory)
+        super().__init__(directory)
         self.environment = hub.environment | {"OBHUT_HUB_WORKERS": "2", "OBHUT_HUB_RATE": "0"}
         self._database = hub.environment["OBHUT_HUB_DATABASE"]
 
@@ -126,8 +124,8 @@ class Gateway(Server):
 
     name = "gateway"
 
-    def __init__(self, zygote: Zygote, directory: Path, house: Practice, patient: "Patient", port: int) -> None:
-        super().__init__(zygote, directory)
+    def __init__(self, directory: Path, house: Practice, patient: "Patient", port: int) -> None:
+        super().__init__(directory)
         self.words = ["gateway", "serve", "--workers", "2", "--port", str(port)]
         self.environment = {
             "OBHUT_GATEWAY_HUB_URL": house.keys.keyring.hub, "OBHUT_GATEWAY_KEYSTORE": str(house.directory / "keys"),
@@ -194,9 +192,9 @@ def _may_write(house: Practice, patient: str) -> bool:
 class Patient(Program):
     """An account with a house that may see all of it; its device is what is killed."""
 
-    def __init__(self, name: str, zygote: Zygote, directory: Path, hub: RunningHub, reader: Practice) -> None:
+    def __init__(self, name: str, directory: Path, hub: RunningHub, reader: Practice) -> None:
         self.name = name
-        super().__init__(zygote, directory)
+        super().__init__(directory)
         self.directory = directory / self.name
         with closing(enrolment.enrol(self.directory, hub.url)[0]) as client:
             self.account = client.account

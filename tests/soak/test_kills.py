@@ -14,20 +14,12 @@ from sqlalchemy import create_engine, text
 
 from tests.journeys.conftest import OTHER, Practice, RunningHub, free_port
 from tests.soak.programs import Gateway, Hub, Importer, Patient, Writer, until
-from tests.soak.zygote import Zygote
 
 ROUNDS = int(os.environ.get("OBHUT_SOAK_KILLS", "26"))
 SEED = int(os.environ.get("OBHUT_SOAK_SEED", "7"))
 SPAN_SECONDS = 0.6
 HASTE = 0.2
 """So often the next kill does not wait until the program is up."""
-
-
-@pytest.fixture
-def zygote():
-    made = Zygote()
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -47,7 +39,7 @@ def hubs(tmp_path, database_url, other_url):
 
 
 @pytest.mark.timeout(240 + 6 * ROUNDS)
-def test_kills_at_random_moments_lose_nothing_and_double_nothing(zygote, hubs, tmp_path, capsys):
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(hubs, tmp_path, capsys):
     """Two hubs, a gateway that writes, importer, outbox: each acknowledged thing is there once, every chain replays.
 
     The houses are at the second hub, the patients and one more practice at the first.
@@ -55,12 +47,12 @@ def test_kills_at_random_moments_lose_nothing_and_double_nothing(zygote, hubs, t
     practice, clinic = Practice(tmp_path, hubs[0], "praxis"), Practice(tmp_path, hubs[1], "klinik")
     ward = Practice(tmp_path, hubs[1], "station")
     with closing(practice), closing(clinic):
-        subject = Patient("subject", zygote, tmp_path, hubs[0], practice)
+        subject = Patient("subject", tmp_path, hubs[0], practice)
         programs = [
-            Hub("hub-a", zygote, tmp_path, hubs[0]), Hub("hub-b", zygote, tmp_path, hubs[1]),
-            Gateway(zygote, tmp_path, ward, subject, free_port()),
-            Importer("importer", zygote, tmp_path, hubs[0], clinic),
-            Writer("writer", zygote, tmp_path, hubs[0], clinic),
+            Hub("hub-a", tmp_path, hubs[0]), Hub("hub-b", tmp_path, hubs[1]),
+            Gateway(tmp_path, ward, subject, free_port()),
+            Importer("importer", tmp_path, hubs[0], clinic),
+            Writer("writer", tmp_path, hubs[0], clinic),
         ]  # fmt: skip
         for hub in hubs:
             hub.kill()

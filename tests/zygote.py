@@ -1,0 +1,164 @@
+"""Starts programs of the project quickly: everything is imported once, and each start is a fork that runs the command.
+
+Run as a program it reads lines of JSON and answers each with a pid. Each program leads a process group of its own, so
+that `kill -9` of the group ends it with all its workers.
+"""
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+POLL_SECONDS = 0.005
+
+
+@dataclass
+class Started:
+    """A program that was started."""
+
+    pid: int
+    _status: Path
+
+    def poll(self) -> int | None:
+        """Its exit code, -9 where it was killed; None while it runs."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return int(self._status.read_text()) if self._status.exists() else -signal.SIGKILL
+        return None
+
+    def wait(self, seconds: float = 60) -> int:
+        """Its exit code, when it has ended. Raises `TimeoutExpired`."""
+        end = time.monotonic() + seconds
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(str(self.pid), seconds)
+            time.sleep(POLL_SECONDS)
+        return code
+
+
+class Zygote:
+    """The process that forks. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._directory = tempfile.TemporaryDirectory(prefix="obhut-zygote-")
+        self._count = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def start(
+        self, words: Sequence[str], environment: Mapping[str, str], out: Path, err: Path | None = None
+    ) -> Started:  # fmt: skip
+        """Run `obhut WORDS`, or a module of the tests named by its first word, with more in the environment.
+
+        What it says is added to the file `out`, and to `err`, where that is another one.
+        """
+        with self._turn:
+            self._count += 1
+            status = Path(self._directory.name) / str(self._count)
+            request = {
+                "words": list(words), "environment": os.environ | dict(environment), "cwd": str(Path.cwd()),
+                "out": str(out), "err": str(err or out), "status": str(status),
+            }  # fmt: skip
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return Started(int(self._process.stdout.readline()), status)
+
+    def run(self, words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        with tempfile.TemporaryDirectory(prefix="obhut-run-") as directory:
+            out, err = Path(directory) / "out", Path(directory) / "err"
+            code = self.start(words, environment, out, err).wait(600)
+            return subprocess.CompletedProcess(list(words), code, out.read_text(), err.read_text())
+
+    def close(self) -> None:
+        """End it; what it started goes on."""
+        self._process.communicate()
+        self._directory.cleanup()
+
+
+@cache
+def zygote() -> Zygote:
+    """The one of this process."""
+    made = Zygote()
+    atexit.register(made.close)
+    return made
+
+
+def _serve() -> None:
+    import connectors.gateway.app  # noqa: PLC0415 - imported here, before the forks
+    import connectors.gateway.schema  # noqa: PLC0415
+    import connectors.gateway.server  # noqa: PLC0415
+    import connectors.patient.client  # noqa: PLC0415
+    import connectors.wearables.cli  # noqa: F401, PLC0415
+    import fhir_profiles.command  # noqa: F401, PLC0415
+    import hub.app  # noqa: PLC0415
+    import hub.server  # noqa: F401, PLC0415
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who ends is gone at once
+    for line in sys.stdin:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _become(request)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+
+
+def _become(request: dict[str, Any]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    status = 1
+    try:
+        status = _run(request["words"])
+    finally:
+        if (failure := sys.exception()) is not None:
+            sys.excepthook(type(failure), failure, failure.__traceback__)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        Path(request["status"]).write_text(str(status))
+        os._exit(status)
+
+
+def _run(words: list[str]) -> int:
+    if words[0].startswith("tests."):
+        import importlib  # noqa: PLC0415
+
+        importlib.import_module(words[0]).main(words[1:])
+        return 0
+    from fhir_profiles.command import main  # noqa: PLC0415
+
+    try:
+        main(words, prog_name="obhut")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return 0
+
+
+if __name__ == "__main__":
+    _serve()
