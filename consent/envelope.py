@@ -56,15 +56,28 @@ class Envelope:
     tb: int
     hd: Text
     n: int
-    wk: bytes = field(repr=False)
-    kc: bytes = field(repr=False)
-    nc: bytes = field(repr=False)
+    _sealed: tuple[Text, Text, Text] = field(repr=False)
     header_bytes: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     ciphertext: bytes = field(repr=False)
     raw: bytes = field(repr=False)
     hash: Text = field(repr=False)
     """The frame's hash (base64url): what the next envelope's `prev` names."""
+
+    @property
+    def wk(self) -> bytes:
+        """The content key, sealed. This and the next two are decoded only by who opens the envelope."""
+        return primitives.unb64(self._sealed[0])
+
+    @property
+    def kc(self) -> bytes:
+        """The commitment to the content key."""
+        return primitives.unb64(self._sealed[1])
+
+    @property
+    def nc(self) -> bytes:
+        """The nonce of the ciphertext."""
+        return primitives.unb64(self._sealed[2])
 
     def verify(self, public: bytes) -> None:
         """Check the device's signature over header and ciphertext. Raises `Rejected(broken, signature)`."""
@@ -151,8 +164,8 @@ def parse(raw: bytes) -> Envelope:
         raise broken("suite")
     return Envelope(
         header["suite"], header["cty"], header["str"], header["ep"], header["aut"], header["dev"], header["bid"],
-        header["seq"], header["prev"], header["tb"], header["hd"], header["n"], primitives.unb64(header["wk"]),
-        primitives.unb64(header["kc"]), primitives.unb64(header["nc"]), header_bytes,
+        header["seq"], header["prev"], header["tb"], header["hd"], header["n"],
+        (header["wk"], header["kc"], header["nc"]), header_bytes,
         raw[start : start + SIGNATURE_BYTES], raw[start + SIGNATURE_BYTES :], raw,
         b64(frame_hash(raw)),
     )  # fmt: skip
@@ -214,11 +227,12 @@ def stamp(
     key: SigningKey, hub: str, envelope: Envelope, *, at: int, aut: Position, set_head: Position, rel: str
 ) -> bytes:
     """The home hub stamps an envelope that it has accepted. Returns the frame."""
-    header = {
-        "v": 1, "typ": "stamp", "hub": hub, "bid": envelope.bid, "fh": envelope.hash, "at": at, "aut": list(aut),
-        "set": list(set_head), "rel": rel,
-    }  # fmt: skip
-    return frames.sign(header, "obhut-stamp", key)
+    # Written canonically: every part was read from something canonical, and a hub writes more of these than all else.
+    header = (
+        f'{{"at":{at},"aut":[{aut[0]},"{aut[1]}"],"bid":"{envelope.bid}","fh":"{envelope.hash}","hub":"{hub}",'
+        f'"rel":"{rel}","set":[{set_head[0]},"{set_head[1]}"],"typ":"stamp","v":1}}'
+    )
+    return frames.signed(header.encode("ascii"), "obhut-stamp", key)
 
 
 def parse_stamp(raw: bytes) -> Stamp:

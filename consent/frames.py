@@ -62,7 +62,11 @@ def parse(raw: bytes) -> Frame:
 
 def sign(header: dict[str, Any], label: str, key: SigningKey) -> bytes:
     """Make a frame. Raises `Rejected` with `limits` or `canon` where the header cannot be carried."""
-    header_bytes = canonical.dump(header)
+    return signed(canonical.dump(header), label, key)
+
+
+def signed(header_bytes: bytes, label: str, key: SigningKey) -> bytes:
+    """Make a frame of a header whose canonical bytes are known. Raises `Rejected(broken, limits)`."""
     if len(header_bytes) > MAX_HEADER:
         raise broken("limits")
     signature = key.sign(label_hash(label, header_bytes))

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from joserfc import jwt
@@ -13,36 +14,48 @@ from fhir_profiles.problems import Problem
 TOKEN_SECONDS = 300
 ALGORITHM = "Ed25519"
 TYPE = "at+jwt"
+MAX_OPENED = 2000
 
 
-def issue(key: OKPKey, base_url: str, subject: str, scope: str, now: int, **more: str) -> dict[str, object]:
-    """A token for a client of the server at `base_url`, as the token endpoint answers; `more` are further claims."""
-    claims = {
-        "iss": base_url, "aud": base_url, "sub": subject, "client_id": subject, "iat": now,
-        "exp": now + TOKEN_SECONDS, "jti": secrets.token_urlsafe(16), "scope": scope,
-    } | more  # fmt: skip
-    token = jwt.encode({"alg": ALGORITHM, "typ": TYPE}, claims, key, algorithms=[ALGORITHM])
-    return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": scope}
+class AccessTokens:
+    """The access tokens of the server at `base_url`, signed with `key`. `now` gives its Unix second."""
 
+    def __init__(self, key: OKPKey, base_url: str, now: Callable[[], int]) -> None:
+        self._key, self._base_url, self._now = key, base_url, now
+        # A token comes with every request while it counts: its signature is checked once, its times at each.
+        self._open = lru_cache(maxsize=MAX_OPENED)(self._decode)
+        self._rules = jwt.JWTClaimsRegistry(
+            now=now,
+            iss={"essential": True, "value": base_url},
+            aud={"essential": True, "value": base_url},
+            exp={"essential": True},
+            sub={"essential": True},
+            scope={"essential": True},
+        )
 
-def claims(key: OKPKey, base_url: str, token: str, now: Callable[[], int]) -> dict[str, Any]:
-    """What a token of this server says. Raises `Problem(unauthenticated)`, the same for every reason."""
-    rules = jwt.JWTClaimsRegistry(
-        now=now,
-        iss={"essential": True, "value": base_url},
-        aud={"essential": True, "value": base_url},
-        exp={"essential": True},
-        sub={"essential": True},
-        scope={"essential": True},
-    )
-    try:
-        opened = jwt.decode(token, key, algorithms=[ALGORITHM])
-        rules.validate(opened.claims)
-    except (JoseError, ValueError):
-        raise unauthenticated() from None
-    if opened.header.get("typ") != TYPE:
-        raise unauthenticated()
-    return dict(opened.claims)
+    def issue(self, subject: str, scope: str, **more: str) -> dict[str, object]:
+        """A token for a client, as the token endpoint answers; `more` are further claims."""
+        now = self._now()
+        claims = {
+            "iss": self._base_url, "aud": self._base_url, "sub": subject, "client_id": subject, "iat": now,
+            "exp": now + TOKEN_SECONDS, "jti": secrets.token_urlsafe(16), "scope": scope,
+        } | more  # fmt: skip
+        token = jwt.encode({"alg": ALGORITHM, "typ": TYPE}, claims, self._key, algorithms=[ALGORITHM])
+        return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": scope}
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """What a token of this server says. Raises `Problem(unauthenticated)`, the same for every reason."""
+        try:
+            opened = self._open(token)
+            self._rules.validate(opened.claims)
+        except (JoseError, ValueError):
+            raise unauthenticated() from None
+        if opened.header.get("typ") != TYPE:
+            raise unauthenticated()
+        return dict(opened.claims)
+
+    def _decode(self, token: str) -> jwt.Token:
+        return jwt.decode(token, self._key, algorithms=[ALGORITHM])
 
 
 def unauthenticated(detail: str = "A valid access token is needed.") -> Problem:

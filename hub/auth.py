@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from flask import request
 from joserfc.jwk import OKPKey
 
-from consent.keys import SigningKey
 from consent.primitives import Rejected, b64
-from fhir_profiles import access_tokens
 from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
 from hub.context import Hub, hub
@@ -34,11 +32,6 @@ class Caller:
         return VAULT in self.scopes
 
 
-def key_of(key: SigningKey) -> OKPKey:
-    """A signing key as a JWK."""
-    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(key.public), "d": b64(bytes(key))})
-
-
 def public_key(public: bytes, name: str) -> OKPKey:
     """A public key as a JWK under a name (`kid`)."""
     return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(public), "kid": name})
@@ -46,7 +39,7 @@ def public_key(public: bytes, name: str) -> OKPKey:
 
 def issue(home: Hub, subject: str, scope: str) -> dict[str, object]:
     """An access token for `account/device`, or for an account alone, as the token endpoint answers."""
-    return access_tokens.issue(key_of(home.token_key), home.config.base_url, subject, scope, home.now())
+    return home.access_tokens.issue(subject, scope)
 
 
 def caller(scope: str = EVERYTHING) -> Caller:
@@ -78,7 +71,7 @@ def _bearer() -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise unauthenticated()
     home = hub()
-    claims = access_tokens.claims(key_of(home.token_key), home.config.base_url, token, home.now)
+    claims = home.access_tokens.claims(token)
     acc, _, dev = str(claims["sub"]).partition("/")
     scopes = frozenset(str(claims["scope"]).split())
     if scopes == {VAULT}:

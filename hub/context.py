@@ -6,9 +6,12 @@ from functools import cached_property
 from typing import cast
 
 from flask import current_app
+from joserfc.jwk import OKPKey
 from sqlalchemy import Connection
 
 from consent.keys import SigningKey
+from consent.primitives import b64
+from fhir_profiles.access_tokens import AccessTokens
 from hub.bell import Bell
 from hub.config import Config
 from hub.observability import Metrics
@@ -19,6 +22,11 @@ from hub.store.database import Database
 
 PeerHeads = Callable[[str, str, str, Sequence[ChainName]], bytes | None]
 """Domain of a peer, account that asks, nonce, chains → that hub's frame; None where it does not answer."""
+
+
+def key_of(key: SigningKey) -> OKPKey:
+    """A signing key as a JWK."""
+    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(key.public), "d": b64(bytes(key))})
 
 
 def no_peers(*_: object) -> None:
@@ -46,6 +54,11 @@ class Hub:
     def stamp_keys(self) -> Mapping[str, bytes]:
         """By which the stamps of hubs are checked, by domain; the own one among them."""
         return {self.config.domain: self.key.public} | {peer.domain: peer.key for peer in self.peers.values()}
+
+    @cached_property
+    def access_tokens(self) -> AccessTokens:
+        """The tokens that this hub gives, and believes."""
+        return AccessTokens(key_of(self.token_key), self.config.base_url, self.now)
 
     def now(self) -> int:
         """The hub's Unix second."""

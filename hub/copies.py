@@ -167,6 +167,7 @@ class _Desk:
     now: int
     offered: Sequence[Given]
     kept: list[tuple[Kept, set[str]]] = field(default_factory=list)
+    readers: dict[Place, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         conn, acc = self.tx.conn, self.record.account.acc
@@ -192,9 +193,11 @@ class _Desk:
             store.drop_at(self.tx, e.str, one.pos)  # a hub that was restored numbers anew; the other one comes again
             self.known.discard(other)
         stream = self.streams[e.str]
-        readers = rights.readers(self.record, [Place(stream.set, stream.index, e.ep)], self.now)
-        here = {reader for reader in readers if domain_of(reader) == self.tx.home}
-        if here:
+        place = Place(stream.set, stream.index, e.ep)
+        if place not in self.readers:
+            found = rights.readers(self.record, [place], self.now)
+            self.readers[place] = {reader for reader in found if domain_of(reader) == self.tx.home}
+        if here := self.readers[place]:
             self.known.add(e.bid)
             self.taken[e.str, one.pos] = e.bid
             self.kept.append((Kept(e.str, one.pos, e.bid, e.ep, e.raw, one.stamp.frame.raw), here))

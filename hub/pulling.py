@@ -5,7 +5,8 @@ moment of asking, by this hub's clock (PROTOCOL.md 5.8).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from consent import heads
@@ -15,6 +16,7 @@ from consent.statements import parse_permit
 from hub import copies
 from hub.context import Hub
 from hub.copies import Given
+from hub.peer_client import PeerClient
 from hub.peer_feed import ENVELOPES, STATEMENTS, URGENT
 from hub.peers import Peer
 from hub.release import Cursor
@@ -37,34 +39,60 @@ class Page:
     cur: int
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What a peer was asked: behind which cursors, when (Unix seconds), with which nonce."""
+
+    cursors: Mapping[str, str]
+    at: int
+    nonce: str
+    answer: "Future[dict[str, Any]]"
+
+
 @dataclass
 class Pull:
-    """What one thread does to stay up to date with one peer."""
+    """What one thread does to stay up to date with one peer. `feed` is a client of its own for the peer's feed.
+
+    While a page is verified, the next one is on its way already.
+    """
 
     hub: Hub
     peer: Peer
     replicas: Replicas
+    feed: PeerClient
+    _ahead: _Question | None = None
+    _line: Executor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def step(self, wait: int) -> bool:
-        """Ask for the next page, for at most `wait` seconds, and take it in; whether there was anything.
+        """Take in the next page, which is waited for at most `wait` seconds; whether there was anything.
 
         Raises `Problem(busy)` where the peer cannot be reached or is not understood.
         """
-        domain, asked, nonce = self.peer.domain, self.hub.now(), new_id()
-        with self.hub.db.read() as conn:
-            cursors = store.progress(conn, domain).cursors
-        answer = self.replicas.clients(domain).post(PATH, {**cursors, "nonce": nonce, "wait": wait})
-        page = understood(lambda: self._read(answer, nonce))
+        domain = self.peer.domain
+        question, self._ahead = self._ahead or self._ask(self._cursors(), wait), None
+        answer = question.answer.result()
+        page = understood(lambda: self._read(answer, question.nonce))
+        following = self._ask(page.cursors, wait) if page.kind else None
         self.replicas.take(page.links, domain)
         # There is no statement behind the cursor that can be read yet, and none that was committed and cannot.
         if not page.links and page.cur <= Cursor.parse(page.cursors[STATEMENTS]).tx:
             with self.hub.db.write() as tx:
-                store.put_confirmed(tx, domain, asked)
+                store.put_confirmed(tx, domain, question.at)
         copies.take(self.hub, self.replicas, page.given, page.permits, domain)
-        if page.cursors != cursors:
+        if page.cursors != question.cursors:
             with self.hub.db.write() as tx:
                 store.put_cursors(tx, domain, page.cursors)
+        self._ahead = following  # after a failure on the way this page is asked for anew, and the next one behind it
         return bool(page.kind)
+
+    def _cursors(self) -> Mapping[str, str]:
+        with self.hub.db.read() as conn:
+            return store.progress(conn, self.peer.domain).cursors
+
+    def _ask(self, cursors: Mapping[str, str], wait: int) -> _Question:
+        at, nonce = self.hub.now(), new_id()
+        body = {**cursors, "nonce": nonce, "wait": wait}
+        return _Question(cursors, at, nonce, self._line.submit(self.feed.post, PATH, body))
 
     def _read(self, answer: Mapping[str, Any], nonce: str) -> Page:
         note = heads.parse_note(unb64(answer["note"]))

@@ -81,7 +81,7 @@ def _tell_failure(failed: threading.ExceptHookArgs) -> None:
 
 def _pull(home: Hub, peer: Peer) -> Step:
     """One turn of the thread that reads from a peer."""
-    pull = Pull(home, peer, Replicas(home, clients(home)))
+    pull = Pull(home, peer, Replicas(home, clients(home)), clients(home)(peer.domain))
     due = 0.0
 
     def step() -> None:

@@ -4,14 +4,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, Table, TextClause, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql import bindparam
 
-from connectors.gateway.database import at_once
 from connectors.gateway.indexing import Indexed, indexed
-from connectors.gateway.models import index_date, index_quantity, index_text, resources, spans
+from connectors.gateway.models import index_date, index_quantity, index_text, resources, spans, stored_columns
 from connectors.gateway.records import HOUSE, Source, Stored
 from fhir_profiles.resources import parse
 
@@ -23,7 +22,7 @@ _UNINDEX = delete(index_text).where(
 )
 
 _OWN_ROW = (
-    select(resources)
+    select(*stored_columns)
     .where(
         resources.c.type == bindparam("type"),
         resources.c.id == bindparam("id"),
@@ -130,10 +129,14 @@ class Change:
         if self._new:
             rids = self.connection.execute(_INSERT, [row for row, _ in self._new]).scalars().all()
             numbered += [(rid, rows) for rid, (_, rows) in zip(rids, self._new, strict=True)]
-        with at_once(self.connection):
-            self._insert(index_text, [row for rid, rows in numbered for row in rows.text_rows(rid)])
-            self._insert(index_date, [row for rid, rows in numbered for row in rows.date_rows(rid)])
-            self._insert(index_quantity, [row for rid, rows in numbered for row in rows.quantity_rows(rid)])
+        if numbered:
+            self._index(
+                {
+                    index_text: [row for rid, rows in numbered for row in rows.text_rows(rid)],
+                    index_date: [row for rid, rows in numbered for row in rows.date_rows(rid)],
+                    index_quantity: [row for rid, rows in numbered for row in rows.quantity_rows(rid)],
+                }
+            )
         for _, rows in numbered:
             if rows.span > max(self._known_spans.get(rows.type, 0), self.spans.get(rows.type, 0)):
                 self.spans[rows.type] = rows.span
@@ -155,16 +158,14 @@ class Change:
         for table in (index_date, index_quantity):
             self.connection.execute(delete(table).where(table.c.rid.in_([rid for rid, _ in bodies])))
 
-    def _insert(self, table: Table, rows: list[tuple[Any, ...]]) -> None:
-        if not rows:
+    def _index(self, found: Mapping[Table, list[tuple[Any, ...]]]) -> None:
+        if not self._sqlite:
+            self.connection.execute(_POPULATE, {table.name: _as_json(table, rows) for table, rows in found.items()})
             return
-        if self._sqlite:
+        for table, rows in found.items():
             marks = ", ".join("?" * len(table.columns))
-            self.connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608 - own name
-        else:
-            names = [str(name) for name in table.columns.keys()]  # noqa: SIM118 - no mapping
-            named = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
-            self.connection.execute(_POPULATE[table.name], {"rows": orjson.dumps(named).decode()})
+            if rows:
+                self.connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608 - own name
 
     def _widen(self, type_: str, span: int) -> None:
         upsert: Callable[[Table], Any] = sqlite_insert if self._sqlite else postgresql_insert
@@ -174,11 +175,8 @@ class Change:
 
 
 def stored(row: Row[Any]) -> Stored:
-    """A row of `resources` as a record."""
-    return Stored(
-        row.rid, row.type, row.id, row.version, row.updated, row.deleted, row.owner, row.body, row.stream, row.author,
-        row.handle,
-    )  # fmt: skip
+    """A row that begins with the `stored_columns` as a record."""
+    return Stored(*row[: len(stored_columns)])
 
 
 def _row(resource: dict[str, Any], body: bytes, version: int, updated: int, source: Source, low: int) -> dict[str, Any]:
@@ -206,11 +204,21 @@ def _plain(value: Any) -> Any:
     return repr(value) if isinstance(value, float) else value
 
 
-def _populate(table: Table) -> TextClause:
+def _as_json(table: Table, rows: Iterable[tuple[Any, ...]]) -> str:
+    names = [str(column.name) for column in table.columns]  # orjson knows no SQLAlchemy
+    return orjson.dumps([dict(zip(names, map(_plain, row), strict=True)) for row in rows]).decode()
+
+
+def _populate(table: Table) -> str:
     # One parameter for any number of rows: arrays are put together value by value, JSON at once.
-    names = ", ".join(f'"{name}"' for name in table.columns.keys())  # noqa: SIM118 - no mapping
-    rows = f"json_populate_recordset(NULL::{table.name}, CAST(:rows AS json))"
-    return text(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {rows}")  # noqa: S608 - own names
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    rows = f"json_populate_recordset(NULL::{table.name}, CAST(:{table.name} AS json))"
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {rows}"  # noqa: S608 - own names
 
 
-_POPULATE = {table.name: _populate(table) for table in INDEXES}
+# All indexes in one statement: what a statement costs by itself is more than its few rows do.
+_POPULATE = text(
+    "WITH "
+    + ", ".join(f"into_{table.name} AS ({_populate(table)})" for table in INDEXES[1:])
+    + f" {_populate(INDEXES[0])}"
+)

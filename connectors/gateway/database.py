@@ -5,9 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 
@@ -81,20 +80,6 @@ class Database:
         self._writes.dispose()
         if self.sqlite:
             self._turn.close()
-
-
-@contextmanager
-def at_once(connection: Connection) -> Iterator[None]:
-    """Statements of which nobody reads the answer go to PostgreSQL in one message, and are answered by one."""
-    if connection.dialect.name != "postgresql":
-        yield
-        return
-    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    try:
-        with driver.pipeline():
-            yield
-    except psycopg.Error as error:  # what goes wrong at the end of the block goes wrong outside of SQLAlchemy
-        raise exc.DBAPIError.instance(None, None, error, psycopg.Error) from error
 
 
 @contextmanager
@@ -172,4 +157,8 @@ def _begin_immediate(connection: Connection) -> None:
 def _postgresql(url: URL, size: int, settings: dict[str, str], **options: Any) -> Engine:
     # A transaction reads each statement's own snapshot; what it must not race with it locks.
     connect = {"prepare_threshold": 1, **settings}
-    return create_engine(url, pool_size=size, max_overflow=0, connect_args=connect, hide_parameters=True, **options)
+    return create_engine(
+        url, pool_size=size, max_overflow=0, connect_args=connect, hide_parameters=True,
+        pool_reset_on_return=None,  # whoever begins a transaction ends it
+        **options,
+    )  # fmt: skip

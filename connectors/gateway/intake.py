@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, insert, or_, select, tuple_
 
 from connectors.gateway.change import Change, stored
-from connectors.gateway.models import deletions, envelopes, resources
+from connectors.gateway.models import deletions, envelopes, resources, stored_columns
 from connectors.gateway.records import Deletion, Item, Source
 
 Identity = tuple[str, str]
@@ -79,7 +79,7 @@ def _take_own(change: Change, item: Item | Deletion, updated: int) -> bool:
     if isinstance(item, Deletion):
         # Only what came back stands under a handle: what was written since is not meant.
         own = and_(_origin(source), resources.c.handle == source.handle, resources.c.deleted.is_(False))
-        for row in change.connection.execute(select(resources).where(own)).all():
+        for row in change.connection.execute(select(*stored_columns).where(own)).all():
             change.bury(stored(row), updated, row.version)  # the version that took its place elsewhere comes after it
         return False
     version, (type_, id_) = _version(item.resource), _identity(item)

@@ -58,6 +58,14 @@ resources = Table(
     sqlite_autoincrement=True,  # a row of the index must never lead to another resource
 )
 
+stored_columns = tuple(
+    resources.c[name]
+    for name in (
+        "rid", "type", "id", "version", "updated", "deleted", "owner", "body", "stream", "author", "handle",
+    )
+)  # fmt: skip
+"""What is read of a resource: the members of `records.Stored`, in their order."""
+
 index_text = Table(
     "index_text",
     metadata,

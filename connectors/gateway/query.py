@@ -29,7 +29,7 @@ from sqlalchemy.sql import FromClause
 
 from connectors.gateway.conditions import LAST, Condition, Part, beside, fits, on, part, table_of, word
 from connectors.gateway.indexing import MAIN_DATE
-from connectors.gateway.models import index_date, index_text, resources, spans
+from connectors.gateway.models import index_date, index_text, resources, spans, stored_columns
 from connectors.gateway.visibility import Scope, visible
 from fhir_profiles.search import Criterion, Query, Reference, Sort, Token
 
@@ -152,7 +152,7 @@ def _statement(shape: Shape) -> tuple[Select[Any], int]:
         counted = select(resources.c.owner, func.count()).where(*_conditions(shape)).group_by(resources.c.owner)
         return counted, 0
     if shape.what == "some":
-        return select(resources).where(*_conditions(shape)).limit(bindparam("size")), 0
+        return select(*stored_columns).where(*_conditions(shape)).limit(bindparam("size")), 0
     statement, keys = _sorted(shape) if shape.leader is None else _led(shape, shape.leader)
     if shape.following:
         statement = statement.where(_behind(keys))
@@ -190,7 +190,7 @@ def _led(shape: Shape, leader: int) -> tuple[Select[Any], list[Key]]:
     same = [twin.c[name] == row.c[name] for name in ("param", "value", "patient", "low", "rid")]
     doubled = select(twin.c.rid).where(*same, twin.c.qualifier < row.c.qualifier, fits(twin, how, operands))
     statement = (
-        select(resources)
+        select(*stored_columns)
         .join_from(row, resources, resources.c.rid == row.c.rid)
         .where(
             row.c.param == word(f"{shape.type}.{shape.parts[leader].param}"),
@@ -221,7 +221,7 @@ def _bounds(shape: Shape, row: FromClause) -> Iterator[Condition]:
 
 
 def _sorted(shape: Shape) -> tuple[Select[Any], list[Key]]:
-    statement = select(resources).where(*_conditions(shape))
+    statement = select(*stored_columns).where(*_conditions(shape))
     keys: list[Key] = []
     for sort in shape.sort:
         statement, key = _sort_key(statement, shape.type, sort)

@@ -18,8 +18,7 @@ from connectors.gateway.permission import CREATE, DELETE, READ, SEARCH, UPDATE, 
 from connectors.gateway.store import Store
 from consent.keys import SigningKey
 from consent.primitives import KEY_BYTES, b64, random_bytes, unb64
-from fhir_profiles import access_tokens
-from fhir_profiles.access_tokens import unauthenticated
+from fhir_profiles.access_tokens import AccessTokens, unauthenticated
 from fhir_profiles.assertions import METHOD, Assertion
 from fhir_profiles.problems import Problem
 from fhir_profiles.scopes import Scopes
@@ -41,28 +40,28 @@ pages = Blueprint("smart", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Smart:
-    """The server's part: where it is seen, its key, its clock (Unix seconds). `base_url` is the FHIR base."""
+    """The server's part: where it is seen, its tokens, its clock (Unix seconds). `base_url` is the FHIR base."""
 
     store: Store
     base_url: str
-    key: OKPKey = field(repr=False)
-    clock: Callable[[], float]
+    tokens: AccessTokens = field(repr=False)
+    now: Callable[[], int]
 
     @property
     def token_endpoint(self) -> str:
         """Where clients ask for tokens, and the audience of their assertions."""
         return fhir_api.token_endpoint(self.base_url)
 
-    def now(self) -> int:
-        """The Unix second."""
-        return int(self.clock())
-
 
 def init_app(app: Flask, store: Store, base_url: str, clock: Callable[[], float]) -> None:
     """Add the server to an app, and ask a token at all doors but the open ones."""
     seed = SigningKey(unb64(store.state_once(KEY_STATE, b64(random_bytes(KEY_BYTES))), KEY_BYTES))
     key = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(seed.public), "d": b64(bytes(seed))})
-    app.extensions["smart"] = Smart(store, base_url, key, clock)
+
+    def now() -> int:
+        return int(clock())
+
+    app.extensions["smart"] = Smart(store, base_url, AccessTokens(key, base_url, now), now)
     app.register_blueprint(pages)
     app.before_request(_guard)
 
@@ -89,7 +88,7 @@ def _scopes(smart: Smart) -> Scopes:
     token = bearer(request)
     if not token:
         raise unauthenticated("Send an access token: GET /fhir/.well-known/smart-configuration says where to get one.")
-    claims = access_tokens.claims(smart.key, smart.base_url, token, smart.now)
+    claims = smart.tokens.claims(token)
     if not clients.is_registered(smart.store.database, claims["sub"], str(claims.get("registration"))):
         raise unauthenticated("This client is not registered any more.")
     return Scopes.parse(claims["scope"])
@@ -128,7 +127,7 @@ def _server(smart: Smart) -> AuthorizationServer:
     def token(client: _Client, scope: str, **_: object) -> dict[str, object]:
         given, name = _granted(client.client, scope), client.client.name
         registration = client.client.registration
-        return access_tokens.issue(smart.key, smart.base_url, name, given, smart.now(), registration=registration)
+        return smart.tokens.issue(name, given, registration=registration)
 
     made = AuthorizationServer(query_client=client, save_token=lambda *_: None)
     made.scopes_supported = None  # any that can be understood; what a client may have was said when it was registered

@@ -24,6 +24,7 @@ from connectors.gateway.models import (
     live_streams,
     resources,
     state,
+    stored_columns,
 )
 from connectors.gateway.query import PAGE_SIZE, numbers, page, some
 from connectors.gateway.records import Deletion, Item, Live, Page, Place, Stored, microseconds
@@ -31,11 +32,11 @@ from connectors.gateway.visibility import Scope, visible
 from fhir_profiles.search import Query
 
 _HERE = and_(resources.c.type == bindparam("type"), resources.c.id == bindparam("id"))
-_READ = select(resources).where(_HERE).order_by(resources.c.rid).limit(1)
+_READ = select(*stored_columns).where(_HERE).order_by(resources.c.rid).limit(1)
 _READ_VISIBLE = _READ.where(visible(resources))
 OWNED_ROWS = 500
 _OWNED = (
-    select(resources)
+    select(*stored_columns)
     .where(
         resources.c.owner == bindparam("owner"), resources.c.rid > bindparam("after"), resources.c.deleted.is_(False)
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from consent.statements import Position, Statement
 from hub.models import accounts, bundles, heads, links, permits, routes, streams, ties, vaults, wraps
@@ -12,18 +12,21 @@ ChainName = tuple[str, str, str]
 """Kind, account, the other."""
 
 
+# Statements of every request are made once.
+_HEADS = select(heads.c.kind, heads.c.oth, heads.c.seq, heads.c.hash).where(heads.c.acc == bindparam("acc"))
+_ACCOUNT_HEADS = select(heads.c.acc, heads.c.seq, heads.c.hash).where(
+    heads.c.acc.in_(bindparam("accs", expanding=True)), heads.c.kind == "acct", heads.c.oth == ""
+)
+
+
 def chain_heads(conn: Connection, acc: str) -> dict[tuple[str, str], Position]:
     """The heads of all chains of an account: (kind, oth) → position."""
-    query = select(heads.c.kind, heads.c.oth, heads.c.seq, heads.c.hash).where(heads.c.acc == acc)
-    return {(kind, oth): (seq, hash_) for kind, oth, seq, hash_ in conn.execute(query)}
+    return {(kind, oth): (seq, hash_) for kind, oth, seq, hash_ in conn.execute(_HEADS, {"acc": acc})}
 
 
 def account_heads(conn: Connection, names: Iterable[str]) -> dict[str, Position]:
     """The heads of these accounts' own chains, where they exist."""
-    query = select(heads.c.acc, heads.c.seq, heads.c.hash).where(
-        heads.c.acc.in_(sorted(names)), heads.c.kind == "acct", heads.c.oth == ""
-    )
-    return {acc: (seq, hash_) for acc, seq, hash_ in conn.execute(query)}
+    return {acc: (seq, hash_) for acc, seq, hash_ in conn.execute(_ACCOUNT_HEADS, {"accs": sorted(names)})}
 
 
 def chain_head(conn: Connection, acc: str, kind: str, oth: str) -> Position | None:

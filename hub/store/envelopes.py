@@ -3,7 +3,21 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from hub.models import envelopes, object_parts, objects, routes, sequences, streams
 from hub.peer_models import fetches
@@ -44,19 +58,24 @@ class Range:
     last: int
 
 
+# Statements of every request are made once: making one takes longer than its answer does.
+_OWNERS = select(routes.c.stream, routes.c.acc).where(routes.c.stream.in_(bindparam("ids", expanding=True)))
+
+
 def owners(conn: Connection, ids: Iterable[str]) -> dict[str, str]:
     """Stream → the patient whose it is, where it is known."""
-    query = select(routes.c.stream, routes.c.acc).where(routes.c.stream.in_(sorted(set(ids))))
-    return dict(conn.execute(query).all())
+    return dict(conn.execute(_OWNERS, {"ids": sorted(set(ids))}).all())
 
 
 _STREAM = (streams.c.stream, streams.c.set_id, streams.c.idx, streams.c.pos, streams.c.size)
+_NAMED = select(*_STREAM).where(
+    streams.c.acc == bindparam("acc"), streams.c.stream.in_(bindparam("ids", expanding=True))
+)  # fmt: skip
 
 
 def streams_named(conn: Connection, acc: str, ids: Iterable[str]) -> dict[str, Stream]:
     """These streams of a patient, where they exist."""
-    query = select(*_STREAM).where(streams.c.acc == acc, streams.c.stream.in_(sorted(set(ids))))
-    return {row[0]: Stream(*row) for row in conn.execute(query)}
+    return {row[0]: Stream(*row) for row in conn.execute(_NAMED, {"acc": acc, "ids": sorted(set(ids))})}
 
 
 def streams_written(conn: Connection, acc: str) -> list[Stream]:
@@ -67,15 +86,26 @@ def streams_written(conn: Connection, acc: str) -> list[Stream]:
 
 def by_bid(conn: Connection, acc: str, bids: Iterable[str]) -> dict[str, Kept]:
     """Envelopes of a patient by their ids."""
-    found = conn.execute(_BY_BID, {"acc": acc, "bids": sorted(set(bids))})
+    found = conn.execute(_BY_BID[conn.dialect.name], {"acc": acc, "bids": sorted(set(bids))})
     return {row[2]: Kept(*row) for row in found}
 
 
 _KEPT = (
     envelopes.c.stream, envelopes.c.pos, envelopes.c.bid, envelopes.c.ep, envelopes.c.frame, envelopes.c.stamp,
 )  # fmt: skip
-_BY_BID = select(*_KEPT).where(
-    envelopes.c.acc == bindparam("acc"), envelopes.c.bid.in_(bindparam("bids", expanding=True))
+_BY_BID = {
+    name: select(*_KEPT).where(envelopes.c.acc == bindparam("acc"), named)
+    for name, named in {
+        "postgresql": envelopes.c.bid
+        == func.any(bindparam("bids", type_=ARRAY(String))),  # one parameter, not hundreds
+        "sqlite": envelopes.c.bid.in_(bindparam("bids", expanding=True)),
+    }.items()
+}
+
+
+_LAST = select(sequences.c.stream, sequences.c.dev, sequences.c.seq, sequences.c.hash).where(
+    sequences.c.acc == bindparam("acc"),
+    tuple_(sequences.c.stream, sequences.c.dev).in_(bindparam("places", expanding=True)),
 )
 
 
@@ -83,10 +113,8 @@ def last_sequences(
     conn: Connection, acc: str, places: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[int, str]]:
     """(stream, device) → sequence and hash of the device's last envelope there."""
-    query = select(sequences.c.stream, sequences.c.dev, sequences.c.seq, sequences.c.hash).where(
-        sequences.c.acc == acc, tuple_(sequences.c.stream, sequences.c.dev).in_(sorted(set(places)))
-    )
-    return {(stream, dev): (seq, hash_) for stream, dev, seq, hash_ in conn.execute(query)}
+    found = conn.execute(_LAST, {"acc": acc, "places": sorted(set(places))})
+    return {(stream, dev): (seq, hash_) for stream, dev, seq, hash_ in found}
 
 
 def put_sequence(tx: Tx, place: tuple[str, str], last: tuple[int, str], first: bool) -> None:
@@ -112,10 +140,21 @@ def grow(tx: Tx, stream: str, pos: int, size: int) -> None:
     tx.conn.execute(update(streams).where(here).values(pos=pos, size=size))
 
 
+_AT = {
+    name: select(envelopes.c.pos, envelopes.c.bid).where(
+        envelopes.c.acc == bindparam("acc"), envelopes.c.stream == bindparam("stream"), named
+    )
+    for name, named in {
+        "postgresql": envelopes.c.pos == func.any(bindparam("at", type_=ARRAY(BigInteger))),
+        "sqlite": envelopes.c.pos.in_(bindparam("at", expanding=True)),
+    }.items()
+}
+
+
 def positions(conn: Connection, acc: str, stream: str, wanted: Iterable[int]) -> dict[int, str]:
     """Position → id of the envelope there, for those of these positions of a stream that are held."""
-    here = and_(envelopes.c.acc == acc, envelopes.c.stream == stream, envelopes.c.pos.in_(sorted(set(wanted))))
-    return dict(conn.execute(select(envelopes.c.pos, envelopes.c.bid).where(here)).all())
+    found = conn.execute(_AT[conn.dialect.name], {"acc": acc, "stream": stream, "at": sorted(set(wanted))})
+    return dict(found.all())
 
 
 def drop_at(tx: Tx, stream: str, pos: int) -> None:

@@ -36,7 +36,10 @@ _COLUMNS = objects.c.bid, objects.c.stream, objects.c.size, objects.c.hash
 
 def by_bid(conn: Connection, acc: str, bids: Iterable[str]) -> dict[str, Object]:
     """Objects of a patient that are here whole, by the ids of their envelopes."""
-    here = and_(objects.c.acc == acc, objects.c.bid.in_(sorted(set(bids))), objects.c.come == objects.c.size)
+    wanted = sorted(set(bids))
+    if not wanted:
+        return {}
+    here = and_(objects.c.acc == acc, objects.c.bid.in_(wanted), objects.c.come == objects.c.size)
     return {row[0]: Object(*row) for row in conn.execute(select(*_COLUMNS).where(here))}
 
 

@@ -9,7 +9,7 @@ from joserfc import jwk, jwt
 from consent import messages
 from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes
-from hub.auth import key_of
+from hub.context import key_of
 from hub.limits import Buckets
 from hub.store import directory
 from tests.hub.people import problem

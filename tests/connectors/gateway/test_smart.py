@@ -228,7 +228,7 @@ def test_a_token_ends_with_its_program(programs_on_both):
 def test_a_token_cannot_be_made_elsewhere(programs):
     """Of another key, another type, for another server, without an end, unsigned: 401, and the same answer."""
     name = programs.add("reporting", EVERYTHING)
-    key = programs.app.extensions["smart"].key
+    key = programs.app.extensions["smart"].tokens._key
     good = json.loads(jws.extract_compact(programs.token(name).encode()).payload)
     typ = {"alg": "Ed25519", "typ": "at+jwt"}
 
@@ -288,4 +288,4 @@ def test_without_auth_there_is_no_smart_server(api):
 def test_the_key_is_not_in_the_repr(programs):
     """What is printed by mistake shows no secret."""
     smart = programs.app.extensions["smart"]
-    assert smart.key.as_dict(private=True)["d"] not in repr(smart)
+    assert smart.tokens._key.as_dict(private=True)["d"] not in repr(smart) + repr(smart.tokens)

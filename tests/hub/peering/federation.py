@@ -66,7 +66,8 @@ class Federation:
     def pull(self, town: Town) -> Pull:
         """The thread of a hub that reads what its peer has for it."""
         (peer,) = town.hub.peers.values()
-        return Pull(town.hub, peer, Replicas(town.hub, self.line.client(town.hub)))
+        client = self.line.client(town.hub)
+        return Pull(town.hub, peer, Replicas(town.hub, client), client(peer.domain))
 
     def push(self, town: Town) -> int:
         """Let a hub give its peer all that waits for it; in how many batches."""
