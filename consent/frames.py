@@ -47,6 +47,12 @@ def frame_hash(raw: bytes) -> bytes:
 
 def parse(raw: bytes) -> Frame:
     """Take a frame apart. Raises `Rejected` with `limits`, `frame` or `canon`, in this order."""
+    header, signature = split(raw)
+    return Frame(canonical.parse(header), header, signature, raw)
+
+
+def split(raw: bytes) -> tuple[bytes, bytes]:
+    """A frame's header, not read yet, and its signature. Raises `Rejected` with `limits` or `frame`."""
     if len(raw) > MAX_HEADER + 8 + SIGNATURE_BYTES:
         raise broken("limits")
     if len(raw) < 8 + SIGNATURE_BYTES or raw[:4] != MAGIC:
@@ -56,8 +62,7 @@ def parse(raw: bytes) -> Frame:
         raise broken("limits")
     if len(raw) != 8 + length + SIGNATURE_BYTES:
         raise broken("frame")
-    header = raw[8 : 8 + length]
-    return Frame(canonical.parse(header), header, raw[8 + length :], raw)
+    return raw[8 : 8 + length], raw[8 + length :]
 
 
 def sign(header: dict[str, Any], label: str, key: SigningKey) -> bytes:

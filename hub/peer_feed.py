@@ -25,7 +25,7 @@ from hub.store.feed import CHAINS, Row
 from hub.store.peers import FEEDS
 
 URGENT, STATEMENTS, ENVELOPES = FEEDS
-MAX_EVENTS = 1000
+MAX_EVENTS = 2500
 MAX_LINKS = 1000
 _WHAT = {URGENT: CHAINS, STATEMENTS: CHAINS, ENVELOPES: ("envelope",)}
 
