@@ -109,7 +109,8 @@ def transaction_entries(bundle: Mapping[str, Any]) -> list[Request]:
     """The requests of a checked transaction or batch in the order of processing: DELETE, POST, PUT and PATCH, GET.
 
     (https://hl7.org/fhir/R4/http.html#trules) Raises `Problem`: `invalid` for another kind of Bundle or a request that
-    does not fit its resource, and in a transaction for two requests that change the same resource; `too-large`.
+    does not fit its resource, and in a transaction for two requests that change the same resource; `not-supported` for
+    a version or an operation; `too-large`.
     """
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in {"transaction", "batch"}:
@@ -133,6 +134,9 @@ def _request(index: int, entry: Mapping[str, Any]) -> Request:
         raise Problem("invalid", "the method must be DELETE, POST, PUT, PATCH, GET or HEAD", expression=place)
     if method in {"POST", "PUT", "DELETE", "PATCH"}:
         _refuse_misfit(method, parts, query, resource, place)
+    elif len(parts) > 2 or (len(parts) == 2 and not _ID.fullmatch(parts[1])):
+        detail = "a GET names a type, or a type and an id: versions and operations are not served within a Bundle"
+        raise Problem("not-supported", detail, expression=place + ".url")
     return Request(
         index,
         method,

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from flask import Flask, Response
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from hub import (
@@ -34,6 +37,7 @@ from hub.config import Config
 from hub.context import Hub, hub
 from hub.models import counters
 from hub.observability import Metrics
+from hub.store import peers
 from hub.store.database import Database
 from hub.sweeping import Sweep
 
@@ -84,9 +88,9 @@ def open_hub(config: Config, clock: Callable[[], float]) -> Hub:
         schema.upgrade(db)
     db.open()
     stamp_key, token_key, peer_key = (keys.load(home, name) for name in keys.ALL)
-    peers = config.known_peers()
-    ask = partial(peer_client.heads, peers, config.domain, peer_key, clock)
-    opened = Hub(config, db, stamp_key, token_key, clock, bell, Metrics(), peers, peer_key, peer_heads=ask)
+    known = config.known_peers()
+    ask = partial(peer_client.heads, known, config.domain, peer_key, clock)
+    opened = Hub(config, db, stamp_key, token_key, clock, bell, Metrics(), known, peer_key, peer_heads=ask)
     opened.metrics.waiting.set_function(lambda: bell.count)
     return opened
 
@@ -114,4 +118,10 @@ def readyz() -> Response:
 
 def metrics() -> Response:
     """Counters for Prometheus. A reverse proxy should keep them inside."""
-    return Response(hub().metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+    home = hub()
+    if home.peers:
+        # Without the database the moment stays the last one known, which an alarm notices all the same.
+        with suppress(DBAPIError, PoolTimeout), home.db.read() as conn:
+            for domain in home.peers:
+                home.metrics.peer_confirmed.labels(domain).set(peers.progress(conn, domain).confirmed)
+    return Response(home.metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -23,7 +23,7 @@ from hub.context import Hub
 from hub.observability import say
 from hub.store import chains as chain_store
 from hub.store import envelopes as store
-from hub.store import objects
+from hub.store import objects, peers
 from hub.store.database import Tx, domain_of
 from hub.store.envelopes import Kept, Stream
 from hub.store.feed import Notice, announce, replace_envelopes, retract
@@ -64,7 +64,7 @@ def take(hub: Hub, replicas: "Replicas", given: Iterable[Given], permits: Mappin
         if domain_of(acc) == source:
             _take(hub, replicas, acc, list(group), permits)
         else:
-            _refuse("foreign")
+            _refuse(acc, "foreign", source)
 
 
 def _take(hub: Hub, replicas: "Replicas", acc: str, given: Sequence[Given], permits: Mapping[str, bytes]) -> None:
@@ -79,13 +79,14 @@ def _take(hub: Hub, replicas: "Replicas", acc: str, given: Sequence[Given], perm
             verifier.check(one)
             good.append(one)
         except Rejected as rejected:
-            _refuse(rejected.reason)
+            _refuse(acc, rejected.reason)
     with hub.db.write(acc) as tx:
         _keep(hub, tx, acc, good, verifier.permits)
 
 
-def _refuse(reason: str) -> None:
-    say(logging.ERROR, event="an envelope does not hold", kind="envelope", reason=reason)
+def _refuse(acc: str, reason: str, source: str = "") -> None:
+    peer = source or domain_of(acc)
+    say(logging.ERROR, event="an envelope does not hold", kind="envelope", reason=reason, peer=peer)
 
 
 @dataclass
@@ -188,7 +189,7 @@ class _Desk:
             return
         if (other := self.taken.get((e.str, one.pos))) is not None:
             if any(k.bid == other for k, _ in self.kept):
-                _refuse("position")
+                _refuse(self.tx.acc, "position")
                 return
             store.drop_at(self.tx, e.str, one.pos)  # a hub that was restored numbers anew; the other one comes again
             self.known.discard(other)
@@ -228,7 +229,10 @@ def _announce(tx: Tx, stream: Stream, run: Sequence[tuple[Kept, set[str]]], end:
 
 
 def drop_uncovered(tx: Tx, record: Record, at: int) -> None:
-    """Delete a foreign patient's envelopes, objects and bundles that no grant of an account here covers at `at`."""
+    """Delete a foreign patient's envelopes, objects and bundles that no grant of an account here covers at `at`.
+
+    It is noted when that has to be done again, by time alone.
+    """
     own = [grant for relation, grant in record.live_grants(at) if domain_of(relation.oth) == tx.home]
     own = [] if record.account.closed else own
     for stream in store.streams_written(tx.conn, record.account.acc):
@@ -241,6 +245,7 @@ def drop_uncovered(tx: Tx, record: Record, at: int) -> None:
     objects.remove(tx, [bid for name, bid in loose if _first_covered(own, streams[name]) is None])
     live = {bundle.hash for grant in own for bundle in grant.bundles}
     chain_store.drop_bundles(tx, keep=live)
+    peers.put_ending(tx, min((grant.until for grant in own), default=None))
 
 
 def _first_covered(grants: Iterable[Grant], stream: Stream) -> int | None:
@@ -252,7 +257,18 @@ def _first_covered(grants: Iterable[Grant], stream: Stream) -> int | None:
 def sweep(hub: Hub, source: str, at: int) -> None:
     """Delete copies of a hub's patients that nothing covers at `at`, a moment up to which that hub has confirmed."""
     with hub.db.read() as conn:
-        patients = store.patients_at(conn, source)
+        patients = peers.ended(conn, source, at)
+    _drop_of(hub, patients, at)
+
+
+def look_through(hub: Hub, source: str, at: int) -> None:
+    """The same for all of whom it is not known when to do it: another version may have kept them."""
+    with hub.db.read() as conn:
+        patients = peers.without_ending(conn, source)
+    _drop_of(hub, patients, at)
+
+
+def _drop_of(hub: Hub, patients: Iterable[str], at: int) -> None:
     for acc in patients:
         with hub.db.write(acc) as tx:
             drop_uncovered(tx, hub.chains(tx.conn).record(acc), at)

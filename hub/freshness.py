@@ -23,15 +23,15 @@ def fresh(hub: Hub, conn: Connection, acc: str) -> bool:
     domain = domain_of(acc)
     if domain == hub.config.domain:
         return True
-    if domain not in hub.peers or peers.doubted(conn, acc) or forwards.full(conn, domain, forwards.ROOM):
+    if domain not in hub.peers or not 0 <= hub.now() - peers.progress(conn, domain).confirmed <= STALE_SECONDS:
         return False
-    return 0 <= hub.now() - peers.progress(conn, domain).confirmed <= STALE_SECONDS
+    return not peers.doubted(conn, acc) and not forwards.full(conn, domain, forwards.ROOM)
 
 
 def check(hub: Hub, conn: Connection, acc: str) -> None:
     """Refuse to release what may have been withdrawn meanwhile. Raises `Problem(stale)`."""
     if not fresh(hub, conn, acc):
         raise Problem(
-            "stale", "The patient's home hub has not confirmed lately what may be released; try again soon.",
+            "stale", "The patient's home hub has not confirmed, or taken, anything lately; try again soon.",
             retry_after=RETRY_SECONDS,
         )  # fmt: skip

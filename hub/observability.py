@@ -44,6 +44,10 @@ class Metrics:
             "obhut_hub_peer_refusals_total", "Requests between hubs that were refused.", ["reason"],
             registry=self.registry,
         )  # fmt: skip
+        self.peer_confirmed = Gauge(
+            "obhut_hub_peer_confirmed_seconds", "Unix second up to which a peer has confirmed what is held of it here.",
+            ["peer"], registry=self.registry, multiprocess_mode="max",
+        )  # fmt: skip
         self.waiting = Gauge(
             "obhut_hub_waiting", "Feeds that wait.", registry=self.registry, multiprocess_mode="livesum"
         )

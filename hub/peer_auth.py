@@ -11,7 +11,7 @@ from hub import limits, signatures, wire
 from hub.context import Hub, hub
 from hub.limits import Buckets
 from hub.peers import Peer
-from hub.signatures import NONCE_SECONDS, Message, Signed
+from hub.signatures import BODY_SECONDS, NONCE_SECONDS, Message, Signed
 from hub.store import peers as store
 
 
@@ -25,6 +25,8 @@ def caller(limit: int = 0, media_type: str = "application/json") -> tuple[Peer, 
         signed.check_body(body)
         _use(home, signed)
     except Problem as problem:
+        if problem.extra.get("reason") == "clock" and limit:
+            wire.raw_body(limit, media_type)  # a known hub that sends much must be able to read the time in the answer
         home.metrics.peer_refusals.labels(problem.extra.get("reason", problem.code)).inc()
         limits.slow_down()
         raise
@@ -52,6 +54,8 @@ def _signed(home: Hub) -> Signed:
 
 def _use(home: Hub, signed: Signed) -> None:
     """It counts once, and a request that was changed on its way does not use up the one that was signed."""
+    if home.now() >= signed.expires + BODY_SECONDS:
+        raise signatures.refused("clock", now=home.now())
     with home.db.write() as tx:
         if not store.use_nonce(home.db, tx, signed.peer.domain, signed.nonce, home.now() + NONCE_SECONDS):
             raise signatures.refused("replay")

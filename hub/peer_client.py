@@ -1,5 +1,6 @@
 """The only HTTP client of another hub: each request signed, each answer parsed and never trusted."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,9 @@ from hub.store.chains import ChainName
 MAX_SECOND = 2**35
 """A peer that tells a time beyond this tells none."""
 TIMEOUT_SECONDS = 30
+ANSWER_SECONDS, LEAST_RATE = 60.0, 16 * 1024
+"""So long an answer may take, and one second more for so many bytes: a slow line is served, a drip is not."""
+PIECE_BYTES = 64 * 1024
 _TO_THIS_HUB = ("unauthenticated", "too-many", "internal")
 MAX_ANSWER = max(MAX_SEALED_OBJECT, 64 * 1024 * 1024)
 
@@ -91,17 +95,15 @@ class PeerClient:
         raise _problem(answer.content)
 
     def _signed(self, method: str, path: str, body: bytes, media_type: str) -> Answer:
-        headers = {"Content-Type": media_type} if body else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Content-Type": media_type} if body else {})
         request = self._session.prepare_request(requests.Request(method, self.peer.url + path, headers, data=body))
         now = int(self._clock()) + self._ahead
         message = signatures.Message(method, str(request.url), request.headers)
         signatures.sign(self._key, self._domain, self.peer.domain, message, body, now)
+        until = time.monotonic() + ANSWER_SECONDS
         try:
             with self._session.send(request, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True) as response:
-                content = response.raw.read(MAX_ANSWER + 1, decode_content=True)
-                if len(content) > MAX_ANSWER:
-                    raise unreachable()
-                return Answer(response.status_code, response.headers, content)
+                return Answer(response.status_code, response.headers, _content(response, until))
         except (requests.RequestException, HTTPError, OSError):  # the body is read past what requests wraps
             raise unreachable() from None
 
@@ -118,6 +120,16 @@ class PeerClient:
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):
             return False
         return True
+
+
+def _content(response: requests.Response, until: float) -> bytes:
+    """The body, which is not too large and does not come too slowly: somebody waits for it. Raises `Problem(busy)`."""
+    content = bytearray()
+    while piece := response.raw.read1(PIECE_BYTES, decode_content=False):
+        content += piece
+        if len(content) > MAX_ANSWER or time.monotonic() > until + len(content) / LEAST_RATE:
+            raise unreachable()
+    return bytes(content)
 
 
 def _problem(content: bytes) -> Problem:

@@ -69,6 +69,19 @@ class HeldColumns(TypedColumns):
 held = Table("held", metadata, HeldColumns, Index("held_by_recipient", "recipient"))
 
 
+class EndingColumns(TypedColumns):
+    """When the next of the grants ends that a patient of another hub gave to accounts here: then copies may have to go.
+
+    At a time when nothing ends, nobody is looked through.
+    """
+
+    acc: Named[str] = Column(String(NAME), primary_key=True)
+    at: Named[int] = Column(BigInteger, index=True)
+
+
+endings = Table("endings", metadata, EndingColumns)
+
+
 class ForwardColumns(TypedColumns):
     """What waits here until the home hub of `acc` has answered: `kind` is `envelope`, `message`, `read` or `log`.
 

@@ -32,7 +32,7 @@ STRETCH_BYTES = STRETCH_PARTS * PART_BYTES
 """At most so much travels in one request: its digest is signed, so it is held in memory."""
 PATIENCE_SECONDS = 15.0
 """So long a reader waits for an object that is on its way; it goes on from there when he asks again."""
-CLAIM_SECONDS = 60
+CLAIM_SECONDS = 200
 """Longer than one request takes: who dies while he fetches holds up the others only so long."""
 POLL_SECONDS = 0.1
 _RANGE = re.compile(r"bytes (\d{1,9})-(\d{1,9})/(\d{1,9})")

@@ -25,6 +25,8 @@ from hub.store import peers as store
 from hub.store.peers import FEEDS
 
 PATH = "/v1/peer/feed"
+AHEAD_SECONDS = 20
+"""An answer that has lain here for longer confirms too little by now, and is asked for anew."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Pull:
     peer: Peer
     replicas: Replicas
     feed: PeerClient
+    _looked: bool = False
     _ahead: _Question | None = None
     _line: Executor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
@@ -69,10 +72,12 @@ class Pull:
         Raises `Problem(busy)` where the peer cannot be reached or is not understood.
         """
         domain = self.peer.domain
-        question, self._ahead = self._ahead or self._ask(self._cursors(), wait), None
+        question, self._ahead = self._ahead, None
+        if question is None or self.hub.now() - question.at > AHEAD_SECONDS:
+            question = self._ask(self._cursors(), wait)
         answer = question.answer.result()
         page = understood(lambda: self._read(answer, question.nonce))
-        following = self._ask(page.cursors, wait) if page.kind else None
+        following = self._ask(page.cursors, 0) if page.kind else None
         self.replicas.take(page.links, domain)
         # There is no statement behind the cursor that can be read yet, and none that was committed and cannot.
         if not page.links and page.cur <= Cursor.parse(page.cursors[STATEMENTS]).tx:
@@ -114,4 +119,8 @@ class Pull:
         self.replicas.recheck(self.peer.domain)
         with self.hub.db.read() as conn:
             confirmed = store.progress(conn, self.peer.domain).confirmed
-        copies.sweep(self.hub, self.peer.domain, min(confirmed, self.hub.now()))
+        at = min(confirmed, self.hub.now())
+        if not self._looked:
+            copies.look_through(self.hub, self.peer.domain, at)
+            self._looked = True
+        copies.sweep(self.hub, self.peer.domain, at)

@@ -119,7 +119,7 @@ class Replicas:
                 self._take(acc, mine, source, anew=anew, more=more)
                 self._complete(acc, mine, source)
             else:
-                say(logging.ERROR, event="a hub gives what is not its own", kind="statement")
+                say(logging.ERROR, event="a hub gives what is not its own", kind="statement", peer=source)
 
     def _may_give(self, source: str, acc: str) -> bool:
         """A hub gives what is at home there, or at a hub that is not known here; never what is at home here."""
@@ -194,7 +194,7 @@ class Replicas:
 def doubt(tx: Tx, chain: ChainName, reason: str) -> None:
     """Nothing of the account is released until the chain holds again."""
     peers.put_doubt(tx, chain[0], chain[2], reason)
-    say(logging.ERROR, event="a link does not hold", kind=chain[0], reason=reason)
+    say(logging.ERROR, event="a link does not hold", kind=chain[0], reason=reason, peer=domain_of(chain[1]))
 
 
 def chain_of(record: Record, chain: ChainName) -> Chain | None:

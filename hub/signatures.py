@@ -30,6 +30,8 @@ DESTINATION = "Obhut-Destination"
 COVERED = ("@method", "@target-uri", "content-digest", "obhut-destination")
 SECONDS = 60
 NONCE_BYTES = 16
+BODY_SECONDS = 300
+"""So long after its end a request that has begun may still bring its body; then its nonce is still known."""
 NONCE_SECONDS = 600
 
 
@@ -48,6 +50,7 @@ class Signed:
 
     peer: Peer
     nonce: str
+    expires: int
     _covered: Mapping[str, str] = field(repr=False)
 
     def check_body(self, body: bytes) -> None:
@@ -130,7 +133,7 @@ def verify(message: Message, peers: Mapping[str, Peer], own: str, now: int) -> S
         unb64(result.nonce or "", NONCE_BYTES)
     except Rejected:
         raise refused("signature") from None
-    return Signed(peers[str(parameters["keyid"])], str(result.nonce), result.covered_components)
+    return Signed(peers[str(parameters["keyid"])], str(result.nonce), expires, result.covered_components)
 
 
 def _verified(message: Message, peers: Mapping[str, Peer]) -> VerifyResult:

@@ -1,14 +1,17 @@
 """What has expired is forgotten: by the first request that comes to a process, and then by one about each hour."""
 
+import logging
 from dataclasses import dataclass
 
 from flask import request
+from sqlalchemy.exc import DBAPIError
 
 from hub import limits, objects
 from hub.context import Hub
+from hub.observability import say
 from hub.store import directory, peers
 
-EVERY_SECONDS = 3600
+EVERY_SECONDS, AGAIN_SECONDS = 3600, 60
 
 
 @dataclass
@@ -24,7 +27,11 @@ class Sweep:
         if now < self.due or request.blueprint is None:  # whether the process lives is asked without the database
             return
         self.due = now + EVERY_SECONDS
-        with self.hub.db.write() as tx:
-            directory.sweep(tx, now, limits.ATTEMPT_SECONDS)
-            peers.sweep_nonces(tx, now)
-        objects.sweep(self.hub)
+        try:
+            with self.hub.db.write() as tx:
+                directory.sweep(tx, now, limits.ATTEMPT_SECONDS)
+                peers.sweep_nonces(tx, now)
+            objects.sweep(self.hub)
+        except DBAPIError as error:  # it is not this request that fails
+            say(logging.WARNING, event="what has expired stays for now", error=type(error).__name__)
+            self.due = now + AGAIN_SECONDS

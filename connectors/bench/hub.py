@@ -49,15 +49,13 @@ def deposit(wish: Wish) -> Iterator[Figure]:
     database = wish.databases.make()
     hub = serve_hub(wish.programs, "hub", database)
     people = [enrolled(wish, hub, number) for number in range(wish.connections)]
-    curve = len(wish.sizes) > 1
     costs: dict[str, list[tuple[int, float]]] = {"deposit": []}
     for before, size in pairwise((0, *wish.sizes)):
-        if curve:
-            fill(wish, database, people, size - before)
+        fill(wish, database, people, size - before)
         limit = rows.inserted(database, row(people[0]), wish.seconds)
         source = _deposits(hub, people, int(wish.seconds * AT_MOST))
         made = drive(hub.url, source, len(people), wish.seconds)
-        yield Figure("deposit", made.rate * BATCH, "envelopes/s", limit, _about(wish, size if curve else 0))
+        yield Figure("deposit", made.rate * BATCH, "envelopes/s", limit, _about(wish, size))
         costs["deposit"].append((size, 1 / made.rate))
     yield from growths(costs)
 

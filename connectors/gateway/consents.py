@@ -13,6 +13,8 @@ from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
 MICROSECONDS = 1_000_000
+NOTHING = b""
+"""A Consent that permits nothing: also one whose rules cannot be kept to."""
 
 
 class Consents:

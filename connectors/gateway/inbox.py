@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.chain_store import ChainName, ChainStore
 from connectors.gateway.confirmation import Confirmation
-from connectors.gateway.consents import Consents, permitted
+from connectors.gateway.consents import NOTHING, Consents, permitted
 from connectors.gateway.granted import Granted
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.objects import Objects
@@ -238,9 +238,13 @@ class Inbox:
                 raise
             return  # the grant has ended at the hub, and its end is still to come here
         masks = {set_id: mask for set_id, (_, mask) in grant.cover.items()}
+        consent = opened.consent
+        if opened.rules is not None:
+            log.error("a grant has finer rules, which nothing here can keep to", extra={"kind": "grant"})
+            consent = NOTHING
         with transaction(self.keystore.db):
             if opened.salt:
-                self.consents.keep(relation.acc, bundle.link.body["consent"], opened.consent)
+                self.consents.keep(relation.acc, bundle.link.body["consent"], consent)
             self.keystore.keep_seeds(relation.acc, bundle.hash, opened.seeds, masks)
 
     # --- envelopes ----------------------------------------------------------------------------------------------

@@ -186,8 +186,9 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    # Acknowledged means durable, whatever the server's default is.
-    options = f"-c synchronous_commit=on -c lock_timeout={BUSY_SECONDS}s -c timezone=UTC"
+    # Acknowledged means durable, whatever the server's default is. And every question has an index: a plan made while
+    # a table was small must not go on reading all of it when it has grown.
+    options = f"-c synchronous_commit=on -c enable_seqscan=off -c lock_timeout={BUSY_SECONDS}s -c timezone=UTC"
     return create_engine(
         parsed, connect_args={"options": options}, pool_size=POOL, max_overflow=OVERFLOW, pool_timeout=BUSY_SECONDS,
         pool_pre_ping=True,

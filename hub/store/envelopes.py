@@ -178,13 +178,6 @@ def _drop(tx: Tx, which: ColumnElement[bool]) -> None:
     tx.conn.execute(delete(envelopes).where(here))
 
 
-def patients_at(conn: Connection, domain: str) -> list[str]:
-    """The patients of a hub of whom this one holds envelopes, or objects."""
-    written = select(streams.c.acc).where(streams.c.pos > 0, streams.c.acc.endswith(f"@{domain}", autoescape=True))
-    large = select(objects.c.acc).where(objects.c.acc.endswith(f"@{domain}", autoescape=True))
-    return sorted(conn.execute(written.union(large)).scalars())
-
-
 def between(conn: Connection, acc: str, stream: str, first: int, last: int) -> list[Kept]:
     """The envelopes at positions `first` … `last`."""
     here = and_(envelopes.c.acc == acc, envelopes.c.stream == stream, envelopes.c.pos.between(first, last))

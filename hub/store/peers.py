@@ -7,7 +7,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert_postgresql
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
-from hub.peer_models import doubts, nonces, peers
+from hub.models import heads
+from hub.peer_models import doubts, endings, nonces, peers
 from hub.store.chains import ChainName
 from hub.store.database import Database, Tx
 
@@ -66,6 +67,30 @@ def use_nonce(db: Database, tx: Tx, peer: str, nonce: str, exp: int) -> bool:
 def sweep_nonces(tx: Tx, now: int) -> None:
     """Forget nonces of requests that are too old to count."""
     tx.conn.execute(delete(nonces).where(nonces.c.exp < now))
+
+
+# --- copies -------------------------------------------------------------------------------------------------------
+
+
+def put_ending(tx: Tx, at: int | None) -> None:
+    """Note when the next grant of the patient to an account here ends; None: there is none."""
+    tx.conn.execute(delete(endings).where(endings.c.acc == tx.acc))
+    if at is not None:
+        tx.conn.execute(insert(endings).values(acc=tx.acc, at=at))
+
+
+def ended(conn: Connection, domain: str, at: int) -> list[str]:
+    """The patients of a hub of whom a grant has ended at a moment."""
+    theirs = endings.c.acc.endswith(f"@{domain}", autoescape=True)
+    return list(conn.execute(select(endings.c.acc).where(endings.c.at <= at, theirs).order_by(endings.c.acc)).scalars())
+
+
+def without_ending(conn: Connection, domain: str) -> list[str]:
+    """The patients of a hub who have a relation here, and of whom it is not known that a grant will end."""
+    theirs = heads.c.acc.endswith(f"@{domain}", autoescape=True)
+    known = select(endings.c.acc)
+    query = select(heads.c.acc).where(heads.c.kind == "rel", theirs, heads.c.acc.not_in(known))
+    return list(conn.execute(query.distinct().order_by(heads.c.acc)).scalars())
 
 
 # --- doubts -------------------------------------------------------------------------------------------------------

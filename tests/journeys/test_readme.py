@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""What the README and the page of the plain server show is what happens."""
 
 import re
 import subprocess
@@ -11,6 +11,7 @@ from connectors.demo.story import STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+STANDALONE = (ROOT / "docs/standalone.md").read_text(encoding="utf-8")
 
 
 def test_the_example_prints_what_the_readme_shows(tmp_path):
@@ -26,9 +27,9 @@ def test_the_example_prints_what_the_readme_shows(tmp_path):
         assert (done.stdout, done.stderr) == (shown, ""), line
 
 
-def test_a_program_signs_in_as_the_readme_shows(tmp_path):
+def test_a_program_signs_in_as_the_page_shows(tmp_path):
     """Key, registration, server and the program's own lines, each as it stands there, but on a free port."""
-    parts = dict(re.findall(r"<!-- smart: ([\w.]+) -->\n```\w+\n(.*?)```", README, re.DOTALL))
+    parts = dict(re.findall(r"<!-- smart: ([\w.]+) -->\n```\w+\n(.*?)```", STANDALONE, re.DOTALL))
     register, serve = parts.pop("commands").splitlines()
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "OBHUT_GATEWAY_PORT": "0"}
     here = {"cwd": tmp_path, "env": environment, "text": True}

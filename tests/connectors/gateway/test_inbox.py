@@ -64,8 +64,8 @@ class Scene:
             random_bytes(16),
         )  # fmt: skip
 
-    def grant(self, consent=None, gid=None):
-        gid, terms, patient = gid or new_id(), self.terms(consent), self.patient
+    def grant(self, consent=None, gid=None, rules=None):
+        gid, terms, patient = gid or new_id(), replace(self.terms(consent), rules=rules), self.patient
         patient.save(patient.vault.with_terms(gid, terms))
         patient.post(steps.grant(patient.hub.record, patient.vault, gid, terms, patient.me.signer, patient.now))
         patient.settle()
@@ -185,6 +185,15 @@ def test_an_odd_consent_permits_nothing_and_stops_nothing(scene, element):
 
 
 # --- what may be shown
+
+
+def test_under_a_grant_with_finer_rules_nothing_is_shown(scene, caplog):
+    """What cannot be kept to is not taken for permission to show everything."""
+    scene.grant(rules={"since": "2026-01-01"})
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    assert scene.found() == set()
+    assert "finer rules" in caplog.text
 
 
 def test_an_amended_consent_counts_though_no_seed_comes_with_it(scene):

@@ -148,6 +148,19 @@ def test_a_batch_goes_entry_by_entry(api):
 
 
 @pytest.mark.parametrize(
+    "url", ["Patient/a/_history/1", "Patient/a/_history", "Patient/_history", "Patient/$everything"]
+)
+def test_what_is_not_served_within_a_bundle_is_not_taken_for_something_else(api, url):
+    """A version that is asked for is not answered with the newest one, in a batch as in a transaction."""
+    api.put("Patient/a", {"resourceType": "Patient", "id": "a"})
+    answer = api.post("", bundle(entry("GET", url), kind="batch"))
+    assert statuses(answer) == ["400"]
+    outcome = answer.json["entry"][0]["response"]["outcome"]["issue"][0]
+    assert (outcome["code"], outcome["expression"]) == ("not-supported", ["Bundle.entry[0].request.url"])
+    assert issue(api.post("", bundle(entry("GET", url))))["code"] == "not-supported"
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"resourceType": "Patient"},

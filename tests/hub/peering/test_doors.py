@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from consent import heads
 from consent.keys import SigningKey
 from consent.primitives import unb64
 from fhir_profiles.problems import Problem
-from hub import signatures
+from hub import peer_auth, peer_client, signatures, wire
 from hub.limits import Buckets
 from hub.peer_client import PeerClient
 from hub.signatures import Message
@@ -66,6 +67,19 @@ def test_a_request_counts_once(both_hubs):
     answer = go()
     assert (answer.status_code, answer.json()["reason"]) == (401, "replay")
     assert both_hubs.a.dump() == before
+
+
+def test_a_body_that_comes_much_later_than_its_head_does_not_count(hubs, clock, monkeypatch):
+    """By then its nonce may be forgotten, and so the same request might count a second time."""
+    read = wire.raw_body
+
+    def late(*given):
+        clock.advance(360)
+        return read(*given)
+
+    monkeypatch.setattr(peer_auth.wire, "raw_body", late)
+    answer = send(hubs)[1]()
+    assert (answer.status_code, answer.json()["reason"]) == (401, "clock")
 
 
 def test_the_body_of_nobody_known_is_not_read(hubs):
@@ -127,21 +141,40 @@ def test_heads_are_vouched_for_by_the_home_hub(both_hubs):
     }
 
 
-def test_an_answer_that_breaks_off_is_no_answer(hubs):
-    """A hub that dies while it answers is out of reach, and nothing of what came is used."""
+@contextmanager
+def speaking(hubs, body):
+    """A client of a peer that begins an answer of 1,000 bytes, and then sends these pieces."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer():
             connection, _ = server.accept()
-            with connection:
+            with connection, suppress(OSError):
                 connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                for piece in body:
+                    connection.sendall(piece)
 
         thread = threading.Thread(target=answer)
         thread.start()
         peer = replace(hubs.b.hub.peers[DOMAIN], url=f"http://127.0.0.1:{server.getsockname()[1]}")
         client = PeerClient(peer, OTHER, hubs.b.hub.peer_key, hubs.b.clock)
+        yield client
+        client.close()
+        thread.join()
+
+
+def test_an_answer_that_breaks_off_is_no_answer(hubs):
+    """A hub that dies while it answers is out of reach, and nothing of what came is used."""
+    with speaking(hubs, [b"{"]) as client, pytest.raises(Problem, match="busy"):
+        client.get("/v1/peer/chains/acct/x")
+
+
+def test_an_answer_that_drips_is_given_up(hubs, monkeypatch):
+    """A peer that sends a byte now and then holds nobody here for ever."""
+    monkeypatch.setattr(peer_client, "ANSWER_SECONDS", 0.1)
+    given_up = threading.Event()
+    drops = (b" " for _ in iter(lambda: given_up.wait(0.05), True))
+    with speaking(hubs, drops) as client:
         with pytest.raises(Problem, match="busy"):
             client.get("/v1/peer/chains/acct/x")
-        thread.join()
-        client.close()
+        given_up.set()

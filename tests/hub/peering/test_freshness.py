@@ -4,7 +4,10 @@ import pytest
 
 from fhir_profiles.problems import Problem
 from hub.peer_client import PeerClient
+from tests.consent.world import DOMAIN
 from tests.hub.people import VITALS, problem
+
+METRIC = "obhut_hub_peer_confirmed_seconds"
 
 STEP = 20
 
@@ -27,6 +30,17 @@ def test_a_minute_of_silence_stops_the_release(both_hubs, clock, seconds, status
         assert both_hubs.b.envelopes(hospital) == []
     both_hubs.read(both_hubs.b)
     assert both_hubs.b.envelopes(hospital) == [written]
+
+
+def test_an_operator_sees_since_when_a_peer_is_silent(hubs, clock):
+    """As a moment, which an alarm compares with the time now."""
+    hubs.shared()
+    hubs.read()
+    confirmed = hubs.b.now
+    clock.advance(100)
+    shown = hubs.b.get("/metrics").get_data(as_text=True)
+    (line,) = (line for line in shown.splitlines() if line.startswith(f'{METRIC}{{peer="{DOMAIN}"}}'))
+    assert float(line.split()[1]) == confirmed
 
 
 def test_ten_minutes_without_a_network(both_hubs, clock):

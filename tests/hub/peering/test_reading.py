@@ -11,6 +11,7 @@ from fhir_profiles.problems import Problem
 from hub import copies, peer_feed
 from hub.models import envelopes, feed
 from hub.models import permits as permits_table
+from hub.peer_models import endings
 from hub.relay import introduce
 from hub.replicas import Replicas, read_link
 from hub.store import chains
@@ -129,6 +130,7 @@ def test_copies_go_when_a_grant_is_over_and_its_hub_has_said_nothing_else(hubs, 
     patient, hospital, mine, _ = hubs.shared(until=hubs.a.now + 1000)
     written = patient.write(patient.me, mine)
     hubs.read()
+    assert [tuple(row) for row in rows(hubs.b, endings)] == [(patient.me.account, hubs.a.now + 1000)]
     clock.advance(990)
     hubs.read(hubs.b)
     clock.advance(10)
@@ -139,10 +141,24 @@ def test_copies_go_when_a_grant_is_over_and_its_hub_has_said_nothing_else(hubs, 
     hubs.read(hubs.b)
     hubs.pull(hubs.b).keep_up()
     assert rows(hubs.b, envelopes) == []
+    assert rows(hubs.b, endings) == []
     patient.settle()
     patient.grant(hospital, {VITALS})
     hubs.read()
     assert hubs.b.envelopes(hospital) == [written]
+
+
+def test_copies_of_whom_no_ending_is_known_are_looked_through_at_the_start(hubs, clock):
+    """Those that an earlier version kept: by the first turn of a relay."""
+    patient, _, mine, _ = hubs.shared(until=hubs.a.now + 1000)
+    patient.write(patient.me, mine)
+    hubs.read()
+    with hubs.b.hub.db.write() as tx:
+        tx.conn.execute(endings.delete())
+    clock.advance(1001)
+    hubs.read(hubs.b)
+    hubs.pull(hubs.b).keep_up()
+    assert rows(hubs.b, envelopes) == []
 
 
 def test_a_grant_that_begins_later_opens_then_at_the_other_hub(hubs, clock):
