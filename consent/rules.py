@@ -192,7 +192,7 @@ def accept(record: Record, author: AccountState, envelope: Envelope, last: tuple
     """The deposit check in its fixed order, after the hub has asked whether it knows the envelope's id.
 
     `author`: the caller's account; `last`: sequence and hash of the last envelope of this device in this stream.
-    Raises `Rejected(broken, …)` with `unknown`, `no-permit`, `device`, `signature`, `suite`, `stale-epoch` or `gap`.
+    Raises `Rejected(broken, …)` with `unknown`, `no-permit`, `device`, `signature`, `stale-epoch`, `suite` or `gap`.
     """
     if envelope.aut != author.acc:
         raise broken("unknown")

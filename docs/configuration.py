@@ -12,7 +12,8 @@ HEAD = """# Configuration
 
 Written by `make docs` from the `Config` classes; change a setting there.
 
-A setting is a variable of the environment. Where its name ends in `_FILE`, its value is the path of a file that holds
+A setting is a variable of the environment; a gateway also reads the file that `--config` names. Where a name ends in
+`_FILE`, its value is the path of a file that holds
 the setting: that is the way for secrets. An unknown variable, or a value that cannot be meant, ends the program at its
 start with one sentence.
 """

@@ -1,4 +1,4 @@
-"""The second of the two times consent is decided: on each opened resource, by the Consent that came with the grant."""
+"""What the Consent that came with a grant says of each opened resource; by the grant itself the hub has decided."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Connections and transactions, on SQLite and PostgreSQL alike.
+"""Connections and transactions, on SQLite and PostgreSQL alike, numbered so that no reader of a feed passes one by.
 
 A write holds the row of the account whose things it changes, so that one account's changes happen one after the other;
 no write spans two accounts. What a transaction announces bears its number `tx`, and numbers are read in an order that
