@@ -17,6 +17,7 @@ from fhir_profiles.codes import METRICS
 from tests.journeys.conftest import command, free_port, obhut
 
 OFFSETS = (1, 2, 101, 102, 103)
+pytestmark = pytest.mark.timeout(900)  # whole stories, beside other tests
 HUBS = ("hub-a", "hub-b")
 
 

@@ -8,6 +8,8 @@ from connectors.demo.breaks import BREAKS
 from tests.journeys.conftest import free_port, obhut
 from tests.journeys.test_demo import OFFSETS
 
+pytestmark = pytest.mark.timeout(900)
+
 NOTICED = {
     "skip-withdrawal": ("gone", "still finds"),
     "swap-key": ("import", "stamp does not hold"),
