@@ -56,13 +56,16 @@ def read(event: Any) -> Given:
 
 
 def take(hub: Hub, replicas: "Replicas", given: Iterable[Given], permits: Mapping[str, bytes], source: str) -> None:
-    """Verify and keep envelopes that the hub `source` gave; each patient's in one transaction.
+    """Verify and keep envelopes that the hub `source` gave; each patient's in one transaction, however they mix.
 
     One that does not hold is not kept, and said. `permits`: of the sets that occur. Raises `Problem(busy)`.
     """
-    for acc, group in groupby(given, key=lambda one: one.acc):
+    patients: dict[str, list[Given]] = {}
+    for one in given:
+        patients.setdefault(one.acc, []).append(one)
+    for acc, theirs in patients.items():
         if domain_of(acc) == source:
-            _take(hub, replicas, acc, list(group), permits)
+            _take(hub, replicas, acc, theirs, permits)
         else:
             _refuse(acc, "foreign", source)
 

@@ -71,6 +71,21 @@ def test_reading_again_changes_nothing(both_hubs):
     assert both_hubs.b.envelopes(hospital) == written
 
 
+def test_patients_whose_envelopes_mix_are_each_taken_in_at_once(both_hubs):
+    """Two write in turn, as they do at a busy hub: on a page each is one transaction, and keeps the order."""
+    a, b = both_hubs.a, both_hubs.b
+    one, hospital, mine, _ = both_hubs.shared()
+    other = a.patient()
+    theirs = other.permit(other.me)
+    other.grant(hospital, {VITALS})
+    both_hubs.read()
+    written = [(p, p.write(p.me, to)) for _ in range(3) for p, to in ((one, mine), (other, theirs))]
+    both_hubs.read(b)
+    told = [row for row in rows(b, feed) if row.what == "envelope"]
+    assert sorted((row.acc, row.first, row.last) for row in told) == sorted((p.me.account, 1, 3) for p in (one, other))
+    assert b.envelopes(hospital) == [bid for who in (one, other) for p, bid in written if p is who]
+
+
 def test_a_grant_brings_what_was_written_before_in_order(both_hubs):
     """From now on first, then the whole: earlier envelopes come later, and the stream is given anew in its order."""
     patient, hospital, mine, _ = both_hubs.shared()
