@@ -8,11 +8,11 @@ import orjson
 
 from connectors.bench.figures import Figure, Wish, best
 from connectors.bench.gateway import observation
-from connectors.gateway.consents import compile_consent, permitted
+from connectors.gateway.consents import Terms
+from consent import fhir_consent, policy
 from consent.categories import INDEX
 from consent.decide import Decider, Request, State
-from consent.fhir_consent import Agreement, build
-from fhir_profiles import resources
+from consent.fhir_consent import Agreement
 
 PATIENT, PRACTICE = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@hub.obhut.example", "praxis@hub.obhut.example"
 MICROSECONDS = 1_000_000
@@ -23,16 +23,16 @@ def decide(wish: Wish) -> Iterator[Figure]:
     """A Consent of three categories, compiled once, asked for one Observation after the other."""
     signed = datetime(2026, 11, 25, tzinfo=UTC)
     terms = Agreement(PATIENT, PRACTICE, frozenset(INDEX[name] for name in ("vitals", "activity", "lab")), ("TREAT",))
-    policy = compile_consent(resources.dump(build(terms, "consent-1", signed)))
-    assert policy is not None
+    compiled = policy.compile(fhir_consent.read(fhir_consent.build(terms, "consent-1", signed)))
     at = int(signed.timestamp() + 60) * MICROSECONDS
-    deciders = [Decider(State((policy,)), Request(PATIENT, frozenset({PRACTICE}), "TREAT", at))]
+    request = Request(PATIENT, frozenset({PRACTICE}), "TREAT", at)
+    rules = Terms(terms.categories, Decider(State((compiled,)), request))
     bodies = [orjson.dumps(observation(number)) for number in range(RESOURCES)]
     parsed = [orjson.loads(body) for body in bodies]
-    assert permitted(parsed[0], PATIENT, deciders)
+    assert rules.permit(parsed[0], PATIENT)
     waiting, reading = cycle(parsed), cycle(bodies)
     limit = best(lambda: orjson.loads(next(reading)), wish.seconds)
-    value = best(lambda: permitted(next(waiting), PATIENT, deciders), wish.seconds)
+    value = best(lambda: rules.permit(next(waiting), PATIENT), wish.seconds)
     about = (
         f"one processor, one Consent, reading the same resources from JSON as the limit, best of 3, {wish.seconds:g} s"
     )

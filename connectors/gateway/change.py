@@ -10,7 +10,15 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql import bindparam
 
 from connectors.gateway.indexing import Indexed, indexed
-from connectors.gateway.models import index_date, index_quantity, index_text, resources, spans, stored_columns
+from connectors.gateway.models import (
+    index_date,
+    index_quantity,
+    index_text,
+    permitted,
+    resources,
+    spans,
+    stored_columns,
+)
 from connectors.gateway.records import HOUSE, Source, Stored
 from fhir_profiles.resources import parse
 
@@ -41,14 +49,17 @@ class Change:
         self.connection = connection
         self._sqlite = sqlite
         self._known_spans = known_spans
-        self._new: list[tuple[dict[str, Any], Indexed]] = []
-        self._again: list[tuple[int, Indexed]] = []
+        self._new: list[tuple[dict[str, Any], Indexed, frozenset[str]]] = []
+        self._again: list[tuple[int, Indexed, frozenset[str]]] = []
         self.spans: dict[str, int] = {}
 
-    def add(self, resource: dict[str, Any], body: bytes, version: int, updated: int, source: Source = HOUSE) -> None:
-        """A new resource. `updated` in microseconds since 1970."""
+    def add(
+        self, resource: dict[str, Any], body: bytes, version: int, updated: int, source: Source = HOUSE,
+        under: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        """A new resource. `updated` in microseconds since 1970; `under`: the grants whose finer rules permit it."""
         rows = indexed(resource)
-        self._new.append((_row(resource, body, version, updated, source, rows.low), rows))
+        self._new.append((_row(resource, body, version, updated, source, rows.low), rows, under))
 
     def replace(
         self,
@@ -64,7 +75,7 @@ class Change:
         values = _row(resource, body, version, updated, source, rows.low)
         self.connection.execute(_REPLACE.values(**values), {"at": before.rid})
         self._unindex([(before.rid, before.body)])
-        self._again.append((before.rid, rows))
+        self._again.append((before.rid, rows, frozenset()))
 
     def mark_back(self, before: Stored, source: Source) -> None:
         """Note that what the house wrote has come back by the feed, in this envelope."""
@@ -101,7 +112,7 @@ class Change:
     def purge(self, condition: ColumnElement[bool]) -> int:
         """Remove the resources that fit, and whatever any index holds of them, by looking through all of it."""
         rids = select(resources.c.rid).where(condition)
-        for table in INDEXES:
+        for table in (*INDEXES, permitted):
             self.connection.execute(delete(table).where(table.c.rid.in_(rids)))
         return self.connection.execute(delete(resources).where(condition)).rowcount
 
@@ -123,21 +134,27 @@ class Change:
             for name in sorted(set(names)):
                 self.connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
+    def permit(self, rows: Collection[tuple[str, int]]) -> None:
+        """Note that finer rules, named by their grant, permit resources, named by their `rid`."""
+        if rows:
+            self.connection.execute(insert(permitted), [{"rules": gid, "rid": rid} for gid, rid in rows])
+
     def flush(self) -> None:
         """Send what was collected; needed before reading it in the same transaction."""
         numbered = list(self._again)
         if self._new:
-            rids = self.connection.execute(_INSERT, [row for row, _ in self._new]).scalars().all()
-            numbered += [(rid, rows) for rid, (_, rows) in zip(rids, self._new, strict=True)]
+            rids = self.connection.execute(_INSERT, [row for row, _, _ in self._new]).scalars().all()
+            numbered += [(rid, *more) for rid, (_, *more) in zip(rids, self._new, strict=True)]
         if numbered:
             self._index(
                 {
-                    index_text: [row for rid, rows in numbered for row in rows.text_rows(rid)],
-                    index_date: [row for rid, rows in numbered for row in rows.date_rows(rid)],
-                    index_quantity: [row for rid, rows in numbered for row in rows.quantity_rows(rid)],
+                    index_text: [row for rid, rows, _ in numbered for row in rows.text_rows(rid)],
+                    index_date: [row for rid, rows, _ in numbered for row in rows.date_rows(rid)],
+                    index_quantity: [row for rid, rows, _ in numbered for row in rows.quantity_rows(rid)],
                 }
             )
-        for _, rows in numbered:
+        self.permit([(gid, rid) for rid, _, under in numbered for gid in under])
+        for _, rows, _ in numbered:
             if rows.span > max(self._known_spans.get(rows.type, 0), self.spans.get(rows.type, 0)):
                 self.spans[rows.type] = rows.span
         for type_, span in self.spans.items():
@@ -155,7 +172,7 @@ class Change:
         ]
         if texts:
             self.connection.execute(_UNINDEX, texts)
-        for table in (index_date, index_quantity):
+        for table in (index_date, index_quantity, permitted):
             self.connection.execute(delete(table).where(table.c.rid.in_([rid for rid, _ in bodies])))
 
     def _index(self, found: Mapping[Table, list[tuple[Any, ...]]]) -> None:

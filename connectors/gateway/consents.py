@@ -1,20 +1,40 @@
-"""What the Consent that came with a grant says of each opened resource; by the grant itself the hub has decided."""
+"""What the Consent that came with a grant says: the categories that may be shown, and finer rules for each resource."""
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.gateway.keystore import Keystore
-from consent import fhir_consent, policy
-from consent.decide import Decider, Request, State
+from consent import projection
+from consent.decide import Decider
 from consent.facts import facts
-from consent.policy import Policy
+from consent.fhir_consent import agreement
+from consent.primitives import Rejected
 from consent.relations import Grant
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
-MICROSECONDS = 1_000_000
 NOTHING = b""
-"""A Consent that permits nothing: also one whose rules cannot be kept to."""
+"""A Consent that permits nothing: also one that cannot be kept to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What may be shown under a grant: of these categories what the finer rules permit, or all where there are none."""
+
+    categories: frozenset[int]
+    rules: Decider | None = None
+
+    def permit(self, resource: Mapping[str, Any], author: str) -> bool:
+        """What the finer rules say of a resource; none is permitted whose facts cannot be told."""
+        try:
+            return self.rules is None or self.rules.verdict(facts(resource, [author])).permit
+        except Problem:
+            return False
+
+
+_NOTHING = Terms(frozenset())
 
 
 class Consents:
@@ -23,11 +43,14 @@ class Consents:
     def __init__(self, keystore: Keystore) -> None:
         self._db = keystore.db
         self._me = keystore.keyring.account
-        self._compiled: dict[tuple[str, str], Policy | None] = {}
+        self._read: dict[tuple[str, str], Terms] = {}
 
-    def keep(self, patient: str, hash_: str, consent: bytes) -> None:
-        """Keep a Consent."""
+    def keep(self, patient: str, hash_: str, consent: bytes, rules: Any) -> None:
+        """Keep a Consent, and the finer rules that came with it."""
+        finer = b"" if rules is None else json.dumps(rules).encode()
         self._db.execute("INSERT OR REPLACE INTO agreements VALUES (?, ?, ?)", (patient, hash_, consent))
+        self._db.execute("INSERT OR REPLACE INTO finer_rules VALUES (?, ?, ?)", (patient, hash_, finer))
+        self._read.pop((patient, hash_), None)
 
     def holds(self, patient: str, grant: Grant) -> bool:
         """Whether the Consent that a grant names now is here."""
@@ -35,49 +58,46 @@ class Consents:
 
     def text(self, patient: str, grant: Grant) -> bytes | None:
         """The Consent that a grant names now, empty for a grant without one; None where it is not here."""
-        return self._text(patient, grant.rules.body["consent"])
+        return self._kept("SELECT consent FROM agreements WHERE patient = ? AND hash = ?", patient, hash_of(grant))
 
-    def _text(self, patient: str, hash_: str) -> bytes | None:
-        query = "SELECT consent FROM agreements WHERE patient = ? AND hash = ?"
+    def terms(self, patient: str, grant: Grant) -> Terms:
+        """What may be shown under a grant now: nothing while its Consent is not here or cannot be understood."""
+        name = (patient, hash_of(grant))
+        if name not in self._read:
+            text = self.text(patient, grant)
+            if text is None:
+                return _NOTHING
+            rules = self._kept("SELECT rules FROM finer_rules WHERE patient = ? AND hash = ?", *name)
+            self._read[name] = self._terms(patient, text, rules or b"")
+        return self._read[name]
+
+    def permitting(
+        self, patient: str, grants: Iterable[Grant], resource: Mapping[str, Any], author: str
+    ) -> frozenset[str]:
+        """Those of the grants that have finer rules and permit a resource by them."""
+        ruled = ((grant.gid, self.terms(patient, grant)) for grant in grants)
+        return frozenset(gid for gid, terms in ruled if terms.rules is not None and terms.permit(resource, author))
+
+    def _terms(self, patient: str, consent: bytes, rules: bytes) -> Terms:
+        try:
+            if consent == NOTHING:
+                return _NOTHING
+            resource = resources.parse(consent)
+            resources.check(resource)
+            agreed = agreement(resource)
+            if (agreed.patient, agreed.counterpart) != (patient, self._me):
+                return _NOTHING
+            return Terms(
+                agreed.categories, projection.decider(projection.read_rules(json.loads(rules))) if rules else None
+            )
+        except (Problem, Rejected):
+            return _NOTHING
+
+    def _kept(self, query: str, patient: str, hash_: str) -> bytes | None:
         row = self._db.execute(query, (patient, hash_)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def deciders(self, patient: str, grants: Iterable[Grant], now: int) -> list[Decider]:
-        """One for each of the grants and purposes, at the Unix second `now`. No Consent, no decider."""
-        made = []
-        for grant in grants:
-            found = self._policy(patient, grant.rules.body["consent"])
-            if found is not None:
-                for purpose in grant.purposes:
-                    request = Request(patient, frozenset({self._me}), purpose, now * MICROSECONDS)
-                    made.append(Decider(State((found,)), request))
-        return made
 
-    def _policy(self, patient: str, hash_: str) -> Policy | None:
-        if (patient, hash_) not in self._compiled:
-            text = self._text(patient, hash_)
-            if text is None:
-                return None
-            self._compiled[patient, hash_] = compile_consent(text)
-        return self._compiled[patient, hash_]
-
-
-def compile_consent(consent: bytes) -> Policy | None:
-    """The policy of a FHIR Consent; None where it is empty or cannot be understood: it then permits nothing."""
-    try:
-        if not consent:
-            return None
-        resource = resources.parse(consent)
-        resources.check(resource)
-        return policy.compile(fhir_consent.read(resource))
-    except Problem:
-        return None
-
-
-def permitted(resource: Mapping[str, Any], author: str, deciders: Iterable[Decider]) -> bool:
-    """Whether any of the decisions permits the resource; none does where its facts cannot be told."""
-    try:
-        item = facts(resource, [author])
-    except Problem:
-        return False
-    return any(decider.verdict(item).permit for decider in deciders)
+def hash_of(grant: Grant) -> str:
+    """By which a grant names its Consent now."""
+    return str(grant.rules.body["consent"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.chain_store import ChainStore
+from connectors.gateway.consents import Consents, hash_of
 from connectors.gateway.destinations import places
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.records import Live
@@ -17,8 +18,11 @@ FOREVER = 2**53 - 1
 class Granted:
     """What patients grant the keystore's account, by the chains held here. `clock` gives Unix seconds."""
 
-    def __init__(self, keystore: Keystore, store: Store, chains: ChainStore, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, keystore: Keystore, store: Store, chains: ChainStore, consents: Consents, clock: Callable[[], float]
+    ) -> None:
         self._keystore = keystore
+        self._consents = consents
         self._store = store
         self._chains = chains
         self._clock = clock
@@ -68,13 +72,16 @@ class Granted:
         for grant in grants:
             if grant.rules.body["nb"] > now:
                 continue
+            terms = self._consents.terms(patient, grant)
+            rules = grant.gid if terms.rules is not None else ""
             for set_id, (first, mask) in grant.cover.items():
                 state = self._chains.sets.get((patient, set_id))
                 for stream, index in state.ids.items() if state else ():
                     if mask >> index & 1:
                         covered[set_id, index] = stream
-                        live.append(Live(stream, first, grant.until, frozenset(grant.purposes)))
-        self._store.set_live(patient, live)
+                        if self._keystore.category(patient, set_id, index) in terms.categories:
+                            live.append(Live(stream, first, grant.until, frozenset(grant.purposes), rules))
+        self._set_live(patient, live, grants)
         self._store.set_destinations(patient, places(self._chains, self._keystore, patient, now))
         self._purge(patient, covered)
         self._turns.pop(patient, None)
@@ -83,6 +90,18 @@ class Granted:
             self._turns[patient] = min(moment for moment in moments if moment > now)
         else:
             self._keystore.forget(patient)
+
+    def _set_live(self, patient: str, live: list[Live], grants: Iterable[Grant]) -> None:
+        """Tell the store what may be shown. What finer rules permit is decided anew where it was by other ones."""
+        named = {one.rules for one in live if one.rules}
+        decided = self._store.decided(patient)
+        due = [grant for grant in grants if grant.gid in named and decided.get(grant.gid) != hash_of(grant)]
+        self._store.undecide(decided.keys() - named | {grant.gid for grant in due if grant.gid in decided})
+        self._store.set_live(patient, live)
+        for grant in due:
+            terms = self._consents.terms(patient, grant)
+            streams = {one.stream for one in live if one.rules == grant.gid}
+            self._store.decide(patient, streams, grant.gid, hash_of(grant), terms.permit)
 
     def _purge(self, patient: str, covered: Mapping[tuple[str, int], str]) -> None:
         gone = {(set_id, index) for set_id, _, index in self._keystore.held(patient)} - covered.keys()

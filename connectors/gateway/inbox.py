@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.chain_store import ChainName, ChainStore
 from connectors.gateway.confirmation import Confirmation
-from connectors.gateway.consents import NOTHING, Consents, permitted
+from connectors.gateway.consents import NOTHING, Consents
 from connectors.gateway.granted import Granted
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.objects import Objects
@@ -25,6 +25,7 @@ from consent import envelope as envelopes
 from consent import identifiers
 from consent.opening import Opened, Reader, open_bundle, open_envelope
 from consent.primitives import Rejected, stale, unb64
+from consent.projection import read_rules
 from consent.relations import Bundle, Grant, RelationState, check_permit
 from consent.statements import parse_permit
 from fhir_profiles.problems import Problem
@@ -69,7 +70,7 @@ class Inbox:
         self.consents = Consents(keystore)
         self.hub_keys = HubKeys(keystore.db, keystore.keyring, self.hub)
         self.confirmation = Confirmation(keystore, self.chains, self.hub_keys, store, self._heads, clock)
-        self.granted = Granted(keystore, store, self.chains, clock)
+        self.granted = Granted(keystore, store, self.chains, self.consents, clock)
         self._objects = Objects(keystore, clock)
         self._house = not identifiers.account(self.me).is_person
 
@@ -238,13 +239,16 @@ class Inbox:
                 raise
             return  # the grant has ended at the hub, and its end is still to come here
         masks = {set_id: mask for set_id, (_, mask) in grant.cover.items()}
-        consent = opened.consent
-        if opened.rules is not None:
-            log.error("a grant has finer rules, which nothing here can keep to", extra={"kind": "grant"})
-            consent = NOTHING
+        consent, rules = opened.consent, opened.rules
+        try:
+            if rules is not None:
+                read_rules(rules)
+        except Rejected:
+            log.error("a grant has finer rules that nothing here can keep to", extra={"kind": "grant"})
+            consent, rules = NOTHING, None
         with transaction(self.keystore.db):
             if opened.salt:
-                self.consents.keep(relation.acc, bundle.link.body["consent"], consent)
+                self.consents.keep(relation.acc, bundle.link.body["consent"], consent, rules)
             self.keystore.keep_seeds(relation.acc, bundle.hash, opened.seeds, masks)
 
     # --- envelopes ----------------------------------------------------------------------------------------------
@@ -285,7 +289,7 @@ class Inbox:
                 self.keystore.arrived([bid])
 
     def _items(self, event: Mapping[str, Any], opened: Opened, newer: frozenset[str]) -> list[Item | Deletion]:
-        """What of an opened envelope the Consents permit, decided resource by resource."""
+        """What an opened envelope holds; of each resource it is said which grants with finer rules permit it."""
         envelope, patient = opened.envelope, event["acc"]
         source = Source(
             owner=patient, set=opened.set, stream=envelope.str, index=opened.index, epoch=envelope.ep,
@@ -297,11 +301,11 @@ class Inbox:
             return [Deletion(source)]
         if self.me in (envelope.aut, patient):
             return [Item(body, resource, source) for body, resource in opened.resources]
-        deciders = self.consents.deciders(patient, self._covering(patient, opened.set), int(self.clock()))
-        allowed = [pair for pair in opened.resources if permitted(pair[1], envelope.aut, deciders)]
-        if withheld := len(opened.resources) - len(allowed):
-            log.warning("resources that the Consent does not permit", extra={"count": withheld})
-        return [Item(body, resource, source) for body, resource in allowed] or [Deletion(source)]
+        covering = self._covering(patient, opened.set)
+        return [
+            Item(body, resource, source, self.consents.permitting(patient, covering, resource, envelope.aut))
+            for body, resource in opened.resources
+        ]
 
     def _covering(self, patient: str, set_id: str) -> list[Grant]:
         return [grant for grant in self.granted.grants(patient) if set_id in grant.cover]

@@ -61,7 +61,7 @@ def _put(change: Change, source: Source, items: Mapping[Identity, Item], updated
         change.flush()
     kept = change.remove(or_(_replaced(source, list(items)), *older), items.keys())
     for item in items.values():
-        change.add(item.resource, item.body, _version(item.resource), updated, source)
+        change.add(item.resource, item.body, _version(item.resource), updated, source, item.permitted)
     if kept:
         change.flush()
         change.keep(and_(_origin(source), tuple_(resources.c.type, resources.c.id).in_(kept)))

@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS permits (patient TEXT, "set" TEXT, author TEXT NOT NU
 CREATE TABLE IF NOT EXISTS opened (patient TEXT, bundle TEXT, PRIMARY KEY (patient, bundle)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS agreements (patient TEXT, hash TEXT, consent BLOB NOT NULL, PRIMARY KEY (patient, hash)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS finer_rules (patient TEXT, hash TEXT, rules BLOB NOT NULL, PRIMARY KEY (patient, hash)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS doubts (kind TEXT, acc TEXT, oth TEXT, since INTEGER NOT NULL, PRIMARY KEY (kind, acc, oth)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reports (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
@@ -132,6 +134,7 @@ class Keystore:
         with transaction(self.db):
             self.db.execute("DELETE FROM opened WHERE patient = ?", (patient,))
             self.db.execute("DELETE FROM agreements WHERE patient = ?", (patient,))
+            self.db.execute("DELETE FROM finer_rules WHERE patient = ?", (patient,))
             self.db.execute("DELETE FROM deferred WHERE patient = ?", (patient,))
 
     # --- how far authors' devices have been read

@@ -139,7 +139,8 @@ deletions = Table(
 )
 
 live_streams = Table(
-    # What may be shown now; written by the inbox from the patient's chains, one row a purpose.
+    # What may be shown now; written by the inbox from the patient's chains, one row a purpose. `rules` names a grant
+    # that has finer rules: under it only what is `permitted` may be shown.
     "live_streams",
     metadata,
     Column("patient", Word, nullable=False),
@@ -147,8 +148,29 @@ live_streams = Table(
     Column("purpose", Word, nullable=False),
     Column("from_epoch", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),  # seconds since 1970, excluded
-    PrimaryKeyConstraint("patient", "stream", "purpose", "from_epoch"),
+    Column("rules", Word, nullable=False, server_default=""),
+    PrimaryKeyConstraint("patient", "stream", "purpose", "from_epoch", "rules"),
     sqlite_with_rowid=False,
+)
+
+permitted = Table(
+    # What a grant's finer rules permit: decided when a resource comes, and anew when the rules change.
+    "permitted",
+    metadata,
+    Column("rules", Word, nullable=False),  # the grant
+    Column("rid", BigInteger, nullable=False),
+    PrimaryKeyConstraint("rules", "rid"),
+    Index("permitted_rid", "rid"),
+    sqlite_with_rowid=False,
+)
+
+decided = Table(
+    # By which Consent of a grant `permitted` was filled. Without a row here it has to be filled again.
+    "decided",
+    metadata,
+    Column("rules", Word, primary_key=True),
+    Column("patient", Word, nullable=False),
+    Column("consent", Word, nullable=False),  # its salted hash, by which the grant names it
 )
 
 confirmations = Table(

@@ -56,6 +56,8 @@ class Item:
     body: bytes = field(repr=False)
     resource: dict[str, Any] = field(repr=False)
     source: Source
+    permitted: frozenset[str] = frozenset()
+    """The grants with finer rules that permit it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,13 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A stream that may be shown from an epoch on, until a second, for purposes."""
+    """A stream that may be shown from an epoch on, until a second, for purposes; `rules`: by that grant's rules."""
 
     stream: str
     from_epoch: int
     until: int
     purposes: frozenset[str]
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A write is one transaction: the resources, their index rows, and whatever state 
 are bytes and come back as they were put.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -18,10 +18,12 @@ from connectors.gateway.database import Database
 from connectors.gateway.intake import take
 from connectors.gateway.models import (
     confirmations,
+    decided,
     deletions,
     destinations,
     envelopes,
     live_streams,
+    permitted,
     resources,
     state,
     stored_columns,
@@ -29,6 +31,7 @@ from connectors.gateway.models import (
 from connectors.gateway.query import PAGE_SIZE, numbers, page, some
 from connectors.gateway.records import Deletion, Item, Live, Page, Place, Stored, microseconds
 from connectors.gateway.visibility import Scope, visible
+from fhir_profiles.resources import parse
 from fhir_profiles.search import Query
 
 _HERE = and_(resources.c.type == bindparam("type"), resources.c.id == bindparam("id"))
@@ -181,6 +184,7 @@ class Store:
                 "purpose": purpose,
                 "from_epoch": live.from_epoch,
                 "until": live.until,
+                "rules": live.rules,
             }
             for live in streams
             for purpose in sorted(live.purposes)
@@ -197,6 +201,45 @@ class Store:
             connection.execute(delete(live_streams).where(here))
             if longest:  # two grants may give the same stream from the same epoch: the longer one counts
                 connection.execute(insert(live_streams), list(longest.values()))
+
+    def decided(self, patient: str) -> dict[str, str]:
+        """A patient's grants of whose finer rules it is known what they permit, and by which Consent they decided."""
+        query = select(decided.c.rules, decided.c.consent).where(decided.c.patient == patient)
+        with self.database.read() as connection:
+            return dict(connection.execute(query).all())
+
+    def undecide(self, grants: Collection[str]) -> None:
+        """Under the finer rules of these grants nothing is permitted until it is decided again."""
+        if grants:
+            with self.database.write() as connection:
+                for table in (permitted, decided):
+                    connection.execute(delete(table).where(table.c.rules.in_(sorted(grants))))
+
+    def decide(
+        self, patient: str, streams: Collection[str], gid: str, consent: str,
+        permits: Callable[[dict[str, Any], str], bool],
+    ) -> None:  # fmt: skip
+        """Decide anew which resources of these streams a grant's finer rules permit: `permits(resource, author)`.
+
+        What was decided is kept as it goes; done is it only at the end, so that after a crash it begins again.
+        """
+        row = resources.c
+        query = (
+            select(row.rid, row.body, row.author)
+            .where(row.owner == patient, row.stream.in_(sorted(streams)), row.deleted.is_(False))
+            .where(row.rid > bindparam("after")).order_by(row.rid).limit(OWNED_ROWS)
+        )  # fmt: skip
+        self.undecide([gid])
+        after, more = 0, True
+        while more:
+            with self.change() as change:
+                rows = change.connection.execute(query, {"after": after}).all()
+                parsed = ((each.rid, parse(each.body, max_bytes=len(each.body)), each.author) for each in rows)
+                change.permit([(gid, rid) for rid, resource, author in parsed if permits(resource, author)])
+            more = bool(rows)
+            after = rows[-1].rid if rows else after
+        with self.database.write() as connection:
+            connection.execute(insert(decided), {"rules": gid, "patient": patient, "consent": consent})
 
     def confirm(self, patients: Collection[str], at: int, until: int) -> None:
         """Note that the heads of these patients' chains were confirmed at a second, which counts until another."""
@@ -267,8 +310,8 @@ class Store:
         return sqlite_insert(table) if self.database.sqlite else postgresql_insert(table)
 
 
-def _live_key(row: Mapping[Any, Any]) -> tuple[str, str, int]:
-    return row["stream"], row["purpose"], row["from_epoch"]
+def _live_key(row: Mapping[Any, Any]) -> tuple[str, str, int, str]:
+    return row["stream"], row["purpose"], row["from_epoch"], row["rules"]
 
 
 def _of(table: Table, patient: str, streams: Collection[str] | None) -> ColumnElement[bool]:

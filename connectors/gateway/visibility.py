@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, bindparam, exists, or_, select
 
-from connectors.gateway.models import confirmations, live_streams, resources
+from connectors.gateway.models import confirmations, live_streams, permitted, resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ def visible(row: FromClause) -> ColumnElement[bool]:
 
 
 def _live(row: FromClause) -> ColumnElement[bool]:
-    live, confirmed = live_streams.alias(), confirmations.alias()
+    live, confirmed, finer = live_streams.alias(), confirmations.alias(), permitted.alias()
+    by_rules = exists().where(finer.c.rules == live.c.rules, finer.c.rid == row.c.rid).correlate_except(finer)
     granted = (
         select(live.c.stream)
         .where(
@@ -55,6 +56,7 @@ def _live(row: FromClause) -> ColumnElement[bool]:
             live.c.purpose.in_(bindparam("v_purposes", expanding=True)),
             live.c.from_epoch <= row.c.epoch,
             live.c.until > bindparam("v_now"),
+            or_(live.c.rules == "", by_rules),
         )
         .exists()
     )

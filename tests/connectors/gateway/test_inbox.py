@@ -9,6 +9,7 @@ import pytest
 
 from connectors.gateway import access, inbox
 from connectors.gateway.access import Reader
+from connectors.gateway.change import Change
 from connectors.gateway.confirmation import CONFIRMED_SECONDS, RETRY_SECONDS
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import READING, Keystore
@@ -187,8 +188,8 @@ def test_an_odd_consent_permits_nothing_and_stops_nothing(scene, element):
 # --- what may be shown
 
 
-def test_under_a_grant_with_finer_rules_nothing_is_shown(scene, caplog):
-    """What cannot be kept to is not taken for permission to show everything."""
+def test_under_finer_rules_that_cannot_be_kept_to_nothing_is_shown(scene, caplog):
+    """They are not taken for permission to show everything."""
     scene.grant(rules={"since": "2026-01-01"})
     scene.write(weight(scene, 1))
     scene.inbox.catch_up()
@@ -196,17 +197,91 @@ def test_under_a_grant_with_finer_rules_nothing_is_shown(scene, caplog):
     assert "finer rules" in caplog.text
 
 
-def test_an_amended_consent_counts_though_no_seed_comes_with_it(scene):
-    """A narrower Consent under the same grant is taken in, also where nothing new is handed out."""
+def rules(**limits):
+    """Finer rules: of the vitals only what meets these limits."""
+    return {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "class": ["vitals"]} | limits}]}
+
+
+PULSE = {"code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}}
+ONLY_PULSE = rules(code=["8867-4"])
+
+
+def test_finer_rules_decide_of_each_resource(scene):
+    """Of what the hub releases, only what they permit is found; a new version is decided anew."""
+    scene.grant(rules=ONLY_PULSE)
+    scene.write(weight(scene, 1), hd=HANDLE)
+    scene.write(weight(scene, 2, **PULSE))
+    scene.inbox.catch_up()
+    assert scene.found() == {2}
+    scene.write(weight(scene, 1, **PULSE), hd=HANDLE)
+    scene.open()
+    scene.inbox.catch_up()
+    assert scene.found() == {1, 2}
+    scene.write(weight(scene, 1), hd=HANDLE)
+    scene.inbox.catch_up()
+    assert scene.found() == {2}
+
+
+def test_amended_finer_rules_count_for_what_is_here_already(scene):
+    """Narrower, other and none at all, under the same grant and though no seed comes with them."""
     gid = scene.grant()
     scene.write(weight(scene, 1))
+    scene.write(weight(scene, 2, **PULSE))
+    for given, found in ((ONLY_PULSE, {2}), (rules(code=["1-1"]), set()), (None, {1, 2}), (ONLY_PULSE, {2})):
+        scene.grant(gid=gid, rules=given)
+        scene.inbox.catch_up()
+        assert scene.found() == found
+
+
+def test_what_either_of_two_grants_permits_is_found(scene):
+    """Each grant opens by its own rules; when one ends, what it alone permitted is not found any more."""
+    scene.grant(rules=ONLY_PULSE)
+    other = scene.grant(rules=rules(code=["29463-7"]))
+    scene.write(weight(scene, 1, code={"coding": [{"code": "29463-7"}]}), weight(scene, 3))
+    scene.write(weight(scene, 2, **PULSE))
     scene.inbox.catch_up()
-    narrower = json.loads(scene.terms().consent)
-    narrower["provision"]["provision"][0]["code"] = [{"coding": [{"system": "http://loinc.org", "code": "1-1"}]}]
-    scene.grant(json.dumps(narrower).encode(), gid)
-    scene.write(weight(scene, 2))
+    assert scene.found() == {1, 2}
+    scene.patient.withdraw(scene.practice, other)
+    scene.wire.publish()
     scene.inbox.catch_up()
-    assert scene.found() == {1}
+    assert scene.found() == {2}
+
+
+def test_a_crash_while_finer_rules_are_decided_shows_nothing_that_they_do_not_permit(scene, monkeypatch):
+    """Nothing is found until all is decided; it goes on by itself."""
+    gid = scene.grant()
+    scene.write(weight(scene, 1))
+    scene.write(weight(scene, 2, **PULSE))
+    scene.inbox.catch_up()
+    assert scene.found() == {1, 2}
+    scene.grant(gid=gid, rules=ONLY_PULSE)
+    permit = Change.permit
+    monkeypatch.setattr(Change, "permit", lambda *_: (_ for _ in ()).throw(Crash))
+    with pytest.raises(Crash):
+        scene.inbox.catch_up()
+    assert scene.found() == set()
+    monkeypatch.setattr(Change, "permit", permit)
+    scene.open()
+    scene.inbox.catch_up()
+    assert scene.found() == {2}
+
+
+def test_what_a_consent_does_not_name_is_not_shown_though_its_key_is_here(scene):
+    """A key without a rule opens nothing: the grant covers vitals, the Consent says activity."""
+    agreed = Agreement(scene.patient.me.account, scene.practice.account, frozenset({2}), ("TREAT",))
+    scene.grant(resources.dump(build(agreed, "c1", datetime.fromtimestamp(scene.now, UTC))))
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    assert scene.found() == set()
+
+
+def test_a_consent_for_another_party_shows_nothing(scene):
+    """A Consent counts for whom it names."""
+    agreed = Agreement(scene.patient.me.account, "klinik@a.example", frozenset({VITALS}), ("TREAT",))
+    scene.grant(resources.dump(build(agreed, "c1", datetime.fromtimestamp(scene.now, UTC))))
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    assert scene.found() == set()
 
 
 def test_a_withdrawal_takes_the_consent_and_what_waits_along(scene):
@@ -219,7 +294,7 @@ def test_a_withdrawal_takes_the_consent_and_what_waits_along(scene):
     scene.inbox.catch_up()
     scene.inbox.take_page()
     assert late and scene.found() == set()
-    for table in ("seeds", "agreements", "deferred", "opened"):
+    for table in ("seeds", "agreements", "finer_rules", "deferred", "opened"):
         assert scene.keys.db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
 
 

@@ -1,0 +1,325 @@
+"""From signed Consents to grants: who, why and when become release rules, what the data are becomes finer rules.
+
+What a rule says of counterpart, purpose and time, the hub can check before it releases anything. What it says of the
+resource itself (type, code, label, clinical date, author) can be checked only by whoever opened it: that part travels
+with the grant, sealed, as its finer rules, and says nothing of other parties, purposes or times. Permitted is what is
+released and passes them, exactly (PROTOCOL.md 4.4).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from consent import categories, policy
+from consent.dates import FOREVER, ZONE, interval
+from consent.decide import Decider, Request, State
+from consent.fhir_consent import Agreement, check_written
+from consent.policy import Policy, Rule
+from consent.primitives import broken
+from consent.provisions import refused
+from consent.purposes import actions_above, purposes_above, within
+from consent.relations import MAX_GRANTS
+from fhir_profiles.problems import Problem
+
+SECOND = 1_000_000
+
+RULE_ELEMENTS = frozenset({"type", "class", "code", "securityLabel", "dataPeriod", "data", "provision"})
+"""What a finer rule may say: all of it is about the resource."""
+
+Tree = dict[str, Any]
+"""A provision in plain form (`consent.policy`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """One grant: what is agreed, which makes the Consent that the counterpart is shown, and the finer rules, if any."""
+
+    agreed: Agreement
+    rules: dict[str, Any] | None = field(default=None, repr=False)
+
+
+def project(consents: Sequence[Mapping[str, Any]], counterpart: str, now: int) -> list[Projection]:
+    """The grants by which a counterpart may read what R4 Consents of one patient permit, from a Unix second on.
+
+    `consents` are all that are in force for it, refusals too. Raises `Problem(unprocessable)` for what no grant can
+    keep to, and where nothing is permitted.
+    """
+    return project_plain([check_written(consent) for consent in consents], counterpart, now)
+
+
+def project_plain(forms: Sequence[Mapping[str, Any]], counterpart: str, now: int) -> list[Projection]:
+    """`project` for Consents in plain form (`consent.policy`). Raises as it."""
+    patients = {form["patient"] for form in forms}
+    if len(patients) != 1:
+        raise refused("patient", "These Consents are not about one patient.")
+    signed = [_Signed(form["provision"], policy.compile(form)) for form in forms]
+    signed = [one for one in signed if one.compiled.status == "active" and one.compiled.legal]
+    found = _pieces(signed, counterpart, now * SECOND)
+    if not found:
+        raise refused("provision", "Nothing is permitted to this party from now on.")
+    if len(found) > MAX_GRANTS:
+        raise refused("provision", f"This needs more than {MAX_GRANTS} grants; write fewer periods and purposes.")
+    (patient,) = patients
+    return [_projection(patient, counterpart, piece, now * SECOND) for piece in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A Consent's provision in plain form, and the same compiled."""
+
+    plain: Tree
+    compiled: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Purposes and a time in which the same trees decide; of the trees nothing is left but what is about resources."""
+
+    purposes: tuple[str, ...]
+    start: int
+    end: int
+    trees: tuple[tuple[bool, str], ...]
+    """Whether it is an opt-in list, and the tree as JSON."""
+
+
+# --- which pieces -------------------------------------------------------------------------------------------------
+
+
+def _pieces(signed: Sequence[_Signed], counterpart: str, now: int) -> list[_Piece]:
+    roots = [one.compiled.root for one in signed if one.compiled.root is not None]
+    named = sorted({purpose for root in roots for rule in _all(root) for purpose in rule.purposes})
+    edges = sorted({edge for root in roots for rule in _all(root) for edge in rule.period if edge > now})
+    times = list(zip([now, *edges], [*edges, FOREVER], strict=True))
+    times = [(start, end) for start, end in times if start < end]
+    alike: dict[tuple[int, int, tuple[tuple[bool, str], ...]], list[str]] = {}
+    for purpose in named:
+        for start, end, trees in _joined(signed, counterpart, purpose, times):
+            alike.setdefault((start, end, trees), []).append(purpose)
+    for start, _ in times:
+        _check_every_purpose(signed, counterpart, start)
+        _check_exceptions(signed, counterpart, named, start)
+    return [_Piece(_highest(found), *about) for about, found in alike.items()]
+
+
+def _joined(
+    signed: Sequence[_Signed], counterpart: str, purpose: str, times: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, tuple[tuple[bool, str], ...]]]:
+    """The times in which a purpose may see anything, those in which the same trees decide joined."""
+    last: tuple[int, int, tuple[tuple[bool, str], ...]] | None = None
+    for start, end in times:
+        trees = tuple(_trees(signed, counterpart, purposes_above(purpose), start))
+        if last is not None and last[1:] == (start, trees):
+            last = (last[0], end, trees)
+            continue
+        if last is not None:
+            yield last
+        last = (start, end, trees) if _permitted(trees) else None
+    if last is not None:
+        yield last
+
+
+def _trees(
+    signed: Iterable[_Signed], counterpart: str, purposes: frozenset[str], at: int
+) -> Iterator[tuple[bool, str]]:
+    for one in signed:
+        root = one.compiled.root
+        kept = None if root is None else _cut(root, one.plain, counterpart, purposes, at)
+        if kept is not None:
+            yield one.compiled.opt_in, json.dumps(kept, ensure_ascii=False, sort_keys=True)
+
+
+def _cut(rule: Rule, plain: Tree, counterpart: str, purposes: frozenset[str], at: int) -> Tree | None:
+    """The rule with only what it says of resources; None where it does not apply to this party, purpose and time."""
+    if not _applies(rule, counterpart, purposes, at):
+        return None
+    if rule.roles:
+        raise refused(
+            f"{rule.path}.actor", "A rule for a role within an organisation cannot be kept to by it; drop it."
+        )
+    kept = {name: value for name, value in plain.items() if name in RULE_ELEMENTS and name != "provision"}
+    pairs = zip(rule.children, plain.get("provision", ()), strict=True)
+    children = [_cut(child, below, counterpart, purposes, at) for child, below in pairs]
+    if any(children):
+        kept["provision"] = [child for child in children if child is not None]
+    return kept
+
+
+def _applies(rule: Rule, counterpart: str, purposes: frozenset[str], at: int) -> bool:
+    return not (
+        (rule.actors and counterpart not in rule.actors)
+        or (rule.actions and rule.actions.isdisjoint(actions_above("read")))
+        or (rule.purposes and rule.purposes.isdisjoint(purposes))
+        or not rule.period[0] <= at < rule.period[1]
+    )
+
+
+def _all(rule: Rule) -> Iterator[Rule]:
+    yield rule
+    for child in rule.children:
+        yield from _all(child)
+
+
+def _highest(purposes: Sequence[str]) -> tuple[str, ...]:
+    """Without those that lie below another one: a grant for that one is a grant for them."""
+    return tuple(one for one in purposes if not any(within(one, [other]) for other in purposes if other != one))
+
+
+# --- what cannot be kept to ---------------------------------------------------------------------------------------
+
+
+def _check_every_purpose(signed: Sequence[_Signed], counterpart: str, at: int) -> None:
+    if _permitted(tuple(_trees(signed, counterpart, frozenset(), at))):
+        raise refused("provision.purpose", "Name the purposes for which this is permitted; a grant has them all named.")
+
+
+def _check_exceptions(signed: Sequence[_Signed], counterpart: str, named: Sequence[str], at: int) -> None:
+    """A hub releases for a purpose what is granted for one above it: there, nothing may be taken away again."""
+    for purpose in named:
+        for above in purposes_above(purpose) - {purpose} & set(named):
+            if not _permitted(tuple(_trees(signed, counterpart, purposes_above(above), at))):
+                continue
+            for one in signed:
+                if one.compiled.root is not None:
+                    _check_exception(one.compiled.root, counterpart, (above, purpose), at)
+
+
+def _check_exception(rule: Rule, counterpart: str, purposes: tuple[str, str], at: int) -> None:
+    above, below = (_applies(rule, counterpart, purposes_above(purpose), at) for purpose in purposes)
+    if below and not above and not rule.permit:
+        remedy = (
+            f"What is permitted for {purposes[0]} cannot be refused for {purposes[1]} alone; name the others instead."
+        )
+        raise refused(f"{rule.path}.purpose", remedy)
+    if below:
+        for child in rule.children:
+            _check_exception(child, counterpart, purposes, at)
+
+
+# --- what a piece can permit --------------------------------------------------------------------------------------
+
+_PERMIT, _DENY, _SILENT = "permit", "deny", "silent"
+_TYPES: Mapping[str, frozenset[str]] = {
+    # An Observation or a report goes by what it says of itself; what bears a label of sensitivity, by that.
+    kind: frozenset(categories.NAMES)
+    if kind in {"Observation", "DiagnosticReport"}
+    else frozenset({categories.NAMES[index], "mental", "intimate", "genetic"})
+    for kind, index in categories.BY_TYPE.items()
+}
+
+
+def _permitted(trees: tuple[tuple[bool, str], ...]) -> frozenset[int]:
+    """The categories of which anything may be permitted."""
+    return frozenset(index for index in range(len(categories.NAMES)) if _PERMIT in _outcomes(trees, index))
+
+
+def _outcomes(trees: Iterable[tuple[bool, str]], category: int) -> frozenset[str]:
+    """What the trees together can say of a resource of a category: a denial by one goes before all permissions."""
+    each = [_of_tree(json.loads(tree), category, opt_in) for opt_in, tree in trees]
+    found = set()
+    if any(_DENY in one for one in each):
+        found.add(_DENY)
+    if not any(one == {_DENY} for one in each):
+        if any(_PERMIT in one for one in each):
+            found.add(_PERMIT)
+        if all(_SILENT in one for one in each):
+            found.add(_SILENT)
+    return frozenset(found)
+
+
+def _of_tree(tree: Tree, category: int, opt_in: bool) -> frozenset[str]:
+    return _of_rule(tree, category, _SILENT if opt_in and tree["type"] == _DENY else tree["type"])
+
+
+def _of_rule(rule: Tree, category: int, own: str) -> frozenset[str]:
+    """What a rule and those below it can say, `own` being what it says where none below it matches."""
+    classes = rule.get("class", [])
+    if classes and not any(_may_be(word, category) for word in classes):
+        return frozenset({_SILENT})
+    below = [_of_rule(child, category, child["type"]) for child in rule.get("provision", [])]
+    found = set()
+    if any(_DENY in one for one in below):
+        found.add(_DENY)
+    if not any(one == {_DENY} for one in below):
+        if any(_PERMIT in one for one in below):
+            found.add(_PERMIT)
+        if all(_SILENT in one for one in below):
+            found.add(own)
+    covers_all = not classes or categories.NAMES[category] in classes
+    if not covers_all or rule.keys() & {"code", "securityLabel", "dataPeriod", "data"}:
+        found.add(_SILENT)
+    return frozenset(found)
+
+
+def _may_be(word: str, category: int) -> bool:
+    """Whether a resource of the category can be of this class: a category, a type, or a profile, which any may have."""
+    name = categories.NAMES[category]
+    return word == name or (word not in categories.INDEX and name in _TYPES.get(word, frozenset({name})))
+
+
+# --- as a grant ---------------------------------------------------------------------------------------------------
+
+
+def _projection(patient: str, counterpart: str, piece: _Piece, now: int) -> Projection:
+    chosen = _permitted(piece.trees)
+    start = "" if piece.start <= now else _first(piece.start)
+    agreed = Agreement(patient, counterpart, chosen, piece.purposes, start, _last(piece.end))
+    if all(_outcomes(piece.trees, index) == {_PERMIT} for index in chosen):
+        return Projection(agreed)
+    policies = [{"opt-in": opt_in, "provision": json.loads(tree)} for opt_in, tree in piece.trees]
+    return Projection(agreed, {"v": 1, "policies": policies})
+
+
+def _first(start: int) -> str:
+    """A dateTime that begins no sooner than a moment in microseconds; the date where it is the beginning of a day."""
+    moment = _utc(-(-start // SECOND))
+    day = moment.astimezone(ZONE).date().isoformat()
+    return day if interval(day)[0] == start else moment.isoformat()
+
+
+def _last(end: int) -> str:
+    """A dateTime whose second is the last whole one before a moment; the date where it is the end of a day."""
+    if end == FOREVER:
+        return ""
+    moment = _utc(end // SECOND) - timedelta(seconds=1)
+    day = moment.astimezone(ZONE).date().isoformat()
+    return day if interval(day)[1] == end else moment.isoformat()
+
+
+def _utc(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
+# --- on the other side --------------------------------------------------------------------------------------------
+
+
+def read_rules(value: Any) -> tuple[Policy, ...]:
+    """The policies that finer rules consist of. Raises `Rejected(broken, rules)` for what says more or else."""
+    try:
+        if value.keys() != {"v", "policies"} or value["v"] != 1 or not value["policies"]:
+            raise broken("rules")
+        return tuple(_policy(number, one) for number, one in enumerate(value["policies"]))
+    except (AttributeError, TypeError, KeyError, RecursionError, Problem):
+        raise broken("rules") from None
+
+
+def _policy(number: int, value: Any) -> Policy:
+    if value.keys() != {"opt-in", "provision"} or not isinstance(value["opt-in"], bool):
+        raise broken("rules")
+    _check_rule(value["provision"], 1)
+    template = {"template": "OPT-IN"} if value["opt-in"] else {}
+    plain = {"id": f"rules-{number}", "status": "active", "provision": value["provision"]}
+    return policy.compile(plain | template)
+
+
+def _check_rule(rule: Any, level: int) -> None:
+    if level > policy.READ_DEPTH or rule.keys() - RULE_ELEMENTS or rule["type"] not in {_PERMIT, _DENY}:
+        raise broken("rules")
+    for child in rule.get("provision", []):
+        _check_rule(child, level + 1)
+
+
+def decider(policies: tuple[Policy, ...]) -> Decider:
+    """What finer rules say of each resource: its `verdict` is good for any party, purpose and time of the grant."""
+    return Decider(State(policies), Request("patient", frozenset({"counterpart"}), "TREAT", 0))
