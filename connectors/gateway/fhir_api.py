@@ -22,6 +22,7 @@ from connectors.gateway.change import Change
 from connectors.gateway.linking import widened
 from connectors.gateway.links import PAGE, Args, Links
 from connectors.gateway.negotiation import Return, versions
+from connectors.gateway.references import check_query
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
 from connectors.gateway.writing import Writing
@@ -174,6 +175,7 @@ def _widened(gateway: Gateway, query: search.Query) -> search.Query:
     """The search with both ids of patients whom the house has linked to their cards."""
     if gateway.standalone:
         return query
+    check_query(query)
     with gateway.store.database.read() as connection:
         return widened(connection, query)
 

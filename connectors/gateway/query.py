@@ -30,6 +30,7 @@ from sqlalchemy.sql import FromClause
 from connectors.gateway.conditions import LAST, Condition, Part, beside, fits, on, part, table_of, word
 from connectors.gateway.indexing import MAIN_DATE
 from connectors.gateway.models import index_date, index_text, resources, spans, stored_columns
+from connectors.gateway.references import leads
 from connectors.gateway.visibility import Scope, visible
 from fhir_profiles.search import Criterion, Query, Reference, Sort, Token
 
@@ -181,6 +182,9 @@ def _conditions(shape: Shape, leader: FromClause | None = None) -> Iterator[Cond
             yield on(resources, shape.type, each, _operands(shape, number), patient)
         elif number != shape.leader:
             yield beside(leader, resources, shape.type, each, _operands(shape, number), patient)
+        leading = leads(resources, shape.type, each, _operands(shape, number)) if shape.scoped else None
+        if leading is not None:
+            yield leading
 
 
 def _led(shape: Shape, leader: int) -> tuple[Select[Any], list[Key]]:

@@ -4,12 +4,12 @@ A write is one transaction: the resources, their index rows, and whatever state 
 are bytes and come back as they were put.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -30,6 +30,7 @@ from connectors.gateway.models import (
 )
 from connectors.gateway.query import PAGE_SIZE, numbers, page, some
 from connectors.gateway.records import Deletion, Item, Live, Page, Place, Stored, microseconds
+from connectors.gateway.references import without_hidden
 from connectors.gateway.visibility import Scope, visible
 from fhir_profiles.resources import parse
 from fhir_profiles.search import Query
@@ -68,7 +69,8 @@ class Store:
         parameters = {"type": type_, "id": id_} | (scope.parameters() if scope is not None else {})
         with self._reading(change) as connection:
             row = connection.execute(statement, parameters).first()
-        return stored(row) if row is not None else None
+            found = _shown(connection, [] if row is None else [row], scope)
+        return found[0] if found else None
 
     def search(
         self,
@@ -85,13 +87,14 @@ class Store:
         prepared = page(query, scope, size + 1, after)
         with self._reading(change) as connection:
             rows = connection.execute(prepared.statement, prepared.parameters).all()
+            matches = _shown(connection, rows[:size], scope)
         following = tuple(rows[size - 1][-prepared.keys :]) if len(rows) > size else None
         total = None
         if query.total in {"accurate", "estimate"}:
             total = sum(self.count(query, scope, change).values())
         elif query.total is None and after is None and following is None:
             total = len(rows)  # all are on this page, so that counting costs nothing
-        return Page([stored(row) for row in rows[:size]], following, total)
+        return Page(matches, following, total)
 
     def count(self, query: Query, scope: Scope | None = None, change: Change | None = None) -> dict[str, int]:
         """How many match and are visible for the scope, by owner ('': house-local)."""
@@ -107,7 +110,8 @@ class Store:
             parameters = {"owner": owner, "after": after, "size": OWNED_ROWS} | scope.parameters()
             with self.database.read() as connection:
                 rows = connection.execute(statement, parameters).all()
-            yield from (stored(row) for row in rows)
+                found = _shown(connection, rows, scope)
+            yield from found
             if len(rows) < OWNED_ROWS:
                 return
             after = rows[-1].rid
@@ -137,7 +141,8 @@ class Store:
         """Two of the matches that are visible for the scope, as seen by a running transaction."""
         change.flush()
         prepared = some(query, scope, 2)
-        return [stored(row) for row in change.connection.execute(prepared.statement, prepared.parameters)]
+        rows = change.connection.execute(prepared.statement, prepared.parameters).all()
+        return _shown(change.connection, rows, scope)
 
     def put_many(
         self, items: Iterable[Item | Deletion], states: Mapping[str, str] | None = None, now: float | None = None
@@ -308,6 +313,11 @@ class Store:
 
     def _insert(self, table: Table) -> Any:
         return sqlite_insert(table) if self.database.sqlite else postgresql_insert(table)
+
+
+def _shown(connection: Connection, rows: Sequence[Row[Any]], scope: Scope | None) -> list[Stored]:
+    found = [stored(row) for row in rows]
+    return found if scope is None else without_hidden(connection, found, scope)
 
 
 def _live_key(row: Mapping[Any, Any]) -> tuple[str, str, int, str]:

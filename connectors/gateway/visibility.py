@@ -13,12 +13,14 @@ class Scope:
     """For which purposes somebody reads, when (seconds since 1970), and in which house.
 
     `purposes` are the codes any of which, in a grant, would allow the reading: the reader's own and those above it.
-    `house`: the account whose own writing is always shown; empty where it has written nothing.
+    `house`: the account whose own writing is always shown; empty where it has written nothing. `own`: the patient who
+    reads her own record, of which nothing is withheld.
     """
 
     purposes: tuple[str, ...]
     now: int
     house: str = ""
+    own: str = ""
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
@@ -37,12 +39,13 @@ def visible(row: FromClause) -> ColumnElement[bool]:
         earlier.c.owner == row.c.owner,
         earlier.c.rid < row.c.rid,
         earlier.c.deleted.is_(False),
-        _live(earlier),
+        shown(earlier),
     )
-    return _live(row) & ~shadowed
+    return shown(row) & ~shadowed
 
 
-def _live(row: FromClause) -> ColumnElement[bool]:
+def shown(row: FromClause) -> ColumnElement[bool]:
+    """`visible`, whoever else uses the id."""
     live, confirmed, finer = live_streams.alias(), confirmations.alias(), permitted.alias()
     by_rules = exists().where(finer.c.rules == live.c.rules, finer.c.rid == row.c.rid).correlate_except(finer)
     granted = (

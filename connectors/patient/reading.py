@@ -111,7 +111,7 @@ class Reading:
 
     def _scope(self, owner: str, purpose: str) -> Scope:
         if owner == self.client.account:
-            return Scope((OWN_PURPOSE,), int(self.client.clock()))
+            return Scope((OWN_PURPOSE,), int(self.client.clock()), own=owner)
         if owner not in self.inbox.patients:
             raise Problem("not-found", f"{owner} has granted you nothing: ask with your card")
         return Scope(tuple(sorted(purposes_above(purpose))), int(self.client.clock()))

@@ -1,0 +1,212 @@
+"""Restrictions do not show (EHDS, Art. 8): with and without hidden data a gateway answers the same bytes.
+
+Two houses, alike but for one thing: in the first there is more than the reader may see, by finer rules, by a stream
+that is not granted, or under another purpose. Each side door is asked of both.
+"""
+
+import re
+import time
+
+import orjson
+import pytest
+
+from connectors.gateway import access, schema
+from connectors.gateway.access import Reader
+from connectors.gateway.app import create_app
+from connectors.gateway.config import Config
+from connectors.gateway.database import Database
+from connectors.gateway.records import Item, Live, Source
+from connectors.gateway.store import HOUSE_ACCOUNT, Store
+from tests.connectors.gateway.conftest import Api, link, observation
+
+LOCAL = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa"
+PATIENT, HOUSE = f"{LOCAL}@hub.test", "praxis@hub.test"
+FAR = 4_000_000_000
+HIDDEN = "h1"
+LIVE = [Live("s1", 1, FAR, frozenset({"TREAT"}), "ruled"), Live("s3", 1, FAR, frozenset({"HRESCH"}))]
+
+
+def resource(type_, id_, **members):
+    return {"resourceType": type_, "id": id_, "subject": {"reference": f"Patient/{LOCAL}"}} | members
+
+
+def device(id_):
+    return {"resourceType": "Device", "id": id_, "patient": {"reference": f"Patient/{LOCAL}"}}
+
+
+def seen():
+    """What is visible in both houses. In the first some of it points at what is not."""
+    at = {"subject": {"reference": f"Patient/{LOCAL}"}}
+    yield device("d1")
+    yield observation(id="o1", device={"reference": "Device/d1"}, performer=[{"reference": "Practitioner/x"}], **at)
+    yield observation(id="o2", effectiveDateTime="2024-03-06", **at)
+    yield observation(id="o3", effectiveDateTime="2024-03-07", **at)
+    code = {"coding": [{"system": "http://loinc.org", "code": "58410-2"}]}
+    yield resource("DiagnosticReport", "r1", status="final", code=code, result=[{"reference": "Observation/o1"}])
+    yield {"resourceType": "Provenance", "id": "v1", "target": [{"reference": "Observation/o1"}],
+           "recorded": "2024-03-07T10:00:00Z", "agent": [{"who": {"reference": "Organization/k"}}]}  # fmt: skip
+
+
+def pointing(each):
+    """The same, referring to what is hidden as well."""
+    more = {"reference": f"Observation/{HIDDEN}", "display": "HIV"}
+    match each["resourceType"]:
+        case "DiagnosticReport":
+            return each | {"result": [*each["result"], more], "specimen": [{"reference": "Specimen/absent"}]}
+        case "Provenance":
+            return each | {"target": [*each["target"], {"reference": "Condition/h2"}]}
+        case "Observation":
+            return each | {"hasMember": [more], "encounter": {"reference": "Encounter/h4/_history/1"}}
+    return each
+
+
+def hidden():
+    """By rule, by stream, by purpose; some under an id that the house or the patient's other devices use too."""
+    at = {"subject": {"reference": f"Patient/{LOCAL}"}}
+    for number, date in enumerate(("2024-03-05", "2024-03-06T12:00:00+01:00", "2030-01-01")):
+        yield observation(id=HIDDEN if not number else f"h1{number}", effectiveDateTime=date, **at), "s1"
+    yield device("h3"), "s1"
+    yield resource("Condition", "h2", code={"text": "F32"}), "s2"
+    yield resource("Encounter", "h4", status="finished", **{"class": {"code": "AMB"}}), "s2"
+    yield observation(id="h5", **at), "s3"
+    yield resource("Procedure", "h6", status="completed"), "s2"
+
+
+class House:
+    """A gateway, its store and a doctor's client."""
+
+    def __init__(self, url, more):
+        self.database = Database(url)
+        schema.upgrade(self.database)
+        self.store = Store(self.database)
+        self.app = create_app(Config(database=url, hub_url="http://hub.test", keystore="keys"))
+        reader = Reader("Dr. Ada Beispiel", "practitioner", "TREAT", writes=True)
+        self.api = Api(self.app.test_client())
+        self.api.headers["Authorization"] = f"Bearer {access.issue_token(self.database, reader, 600)}"
+        self.store.set_state(HOUSE_ACCOUNT, HOUSE)
+        self.store.put_many(list(self._items(more)))
+        self.store.set_live(PATIENT, LIVE)
+        self.store.confirm([PATIENT], int(time.time()) - 1, FAR)
+
+    def _items(self, more):
+        withheld = list(hidden()) if more else []
+        for number, (each, stream) in enumerate(withheld[: len(withheld) // 2]):
+            yield self._item(f"x{number}", each, stream, frozenset())
+        for number, each in enumerate(seen()):
+            yield self._item(f"s{number}", pointing(each) if more else each, "s1", frozenset({"ruled"}))
+        for number, (each, stream) in enumerate(withheld[len(withheld) // 2 :]):
+            yield self._item(f"y{number}", each, stream, frozenset())
+
+    def _item(self, bid, each, stream, under):
+        source = Source(PATIENT, "set", stream, 1, 1, PATIENT, bid)
+        return Item(orjson.dumps(each), each, source, under)
+
+    def close(self):
+        self.app.extensions["gateway"].store.database.close()
+        self.database.close()
+
+
+@pytest.fixture
+def houses(tmp_path, database_url):
+    """The first holds more than it shows; the other only what the first shows."""
+    more, less = House(database_url, True), House(f"sqlite:///{tmp_path / 'less.sqlite'}", False)
+    yield more, less
+    more.close()
+    less.close()
+
+
+OWN = {"resourceType": "Observation", "status": "final", "code": {"text": "own"}}
+BATCH = {
+    "resourceType": "Bundle", "type": "batch",
+    "entry": [
+        {"request": {"method": "GET", "url": f"Observation/{HIDDEN}"}},
+        {"request": {"method": "GET", "url": f"Observation?patient={LOCAL}"}},
+        {"request": {"method": "GET", "url": f"Condition?patient={LOCAL}&_summary=count"}},
+        {"request": {"method": "DELETE", "url": f"Observation/{HIDDEN}"}},
+    ],
+}  # fmt: skip
+CONDITIONAL = {
+    "resourceType": "Bundle", "type": "transaction",
+    "entry": [{
+        "fullUrl": "urn:uuid:6e7f9d2c-0d5c-4c0f-9a4e-0c6f0b6f3f11", "resource": OWN,
+        "request": {"method": "POST", "url": "Observation", "ifNoneExist": f"_id={HIDDEN}"},
+    }],
+}  # fmt: skip
+
+DOORS = {
+    "read": lambda api: api.get(f"Observation/{HIDDEN}"),
+    "read of a type that is withheld": lambda api: api.get("Condition/h2"),
+    "read with If-None-Match": lambda api: api.get(f"Observation/{HIDDEN}", If_None_Match='W/"1"'),
+    "search": lambda api: api.get(f"Observation?patient={LOCAL}"),
+    "search by code and date": lambda api: api.get(f"Observation?patient={LOCAL}&code=8867-4&date=ge2024-03-05"),
+    "search by id": lambda api: api.get(f"Observation?_id=o1,{HIDDEN}"),
+    "search by negation": lambda api: api.get(f"Observation?patient={LOCAL}&code:not=1-1"),
+    "search by POST": lambda api: api.client.post(
+        "/fhir/Observation/_search", data={"patient": LOCAL}, headers={"Authorization": api.headers["Authorization"]}
+    ),
+    "total": lambda api: api.get(f"Observation?patient={LOCAL}&_total=accurate&_count=1"),
+    "count": lambda api: api.get(f"Observation?patient={LOCAL}&_summary=count"),
+    "count of a type that is withheld": lambda api: api.get(f"Procedure?patient={LOCAL}&_summary=count"),
+    "paging": lambda api: api.get(link(api.get(f"Observation?patient={LOCAL}&_count=2"), "next")),
+    "paging in another order": lambda api: api.get(
+        link(api.get(f"Observation?patient={LOCAL}&_sort=code&_count=1"), "next")
+    ),
+    "order": lambda api: api.get(f"Observation?patient={LOCAL}&_sort=-_lastUpdated&_count=1"),
+    "references in what is read": lambda api: api.get("DiagnosticReport/r1"),
+    "references in what is found": lambda api: api.get(f"DiagnosticReport?patient={LOCAL}"),
+    "references that are required": lambda api: api.get("Provenance/v1"),
+    "search by a hidden target": lambda api: api.get(f"DiagnosticReport?result=Observation/{HIDDEN}"),
+    "search by a hidden target's id": lambda api: api.get(f"Observation?has-member={HIDDEN}"),
+    "search by a visible and a hidden target": lambda api: api.get(
+        f"DiagnosticReport?patient={LOCAL}&result=Observation/o1,Observation/{HIDDEN}"
+    ),
+    "search by whether there is a reference": lambda api: api.get("Observation?encounter:missing=true"),
+    "order by references": lambda api: api.get("Observation?_sort=encounter"),
+    "include": lambda api: api.get(f"DiagnosticReport?patient={LOCAL}&_include=DiagnosticReport:result"),
+    "reverse include": lambda api: api.get(f"Observation?patient={LOCAL}&_revinclude=Provenance:target"),
+    "history": lambda api: api.get(f"Observation/{HIDDEN}/_history"),
+    "version": lambda api: api.get(f"Observation/{HIDDEN}/_history/1"),
+    "batch": lambda api: api.post("", BATCH),
+    "delete": lambda api: api.delete(f"Observation/{HIDDEN}"),
+    "update under its id": lambda api: api.put(f"Observation/{HIDDEN}", OWN | {"id": HIDDEN}),
+    "update with If-Match": lambda api: api.put(f"Observation/{HIDDEN}", OWN | {"id": HIDDEN}, If_Match='W/"1"'),
+    "conditional create": lambda api: api.post("Observation", OWN, If_None_Exist=f"_id={HIDDEN}"),
+    "conditional create by reference": lambda api: api.post(
+        "DiagnosticReport", {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "own"}},
+        If_None_Exist=f"result=Observation/{HIDDEN}",
+    ),
+    "conditional create in a transaction": lambda api: api.post("", CONDITIONAL),
+}  # fmt: skip
+
+CLOCK = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+IDS = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+PAGE = re.compile(rb"_page=[A-Za-z0-9_-]+")
+
+
+def told(answer):
+    """Status, headers and body, but for ids that were drawn, and the clock."""
+    body = PAGE.sub(b"PAGE", IDS.sub(b"ID", CLOCK.sub(b"AT", answer.data)))
+    headers = {
+        name: IDS.sub(b"ID", value.encode()) for name, value in answer.headers.items()
+        if name not in {"Date", "Last-Modified", "Content-Length"}
+    }  # fmt: skip
+    return answer.status_code, headers, body
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_is_hidden_does_not_show(houses, door):
+    """The same answer, and the same told to the patient of who read how much."""
+    more, less = houses
+    assert told(DOORS[door](more.api)) == told(DOORS[door](less.api))
+    reports = [[(each.what, each.number) for each in access.pending_reports(one.database)] for one in houses]
+    assert reports[0] == reports[1]
+
+
+def test_the_houses_differ(houses):
+    """What is hidden in the first is there, or this would show nothing: whoever reads it for its purpose finds it."""
+    more, less = houses
+    more.store.set_live(PATIENT, [Live(stream, 1, FAR, frozenset({"TREAT"})) for stream in ("s1", "s2", "s3")])
+    for path in (f"Observation/{HIDDEN}", "Condition/h2", "Observation/h5"):
+        assert (more.api.get(path).status_code, less.api.get(path).status_code) == (200, 404)
+    assert f"Observation/{HIDDEN}" in more.api.get("DiagnosticReport/r1").text
+    assert more.api.get(f"DiagnosticReport?result=Observation/{HIDDEN}").json["total"] == 1
