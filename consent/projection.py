@@ -14,22 +14,14 @@ from typing import Any
 
 from consent import categories, policy
 from consent.dates import FOREVER, ZONE, interval
-from consent.decide import Decider, Request, State
 from consent.fhir_consent import Agreement, check_written
+from consent.finer_rules import ELEMENTS, Tree
 from consent.policy import Policy, Rule
-from consent.primitives import broken
 from consent.provisions import refused
 from consent.purposes import actions_above, purposes_above, within
 from consent.relations import MAX_GRANTS
-from fhir_profiles.problems import Problem
 
 SECOND = 1_000_000
-
-RULE_ELEMENTS = frozenset({"type", "class", "code", "securityLabel", "dataPeriod", "data", "provision"})
-"""What a finer rule may say: all of it is about the resource."""
-
-Tree = dict[str, Any]
-"""A provision in plain form (`consent.policy`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +130,7 @@ def _cut(rule: Rule, plain: Tree, counterpart: str, purposes: frozenset[str], at
         raise refused(
             f"{rule.path}.actor", "A rule for a role within an organisation cannot be kept to by it; drop it."
         )
-    kept = {name: value for name, value in plain.items() if name in RULE_ELEMENTS and name != "provision"}
+    kept = {name: value for name, value in plain.items() if name in ELEMENTS and name != "provision"}
     pairs = zip(rule.children, plain.get("provision", ()), strict=True)
     children = [_cut(child, below, counterpart, purposes, at) for child, below in pairs]
     if any(children):
@@ -289,37 +281,3 @@ def _last(end: int) -> str:
 
 def _utc(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)
-
-
-# --- on the other side --------------------------------------------------------------------------------------------
-
-
-def read_rules(value: Any) -> tuple[Policy, ...]:
-    """The policies that finer rules consist of. Raises `Rejected(broken, rules)` for what says more or else."""
-    try:
-        if value.keys() != {"v", "policies"} or value["v"] != 1 or not value["policies"]:
-            raise broken("rules")
-        return tuple(_policy(number, one) for number, one in enumerate(value["policies"]))
-    except (AttributeError, TypeError, KeyError, RecursionError, Problem):
-        raise broken("rules") from None
-
-
-def _policy(number: int, value: Any) -> Policy:
-    if value.keys() != {"opt-in", "provision"} or not isinstance(value["opt-in"], bool):
-        raise broken("rules")
-    _check_rule(value["provision"], 1)
-    template = {"template": "OPT-IN"} if value["opt-in"] else {}
-    plain = {"id": f"rules-{number}", "status": "active", "provision": value["provision"]}
-    return policy.compile(plain | template)
-
-
-def _check_rule(rule: Any, level: int) -> None:
-    if level > policy.READ_DEPTH or rule.keys() - RULE_ELEMENTS or rule["type"] not in {_PERMIT, _DENY}:
-        raise broken("rules")
-    for child in rule.get("provision", []):
-        _check_rule(child, level + 1)
-
-
-def decider(policies: tuple[Policy, ...]) -> Decider:
-    """What finer rules say of each resource: its `verdict` is good for any party, purpose and time of the grant."""
-    return Decider(State(policies), Request("patient", frozenset({"counterpart"}), "TREAT", 0))

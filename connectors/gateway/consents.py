@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.gateway.keystore import Keystore
-from consent import projection
+from consent import finer_rules
 from consent.decide import Decider
 from consent.facts import facts
 from consent.fhir_consent import agreement
@@ -60,6 +60,11 @@ class Consents:
         """The Consent that a grant names now, empty for a grant without one; None where it is not here."""
         return self._kept("SELECT consent FROM agreements WHERE patient = ? AND hash = ?", patient, hash_of(grant))
 
+    def rules(self, patient: str, grant: Grant) -> str:
+        """The finer rules that came with the Consent that a grant names now, as JSON; empty where none did."""
+        found = self._kept("SELECT rules FROM finer_rules WHERE patient = ? AND hash = ?", patient, hash_of(grant))
+        return (found or b"").decode()
+
     def terms(self, patient: str, grant: Grant) -> Terms:
         """What may be shown under a grant now: nothing while its Consent is not here or cannot be understood."""
         name = (patient, hash_of(grant))
@@ -67,8 +72,7 @@ class Consents:
             text = self.text(patient, grant)
             if text is None:
                 return _NOTHING
-            rules = self._kept("SELECT rules FROM finer_rules WHERE patient = ? AND hash = ?", *name)
-            self._read[name] = self._terms(patient, text, rules or b"")
+            self._read[name] = self._terms(patient, text, self.rules(patient, grant))
         return self._read[name]
 
     def permitting(
@@ -78,7 +82,7 @@ class Consents:
         ruled = ((grant.gid, self.terms(patient, grant)) for grant in grants)
         return frozenset(gid for gid, terms in ruled if terms.rules is not None and terms.permit(resource, author))
 
-    def _terms(self, patient: str, consent: bytes, rules: bytes) -> Terms:
+    def _terms(self, patient: str, consent: bytes, rules: str) -> Terms:
         try:
             if consent == NOTHING:
                 return _NOTHING
@@ -87,9 +91,7 @@ class Consents:
             agreed = agreement(resource)
             if (agreed.patient, agreed.counterpart) != (patient, self._me):
                 return _NOTHING
-            return Terms(
-                agreed.categories, projection.decider(projection.read_rules(json.loads(rules))) if rules else None
-            )
+            return Terms(agreed.categories, finer_rules.decider(finer_rules.read(json.loads(rules))) if rules else None)
         except (Problem, Rejected):
             return _NOTHING
 

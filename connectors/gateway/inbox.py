@@ -22,10 +22,9 @@ from connectors.hub_client import HubClient
 from connectors.hub_keys import HubKeys
 from connectors.local_database import transaction
 from consent import envelope as envelopes
-from consent import identifiers
+from consent import finer_rules, identifiers
 from consent.opening import Opened, Reader, open_bundle, open_envelope
 from consent.primitives import Rejected, stale, unb64
-from consent.projection import read_rules
 from consent.relations import Bundle, Grant, RelationState, check_permit
 from consent.statements import parse_permit
 from fhir_profiles.problems import Problem
@@ -242,7 +241,7 @@ class Inbox:
         consent, rules = opened.consent, opened.rules
         try:
             if rules is not None:
-                read_rules(rules)
+                finer_rules.read(rules)
         except Rejected:
             log.error("a grant has finer rules that nothing here can keep to", extra={"kind": "grant"})
             consent, rules = NOTHING, None

@@ -4,9 +4,11 @@ A delegate of the scope `manage` sees whom she granted what, ends grants, and ha
 it can also withhold, it is given a grant of all stand-ins, under which there is nothing to read.
 """
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from connectors.gateway.granted import FOREVER
 from connectors.patient.client import Client
@@ -111,6 +113,8 @@ class Place:
     until: int
     grows: bool
     purposes: tuple[str, ...]
+    rules: str
+    """The finer rules of that grant, as JSON; empty where there are none."""
 
 
 class Deputy:
@@ -197,6 +201,7 @@ class Deputy:
             if grant.emergency:
                 continue
             agreed = self._reading.agreed(self.account, grant)
+            rules = self._reading.inbox.consents.rules(self.account, grant)
             for set_id, (first, mask) in grant.cover.items():
                 if record.author(set_id) == me:
                     continue
@@ -205,7 +210,7 @@ class Deputy:
                     category = self._reading.keystore.category(self.account, set_id, index)
                     if mask >> index & 1 and category is not None:
                         lane = IN_USE if category in agreed else STAND_IN
-                        place = Place(index, first, grant.until, grant.grows, grant.purposes)
+                        place = Place(index, first, grant.until, grant.grows, grant.purposes, rules)
                         held[category, lane] = _better(held.get((category, lane)), place)
         return found
 
@@ -223,7 +228,10 @@ class Deputy:
     def grant(
         self, counterpart: str, categories: Collection[int], *, purposes: tuple[str, ...] = ("TREAT",), end: str = ""
     ) -> str:
-        """Hand on some of what this delegate may read itself, no longer than it may. Returns the grant's id."""
+        """Hand on some of what this delegate may read itself, no longer than it may and under the same finer rules.
+
+        Returns the grant's id.
+        """
         self.sync()
         if counterpart not in self.record.relations:
             detail = f"{self.account} has not dealt with {counterpart} yet: the first contact is her own to make"
@@ -239,7 +247,7 @@ class Deputy:
         grows = all(place.grows for places in used.values() for place in places)
         terms = Terms(
             counterpart, agreed.categories, whole=False, grow=grows, purposes=tuple(sorted(purposes)), nb=0,
-            until=until, consent=resources.dump(consent), salt=random_bytes(16),
+            until=until, consent=resources.dump(consent), salt=random_bytes(16), rules=_rules(used, agreed.categories),
         )  # fmt: skip
         cover = {
             set_id: (max(place.first for place in places), sum(1 << place.index for place in places))
@@ -276,6 +284,16 @@ class Deputy:
                     raise Problem("busy", "not all keys have come here yet; try again", reason="seed")
                 found.append((category, index, seed))
         return [(index, seed) for _, index, seed in sorted(found)]
+
+
+def _rules(used: Mapping[str, Sequence[Place]], categories: Collection[int]) -> Any:
+    """The finer rules by which the delegate reads all of this itself. Raises `Problem(forbidden)`."""
+    found = {places[category].rules for places in used.values() for category in categories}
+    if len(found) > 1:
+        detail = "these categories were granted to you under different rules: hand them on one by one"
+        raise Problem("forbidden", detail)
+    (rules,) = found
+    return json.loads(rules) if rules else None
 
 
 def _better(one: Place | None, other: Place) -> Place:

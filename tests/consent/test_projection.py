@@ -12,9 +12,9 @@ from consent.dates import interval
 from consent.decide import Request, State, decide
 from consent.facts import facts
 from consent.fhir_consent import agreement, build
+from consent.finer_rules import decider, read
 from consent.policy import compile  # noqa: A004
-from consent.primitives import Rejected
-from consent.projection import decider, project, project_plain, read_rules
+from consent.projection import project, project_plain
 from consent.purposes import within
 from fhir_profiles.problems import Problem
 
@@ -85,7 +85,7 @@ def served(projections, purpose, second, item):
             and within(purpose, one.agreed.purposes)
             and categories.INDEX[name] in one.agreed.categories
         )
-        if released and (one.rules is None or decider(read_rules(one.rules)).verdict(item).permit):
+        if released and (one.rules is None or decider(read(one.rules)).verdict(item).permit):
             return True
     return False
 
@@ -166,33 +166,3 @@ def test_what_no_grant_can_keep_to_is_refused(rule, words):
         project_plain([permit(**rule)], PRACTICE, NOW)
     assert refused.value.code == "unprocessable"
     assert words in refused.value.detail
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        None, [], {}, {"v": 1}, {"v": 2, "policies": []}, {"v": 1, "policies": []}, {"v": 1, "policies": [{}]},
-        {"v": 1, "policies": [{"opt-in": 1, "provision": {"type": "permit"}}]},
-        {"v": 1, "policies": [{"opt-in": True, "provision": {}}]},
-        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "purpose": ["TREAT"]}}]},
-        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "period": {}}}]},
-        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "provision": [{"class": []}]}}]},
-        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "provision": "x"}}]},
-        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "class": [1]}}]},
-    ],
-)  # fmt: skip
-def test_finer_rules_that_say_more_are_not_kept_to(value):
-    """A rule by purpose or time has no place there: whoever reads it so would read it wrongly."""
-    with pytest.raises(Rejected) as rejected:
-        read_rules(value)
-    assert (rejected.value.kind, rejected.value.reason) == ("broken", "rules")
-
-
-def test_finer_rules_deeper_than_a_consent_goes_are_not_kept_to():
-    """A tree may be as deep as one is read, and no deeper."""
-    tree = {"type": "deny"}
-    for _ in range(8):
-        tree = {"type": "permit", "provision": [tree]}
-    with pytest.raises(Rejected):
-        read_rules({"v": 1, "policies": [{"opt-in": False, "provision": tree}]})
-    assert read_rules({"v": 1, "policies": [{"opt-in": False, "provision": tree["provision"][0]}]})

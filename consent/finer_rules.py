@@ -1,0 +1,91 @@
+"""Finer rules: what a grant's counterpart keeps to, resource by resource, beyond what the hub can check.
+
+They travel sealed with the grant, as JSON: a list of policies in the plain form of `consent.policy`, of which a
+resource is permitted by one at least and refused by none. They say nothing of parties, purposes and times
+(PROTOCOL.md 4.4).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from consent import policy
+from consent.decide import Decider, Request, State
+from consent.policy import Policy
+from consent.primitives import broken
+from fhir_profiles.problems import Problem
+
+ELEMENTS = frozenset({"type", "class", "code", "securityLabel", "dataPeriod", "data", "provision"})
+"""What a finer rule may say: all of it is about the resource."""
+
+Tree = dict[str, Any]
+"""A provision in plain form (`consent.policy`)."""
+
+ALL: Tree = {"type": "permit"}
+UNDATED = (
+    "Coverage", "Device", "DeviceMetric", "Endpoint", "HealthcareService", "Location", "Medication", "Organization",
+    "Patient", "Person", "Practitioner", "PractitionerRole", "RelatedPerson", "Substance",
+)  # fmt: skip
+"""Types that have no clinical date, because they are not about a moment."""
+
+
+def hiding(rules: Mapping[str, Any] | None, references: Iterable[str]) -> dict[str, Any] | None:
+    """Finer rules that hide just these resources, by `Type/id`, besides what `rules` leave out otherwise."""
+    policies = [one for one in rules["policies"] if not _hides(one)] if rules else [_always(ALL)]
+    instances = [["instance", reference] for reference in sorted(set(references))]
+    if instances:
+        policies.append(_always({"type": "deny", "data": instances}))
+    return None if policies == [_always(ALL)] else {"v": 1, "policies": policies}
+
+
+def since(day: date) -> dict[str, Any]:
+    """Finer rules that leave out what is older than a day in Berlin, and what has a clinical date and does not say it.
+
+    Keys part what was sealed before from what was sealed after; this parts what happened (PROTOCOL.md 4.2).
+    """
+    older = {"type": "deny", "dataPeriod": {"end": (day - timedelta(days=1)).isoformat()}}
+    undated = {"type": "permit", "class": list(UNDATED)}
+    return {"v": 1, "policies": [_always(ALL | {"provision": [older | {"provision": [undated]}]})]}
+
+
+def _always(provision: Tree) -> dict[str, Any]:
+    return {"opt-in": False, "provision": provision}
+
+
+def _hides(policy_: Mapping[str, Any]) -> bool:
+    rule = policy_["provision"]
+    return bool(rule.keys() == {"type", "data"} and rule["type"] == "deny")
+
+
+# --- where they are kept to ---------------------------------------------------------------------------------------
+
+
+def read(value: Any) -> tuple[Policy, ...]:
+    """The policies that finer rules consist of. Raises `Rejected(broken, rules)` for what says more or else."""
+    try:
+        if value.keys() != {"v", "policies"} or value["v"] != 1 or not value["policies"]:
+            raise broken("rules")
+        return tuple(_policy(number, one) for number, one in enumerate(value["policies"]))
+    except (AttributeError, TypeError, KeyError, RecursionError, Problem):
+        raise broken("rules") from None
+
+
+def _policy(number: int, value: Any) -> Policy:
+    if value.keys() != {"opt-in", "provision"} or not isinstance(value["opt-in"], bool):
+        raise broken("rules")
+    _check_rule(value["provision"], 1)
+    template = {"template": "OPT-IN"} if value["opt-in"] else {}
+    plain = {"id": f"rules-{number}", "status": "active", "provision": value["provision"]}
+    return policy.compile(plain | template)
+
+
+def _check_rule(rule: Any, level: int) -> None:
+    if level > policy.READ_DEPTH or rule.keys() - ELEMENTS or rule["type"] not in {"permit", "deny"}:
+        raise broken("rules")
+    for child in rule.get("provision", []):
+        _check_rule(child, level + 1)
+
+
+def decider(policies: tuple[Policy, ...]) -> Decider:
+    """What finer rules say of each resource: its `verdict` is good for any party, purpose and time of the grant."""
+    return Decider(State(policies), Request("patient", frozenset({"counterpart"}), "TREAT", 0))

@@ -1,0 +1,65 @@
+"""Finer rules: what they hide, what they leave out by date, and what is no finer rule."""
+
+from datetime import date
+
+import pytest
+
+from consent import finer_rules
+from consent.facts import facts
+from consent.finer_rules import decider, hiding, since
+from consent.primitives import Rejected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, [], {}, {"v": 1}, {"v": 2, "policies": []}, {"v": 1, "policies": []}, {"v": 1, "policies": [{}]},
+        {"v": 1, "policies": [{"opt-in": 1, "provision": {"type": "permit"}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "purpose": ["TREAT"]}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "period": {}}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "provision": [{"class": []}]}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "provision": "x"}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "class": [1]}}]},
+    ],
+)  # fmt: skip
+def test_finer_rules_that_say_more_are_not_kept_to(value):
+    """A rule by purpose or time has no place there: whoever reads it so would read it wrongly."""
+    with pytest.raises(Rejected) as rejected:
+        finer_rules.read(value)
+    assert (rejected.value.kind, rejected.value.reason) == ("broken", "rules")
+
+
+def test_finer_rules_deeper_than_a_consent_goes_are_not_kept_to():
+    """A tree may be as deep as one is read, and no deeper."""
+    tree = {"type": "deny"}
+    for _ in range(8):
+        tree = {"type": "permit", "provision": [tree]}
+    with pytest.raises(Rejected):
+        finer_rules.read({"v": 1, "policies": [{"opt-in": False, "provision": tree}]})
+    assert finer_rules.read({"v": 1, "policies": [{"opt-in": False, "provision": tree["provision"][0]}]})
+
+
+def verdicts(rules, *items):
+    return [rules is None or decider(finer_rules.read(rules)).verdict(item).permit for item in items]
+
+
+A, B = (facts({"resourceType": "Condition", "id": name, "recordedDate": "2026-02-01"}) for name in "ab")
+
+
+def test_what_is_hidden_is_hidden_under_any_rules_and_shown_again_with_the_rest_as_it_was():
+    """Hiding takes single resources out; hiding others instead puts them back; hiding none leaves what was there."""
+    ruled = {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "code": ["1-8"]}}]}
+    for rules in (None, ruled):
+        assert verdicts(hiding(rules, ["Condition/a"]), A) == [False]
+        assert verdicts(hiding(hiding(rules, ["Condition/a"]), ["Condition/b"]), A, B) == [rules is None, False]
+        assert hiding(hiding(rules, ["Condition/a"]), []) == rules
+
+
+def test_from_a_day_on_older_and_undated_data_are_left_out():
+    """By the clinical date at the patient's place; what has none by its nature, such as a device, stays."""
+    rules = since(date(2026, 3, 1))
+    dates = ("2026-02-28T23:30:00Z", "2026-02-28T22:30:00Z", "2026-03", None)
+    observed = [facts({"resourceType": "Observation", "id": "1", "effectiveDateTime": date}) for date in dates]
+    assert verdicts(rules, *observed, facts({"resourceType": "Device", "id": "d"})) == [True, False, True, False, True]
+    assert verdicts(hiding(rules, ["Observation/1"]), observed[0]) == [False]
