@@ -6,6 +6,7 @@ practice asks for it, `agreement` reads either back.
 https://hl7.org/fhir/R4/consent.html, https://hl7.org/fhir/R5/consent.html
 """
 
+import base64
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from consent.policy import WRITE_DEPTH
 from consent.primitives import Rejected
 from consent.provisions import codings, dates, entries, mapping, reference, refused, rule, text
 from consent.purposes import known, system_of
+from consent.template import template
 
 OPT_IN_SYSTEM = "http://fhir.de/ConsentManagement/CodeSystem/TemplateType"
 OPT_IN_CODE = "CONSENT-OPT-IN"
@@ -36,6 +38,7 @@ class Agreement:
 
     `patient` and `counterpart` are accounts; `categories` indices of `consent.categories.NAMES`; `purposes` codes of
     v3-ActReason; `start` and `end` FHIR dates or dateTimes, a date meaning the whole day in Berlin, "" for open.
+    `policy` is the URI of the template whose text was shown, `language` in which; both "" where there was none.
     """
 
     patient: str
@@ -44,6 +47,8 @@ class Agreement:
     purposes: tuple[str, ...]
     start: str = ""
     end: str = ""
+    policy: str = ""
+    language: str = ""
 
     def seconds(self) -> tuple[int, int]:
         """The time as Unix seconds, first and first after, a grant's `nb` and `until`; open ends: 0 and 2^53 - 1."""
@@ -55,9 +60,10 @@ def build(terms: Agreement, consent_id: str, signed: datetime) -> dict[str, Any]
     """The R4 Consent that the patient signs: an opt-in list for this counterpart, which names nothing that is withheld.
 
     Amendments keep `consent_id`, so that the newer one replaces the elder. Raises `Problem(unprocessable)` for terms
-    that permit nothing or name an unknown purpose or party.
+    that permit nothing or name an unknown purpose or party, `Problem` for a template that is not known here.
     """
-    return _consent(terms, consent_id, "active", signed) | {"performer": [_party(terms.patient)]}
+    made = _consent(terms, consent_id, "active", signed) | {"performer": [_party(terms.patient)]}
+    return made | ({"sourceAttachment": _shown(terms)} if terms.policy else {})
 
 
 def proposed(terms: Agreement, consent_id: str, asked: datetime) -> dict[str, Any]:
@@ -80,8 +86,9 @@ def agreement(consent: Mapping[str, Any]) -> Agreement:
     chosen = frozenset(categories.INDEX[name] for name in named)
     purposes = tuple(permits[0]["purpose"])
     found = Agreement(
-        form["patient"], permits[0]["actor"][0], chosen, purposes, time.get("start", ""), time.get("end", "")
-    )
+        form["patient"], permits[0]["actor"][0], chosen, purposes, time.get("start", ""), time.get("end", ""),
+        *_policy(consent),
+    )  # fmt: skip
     _check(found)
     return found
 
@@ -216,7 +223,27 @@ def _consent(terms: Agreement, consent_id: str, status: str, when: datetime) -> 
         "dateTime": when.astimezone(ZONE).isoformat(timespec="seconds"),
         "policyRule": {"coding": [_RULE]},
         "provision": {"type": "deny"} | ({"period": time} if time else {}) | {"provision": [permit]},
+    } | ({"language": terms.language, "policy": [{"uri": terms.policy}]} if terms.policy else {})
+
+
+def _shown(terms: Agreement) -> dict[str, Any]:
+    """The text as it was shown when this was signed, so that the Consent proves by itself what was consented to."""
+    found = template(terms.policy)
+    until = terms.seconds()[1]
+    shown = found.text(terms.counterpart, terms.categories, terms.purposes, until, terms.language)
+    return {
+        "contentType": "text/plain; charset=utf-8",
+        "language": terms.language,
+        "data": base64.b64encode(shown.encode()).decode(),
+        "url": found.uri,
+        "title": found.title[terms.language],
     }
+
+
+def _policy(consent: Mapping[str, Any]) -> tuple[str, str]:
+    """URI and language of the template that a Consent names; empty texts where it names none."""
+    uris = [str(one["uri"]) for one in entries(consent, "policy") if isinstance(one, Mapping) and "uri" in one]
+    return (uris[0], str(consent.get("language", ""))) if uris else ("", "")
 
 
 def _party(name: str) -> dict[str, Any]:
