@@ -223,7 +223,9 @@ def _consent(terms: Agreement, consent_id: str, status: str, when: datetime) -> 
         "dateTime": when.astimezone(ZONE).isoformat(timespec="seconds"),
         "policyRule": {"coding": [_RULE]},
         "provision": {"type": "deny"} | ({"period": time} if time else {}) | {"provision": [permit]},
-    } | ({"language": terms.language, "policy": [{"uri": terms.policy}]} if terms.policy else {})
+        **({"policy": [{"uri": terms.policy}]} if terms.policy else {}),
+        **({"language": terms.language} if terms.language else {}),
+    }
 
 
 def _shown(terms: Agreement) -> dict[str, Any]:

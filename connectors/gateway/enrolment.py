@@ -15,6 +15,7 @@ from consent.categories import INDEX, NAMES
 from consent.fhir_consent import Agreement, proposed
 from consent.identifiers import Card, new_id
 from consent.primitives import Rejected, unb64
+from consent.template import template
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
@@ -48,32 +49,49 @@ def enrol(directory: Path, root: Path, hub: str, name: str, admission: str, as_j
 @click.command()
 @KEYSTORE
 @click.option("--card", "card_text", required=True, help="The patient's card: obhut:p-…@hub#…")
-@click.option("--categories", required=True, help=f"Comma separated, of: {', '.join(NAMES)}.")
-@click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True)
+@click.option("--template", "name", default="", help="As `obhut patient templates` lists them.")
+@click.option("--categories", default="", help=f"Comma separated, of: {', '.join(NAMES)}.")
+@click.option("--purpose", "purposes", multiple=True, help="A purpose of use [TREAT].")
 @click.option("--end", default="", help="FHIR date at which it should end.")
 @plainly
-def ask(directory: Path, card_text: str, categories: str, purposes: tuple[str, ...], end: str) -> None:
-    """Ask a patient for access: a Consent of status `proposed`, sealed to her."""
+def ask(
+    directory: Path, card_text: str, name: str, categories: str, purposes: tuple[str, ...], end: str
+) -> None:  # fmt: skip
+    """Ask a patient for access: a Consent of status `proposed`, sealed to her.
+
+    With a template, what you do not say is as it stands there.
+    """
     try:
         card = identifiers.card(card_text)
     except Rejected:
         raise Problem("invalid", "this is not an Obhut card: it looks like obhut:p-…@hub.example#…") from None
-    names = [name.strip() for name in categories.split(",")]
+    found = template(name) if name else None
+    names = [name.strip() for name in categories.split(",") if name.strip()]
     if unknown := [name for name in names if name not in INDEX]:
         raise Problem("value", f"unknown category {unknown[0]!r}: choose of {', '.join(NAMES)}")
-    send_request(Keystore.open(directory), card, frozenset(INDEX[name] for name in names), purposes, end)
+    chosen = frozenset(INDEX[name] for name in names) or (found.categories if found else frozenset())
+    if not chosen:
+        raise Problem("invalid", "say what you ask for: --template or --categories")
+    why = purposes or (found.purposes if found else ("TREAT",))
+    until = end or (found.end(datetime.now(UTC)) if found else "")
+    send_request(Keystore.open(directory), card, chosen, why, until, found.uri if found else "")
     click.echo(f"asked {card.account}")
 
 
-def send_request(store: Keystore, card: Card, categories: frozenset[int], purposes: tuple[str, ...], end: str) -> None:
-    """First contact by card: check the account against its fingerprint, then seal the request to its reading key."""
+def send_request(
+    store: Keystore, card: Card, categories: frozenset[int], purposes: tuple[str, ...], end: str, policy: str = ""
+) -> None:
+    """First contact by card: check the account against its fingerprint, then seal the request to its reading key.
+
+    `policy`: the template by its URI, empty without one.
+    """
     keys = store.keyring
     hub = HubClient(keys.hub, keys.credentials)
     patient = str(card.account)
     frames = hub.chain("acct", patient, fingerprint=card.fingerprint)
     state = accounts.replay(frames, patient, card.fingerprint)
     now = datetime.now(UTC)
-    wanted = Agreement(patient, keys.account, categories, purposes, end=end)
+    wanted = Agreement(patient, keys.account, categories, purposes, end=end, policy=policy)
     consent = proposed(wanted, unb64(new_id(), 16).hex(), now)
     frame = messages.write(
         keys.sign, typ="request", sender=keys.account, dev=keys.device, to=patient, at=int(now.timestamp()),

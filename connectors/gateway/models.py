@@ -62,6 +62,7 @@ stored_columns = tuple(
     resources.c[name]
     for name in (
         "rid", "type", "id", "version", "updated", "deleted", "owner", "body", "stream", "author", "handle",
+        "epoch",
     )
 )  # fmt: skip
 """What is read of a resource: the members of `records.Stored`, in their order."""

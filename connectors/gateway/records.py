@@ -93,7 +93,7 @@ class Place:
 class Stored:
     """A resource as it is kept. `updated` in microseconds since 1970; the body is empty once deleted.
 
-    `owner`, `author`, `stream` as in `Source`.
+    `owner`, `author`, `stream`, `epoch` as in `Source`.
     """
 
     rid: int
@@ -107,6 +107,7 @@ class Stored:
     stream: str = ""
     author: str = ""
     handle: str = ""
+    epoch: int = 0
 
     @property
     def etag(self) -> str:

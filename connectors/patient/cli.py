@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import access_log, enrolment, permits, sharing
+from connectors.patient import access_log, enrolment, offers, permits, sharing
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
+from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
 from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate
 from connectors.patient.documents_cli import add
-from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, read_categories, read_party
+from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, TEMPLATE, read_categories, read_party
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading
 from connectors.patient.reading_cli import close, delete, export, read
@@ -30,7 +31,9 @@ def patient() -> None:
     """The patient's client: enrol, share, withdraw, look, recover."""
 
 
-for command in (read, add, delete, export, close, delegate, undelegate, backup, restore):
+for command in (
+    read, add, delete, export, close, delegate, undelegate, backup, restore, templates, who, receipt, renew, reminders,
+):  # fmt: skip
     patient.add_command(command)
 
 
@@ -85,10 +88,11 @@ def card(directory: Path) -> None:
 
 @patient.command()
 @ACCOUNT
+@LANGUAGE
 @JSON
 @plainly
-def requests(directory: Path, as_json: bool) -> None:
-    """Who asks for what."""
+def requests(directory: Path, language: str, as_json: bool) -> None:
+    """Who asks for what; grant --request signs it as it is, or with what you say otherwise."""
     client = Client.open(directory)
     client.sync()
     client.settle()
@@ -97,9 +101,10 @@ def requests(directory: Path, as_json: bool) -> None:
         value = {
             "id": request.id, "from": request.sender, "fingerprint": request.received.sender.fingerprint,
             "categories": names, "purposes": list(request.asks.purposes), "end": request.asks.end,
+            "policy": request.asks.policy,
         }  # fmt: skip
         words = f"{request.id}  {request.sender} asks for {', '.join(names)} ({', '.join(request.asks.purposes)})"
-        click.echo(json.dumps(value) if as_json else words)
+        click.echo(json.dumps(value) if as_json else "\n  ".join([words, *offers.asked(request, language)]))
 
 
 @patient.command()
@@ -115,40 +120,63 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 
 @patient.command()
 @ACCOUNT
-@click.option("--request", "request_id", help="Answer this request; it names the counterpart.")
-@click.option("--to", "counterpart", help="A counterpart's card or account, where nobody asked.")
+@click.argument("party", default="", metavar="[COUNTERPART]")
+@click.option(
+    "--request", "request_id", help="Answer this request; it names the counterpart, and all that is not said."
+)
+@click.option("--to", "counterpart", help="A counterpart's card or account, where nobody asked; as COUNTERPART.")
+@TEMPLATE
 @CATEGORIES
-@click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True)
+@click.option("--purpose", "purposes", multiple=True, help="A purpose of use [TREAT].")
 @click.option("--end", default="", help="FHIR date or dateTime at which it ends.")
 @click.option("--from-now-on", is_flag=True, help="Nothing written before today.")
 @click.option("--write", "writes", is_flag=True, help="Let it write into the record as well.")
+@click.option("--dry-run", is_flag=True, help="Sign nothing: tell what the counterpart would see.")
+@LANGUAGE
 @FOR
+@JSON
 @plainly
 def grant(
-    directory: Path, request_id: str | None, counterpart: str | None, categories: str, purposes: tuple[str, ...],
-    end: str, from_now_on: bool, writes: bool, patient: str,
+    directory: Path, party: str, request_id: str | None, counterpart: str | None, template_name: str, categories: str,
+    purposes: tuple[str, ...], end: str, from_now_on: bool, writes: bool, dry_run: bool, language: str, patient: str,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Allow a counterpart some categories; as a delegate, of those that you may read yourself."""
-    chosen = read_categories(categories)
+    """Allow a counterpart some categories; as a delegate, of those that you may read yourself.
+
+    With a template or a request, what you do not say is as it stands there.
+    """
+    chosen, counterpart = read_categories(categories) if categories else [], counterpart or party
     if patient:
+        if template_name or dry_run:
+            raise Problem("invalid", "for another a grant takes --categories, and is signed at once")
         _hand_on(directory, patient, request_id, counterpart, chosen, purposes, end, from_now_on or writes)
         return
-    client = Client.open(directory)
-    client.sync()
-    request = next((r for r in sharing.requests(client) if r.id == request_id), None) if request_id else None
-    if request_id and request is None:
+    with closing(Client.open(directory)) as client:
+        client.sync()
+        request = _open_request(client, request_id) if request_id else None
+        if not (request or counterpart):
+            raise Problem("invalid", "say whom: --request ID or --to CARD")
+        to, fingerprint = (request.sender, "") if request else read_party(counterpart)
+        whole = not from_now_on
+        offer = offers.offered(to, template_name, request, chosen, purposes, end, client.now, whole)
+        if dry_run:
+            click.echo(offers.foreseen(directory, client, offer, language, as_json))
+            return
+        gid = sharing.grant(
+            client, to, offer.categories, purposes=offer.purposes, end=offer.end, whole=whole, request=request,
+            fingerprint=fingerprint, policy=offer.policy, language=language if offer.policy else "",
+        )  # fmt: skip
+        if writes:
+            permits.permit(client, to)
+        words = f"granted {gid} to {to}" + (f"\n{to} may write" if writes else "")
+        click.echo(json.dumps({"grant": gid, "to": to, "writes": writes}) if as_json else words)
+
+
+def _open_request(client: Client, id_: str) -> sharing.Request:
+    request = next((one for one in sharing.requests(client) if one.id == id_), None)
+    if request is None:
         raise Problem("not-found", "there is no such open request: `obhut patient requests` lists them")
-    if not (request or counterpart):
-        raise Problem("invalid", "say whom: --request ID or --to CARD")
-    to, fingerprint = (request.sender, "") if request else read_party(str(counterpart))
-    gid = sharing.grant(
-        client, to, chosen, purposes=purposes, end=end, whole=not from_now_on, request=request,
-        fingerprint=fingerprint,
-    )  # fmt: skip
-    click.echo(f"granted {gid} to {to}")
-    if writes:
-        permits.permit(client, to)
-        click.echo(f"{to} may write")
+    return request
 
 
 @patient.command()
@@ -172,14 +200,16 @@ def unpermit(directory: Path, counterpart: str) -> None:
 
 
 def _hand_on(
-    directory: Path, patient: str, request_id: str | None, counterpart: str | None, categories: list[int],
+    directory: Path, patient: str, request_id: str | None, counterpart: str, categories: list[int],
     purposes: tuple[str, ...], end: str, more: bool,
 ) -> None:  # fmt: skip
-    if request_id or more or not counterpart:
-        raise Problem("invalid", "for another a grant takes --to ACCOUNT, and reaches as far back as your own")
+    if request_id or more or not counterpart or not categories:
+        raise Problem(
+            "invalid", "for another a grant takes --to ACCOUNT and --categories, and reaches as far back as your own"
+        )
     to, _ = read_party(counterpart)
     with acting(directory, patient) as deputy:
-        gid = deputy.grant(to, categories, purposes=purposes, end=end)
+        gid = deputy.grant(to, categories, purposes=purposes or ("TREAT",), end=end)
     click.echo(f"granted {gid} to {to} for {patient}")
 
 
@@ -191,9 +221,7 @@ def refuse(directory: Path, request_id: str) -> None:
     """Say no to a request."""
     client = Client.open(directory)
     client.sync()
-    request = next((r for r in sharing.requests(client) if r.id == request_id), None)
-    if request is None:
-        raise Problem("not-found", "there is no such open request: `obhut patient requests` lists them")
+    request = _open_request(client, request_id)
     sharing.refuse(client, request)
     click.echo(f"refused {request.sender}")
 
@@ -202,10 +230,20 @@ def refuse(directory: Path, request_id: str) -> None:
 @ACCOUNT
 @click.option("--to", "counterpart", required=True, help="The counterpart's account.")
 @click.option("--grant", "gid", default="", help="Only this grant.")
+@click.option("--dry-run", is_flag=True, help="End nothing: tell what the counterpart would no longer see.")
+@LANGUAGE
 @FOR
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print JSON instead of words.")
 @plainly
-def withdraw(directory: Path, counterpart: str, gid: str, patient: str) -> None:
+def withdraw(
+    directory: Path, counterpart: str, gid: str, dry_run: bool, language: str, patient: str, as_json: bool
+) -> None:
     """Take a grant back. What was read cannot be unread."""
+    if dry_run:
+        if patient:
+            raise Problem("invalid", "what would change is told to the patient alone: her own client holds her record")
+        click.echo(offers.foreseen_withdrawal(directory, counterpart, gid, language, as_json))
+        return
     if patient:
         with acting(directory, patient) as deputy:
             count = deputy.withdraw(counterpart, gid)

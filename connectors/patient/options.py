@@ -7,6 +7,7 @@ import click
 from consent import identifiers
 from consent.categories import INDEX, NAMES
 from consent.primitives import Rejected
+from consent.words import EN, LANGUAGES
 from fhir_profiles.problems import Problem
 
 ACCOUNT = click.option(
@@ -14,7 +15,11 @@ ACCOUNT = click.option(
     help="Directory of the account.",
 )  # fmt: skip
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
-CATEGORIES = click.option("--categories", required=True, help=f"Comma separated, of: {', '.join(NAMES)}.")
+CATEGORIES = click.option("--categories", default="", help=f"Comma separated, of: {', '.join(NAMES)}.")
+LANGUAGE = click.option(
+    "--language", type=click.Choice(LANGUAGES), default=EN, show_default=True, help="Of texts; de-simple: plain German."
+)
+TEMPLATE = click.option("--template", "template_name", default="", help="As `obhut patient templates` lists them.")
 
 
 def read_categories(text: str) -> list[int]:

@@ -7,6 +7,7 @@ from connectors.patient import enrolment, permits, sharing
 from connectors.patient.client import Client
 from connectors.patient.delegation import Deputy, delegates
 from connectors.patient.reading import Reading
+from connectors.patient.renewal import NOTICE_SECONDS
 from consent import steps
 from consent.categories import NAMES
 from consent.grants import Record
@@ -75,6 +76,8 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
         what = ", ".join(one["categories"]) if one["categories"] is not None else "categories that you do not see"
         by = f", by {one['by']}" if one["by"] != told["account"] else ""
         words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}")
+        if "card" in told and one["until"] <= now + NOTICE_SECONDS:
+            words.append(f"ends      {_day(one['until'])}; obhut patient renew {one['grant']}")
     words += [f"may write {one}" for one in told.get("writers", [])]
     for one in told["delegates"]:
         words.append(

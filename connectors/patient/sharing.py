@@ -60,14 +60,19 @@ def grant(
     whole: bool = True,
     request: Request | None = None,
     fingerprint: str = "",
+    policy: str = "",
+    language: str = "",
 ) -> str:
     """Allow a counterpart these categories, from the beginning (`whole`) or from now on. Returns the grant's id.
 
-    `end`: FHIR date or dateTime, or empty. The order makes a crash harmless: relation, rotation where only the
-    future is granted, terms into the vault, and then the grant, which the hub takes only complete.
+    `end`: FHIR date or dateTime, or empty. `policy`, `language`: the template by its URI, and in which language its
+    text was shown. The order makes a crash harmless: relation, rotation where only the future is granted, terms into
+    the vault, and then the grant, which the hub takes only complete.
     """
     client.sync()
-    agreed = Agreement(client.account, counterpart, frozenset(categories), purposes, end=end)
+    agreed = Agreement(
+        client.account, counterpart, frozenset(categories), purposes, end=end, policy=policy, language=language
+    )
     nb, until = agreed.seconds()
     if until <= client.now:
         raise Problem("value", "this grant would have ended already: choose a later end")

@@ -115,7 +115,7 @@ def test_every_word_of_it_is_proven(signed):
 
 def test_every_value_of_the_proof_counts(signed):
     """A proof with another salt, Consent, patient, counterpart, grant, or without a link does not hold."""
-    client, practice, gid, _, made = signed
+    client, practice, *_, made = signed
     value = json.loads(made)
     proof = json.loads(base64.b64decode(value["entry"][3]["resource"]["data"]))
     other = world.client()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from consent import grants, told, who
 from consent.categories import NAMES
+from consent.steps import consent_hash
 from consent.template import templates
 from consent.words import LANGUAGES
 from tests.consent import world
@@ -170,7 +171,7 @@ def test_an_author_sees_what_it_wrote_and_that_is_said_as_such(shared):
 
 def test_a_grant_that_a_representative_made_names_who_signed_it(shared):
     """By whose hand a counterpart sees anything is part of the answer, in the sentence too."""
-    client, practice, _ = shared
+    client, *_ = shared
     relative = world.person()
     appoint(client, relative, "manage", client.now + 400 * DAY)
     own = client.grant(relative, range(16), until=client.now + 300 * DAY)
@@ -187,8 +188,6 @@ def test_a_grant_that_a_representative_made_names_who_signed_it(shared):
 def test_terms_that_were_replaced_are_found_by_the_statement_that_named_them(shared):
     """What an amendment has replaced is kept under the hash of its Consent."""
     client, practice, gid = shared
-    from consent.steps import consent_hash
-
     first = client.vault.terms[gid]
     client.vault = client.vault.with_terms(consent_hash(first), first)
     client.grant(practice, [VITALS], gid=gid)

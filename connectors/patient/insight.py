@@ -1,0 +1,60 @@
+"""Who can see what in her record, and what would change: `consent.who` and `consent.preview` over what is held here."""
+
+from collections.abc import Collection, Iterator
+
+from connectors.patient.client import Client
+from connectors.patient.reading import Reading
+from connectors.patient.sharing import is_to_read
+from consent import preview, who
+from consent.fhir_consent import agreement
+from consent.preview import Entry, Preview
+from consent.template import template
+from consent.who import Access, Stretch
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
+
+def asked(client: Client, at: int | None = None) -> list[Access]:
+    """Who could see what at a Unix second, told from the chains held here; None: now, by the hub's clock."""
+    now = max(client.now, who.latest(client.record))
+    return who.who(client.record, client.vault.sets, now if at is None else at)
+
+
+def if_granted(reading: Reading, counterpart: str, categories: Collection[int], whole: bool) -> Preview:
+    """What the counterpart would see, entry by entry, if these categories were granted."""
+    live = _live(reading.client, counterpart)
+    return preview.granting(_entries(reading), live, counterpart, categories, whole)
+
+
+def if_withdrawn(reading: Reading, counterpart: str, gid: str = "") -> Preview:
+    """What the counterpart would no longer see if one grant were ended, or all. Raises `Problem(not-found)`."""
+    client = reading.client
+    live = _live(client, counterpart)
+    readable = [one.gid for one in live if is_to_read(client.vault.terms.get(one.gid)) and not one.own]
+    gids = [one for one in readable if not gid or one == gid]
+    if not gids:
+        raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
+    return preview.withdrawing(_entries(reading), live, counterpart, gids, _effect(client, gids))
+
+
+def _live(client: Client, counterpart: str) -> list[Stretch]:
+    relation, now = client.record.relations.get(counterpart), max(client.now, who.latest(client.record))
+    found = who.stretches(client.record, relation) if relation else []
+    return [one for one in found if one.holds(now)]
+
+
+def _effect(client: Client, gids: Collection[str]) -> str:
+    """What the counterpart does with what it has: as the templates say, and where there was none, it deletes."""
+    for gid in gids:
+        terms = client.vault.terms.get(gid)
+        if terms is not None and terms.consent and (policy := agreement(resources.parse(terms.consent)).policy):
+            return template(policy).withdrawn
+    return "delete"
+
+
+def _entries(reading: Reading) -> Iterator[Entry]:
+    record = reading.client.record
+    places = {stream: (set_id, index) for set_id, state in record.sets.items() for stream, index in state.ids.items()}
+    for one in reading.everything():
+        set_id, index = places[one.stream]
+        yield Entry(one.type, reading.category_of(one), set_id, index, one.epoch, one.author)

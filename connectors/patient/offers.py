@@ -1,0 +1,91 @@
+"""What is about to be granted or taken back: put together, and told in words or as JSON before anything is signed."""
+
+import json
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connectors.patient import insight
+from connectors.patient.client import Client
+from connectors.patient.reading import Reading
+from connectors.patient.sharing import Request
+from consent import preview, words
+from consent import template as templates
+from consent.categories import NAMES
+from consent.fhir_consent import Agreement
+from consent.template import Template
+from fhir_profiles.problems import Problem
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is about to be granted. `policy`: the template by its URI, empty without one; `whole`: the past, too."""
+
+    to: str
+    categories: frozenset[int]
+    purposes: tuple[str, ...]
+    end: str
+    policy: str
+    whole: bool
+
+
+def offered(
+    to: str, template_name: str, request: Request | None, categories: Collection[int], purposes: tuple[str, ...],
+    end: str, now: int, whole: bool,
+) -> Offer:  # fmt: skip
+    """What she says herself, else what was asked for, else what the template says. Raises `Problem`."""
+    template = templates.template(template_name) if template_name else _asked_by(request, whole)
+    if template and template.whole != whole:
+        raise Problem("invalid", "the text of this template is about what is there already, too: leave one out")
+    asks = request.asks if request else None
+    chosen = frozenset(categories) or (asks or template or _NOTHING).categories
+    if not chosen:
+        raise Problem("invalid", "say what: --categories, --template or --request")
+    until = end or (asks.end if asks else "")
+    if template and not until:
+        until = template.end(datetime.fromtimestamp(now, UTC))
+    why = purposes or (asks or template or _NOTHING).purposes
+    return Offer(to, chosen, why, until, template.uri if template else "", whole)
+
+
+_NOTHING = Agreement("", "", frozenset(), ("TREAT",))
+
+
+def _asked_by(request: Request | None, whole: bool) -> Template | None:
+    """The template by which somebody asked, where it is known here and its text is about that (`whole`)."""
+    try:
+        found = templates.template(request.asks.policy) if request and request.asks.policy else None
+    except Problem:
+        return None
+    return found if found and found.whole == whole else None
+
+
+def asked(request: Request, language: str) -> list[str]:
+    """A request in plain words: the sentence of its rule, and by which template it was made."""
+    asks, found = request.asks, _asked_by(request, whole=True)
+    rule = words.rule(request.sender, asks.categories, asks.purposes, asks.seconds()[1], language)
+    return [rule, *([f"{found.title[language]}: obhut patient templates {found.id}"] if found else [])]
+
+
+def foreseen(directory: Path, client: Client, offer: Offer, language: str, as_json: bool) -> str:
+    """What a grant would open. Nothing is signed."""
+    until = Agreement(client.account, offer.to, offer.categories, offer.purposes, end=offer.end).seconds()[1]
+    with closing(Reading(directory, client)) as reading:
+        reading.refresh()
+        found = insight.if_granted(reading, offer.to, offer.categories, offer.whole)
+    if as_json:
+        names = [NAMES[c] for c in sorted(offer.categories)]
+        rule = {"categories": names, "purposes": offer.purposes, "end": offer.end, "policy": offer.policy}
+        return json.dumps(found.plain() | {"rule": rule})
+    rule_ = words.rule(offer.to, offer.categories, offer.purposes, until, language)
+    return "\n".join([rule_, *preview.lines(found, language)])
+
+
+def foreseen_withdrawal(directory: Path, counterpart: str, gid: str, language: str, as_json: bool) -> str:
+    """What a withdrawal would take, and what becomes of what is there. Nothing is ended."""
+    with closing(Client.open(directory)) as client, closing(Reading(directory, client)) as reading:
+        reading.refresh()
+        found = insight.if_withdrawn(reading, counterpart, gid)
+    return json.dumps(found.plain()) if as_json else "\n".join(preview.lines(found, language))
