@@ -240,7 +240,10 @@ def verify(receipt: bytes, card: Card | None = None) -> Receipt:
     `signature` and the other words of the protocol for a chain, `consent` for another Consent, `receipt` where its
     words differ from what is proven.
     """
-    given = resources.parse(receipt, max_bytes=len(receipt))
+    try:
+        given = resources.parse(receipt, max_bytes=len(receipt))
+    except Problem:
+        raise _no_receipt() from None
     proof = _proof(given)
     try:
         proven = _proven(proof)
@@ -265,7 +268,11 @@ def _proof(given: Mapping[str, Any]) -> dict[str, Any]:
                 break
             if isinstance(value, dict):
                 return value
-    raise Problem("invalid", "this is no receipt: it is a FHIR Bundle that `obhut patient receipt` writes")
+    raise _no_receipt()
+
+
+def _no_receipt() -> Problem:
+    return Problem("invalid", "this is no receipt: it is a FHIR Bundle that `obhut patient receipt` writes")
 
 
 def _proven(proof: Mapping[str, Any]) -> Receipt:
