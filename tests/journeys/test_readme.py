@@ -8,6 +8,7 @@ from pathlib import Path
 import requests
 
 from connectors.demo.story import STEPS
+from tests.journeys.conftest import obhut
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +26,14 @@ def test_the_example_prints_what_the_readme_shows(tmp_path):
             ["bash", "-c", line], cwd=tmp_path, env={"PATH": path, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True
         )
         assert (done.stdout, done.stderr) == (shown, ""), line
+
+
+def test_the_templates_are_those_that_the_readme_lists():
+    """`obhut patient templates` prints the lines that stand under it."""
+    (block,) = re.findall(r"<!-- templates -->\n```console\n(.*?)```", README, re.DOTALL)
+    line, _, shown = block.removeprefix("$ ").partition("\n")
+    done = obhut(*line.split()[1:])
+    assert (done.stdout, done.stderr) == (shown, "")
 
 
 def test_a_program_signs_in_as_the_page_shows(tmp_path):
