@@ -29,12 +29,13 @@ WAITS, LAPSED, REFUSED, GRANTED, CHANGED, ENDED = "waits", "lapsed", "refused", 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: the patient, the Unix second, what was asked for, and the answer in one word.
+    """One request, by its hash: the patient, the Unix second, what was asked for, and the answer in one word.
 
     `changed`: granted, but something else than was asked for; `lapsed`: not answered in time, and cannot be any more.
     `given`: what was granted instead or as asked, where its Consent is here.
     """
 
+    request: str
     patient: str
     at: int
     wanted: Agreement
@@ -44,24 +45,29 @@ class Asked:
 
 def asked(store: Keystore, now: int) -> list[Asked]:
     """All requests of this house, oldest first, with what came of them by the Unix second `now`. Raises `Problem`."""
+    hub = HubClient(store.keyring.hub, store.keyring.credentials)
+    return answers(store, hub, ChainStore(store.db, hub), now)
+
+
+def answers(store: Keystore, hub: HubClient, chains: ChainStore, now: int) -> list[Asked]:
+    """The same with a connection and chains that are there already."""
     keys = store.keyring
-    hub = HubClient(keys.hub, keys.credentials)
     query = "SELECT hash, patient, fingerprint, at, consent FROM asked ORDER BY at, hash"
     rows = store.db.execute(query).fetchall()
     fingerprints = {patient: fingerprint for _, patient, fingerprint, _, _ in rows}
     refused = set(_refused(store, hub, fingerprints))
-    relations, consents = ChainStore(store.db, hub).relations, Consents(store)
+    relations, consents = chains.relations, Consents(store)
     found = []
     for hash_, patient, _, at, consent in rows:
         wanted, relation = agreement(resources.parse(consent)), relations.get((patient, keys.account))
         grants = [g for g in (relation.grants.values() if relation else ()) if g.rules.body["req"] == hash_]
         if relation is None or not grants:
             answer = REFUSED if hash_ in refused else LAPSED if at + MAX_AGE_SECONDS < now else WAITS
-            found.append(Asked(patient, at, wanted, answer))
+            found.append(Asked(hash_, patient, at, wanted, answer))
             continue
         live = [grant for grant in grants if grant in relation.live(now)]
         given = _given(consents, patient, live[-1]) if live else None
-        found.append(Asked(patient, at, wanted, _answer(wanted, given, bool(live)), given))
+        found.append(Asked(hash_, patient, at, wanted, _answer(wanted, given, bool(live)), given))
     return found
 
 

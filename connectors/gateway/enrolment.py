@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from connectors.command_line import plainly
-from connectors.gateway import keystore
+from connectors.gateway import keystore, proposals
 from connectors.gateway.keystore import Keystore
 from connectors.hub_client import HubClient
 from consent import accounts, identifiers, messages
@@ -53,10 +53,11 @@ def enrol(directory: Path, root: Path, hub: str, name: str, admission: str, as_j
 @click.option("--categories", default="", help=f"Comma separated, of: {', '.join(NAMES)}.")
 @click.option("--purpose", "purposes", multiple=True, help="A purpose of use [TREAT].")
 @click.option("--end", default="", help="FHIR date at which it should end.")
+@click.option("--print", "printed", is_flag=True, help="Send nothing: print what software may POST to /fhir/Consent.")
 @plainly
 def ask(
-    directory: Path, card_text: str, name: str, categories: str, purposes: tuple[str, ...], end: str
-) -> None:  # fmt: skip
+    directory: Path, card_text: str, name: str, categories: str, purposes: tuple[str, ...], end: str, printed: bool
+) -> None:
     """Ask a patient for access: a Consent of status `proposed`, sealed to her.
 
     With a template, what you do not say is as it stands there.
@@ -74,16 +75,21 @@ def ask(
         raise Problem("invalid", "say what you ask for: --template or --categories")
     why = purposes or (found.purposes if found else ("TREAT",))
     until = end or (found.end(datetime.now(UTC)) if found else "")
-    send_request(Keystore.open(directory), card, chosen, why, until, found.uri if found else "")
+    store, policy = Keystore.open(directory), found.uri if found else ""
+    if printed:
+        asks = Agreement(str(card.account), store.keyring.account, chosen, why, end=until, policy=policy)
+        click.echo(resources.dump(proposals.written(asks, card, datetime.now(UTC))))
+        return
+    send_request(store, card, chosen, why, until, policy)
     click.echo(f"asked {card.account}")
 
 
 def send_request(
     store: Keystore, card: Card, categories: frozenset[int], purposes: tuple[str, ...], end: str, policy: str = ""
-) -> None:
+) -> str:
     """First contact by card: check the account against its fingerprint, then seal the request to its reading key.
 
-    `policy`: the template by its URI, empty without one.
+    `policy`: the template by its URI, empty without one. Returns the request's hash, by which it is answered.
     """
     keys = store.keyring
     hub = HubClient(keys.hub, keys.credentials)
@@ -98,6 +104,8 @@ def send_request(
         content=resources.dump(consent),
     )  # fmt: skip
     # Noted before it goes out: a refusal, and the grant that answers it, name its hash.
-    row = (messages.read(frame).hash, patient, card.fingerprint, int(now.timestamp()), resources.dump(consent))
+    request = messages.read(frame).hash
+    row = (request, patient, card.fingerprint, int(now.timestamp()), resources.dump(consent))
     store.db.execute("INSERT INTO asked VALUES (?, ?, ?, ?, ?)", row)
     hub.message(patient, messages.seal(frame, state.reading_key()), card.fingerprint)
+    return request

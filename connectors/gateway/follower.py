@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from connectors.gateway.asking import Asker
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
@@ -35,5 +36,11 @@ def _follow(config: Config, ended: Ended) -> None:
         keystore = Keystore.open(directory)
         inbox = Inbox(keystore, Store(Database(config.database, 2)), config.hub_url)
         device = keystore.keyring.device
+        sender, asker = Sender(inbox), Asker(inbox)
+
+        def send() -> None:
+            sender.send()
+            asker.turn()
+
         # Where another device has taken its place the follower ends, and is started anew with that one's keys.
-        inbox.run(lambda: ended() or Keyring.load(directory).device != device, Sender(inbox).send)
+        inbox.run(lambda: ended() or Keyring.load(directory).device != device, send)

@@ -18,6 +18,7 @@ from flask import Flask
 from connectors.command_line import plainly
 from connectors.gateway import access, schema
 from connectors.gateway.access import Reader
+from connectors.gateway.asking import Asker
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.follower import LOCK
@@ -44,6 +45,7 @@ class Visit:
     app: Flask
     inbox: Inbox
     sender: Sender
+    asker: Asker
     token: str
 
     def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
@@ -60,10 +62,12 @@ class Visit:
     def arrive(self) -> None:
         """Take in what is new. Raises `Problem(busy)` without the hub."""
         self.inbox.catch_up()
+        self.asker.turn()
 
     def leave(self) -> None:
-        """Send what was written, and tell patients what was read. Raises `Problem(busy)` without the hub."""
+        """Send what was written or asked, and tell patients what was read. Raises `Problem(busy)` without the hub."""
         self.sender.send()
+        self.asker.turn()
         self.inbox.report_reads()
 
 
@@ -87,7 +91,7 @@ def visit(config: Config, reader: Reader) -> Iterator[Visit]:
         inbox = Inbox(Keystore.open(directory), Store(database), config.hub_url)
         token = access.issue_token(database, reader, VISIT_SECONDS)
         try:
-            yield Visit(create_app(config), inbox, Sender(inbox), token)
+            yield Visit(create_app(config), inbox, Sender(inbox), Asker(inbox), token)
         finally:
             access.end_token(database, token)
 

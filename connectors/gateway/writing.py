@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from connectors.gateway import linking
+from connectors.gateway import linking, proposals
 from connectors.gateway.access import Reader
 from connectors.gateway.change import Change
 from connectors.gateway.models import destinations, outgoing
@@ -92,6 +92,8 @@ class Writing:
         outlet = None
         if self.reader is not None:
             resource = linking.renamed(self.change.connection, resource, self.base_url)
+            if proposals.is_proposal(resource):
+                proposals.read(resource, self.scope.house if self.scope is not None else "")
             outlet = self._outlet(resource)
         source = outlet.source if outlet is not None else HOUSE
         version, updated = (before.version + 1 if before is not None else 1), microseconds()
