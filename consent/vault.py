@@ -47,7 +47,10 @@ class Terms:
 
 @dataclass(frozen=True, repr=False)
 class Vault:
-    """Root key, set keys, masters, candidates, terms. Never changed; each method returns the next version's content."""
+    """Root key, set keys, masters, candidates, terms. Never changed; each method returns the next version's content.
+
+    `terms`: by the grant's id; what an amendment replaced, by the hash of its Consent.
+    """
 
     root: SigningKey
     handle_key: bytes

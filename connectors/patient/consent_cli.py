@@ -234,12 +234,12 @@ def reminders(directory: Path, language: str, as_json: bool) -> None:
     """What ends within seven days, and how to renew it."""
     with closing(Client.open(directory)) as client:
         client.sync()
-        for counterpart, grant, _ in renewal.ending(client):
-            opened = steps.granted(client.vault, grant)
+        for counterpart, grant, terms in renewal.ending(client):
+            opened, by = steps.granted(client.vault, grant), grant.rules.by[0]
             if as_json:
                 names = [NAMES[c] for c in sorted(opened)]
-                value = {"grant": grant.gid, "to": counterpart, "categories": names, "until": grant.until}
+                value = {"grant": grant.gid, "to": counterpart, "categories": names, "until": grant.until, "by": by}
                 click.echo(json.dumps(value))
                 continue
             click.echo(words.rule(counterpart, opened, grant.purposes, grant.until, language))
-            click.echo(f"  obhut patient renew {grant.gid}")
+            click.echo(f"  obhut patient renew {grant.gid}" if terms else f"  {by}")

@@ -35,19 +35,19 @@ def offered(
     to: str, template_name: str, request: Request | None, categories: Collection[int], purposes: tuple[str, ...],
     end: str, now: int, whole: bool,
 ) -> Offer:  # fmt: skip
-    """What she says herself, else what was asked for, else what the template says. Raises `Problem`."""
+    """What she says herself, a template by its name too; else what was asked for. Raises `Problem`."""
     template = templates.template(template_name) if template_name else _asked_by(request, whole)
     if template and template.whole != whole:
         raise Problem("invalid", "the text of this template is about what is there already, too: leave one out")
-    asks = request.asks if request else None
-    chosen = frozenset(categories) or (asks or template or _NOTHING).categories
+    asks = request.asks if request and not template_name else None
+    basis = asks or template or _NOTHING
+    chosen = frozenset(categories) or basis.categories
     if not chosen:
         raise Problem("invalid", "say what: --categories, --template or --request")
     until = end or (asks.end if asks else "")
     if template and not until:
         until = template.end(datetime.fromtimestamp(now, UTC))
-    why = purposes or (asks or template or _NOTHING).purposes
-    return Offer(to, chosen, why, until, template.uri if template else "", whole)
+    return Offer(to, chosen, purposes or basis.purposes, until, template.uri if template else "", whole)
 
 
 _NOTHING = Agreement("", "", frozenset(), ("TREAT",))

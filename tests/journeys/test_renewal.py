@@ -6,6 +6,7 @@ import pytest
 
 from connectors.gateway import access, renewal
 from connectors.gateway.access import Reader
+from connectors.gateway.asked import asked
 from connectors.gateway.enrolment import send_request
 from connectors.gateway.keystore import Keystore
 from connectors.hub_client import HubClient
@@ -233,7 +234,7 @@ def test_reads_that_a_replaced_gateway_told_stay_readable_and_those_it_had_not_t
 
 
 def test_the_practice_sees_what_it_asked_and_the_answers(client, practice, places):
-    """Waiting, granted, ended, refused: by the command, in words and as JSON."""
+    """Waiting, granted, ended, refused: by the command, in words and as JSON; after 90 days without answer it lapsed."""
 
     def listed():
         done = obhut("gateway", "requests", "--keystore", str(places[0]))
@@ -243,6 +244,7 @@ def test_the_practice_sees_what_it_asked_and_the_answers(client, practice, place
     for purpose in ("TREAT", "HRESCH"):
         send_request(practice.keys, enrolment.card(client), frozenset({VITALS}), (purpose,), "")
     assert listed() == ["waits", "waits"]
+    assert {one.answer for one in asked(practice.keys, client.now + 91 * 86_400)} == {"lapsed"}
     client.sync()
     by_purpose = {request.asks.purposes: request for request in sharing.requests(client)}
     sharing.grant(client, practice.account, {VITALS}, request=by_purpose["TREAT",])
