@@ -234,7 +234,7 @@ def test_reads_that_a_replaced_gateway_told_stay_readable_and_those_it_had_not_t
 
 
 def test_the_practice_sees_what_it_asked_and_the_answers(client, practice, places):
-    """Waiting, granted, ended, refused: by the command, in words and as JSON; after 90 days without answer it lapsed."""
+    """Waiting, granted, ended, refused: by the command, in words and as JSON; after 90 days unanswered, lapsed."""
 
     def listed():
         done = obhut("gateway", "requests", "--keystore", str(places[0]))
