@@ -75,7 +75,7 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
     for one in told["grants"]:
         what = ", ".join(one["categories"]) if one["categories"] is not None else "categories that you do not see"
         by = f", by {one['by']}" if one["by"] != told["account"] else ""
-        words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}")
+        words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}  {one['grant']}")
         if "card" in told and one["by"] == told["account"] and one["until"] <= now + NOTICE_SECONDS:
             words.append(f"ends      {_day(one['until'])}; obhut patient renew {one['grant']}")
     words += [f"may write {one}" for one in told.get("writers", [])]
