@@ -23,6 +23,35 @@ from consent.primitives import Rejected
 from consent.template import Template
 from fhir_profiles.problems import Problem
 
+_NOBODY = ("Niemand sieht etwas.", "Nobody sees anything.", "Niemand sieht etwas.")
+_HOLDS = (
+    "Der Nachweis stimmt: Unterschriften, Kette und Einwilligung passen zusammen.",
+    "The receipt holds: signatures, chain and consent fit together.",
+    "Der Nachweis ist echt.",
+)
+_SIGNED = (
+    "Unterschrieben von einem Gerät von {by} am {at}.",
+    "Signed by a device of {by} on {at}.",
+    "Unterschrieben hat: {by}. Wann: {at}.",
+)
+_REPLACED = (
+    "Diese Einwilligung wurde später durch eine neuere ersetzt.",
+    "A later consent has taken the place of this one.",
+    "Es gibt eine neuere Einwilligung.",
+)
+_ENDED = ("Sie wurde am {} widerrufen.", "It was withdrawn on {}.", "Am {} wurde Nein gesagt.")
+_KNOWN = (
+    "Was nach dem {} geschah, sagt dieser Nachweis nicht.",
+    "What happened after {} this receipt does not tell.",
+    "Was nach dem {} war, steht hier nicht.",
+)
+_FITS = ("Er gehört zur Karte {}.", "It belongs to the card {}.", "Er gehört zu dieser Karte: {}.")
+_COMPARE = (
+    "Vergleichen Sie mit der Karte der Person: {}",
+    "Compare with the person's card: {}",
+    "Vergleichen Sie mit der Karte von der Person: {}",
+)
+
 
 @click.command()
 @click.argument("name", default="", metavar="[TEMPLATE]")
@@ -82,9 +111,6 @@ def who(directory: Path, moment: str, request: Any, language: str, as_json: bool
             return
         lines = told.lines(found, language, client.account)
         click.echo("\n".join(lines) or _NOBODY[words.place(language)])
-
-
-_NOBODY = ("Niemand sieht etwas.", "Nobody sees anything.", "Niemand sieht etwas.")
 
 
 def _second(moment: str) -> int:
@@ -180,35 +206,6 @@ def _proven(proven: receipts.Receipt, language: str, compared: bool) -> list[str
     lines.append(_KNOWN[at].format(words.moment(proven.head.iat, language)))
     lines.append((_FITS if compared else _COMPARE)[at].format(proven.card))
     return [*lines, proven.mark]
-
-
-_HOLDS = (
-    "Der Nachweis stimmt: Unterschriften, Kette und Einwilligung passen zusammen.",
-    "The receipt holds: signatures, chain and consent fit together.",
-    "Der Nachweis ist echt.",
-)
-_SIGNED = (
-    "Unterschrieben von einem Gerät von {by} am {at}.",
-    "Signed by a device of {by} on {at}.",
-    "Unterschrieben hat: {by}. Wann: {at}.",
-)
-_REPLACED = (
-    "Diese Einwilligung wurde später durch eine neuere ersetzt.",
-    "A later consent has taken the place of this one.",
-    "Es gibt eine neuere Einwilligung.",
-)
-_ENDED = ("Sie wurde am {} widerrufen.", "It was withdrawn on {}.", "Am {} wurde Nein gesagt.")
-_KNOWN = (
-    "Was nach dem {} geschah, sagt dieser Nachweis nicht.",
-    "What happened after {} this receipt does not tell.",
-    "Was nach dem {} war, steht hier nicht.",
-)
-_FITS = ("Er gehört zur Karte {}.", "It belongs to the card {}.", "Er gehört zu dieser Karte: {}.")
-_COMPARE = (
-    "Vergleichen Sie mit der Karte der Person: {}",
-    "Compare with the person's card: {}",
-    "Vergleichen Sie mit der Karte von der Person: {}",
-)
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """FHIR Consent in and out: what is signed, what is read, and what is refused with the place."""
 
+import base64
 import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,6 +48,28 @@ def test_what_is_made_is_valid_r4(make):
     """Signed and proposed Consents pass the check that every resource has to pass."""
     resources.check(make(TERMS, "c1", NOW))
     resources.check(make(replace(TERMS, start="", end="", purposes=("TREAT", "PROJ7")), "c1", NOW))
+
+
+def test_template_and_language_are_named_and_read_back():
+    """A Consent by a template is valid R4, gives back the same terms, and carries the text in the language shown."""
+    terms = replace(TERMS, start="", policy="https://fhir.obhut.org/policy/one-visit/1", language="de-simple")
+    made = build(terms, "c1", NOW)
+    resources.check(made)
+    assert agreement(made) == terms and made["policy"] == [{"uri": terms.policy}]
+    shown = made["sourceAttachment"]
+    assert (shown["language"], shown["url"]) == ("de-simple", terms.policy)
+    text = base64.b64decode(shown["data"]).decode()
+    assert PRACTICE in text and "31. März 2026" in text and "Wofür?" in text
+
+
+def test_a_request_may_name_a_template_without_a_language():
+    """In which language she reads it is for her to say; what is not known here cannot be signed, but asked for."""
+    terms = replace(TERMS, policy="https://example.org/policy/of-somebody-else")
+    asked = proposed(terms, "c1", NOW)
+    resources.check(asked)
+    assert "language" not in asked and agreement(asked) == terms
+    with pytest.raises(Problem):
+        build(terms, "c1", NOW)
 
 
 def test_the_signed_consent_permits_what_it_names_and_nothing_else():
