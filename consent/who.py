@@ -69,7 +69,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The answer for one counterpart and one category, by one grant. Times in Unix seconds; 0: not known or not asked.
+    """The answer for one counterpart and one category, by one grant. Times in Unix seconds, 0 where nothing ever was.
 
     `visible`, and why (`reason`). `since`: from when without a break; `until`: when it ends or ended. `earlier`: what
     was there before the grant is seen, too. `gid`, `by`: which grant, and who signed it; `consent`: the id of its FHIR
@@ -95,13 +95,15 @@ class Access:
 
 def stretches(record: Record, relation: RelationState) -> list[Stretch]:
     """All that was ever granted to one counterpart, in the order of the statements."""
-    grants = [link for link in relation.links if link.typ in ("grant", "end")]
     closed = record.account.links[-1].iat if record.account.closed else None
-    return [
-        _stretch(record, link, next((n for n in grants[i + 1 :] if n.body["gid"] == link.body["gid"]), None), closed)
-        for i, link in enumerate(grants)
-        if link.typ == "grant"
-    ]
+    found: list[Stretch] = []
+    following: dict[str, Statement] = {}
+    for link in reversed(relation.links):
+        if link.typ == "grant":
+            found.append(_stretch(record, link, following.get(link.body["gid"]), closed))
+        if link.typ in ("grant", "end"):
+            following[link.body["gid"]] = link
+    return found[::-1]
 
 
 def _stretch(record: Record, link: Statement, following: Statement | None, closed: int | None) -> Stretch:
