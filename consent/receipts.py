@@ -23,9 +23,10 @@ from consent.dates import ZONE
 from consent.fhir_consent import Agreement, agreement
 from consent.grants import Record
 from consent.identifiers import Card
-from consent.primitives import Rejected, b64, broken, label_hash, stale, unb64
+from consent.primitives import Rejected, b64, broken, stale, unb64
 from consent.relations import Grant, RelationState
 from consent.statements import Position, Statement, parse_permit
+from consent.steps import salted
 from consent.template import template
 from consent.vault import Terms
 from fhir_profiles import bundles, resources
@@ -236,9 +237,8 @@ def verify(receipt: bytes, card: Card | None = None) -> Receipt:
     """Check a receipt whole, offline: every signature, the chains, the Consent's salted hash, every word in it.
 
     `card`: the patient's, as she shows it; without it the caller must compare `Receipt.card` with hers. Raises
-    `Problem` for what is no receipt; `Rejected` where something does not hold: `fingerprint` for another card's,
-    `signature` and the other words of the protocol for a chain, `consent` for another Consent, `receipt` where its
-    words differ from what is proven.
+    `Problem`: `invalid` for what is no receipt, `refused` where its words differ from what is proven; `Rejected` for
+    what does not hold: `fingerprint` for another card's, `signature` and the other words of the protocol for a chain.
     """
     try:
         given = resources.parse(receipt, max_bytes=len(receipt))
@@ -248,12 +248,12 @@ def verify(receipt: bytes, card: Card | None = None) -> Receipt:
     try:
         proven = _proven(proof)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise broken("receipt") from error
+        raise _differs() from error
     if card is not None and proven.card != card:
         raise broken("fingerprint")
     again = _bundle(proof, proven)
     if resources.parse(again, max_bytes=len(again)) != given:
-        raise broken("receipt")
+        raise _differs()
     return proven
 
 
@@ -271,6 +271,11 @@ def _proof(given: Mapping[str, Any]) -> dict[str, Any]:
     raise _no_receipt()
 
 
+def _differs() -> Problem:
+    detail = "this receipt does not hold: it says something else than what was signed"
+    return Problem("refused", detail, reason="receipt")
+
+
 def _no_receipt() -> Problem:
     return Problem("invalid", "this is no receipt: it is a FHIR Bundle that `obhut patient receipt` writes")
 
@@ -283,12 +288,12 @@ def _proven(proof: Mapping[str, Any]) -> Receipt:
     consent, salt = unb64(proof["consent"]), unb64(proof["salt"], 16)
     naming = _naming(relation, gid, salt, consent)
     if not naming:
-        raise broken("consent")
+        raise _differs()
     resource = resources.parse(consent)
     resources.check(resource)
     terms = agreement(resource)
     if (terms.patient, terms.counterpart, resource["id"]) != (patient, counterpart, unb64(gid, 16).hex()):
-        raise broken("consent")
+        raise _differs()
     card = Card(identifiers.account(patient), known[patient].fingerprint)
     head = relation.links[-1]
     return Receipt(
@@ -320,7 +325,7 @@ def _replayed(frames: Mapping[str, list[bytes]]) -> dict[str, AccountState]:
 
 def _naming(relation: RelationState, gid: str, salt: bytes, consent: bytes) -> list[Statement]:
     """The statements of a grant that name this Consent; the first of them is the one that it was signed by."""
-    named = b64(label_hash("obhut-consent", salt, consent))
+    named = salted(salt, consent)
     grants = (link for link in relation.links if link.typ == "grant" and link.body["gid"] == gid)
     return [link for link in grants if link.body["consent"] == named]
 

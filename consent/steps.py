@@ -231,8 +231,13 @@ def granted(vault: Vault, known: Grant) -> frozenset[int]:
 
 
 def consent_hash(terms: Terms) -> str:
-    """How a grant names the Consent: salted, because the hub could guess it."""
-    return b64(label_hash("obhut-consent", terms.salt, terms.consent))
+    """How a grant names the Consent of these terms."""
+    return salted(terms.salt, terms.consent)
+
+
+def salted(salt: bytes, consent: bytes) -> str:
+    """How a grant names a Consent: salted, because the hub could guess it."""
+    return b64(label_hash("obhut-consent", salt, consent))
 
 
 def hand_out(record: Record, vault: Vault, step: owing.HandOut, signer: Signer, now: int) -> Written:

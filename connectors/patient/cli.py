@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import access_log, enrolment, offers, permits, sharing
+from connectors.patient import access_log, enrolment, offers, permits, renewal, sharing
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
@@ -162,13 +162,19 @@ def grant(
         if dry_run:
             click.echo(offers.foreseen(directory, client, offer, language, as_json))
             return
-        gid = sharing.grant(
-            client, to, offer.categories, purposes=offer.purposes, end=offer.end, whole=whole, request=request,
-            fingerprint=fingerprint, policy=offer.policy, language=language if offer.policy else "",
-        )  # fmt: skip
+        known = None if request else renewal.standing(client, offer.agreement(client.account, language))
+        if known is not None:
+            gid = known.gid
+            done = offers.renewed(client, known, offer, language)
+        else:
+            done = "granted"
+            gid = sharing.grant(
+                client, to, offer.categories, purposes=offer.purposes, end=offer.end, whole=whole, request=request,
+                fingerprint=fingerprint, policy=offer.policy, language=language if offer.policy else "",
+            )  # fmt: skip
         if writes:
             permits.permit(client, to)
-        words = f"granted {gid} to {to}" + (f"\n{to} may write" if writes else "")
+        words = f"{done} {gid} to {to}" + (f"\n{to} may write" if writes else "")
         click.echo(json.dumps({"grant": gid, "to": to, "writes": writes}) if as_json else words)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connectors.patient import insight
+from connectors.patient import insight, renewal
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from connectors.patient.sharing import Request
@@ -15,6 +15,7 @@ from consent import preview, words
 from consent import template as templates
 from consent.categories import NAMES
 from consent.fhir_consent import Agreement
+from consent.relations import Grant
 from consent.template import Template
 from fhir_profiles.problems import Problem
 
@@ -29,6 +30,13 @@ class Offer:
     end: str
     policy: str
     whole: bool
+
+    def agreement(self, patient: str, language: str) -> Agreement:
+        """As it would be signed."""
+        language = language if self.policy else ""
+        return Agreement(
+            patient, self.to, self.categories, self.purposes, end=self.end, policy=self.policy, language=language
+        )
 
 
 def offered(
@@ -69,9 +77,17 @@ def asked(request: Request, language: str) -> list[str]:
     return [rule, *([f"{found.title[language]}: obhut patient templates {found.id}"] if found else [])]
 
 
+def renewed(client: Client, known: Grant, offer: Offer, language: str) -> str:
+    """Renew the grant that stands, unless it runs as long already. What was done, in one word."""
+    if offer.agreement(client.account, language).seconds()[1] <= known.until:
+        return "kept"
+    renewal.renew(client, known.gid, offer.end, language)
+    return "renewed"
+
+
 def foreseen(directory: Path, client: Client, offer: Offer, language: str, as_json: bool) -> str:
     """What a grant would open. Nothing is signed."""
-    until = Agreement(client.account, offer.to, offer.categories, offer.purposes, end=offer.end).seconds()[1]
+    until = offer.agreement(client.account, language).seconds()[1]
     with closing(Reading(directory, client)) as reading:
         reading.refresh()
         found = insight.if_granted(reading, offer.to, offer.categories, offer.whole)

@@ -27,12 +27,25 @@ def ending(client: Client) -> list[tuple[str, Grant, Terms | None]]:
     return sorted((one for one in granted(client) if one[1].until <= soon), key=lambda one: one[1].until)
 
 
-def renew(client: Client, gid: str, end: str = "") -> tuple[str, Agreement]:
+def standing(client: Client, wanted: Agreement) -> Grant | None:
+    """The live grant by the same template, of the same categories for the same purposes: it is renewed, not doubled."""
+    for counterpart, grant, _ in granted(client):
+        terms = terms_of(client.vault, grant.rules)
+        if counterpart != wanted.counterpart or terms is None or not wanted.policy:
+            continue
+        known = agreement(resources.parse(terms.consent))
+        if replace(known, end=wanted.end, language=wanted.language) == wanted:
+            return grant
+    return None
+
+
+def renew(client: Client, gid: str, end: str = "", language: str = "") -> tuple[str, Agreement]:
     """Sign a grant that is live once more, for as long as it was first made for, or until `end`, a FHIR date.
 
-    Counterpart, categories, purposes and text stay, and what the grant covers. Returns the counterpart, and what is
-    agreed now. The elder terms are kept in the vault under the hash of their Consent, as proof of what was allowed
-    until now. Raises `Problem`: `not-found`, `forbidden` for what a delegate granted, `value` for no later an end.
+    Counterpart, categories, purposes and template stay, and what the grant covers; the `language` may be another.
+    Returns the counterpart, and what is agreed now. The elder terms are kept in the vault under the hash of their
+    Consent, as proof of what was allowed until now. Raises `Problem`: `not-found`, `forbidden` for what a delegate
+    granted, `value` for an end that is no later.
     """
     client.sync()
     client.settle()
@@ -46,7 +59,8 @@ def renew(client: Client, gid: str, end: str = "") -> tuple[str, Agreement]:
         raise Problem("forbidden", detail)
     consent = resources.parse(terms.consent)
     before = agreement(consent)
-    agreed = replace(before, end=end or _end(before, consent["dateTime"], client.now))
+    until_day = end or _end(before, consent["dateTime"], client.now)
+    agreed = replace(before, end=until_day, language=language or before.language)
     _, until = agreed.seconds()
     if until <= known.until:
         raise Problem("value", "it runs as long as that already: choose a later end with --end")

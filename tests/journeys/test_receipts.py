@@ -160,6 +160,17 @@ def test_what_ends_soon_is_told_and_renewed_in_one_step(client, patient, practic
     assert "renew" not in patient("show")
 
 
+def test_a_template_granted_again_renews_what_stands_and_keeps_what_is_longer(client, patient, practice):
+    """However often the card is shown, it is one grant, and its longer end counts; other categories are another."""
+    to = (practice.account, "--template", "pharmacy-3-days")
+    gid = patient("grant", *to).split()[1]
+    assert patient("grant", *to, "--language", "de").startswith(f"kept {gid} ")
+    assert patient("grant", *to, "--end", _in(30)).startswith(f"renewed {gid} ")
+    assert patient("grant", *to).startswith("kept")
+    assert patient("grant", *to, "--categories", "medication").startswith("granted")
+    assert len(json.loads(patient("show", "--json"))["grants"]) == 2
+
+
 def test_authzen_asks_and_is_answered(client, patient, practice, tmp_path):
     """An evaluation, a search of subjects and one of resources, by files, as the API's requests look."""
     patient("grant", practice.account, "--template", "device-values")
