@@ -12,7 +12,10 @@ from consent.words import place
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A resource of the record: where it lies, and what it is."""
+    """A resource of the record: where it lies, what it is, and under which grants finer rules withhold it.
+
+    `hidden`: from all who read by a grant.
+    """
 
     type: str
     category: int
@@ -20,6 +23,8 @@ class Entry:
     index: int
     epoch: int
     author: str
+    withheld: frozenset[str] = frozenset()
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def granting(
     """If these categories were granted, from the beginning (`whole`) or from now on. `live`: what holds now."""
 
     def after(one: Entry) -> bool:
-        return (whole and one.category in categories) or _seen(one, live, counterpart)
+        return (whole and one.category in categories and not one.hidden) or _seen(one, live, counterpart)
 
     return _preview(record, live, counterpart, after, "")
 
@@ -81,7 +86,8 @@ def _preview(
 
 def _seen(one: Entry, live: Iterable[Stretch], counterpart: str) -> bool:
     return one.author == counterpart or any(
-        not stretch.emergency and stretch.reaches(one.set, one.index, one.epoch) for stretch in live
+        not stretch.emergency and stretch.reaches(one.set, one.index, one.epoch) and stretch.gid not in one.withheld
+        for stretch in live
     )
 
 

@@ -49,7 +49,8 @@ class Terms:
 class Vault:
     """Root key, set keys, masters, candidates, terms. Never changed; each method returns the next version's content.
 
-    `terms`: by the grant's id; what an amendment replaced, by the hash of its Consent.
+    `terms`: by the grant's id; what an amendment replaced, by the hash of its Consent. `hides`: resources that nobody
+    reads by a grant, as `Type/id`.
     """
 
     root: SigningKey
@@ -59,6 +60,7 @@ class Vault:
     masters: Mapping[tuple[str, int, bytes], Master] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     terms: Mapping[str, Terms] = field(default_factory=dict)
+    hides: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Vault {len(self.sets)} sets, {len(self.masters)} epochs>"
@@ -89,6 +91,10 @@ class Vault:
         """With the terms of a grant, new or changed."""
         return replace(self, terms={**self.terms, gid: terms})
 
+    def with_hides(self, references: Iterable[str]) -> Self:
+        """With just these resources hidden."""
+        return replace(self, hides=tuple(sorted(set(references))))
+
     def dump(self) -> bytes:
         """The plaintext that is sealed."""
         value = {
@@ -102,6 +108,7 @@ class Vault:
                 s: [c.epoch, b64(c.master.secret), c.account_seq, c.iat] for s, c in self.candidates.items()
             },
             "terms": {gid: _dump_terms(terms) for gid, terms in self.terms.items()},
+            "hides": list(self.hides),
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -121,6 +128,7 @@ class Vault:
                 {(s, e, unb64(d, 16)): Master(unb64(m, 32)) for s, e, d, m in value["masters"]},
                 {s: Candidate(c[0], Master(unb64(c[1], 32)), c[2], c[3]) for s, c in value["candidates"].items()},
                 {gid: _load_terms(terms) for gid, terms in value["terms"].items()},
+                tuple(map(str, value.get("hides", ()))),
             )
         except (primitives.Rejected, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
             raise broken("vault") from None

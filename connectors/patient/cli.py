@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import access_log, enrolment, offers, permits, renewal, sharing
+from connectors.patient import access_log, enrolment, offers, permits, renewal, restrictions, sharing
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
@@ -21,6 +21,7 @@ from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, TEMP
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading
 from connectors.patient.reading_cli import close, delete, export, read
+from connectors.patient.restrictions_cli import hide, sign, unhide
 from consent.categories import NAMES
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
@@ -33,6 +34,7 @@ def patient() -> None:
 
 for command in (
     read, add, delete, export, close, delegate, undelegate, backup, restore, templates, who, receipt, renew, reminders,
+    hide, unhide, sign,
 ):  # fmt: skip
     patient.add_command(command)
 
@@ -295,7 +297,9 @@ def settle(directory: Path) -> None:
     """Finish what a crash or an absent device left undone: rotations, extensions."""
     client = Client.open(directory)
     client.sync()
-    click.echo(f"steps: {client.settle()}, envelopes sent: {client.flush()}")
+    steps = client.settle()
+    restrictions.settle(client)
+    click.echo(f"steps: {steps}, envelopes sent: {client.flush()}")
 
 
 @patient.command()

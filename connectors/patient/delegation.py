@@ -14,7 +14,7 @@ from connectors.gateway.granted import FOREVER
 from connectors.patient.client import Client
 from connectors.patient.enrolment import AccountWriter
 from connectors.patient.reading import Reading
-from connectors.patient.sharing import consent_id, is_stand_ins, meet
+from connectors.patient.sharing import consent_id, is_stand_ins, last_moment, meet
 from consent import accounts, statements, steps
 from consent.accounts import Delegate
 from consent.fhir_consent import Agreement, build
@@ -238,10 +238,12 @@ class Deputy:
             raise Problem("forbidden", detail)
         used = self._to_hand_on(counterpart, frozenset(categories), purposes)
         longest = min(place.until for places in used.values() for place in places)
-        agreed = Agreement(self.account, counterpart, frozenset(categories), purposes, end=end or _moment(longest))
+        agreed = Agreement(self.account, counterpart, frozenset(categories), purposes, end=end or last_moment(longest))
         _, until = agreed.seconds()
         if not self.now < until <= longest:
-            raise Problem("forbidden", f"you can grant until {_moment(longest)} at the longest, and not into the past")
+            raise Problem(
+                "forbidden", f"you can grant until {last_moment(longest)} at the longest, and not into the past"
+            )
         gid = new_id()
         consent = build(agreed, consent_id(gid), datetime.fromtimestamp(self.now, UTC))
         grows = all(place.grows for places in used.values() for place in places)
@@ -301,8 +303,3 @@ def _better(one: Place | None, other: Place) -> Place:
     if one is None or (other.until, other.grows, -other.first) > (one.until, one.grows, -one.first):
         return other
     return one
-
-
-def _moment(until: int) -> str:
-    """The last moment before `until` as a FHIR dateTime, whose own second counts as within; empty for no end."""
-    return "" if until == FOREVER else datetime.fromtimestamp(until - 1, UTC).isoformat()

@@ -6,7 +6,9 @@ from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from connectors.patient.sharing import is_to_read
 from consent import preview, who
+from consent.facts import facts
 from consent.fhir_consent import agreement
+from consent.finer_rules import decider, read
 from consent.preview import Entry, Preview
 from consent.template import template
 from consent.who import Access, Stretch
@@ -23,7 +25,7 @@ def asked(client: Client, at: int | None = None) -> list[Access]:
 def if_granted(reading: Reading, counterpart: str, categories: Collection[int], whole: bool) -> Preview:
     """What the counterpart would see, entry by entry, if these categories were granted."""
     live = _live(reading.client, counterpart)
-    return preview.granting(_entries(reading), live, counterpart, categories, whole)
+    return preview.granting(_entries(reading, live), live, counterpart, categories, whole)
 
 
 def if_withdrawn(reading: Reading, counterpart: str, gid: str = "") -> Preview:
@@ -34,7 +36,7 @@ def if_withdrawn(reading: Reading, counterpart: str, gid: str = "") -> Preview:
     gids = [one for one in readable if not gid or one == gid]
     if not gids:
         raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
-    return preview.withdrawing(_entries(reading), live, counterpart, gids, _effect(client, gids))
+    return preview.withdrawing(_entries(reading, live), live, counterpart, gids, _effect(client, gids))
 
 
 def _live(client: Client, counterpart: str) -> list[Stretch]:
@@ -52,9 +54,14 @@ def _effect(client: Client, gids: Collection[str]) -> str:
     return "delete"
 
 
-def _entries(reading: Reading) -> Iterator[Entry]:
-    record = reading.client.record
+def _entries(reading: Reading, live: Collection[Stretch]) -> Iterator[Entry]:
+    record, vault = reading.client.record, reading.client.vault
+    terms = {one.gid: vault.terms.get(one.gid) for one in live}
+    ruled = {gid: decider(read(one.rules)) for gid, one in terms.items() if one is not None and one.rules is not None}
     places = {stream: (set_id, index) for set_id, state in record.sets.items() for stream, index in state.ids.items()}
     for one in reading.everything():
         set_id, index = places[one.stream]
-        yield Entry(one.type, reading.category_of(one), set_id, index, one.epoch, one.author)
+        item = facts(resources.parse(one.body, max_bytes=len(one.body)), [one.author]) if ruled else None
+        withheld = frozenset(gid for gid, rules in ruled.items() if item is not None and not rules.verdict(item).permit)
+        hidden = f"{one.type}/{one.id}" in vault.hides
+        yield Entry(one.type, reading.category_of(one), set_id, index, one.epoch, one.author, withheld, hidden)

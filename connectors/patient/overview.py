@@ -33,7 +33,7 @@ def overview(client: Client, reading: Reading | None = None) -> dict[str, Any]:
     return {
         "account": client.account, "card": str(enrolment.card(client)), "grants": shown,
         "writers": permits.writers(client), **_standing(client.record, client.now),
-        "reads": _reads(client, reading) if reading else [], "acts_for": acts_for,
+        "reads": _reads(client, reading) if reading else [], "acts_for": acts_for, "hidden": list(client.vault.hides),
     }  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
         words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}  {one['grant']}")
         if "card" in told and one["by"] == told["account"] and one["until"] <= now + NOTICE_SECONDS:
             words.append(f"ends      {_day(one['until'])}; obhut patient renew {one['grant']}")
+    words += [f"hidden    {one}" for one in told.get("hidden", [])]
     words += [f"may write {one}" for one in told.get("writers", [])]
     for one in told["delegates"]:
         words.append(

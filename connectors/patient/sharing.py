@@ -1,12 +1,15 @@
 """Sharing: who asks, what she grants, what she takes back (PROTOCOL.md 5.3 to 5.5 and 5.10)."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+from connectors.gateway.granted import FOREVER
 from connectors.patient.client import Client, Received
-from consent import messages, steps
+from consent import finer_rules, messages, steps
+from consent.dates import ZONE
 from consent.fhir_consent import Agreement, agreement, build
 from consent.grants import Record
 from consent.identifiers import new_id
@@ -63,7 +66,7 @@ def grant(
     policy: str = "",
     language: str = "",
 ) -> str:
-    """Allow a counterpart these categories, from the beginning (`whole`) or from now on. Returns the grant's id.
+    """Allow a counterpart these categories, from the beginning (`whole`) or from today on. Returns the grant's id.
 
     `end`: FHIR date or dateTime, or empty. `policy`, `language`: the template by its URI, and in which language its
     text was shown. The order makes a crash harmless: relation, rotation where only the future is granted, terms into
@@ -73,19 +76,29 @@ def grant(
     agreed = Agreement(
         client.account, counterpart, frozenset(categories), purposes, end=end, policy=policy, language=language
     )
+    since = None if whole else finer_rules.since(datetime.fromtimestamp(client.now, ZONE).date())
+    return put(client, agreed, whole=whole, rules=since, request=request, fingerprint=fingerprint)
+
+
+def put(
+    client: Client, agreed: Agreement, *, whole: bool, rules: Mapping[str, Any] | None, request: Request | None = None,
+    fingerprint: str = "",
+) -> str:  # fmt: skip
+    """The grant of an agreement under finer rules, which hide what she hides from all. Returns its id."""
     nb, until = agreed.seconds()
     if until <= client.now:
         raise Problem("value", "this grant would have ended already: choose a later end")
     asked = request.received.sender.fingerprint if request else ""
-    meet(client, counterpart, fingerprint=fingerprint or asked, request=request is not None)
+    meet(client, agreed.counterpart, fingerprint=fingerprint or asked, request=request is not None)
     client.settle()
     if not whole:
         _rotate_all(client)
     gid = new_id()
     consent = build(agreed, consent_id(gid), datetime.fromtimestamp(client.now, UTC))
     terms = Terms(
-        counterpart, agreed.categories, whole, True, tuple(sorted(purposes)), nb, until, resources.dump(consent),
-        random_bytes(16), None, request.received.message.hash if request else "",
+        agreed.counterpart, agreed.categories, whole, True, tuple(sorted(agreed.purposes)), nb, until,
+        resources.dump(consent), random_bytes(16), finer_rules.hiding(rules, client.vault.hides),
+        request.received.message.hash if request else "",
     )  # fmt: skip
     client.save_vault(client.vault.with_terms(gid, terms))
     client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])
@@ -170,3 +183,8 @@ def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
 def consent_id(gid: str) -> str:
     """The FHIR id of a grant's Consent: the grant's 16 bytes in hexadecimal digits, as FHIR ids know no underscore."""
     return unb64(gid, 16).hex()
+
+
+def last_moment(until: int) -> str:
+    """The last moment before `until` as a FHIR dateTime, whose own second counts as within; empty for no end."""
+    return "" if until == FOREVER else datetime.fromtimestamp(until - 1, UTC).isoformat()

@@ -12,19 +12,20 @@ from fhir_profiles.search import parse
 VITALS = INDEX["vitals"]
 
 
-def weight(client: Client, number: int, kilograms: str = "72.50") -> bytes:
-    """An Observation in `vitals`, digits kept."""
+def weight(client: Client, number: int, kilograms: str = "72.50", day: str = "") -> bytes:
+    """An Observation in `vitals`, digits kept; of a day in October 2026, or another `day`."""
+    day = day or f"2026-10-{number % 28 + 1:02}"
     return (
         f'{{"resourceType":"Observation","id":"w{number}","status":"final","category":[{{"coding":[{{"system":'
         f'"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs"}}]}}],"code":{{"coding":['
         f'{{"system":"http://loinc.org","code":"29463-7"}}]}},"subject":{{"reference":"Patient/'
-        f'{account(client.account).local}"}},"effectiveDateTime":"2026-10-{number % 28 + 1:02}T08:00:00+02:00",'
+        f'{account(client.account).local}"}},"effectiveDateTime":"{day}T08:00:00+02:00",'
         f'"valueQuantity":{{"value":{kilograms},"unit":"kg","system":"http://unitsofmeasure.org","code":"kg"}}}}'
     ).encode()
 
 
-def write(client: Client, *numbers: int) -> None:
-    client.outbox.put(Entry(client.account, VITALS, [weight(client, n)]) for n in numbers)
+def write(client: Client, *numbers: int, day: str = "") -> None:
+    client.outbox.put(Entry(client.account, VITALS, [weight(client, n, day=day)]) for n in numbers)
     client.flush()
 
 

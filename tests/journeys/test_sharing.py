@@ -11,6 +11,7 @@ from connectors.gateway.enrolment import send_request
 from connectors.gateway.visibility import Scope
 from connectors.patient import access_log, enrolment, sharing
 from consent.categories import INDEX
+from consent.dates import ZONE
 from consent.identifiers import account
 from consent.owed import owed
 from fhir_profiles.problems import Problem
@@ -60,10 +61,11 @@ def test_what_is_written_later_arrives(client, practice):
 
 
 def test_from_now_on_does_not_open_the_past(client, practice):
-    """What was written before a grant from now on stays closed, by rule and by key."""
+    """What was written before a grant from now on stays closed, by rule and by key; so does what is older."""
     write(client, 1)
     sharing.grant(client, practice.account, {VITALS}, whole=False)
-    write(client, 2)
+    write(client, 2, day=datetime.now(ZONE).date().isoformat())
+    write(client, 3)
     assert found(practice, client) == {"w2"}
     own = next(s for s in client.record.sets if client.record.author(s) == client.account)
     assert {epoch for set_id, epoch, _ in practice.keys.held(client.account) if set_id == own} == {2}

@@ -54,6 +54,7 @@ type Content = {
   readonly masters: ReadonlyMap<string, EpochMaster>;
   readonly candidates: ReadonlyMap<string, Candidate>;
   readonly terms: ReadonlyMap<string, Terms>;
+  readonly hides: readonly string[];
 };
 
 function masterName(set: string, epoch: number, digest: Uint8Array): string {
@@ -66,7 +67,7 @@ export class Vault {
 
   constructor(root: SigningKey, handleKey: Uint8Array, rest: Partial<Content> = {}) {
     const none = new Map<never, never>();
-    const empty = { readingKeys: none, sets: none, masters: none, candidates: none, terms: none };
+    const empty = { readingKeys: none, sets: none, masters: none, candidates: none, terms: none, hides: [] };
     this.#content = { ...empty, ...rest, root, handleKey };
   }
 
@@ -140,7 +141,7 @@ export class Vault {
 
   /** The plaintext that is sealed. */
   dump(): Uint8Array {
-    const { root, handleKey, readingKeys, sets, masters, candidates, terms } = this.#content;
+    const { root, handleKey, readingKeys, sets, masters, candidates, terms, hides } = this.#content;
     const value: Dumped = {
       v: 1,
       root: b64(root.bytes()),
@@ -152,6 +153,7 @@ export class Vault {
         [...candidates].map(([set, c]) => [set, [c.epoch, b64(c.master.bytes()), c.accountSeq, c.iat]]),
       ),
       terms: Object.fromEntries([...terms].map(([gid, one]) => [gid, dumpTerms(one)])),
+      hides,
     };
     return utf8(JSON.stringify(value));
   }
@@ -172,6 +174,7 @@ export class Vault {
         masters: new Map(masters),
         candidates: new Map(Object.entries(value.candidates).map(([set, c]) => [set, loadCandidate(c)])),
         terms: new Map(Object.entries(value.terms).map(([gid, terms]) => [gid, loadTerms(terms)])),
+        hides: value.hides ?? [],
       });
     } catch {
       throw broken("vault");
@@ -194,6 +197,7 @@ type Dumped = {
   readonly masters: readonly [set: string, epoch: number, digest: string, secret: string][];
   readonly candidates: { readonly [set: string]: DumpedCandidate };
   readonly terms: { readonly [gid: string]: DumpedTerms };
+  readonly hides?: readonly string[];
 };
 
 function loadCandidate([epoch, master, accountSeq, iat]: DumpedCandidate): Candidate {

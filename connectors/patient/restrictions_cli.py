@@ -1,0 +1,74 @@
+"""`obhut patient sign · hide · unhide`: rules of her own, and entries that nobody reads by a grant."""
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from connectors.command_line import plainly
+from connectors.patient import restrictions
+from connectors.patient.client import Client
+from connectors.patient.options import ACCOUNT, read_party
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
+_REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
+REFERENCES = click.argument("references", nargs=-1, required=True, metavar="TYPE/ID…")
+
+
+@click.command()
+@ACCOUNT
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--to", "counterpart", required=True, help="The counterpart's card or account.")
+@click.option("--from-now-on", is_flag=True, help="Nothing sealed before now.")
+@plainly
+def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on: bool) -> None:
+    """Grant what FHIR Consents (R4, JSON) in FILES permit a counterpart: with exceptions, by kind, code, label, date.
+
+    All rules for this counterpart belong into one call, refusals too.
+    """
+    to, fingerprint = read_party(counterpart)
+    consents = [resources.parse(file.read_bytes()) for file in files]
+    for consent in consents:
+        resources.check(consent)
+    with closing(Client.open(directory)) as client:
+        made = restrictions.sign(client, consents, to, whole=not from_now_on, fingerprint=fingerprint)
+    for gid in made:
+        click.echo(f"granted {gid} to {to}")
+
+
+@click.command()
+@ACCOUNT
+@REFERENCES
+@plainly
+def hide(directory: Path, references: tuple[str, ...]) -> None:
+    """Hide entries of the record from all who may read it: practices, relatives. You see them; an emergency may.
+
+    Nobody is told that something is hidden. Whoever has read it before, has read it.
+    """
+    with closing(Client.open(directory)) as client:
+        _say(restrictions.hide(client, _read(references)), "hidden: " + ", ".join(references))
+
+
+@click.command()
+@ACCOUNT
+@REFERENCES
+@plainly
+def unhide(directory: Path, references: tuple[str, ...]) -> None:
+    """Let hidden entries be seen again by who may read what they belong to."""
+    with closing(Client.open(directory)) as client:
+        _say(restrictions.show(client, _read(references)), "no longer hidden: " + ", ".join(references))
+
+
+def _read(references: tuple[str, ...]) -> tuple[str, ...]:
+    for reference in references:
+        if not _REFERENCE.fullmatch(reference):
+            raise Problem("invalid", f"{reference} is no entry: name it by type and id, as Observation/1f2e")
+    return references
+
+
+def _say(left: list[str], done: str) -> None:
+    click.echo(done)
+    for gid in left:
+        click.echo(f"not under grant {gid}, whose rules only the relative who made it knows: withdraw it", err=True)
