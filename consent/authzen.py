@@ -55,6 +55,7 @@ def _evaluation(found: list[Access], subject: str, category: int, purpose: str) 
     context: dict[str, Any] = {"reason_user": reasons}
     if access:
         context |= {"grant": access.gid, "consent": access.consent, "since": access.since, "until": access.until}
+        context |= {"finer": access.finer}  # it may be not all of the category
     return {"decision": access is not None, "context": context}
 
 

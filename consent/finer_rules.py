@@ -48,6 +48,15 @@ def since(day: date) -> dict[str, Any]:
     return {"v": 1, "policies": [_always(ALL | {"provision": [older | {"provision": [undated]}]})]}
 
 
+def only_since(rules: Mapping[str, Any]) -> bool:
+    """Whether these are the rules of `since` for some day, and no more."""
+    try:
+        older = rules["policies"][0]["provision"]["provision"][0]["dataPeriod"]["end"]
+        return bool(rules == since(date.fromisoformat(older) + timedelta(days=1)))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return False
+
+
 def _always(provision: Tree) -> dict[str, Any]:
     return {"opt-in": False, "provision": provision}
 

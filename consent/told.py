@@ -25,6 +25,11 @@ _SCOPE = (
     ", only for what was added from that day on",
     ". Nur für neue Daten ab diesem Tag",
 )
+_FINER = (
+    " Einzelnes ist davon ausgenommen.",
+    " Some of it is left out.",
+    "\nManches davon haben Sie aus-genommen.",
+)
 _OWN = (
     "{who} sieht, was {who} selbst geschrieben hat.",
     "{who} sees what {who} wrote itself.",
@@ -93,7 +98,8 @@ def _line(group: list[Access], language: str, patient: str) -> str:
     if one.reason == "granted":
         basis = _BASIS[bool(patient) and one.by != patient][at].format(by=one.by)
         scope = "" if one.earlier else _SCOPE[at]
-        return _GRANTED[at].format(rule=rule, since=words.day(one.since, language), scope=scope, basis=basis)
+        granted = _GRANTED[at].format(rule=rule, since=words.day(one.since, language), scope=scope, basis=basis)
+        return granted + (_FINER[at] if one.finer else "")
     if one.reason == "emergency":
         return _EMERGENCY[at].format(rule=rule)
     if one.reason == "not-yet":

@@ -6,10 +6,11 @@ sets tell which categories a grant opened, whoever made it and whatever else was
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from consent.accounts import by_device
+from consent.finer_rules import only_since
 from consent.grants import Record
 from consent.primitives import unb64
 from consent.purposes import within
@@ -73,7 +74,8 @@ class Access:
 
     `visible`, and why (`reason`). `since`: from when without a break; `until`: when it ends or ended. `earlier`: what
     was there before the grant is seen, too. `gid`, `by`: which grant, and who signed it; `consent`: the id of its FHIR
-    Consent. `own`: only what the counterpart wrote itself, to which no Consent belongs.
+    Consent. `own`: only what the counterpart wrote itself, to which no Consent belongs. `finer`: whether finer rules
+    leave out some of it; None where another party made the grant and its rules are not held here.
     """
 
     counterpart: str
@@ -88,6 +90,7 @@ class Access:
     consent: str = ""
     earlier: bool = True
     own: bool = False
+    finer: bool | None = False
 
 
 # --- the chain as stretches of time -------------------------------------------------------------------------------
@@ -128,27 +131,33 @@ def categories(stretch: Stretch, sets: Mapping[str, SetKey]) -> frozenset[int]:
 # --- the answer ---------------------------------------------------------------------------------------------------
 
 
-def who(record: Record, sets: Mapping[str, SetKey], at: int) -> list[Access]:
-    """For each counterpart and category: what it could see at the Unix second `at`, by each grant; or why nothing.
-
-    `sets`: the patient's set keys, from her vault.
-    """
+def who(record: Record, vault: Vault, at: int) -> list[Access]:
+    """For each counterpart and category: what it could see at the Unix second `at`, by each grant; or why nothing."""
     found: list[Access] = []
     for oth, relation in sorted(record.relations.items()):
         if oth != record.account.acc:
-            found += _of(stretches(record, relation), sets, oth, at)
+            found += _of(stretches(record, relation), vault, oth, at)
     return found
 
 
-def _of(all_: list[Stretch], sets: Mapping[str, SetKey], oth: str, at: int) -> Iterator[Access]:
-    begun = [(one, categories(one, sets)) for one in all_ if one.rules.iat <= at]
+def _of(all_: list[Stretch], vault: Vault, oth: str, at: int) -> Iterator[Access]:
+    begun = [(one, categories(one, vault.sets)) for one in all_ if one.rules.iat <= at]
+    finer = {one.gid: _finer(one, vault) for one, _ in begun if one.holds(at) and not one.own}
     for category in range(CATEGORIES):
         of_it = [one for one, opens in begun if category in opens]
         now = [one for one in of_it if one.holds(at)]
         for one in now:
-            yield _access(one, of_it, category, "emergency" if one.emergency else "granted", one.until)
+            reason: Reason = "emergency" if one.emergency else "granted"
+            yield replace(_access(one, of_it, category, reason, one.until), finer=finer.get(one.gid, False))
         if all(one.own for one in now):
             yield _nothing([one for one in of_it if not one.own], oth, category, at)
+
+
+def _finer(one: Stretch, vault: Vault) -> bool | None:
+    terms = terms_of(vault, one.rules)
+    if terms is None:
+        return None
+    return terms.rules is not None and not only_since(terms.rules)  # that is told by `earlier`
 
 
 def _nothing(of_it: list[Stretch], oth: str, category: int, at: int) -> Access:
@@ -207,7 +216,10 @@ def latest(record: Record) -> int:
 
 
 def allowed(found: Iterable[Access], counterpart: str, category: int, purpose: str) -> Access | None:
-    """The access by which a counterpart may see all of a category for a purpose; None where there is none."""
+    """The access by which a counterpart may see a category for a purpose; None where there is none.
+
+    Finer rules (`Access.finer`) may leave out some of it.
+    """
     for one in found:
         if (one.counterpart, one.category, one.visible, one.own) == (counterpart, category, True, False) and within(
             purpose, one.purposes

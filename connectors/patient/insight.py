@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterator
 
+from connectors.gateway.records import Stored
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from connectors.patient.sharing import is_to_read
 from consent import preview, who
+from consent.decide import Decider
 from consent.facts import facts
 from consent.fhir_consent import agreement
 from consent.finer_rules import decider, read
@@ -19,7 +21,7 @@ from fhir_profiles.problems import Problem
 def asked(client: Client, at: int | None = None) -> list[Access]:
     """Who could see what at a Unix second, told from the chains held here; None: now, by the hub's clock."""
     now = max(client.now, who.latest(client.record))
-    return who.who(client.record, client.vault.sets, now if at is None else at)
+    return who.who(client.record, client.vault, now if at is None else at)
 
 
 def if_granted(reading: Reading, counterpart: str, categories: Collection[int], whole: bool) -> Preview:
@@ -55,13 +57,22 @@ def _effect(client: Client, gids: Collection[str]) -> str:
 
 
 def _entries(reading: Reading, live: Collection[Stretch]) -> Iterator[Entry]:
+    """All of the record; of each resource it is said which live grants' finer rules leave it out."""
     record, vault = reading.client.record, reading.client.vault
-    terms = {one.gid: vault.terms.get(one.gid) for one in live}
+    terms = {one.gid: who.terms_of(vault, one.rules) for one in live}
     ruled = {gid: decider(read(one.rules)) for gid, one in terms.items() if one is not None and one.rules is not None}
     places = {stream: (set_id, index) for set_id, state in record.sets.items() for stream, index in state.ids.items()}
     for one in reading.everything():
         set_id, index = places[one.stream]
-        item = facts(resources.parse(one.body, max_bytes=len(one.body)), [one.author]) if ruled else None
-        withheld = frozenset(gid for gid, rules in ruled.items() if item is not None and not rules.verdict(item).permit)
+        withheld = frozenset(gid for gid, rules in ruled.items() if not _permits(rules, one))
         hidden = f"{one.type}/{one.id}" in vault.hides
         yield Entry(one.type, reading.category_of(one), set_id, index, one.epoch, one.author, withheld, hidden)
+
+
+def _permits(rules: Decider, one: Stored) -> bool:
+    """What a counterpart's gateway would say of a resource; none is permitted whose facts cannot be told."""
+    try:
+        resource = resources.parse(one.body, max_bytes=len(one.body))
+        return rules.verdict(facts(resource, [one.author])).permit
+    except Problem:
+        return False

@@ -26,7 +26,7 @@ def asking(client):
 
     def ask(at):
         asked.append(at)
-        return who.who(client.hub.record, client.vault.sets, client.now if at is None else at)
+        return who.who(client.hub.record, client.vault, client.now if at is None else at)
 
     return ask, asked
 

@@ -1,5 +1,6 @@
 """Finer rules: what they hide, what they leave out by date, and what is no finer rule."""
 
+import json
 from datetime import date
 
 import pytest
@@ -63,3 +64,12 @@ def test_from_a_day_on_older_and_undated_data_are_left_out():
     observed = [facts({"resourceType": "Observation", "id": "1", "effectiveDateTime": date}) for date in dates]
     assert verdicts(rules, *observed, facts({"resourceType": "Device", "id": "d"})) == [True, False, True, False, True]
     assert verdicts(hiding(rules, ["Observation/1"]), observed[0]) == [False]
+
+
+def test_rules_of_a_first_day_are_told_from_rules_that_say_more():
+    """From a day on, for any day, and nothing else; hiding an entry besides is more."""
+    for day in (date(2027, 1, 1), date(2024, 2, 29)):
+        assert finer_rules.only_since(json.loads(json.dumps(finer_rules.since(day))))
+        assert not finer_rules.only_since(finer_rules.hiding(finer_rules.since(day), ["Observation/x"]))
+    assert not finer_rules.only_since(finer_rules.hiding(None, ["Observation/x"]))
+    assert not finer_rules.only_since({"v": 1, "policies": []})

@@ -1,12 +1,12 @@
 """Who can see what, and why: the same as what the hub releases, at every moment of a random life."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent import grants, told, who
+from consent import finer_rules, grants, told, who
 from consent.categories import NAMES
 from consent.steps import consent_hash
 from consent.template import templates
@@ -21,12 +21,12 @@ PURPOSES = ("TREAT", "HRESCH")
 
 def asked(client, at=None):
     """The answers at a moment, as a set of (counterpart, category, grant) that are visible."""
-    found = who.who(client.hub.record, client.vault.sets, client.now if at is None else at)
+    found = who.who(client.hub.record, client.vault, client.now if at is None else at)
     return {(one.counterpart, one.category, one.gid) for one in found if one.visible}
 
 
 def reason(client, other, category, at=None):
-    found = who.who(client.hub.record, client.vault.sets, client.now if at is None else at)
+    found = who.who(client.hub.record, client.vault, client.now if at is None else at)
     return [one for one in found if (one.counterpart, one.category) == (other.account, category)]
 
 
@@ -163,10 +163,7 @@ def test_an_author_sees_what_it_wrote_and_that_is_said_as_such(shared):
     one, other = reason(client, practice, MENTAL)
     assert one.visible and one.own and not one.consent
     assert (other.visible, other.reason) == (False, "never")
-    assert (
-        who.allowed(who.who(client.hub.record, client.vault.sets, client.now), practice.account, MENTAL, "TREAT")
-        is None
-    )
+    assert who.allowed(who.who(client.hub.record, client.vault, client.now), practice.account, MENTAL, "TREAT") is None
 
 
 def test_a_grant_that_a_representative_made_names_who_signed_it(shared):
@@ -180,7 +177,7 @@ def test_a_grant_that_a_representative_made_names_who_signed_it(shared):
     client.post(pass_on(client, relative, own, other))
     (one,) = reason(client, other, VITALS)
     assert one.by == relative.account
-    found = who.who(client.hub.record, client.vault.sets, client.now)
+    found = who.who(client.hub.record, client.vault, client.now)
     (line,) = [line for line in told.lines(found, "de", client.me.account) if line.startswith(other.account)]
     assert f"Einwilligung durch Ihre Vertretung {relative.account}" in line
 
@@ -196,6 +193,17 @@ def test_terms_that_were_replaced_are_found_by_the_statement_that_named_them(sha
     assert who.terms_of(client.vault, links[-1]) == client.vault.terms[gid]
 
 
+def test_finer_rules_are_said_where_they_are_known(shared):
+    """What is left out of a category is not passed over: neither in the answer nor in the sentence."""
+    client, practice, gid = shared
+    assert reason(client, practice, VITALS)[0].finer is False
+    rules = finer_rules.hiding(None, ["Observation/w1"])
+    client.vault = client.vault.with_terms(gid, replace(client.vault.terms[gid], rules=rules))
+    assert reason(client, practice, VITALS)[0].finer is True
+    (line,) = told.lines(who.who(client.hub.record, client.vault, client.now), "de")
+    assert line.endswith("Einzelnes ist davon ausgenommen.")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_answer_has_a_sentence_without_codes(shared, language):
     """Visible, withdrawn, expired, narrowed, own: each is told, by whom and until when, and no code is in it."""
@@ -204,7 +212,7 @@ def test_every_answer_has_a_sentence_without_codes(shared, language):
     client.grant(practice, [VITALS], until=client.now + 20 * DAY, gid=gid)
     other = world.organisation("klinik")
     client.withdraw(other, client.grant(other, [MENTAL]))
-    found = who.who(client.hub.record, client.vault.sets, client.now)
+    found = who.who(client.hub.record, client.vault, client.now)
     lines = told.lines(found, language, client.me.account)
     assert len(lines) == 4
     for line in lines:

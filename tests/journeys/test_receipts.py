@@ -171,6 +171,19 @@ def test_a_template_granted_again_renews_what_stands_and_keeps_what_is_longer(cl
     assert len(json.loads(patient("show", "--json"))["grants"]) == 2
 
 
+def test_what_is_hidden_is_not_counted_as_seen_and_the_answer_says_that_something_is_left_out(patient, practice):
+    """A preview asks the rules of each entry, as the counterpart's gateway does; a renewal goes on hiding it."""
+    gid = patient("grant", practice.account, "--template", "device-values").split()[1]
+    patient("hide", "Observation/w2")
+    patient("renew", gid, "--end", _in(300))
+    foreseen = json.loads(patient("withdraw", "--to", practice.account, "--dry-run", "--json"))
+    assert (foreseen["loses"]["total"], foreseen["hidden"]["total"]) == (2, 3)
+    assert "left out" in patient("who")
+    patient("unhide", "Observation/w2")
+    assert "left out" not in patient("who")
+    assert json.loads(patient("withdraw", "--to", practice.account, "--dry-run", "--json"))["loses"]["total"] == 3
+
+
 def test_authzen_asks_and_is_answered(client, patient, practice, tmp_path):
     """An evaluation, a search of subjects and one of resources, by files, as the API's requests look."""
     patient("grant", practice.account, "--template", "device-values")
