@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from connectors.patient import delegation, sharing
+from connectors.patient import delegation, renewal, sharing
 from connectors.patient.delegation import Deputy
+from connectors.patient.insight import asked
 from connectors.patient.overview import for_another, overview
+from connectors.patient.receipt import receipt
 from consent.categories import INDEX
 from consent.owed import owed
 from fhir_profiles.problems import Problem
@@ -66,6 +68,17 @@ def test_a_delegate_hands_on_fewer_categories_than_it_holds(ada, deputy, practic
     assert found(practice, ada.client) == {"w1", "w2"}
     (shown,) = [one for one in overview(ada.client)["grants"] if one["to"] == practice.account]
     assert (shown["categories"], shown["by"]) == (["vitals"], deputy.client.account)
+
+
+def test_what_a_delegate_granted_has_no_receipt_here_and_is_not_renewed(ada, deputy, practice):
+    """Its Consent is the delegate's and the practice's: `who` names the delegate, receipt and renewal say why not."""
+    sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
+    gid = deputy.grant(practice.account, {VITALS})
+    ada.client.sync()
+    assert deputy.client.account in refused("forbidden", receipt, ada.client, gid)
+    assert deputy.client.account in refused("forbidden", renewal.renew, ada.client, gid)
+    (seen,) = [one for one in asked(ada.client) if one.counterpart == practice.account and one.visible]
+    assert (seen.category, seen.by, seen.finer) == (VITALS, deputy.client.account, None)
 
 
 def test_what_goes_beyond_its_scope_is_refused_in_a_sentence(ada, deputy, practice, practices):
