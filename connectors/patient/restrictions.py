@@ -76,9 +76,11 @@ def settle(client: Client) -> list[str]:
             continue
         rules = finer_rules.hiding(terms.rules, client.vault.hides)
         if rules != terms.rules:
+            # The elder terms stay in the vault under the hash of their Consent, as proof of what was allowed until now.
+            kept = client.vault.with_terms(steps.consent_hash(terms), terms)
             terms = replace(terms, rules=rules, salt=random_bytes(16))
+            client.save_vault(kept.with_terms(known.gid, terms))
         if steps.consent_hash(terms) != known.rules.body["consent"]:
-            client.save_vault(client.vault.with_terms(known.gid, terms))
             cover, signer = dict(known.cover), client.keyring.signer
             client.post([steps.grant(client.record, client.vault, known.gid, terms, signer, client.now, cover)])
     client.settle()
