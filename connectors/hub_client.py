@@ -243,6 +243,11 @@ class HubClient:
         page = self._json("GET", "/v1/feed", params=params)
         return {"events": list(page["events"]), "next": str(page["next"]), "permits": dict(page["permits"])}
 
+    @understood
+    def declare(self, frame: bytes) -> int:
+        """Declare an emergency; returns the Unix second until which what it names is open."""
+        return int(self._json("POST", "/v1/emergencies", json={"frame": b64(frame)})["until"])
+
     # --- messages, directory, log -----------------------------------------------------------------------------
 
     def message(self, to: str, sealed: bytes, fingerprint: str = "") -> None:
@@ -255,6 +260,18 @@ class HubClient:
         """Organisations known to the hub."""
         body = self._json("GET", "/v1/directory", params={"q": query})
         return list(body["organisations"])
+
+    @understood
+    def organisations(self) -> list[dict[str, Any]]:
+        """All organisations known to the hub, page by page."""
+        found: list[dict[str, Any]] = []
+        params = {"after": ""}
+        while True:
+            body = self._json("GET", "/v1/directory", params=params)
+            found += list(body["organisations"])
+            if not body["next"]:
+                return found
+            params = {"after": str(body["next"])}
 
     @understood
     def log(self, acc: str, after: int = 0) -> list[dict[str, Any]]:

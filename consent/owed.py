@@ -4,9 +4,10 @@ Whoever has the vault and the chains computes the same next step, so any client 
 itself before a crash, left half done. `consent.steps` turns a step into what is to be written.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consent.grants import Moment, Record, handed, started, tainted
+from consent.grants import Moment, Record, handed, holds, started, tainted
 from consent.primitives import broken
 from consent.relations import Grant, RelationState
 from consent.streams import SetState
@@ -80,6 +81,32 @@ def owed(record: Record, vault: Vault, now: int) -> Step | None:
         or _start(record, vault)
         or _drop(vault)
     )
+
+
+def owed_after(record: Record, vault: Vault, ended: Iterable[tuple[str, str, int]]) -> Prepare | None:
+    """Fresh candidates where emergencies are over: what the house was handed until then opens nothing that comes after.
+
+    `ended`: counterpart, grant and end (Unix seconds) of each. Keys that are handed out later the hub keeps until the
+    next declaration, so that they need no other ones (PROTOCOL.md 5.13).
+    """
+    relations = ((record.relations.get(oth), gid, until) for oth, gid, until in ended)
+    known = [(relation.grants[gid], until) for relation, gid, until in relations if relation and gid in relation.grants]
+    due = []
+    for set_id, state in record.sets.items() if known else ():
+        if state.closed or set_id not in vault.sets:
+            continue
+        candidate, moment = vault.candidates.get(set_id), started(state, record.account.acc)
+        if candidate is not None and candidate.epoch > state.current:
+            moment = candidate_moment(record, set_id, candidate)
+        if any(_given(grant, moment, until) for grant, until in known):
+            due.append(set_id)
+    return Prepare(tuple(due)) if due else None
+
+
+def _given(grant: Grant, moment: Moment, until: int) -> bool:
+    """Whether keys of an epoch were in a bundle that was there before a second."""
+    rows = (row for bundle in grant.bundles if bundle.link.iat < until for row in bundle.rows)
+    return any(holds(row, moment.set, moment.number, moment.digest) for row in rows)
 
 
 def usable(record: Record, vault: Vault) -> dict[str, Candidate]:

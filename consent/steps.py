@@ -192,7 +192,8 @@ def hand_on(
 def _rules(terms: Terms, cover: Mapping[str, tuple[int, int]]) -> dict[str, object]:
     return {
         "consent": consent_hash(terms), "purpose": sorted(terms.purposes),
-        "nb": terms.nb, "until": terms.until, "grow": int(terms.grow), "em": [], "req": terms.request,
+        "nb": terms.nb, "until": terms.until, "grow": int(terms.grow), "em": list(terms.emergency),
+        "req": terms.request,
         "cover": [[set_id, *cover[set_id]] for set_id in sorted(cover)],
     }  # fmt: skip
 

@@ -30,6 +30,7 @@ class Terms:
 
     `categories`: indices granted. `whole`: from the first epoch, else from now on. `consent`: the FHIR Consent as
     signed for this counterpart, `salt` its 16 bytes. `rules`: the finer rules, JSON. Times in Unix seconds.
+    `emergency`: empty, or as `em` of the grant: the span in seconds, then the roles that may declare.
     """
 
     oth: str
@@ -43,6 +44,7 @@ class Terms:
     salt: bytes = field(repr=False)
     rules: Any = field(default=None, repr=False)
     request: str = ""
+    emergency: tuple[int | str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,13 +141,14 @@ def _dump_terms(terms: Terms) -> dict[str, Any]:
         "oth": terms.oth, "categories": sorted(terms.categories), "whole": terms.whole, "grow": terms.grow,
         "purposes": list(terms.purposes), "nb": terms.nb, "until": terms.until, "consent": b64(terms.consent),
         "salt": b64(terms.salt), "rules": terms.rules, "request": terms.request,
-    }  # fmt: skip
+    } | ({"emergency": list(terms.emergency)} if terms.emergency else {})  # fmt: skip
 
 
 def _load_terms(value: dict[str, Any]) -> Terms:
     return Terms(
         value["oth"], frozenset(value["categories"]), value["whole"], value["grow"], tuple(value["purposes"]),
         value["nb"], value["until"], unb64(value["consent"]), unb64(value["salt"]), value["rules"], value["request"],
+        tuple(value.get("emergency", ())),
     )  # fmt: skip
 
 

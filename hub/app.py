@@ -16,6 +16,7 @@ from hub import (
     audit,
     chains,
     directory,
+    emergencies,
     enrolment,
     envelopes,
     fhir,
@@ -43,8 +44,8 @@ from hub.sweeping import Sweep
 
 BODY_BYTES = 64 * 1024
 PAGES = (
-    audit.pages, chains.pages, directory.pages, enrolment.pages, envelopes.pages, fhir.pages, heads.pages,
-    objects.pages, observability.pages, openapi.pages, peering.pages, requests.pages, tokens.pages,
+    audit.pages, chains.pages, directory.pages, emergencies.pages, enrolment.pages, envelopes.pages, fhir.pages,
+    heads.pages, objects.pages, observability.pages, openapi.pages, peering.pages, requests.pages, tokens.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",

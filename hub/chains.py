@@ -140,13 +140,13 @@ def read_permit(acc: str, set_id: str) -> Response:
 
 @pages.get("/v1/bundles/<acc>/<lst>")
 def read_bundle(acc: str, lst: str) -> Response:
-    """A bundle, for the two sides of its relation; for the counterpart only while its grant is live."""
+    """A bundle, for the two sides of its relation; for the counterpart while its grant is live, and open."""
     caller, acc, lst = auth.caller(), wire.account(acc), wire.name(lst)
     with hub().db.read() as conn:
         found, chains, now = store.bundle(conn, acc, lst), hub().chains(conn), hub().now()
         oth = found[0] if found else ""
         allowed = rights.sees_relation(chains, acc, oth, caller.acc, now)
-        allowed = allowed and rights.opens_bundle(chains.relation(acc, oth), lst, caller.acc, now)
+        allowed = allowed and rights.opens_bundle(conn, chains.relation(acc, oth), lst, caller.acc, now)
     if not allowed or found is None:
         raise nothing_here()
     return Response(found[1], content_type="application/octet-stream")

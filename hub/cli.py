@@ -91,7 +91,9 @@ def restore(directory: Path) -> None:
 
 @hub.command()
 @click.argument("name")
-@click.option("--type", "type_", required=True, help="practice, hospital, care, pharmacy, laboratory or service.")
+@click.option(
+    "--type", "type_", required=True, help="practice, hospital, emergency, care, pharmacy, laboratory or service."
+)
 @click.option("--title", required=True, help="What people call it.")
 def admit(name: str, type_: str, title: str) -> None:
     """Let an organisation make the account NAME; prints its admission code, good once."""

@@ -22,8 +22,8 @@ from hub import rights
 from hub.context import Hub
 from hub.observability import say
 from hub.store import chains as chain_store
+from hub.store import declarations, objects, peers
 from hub.store import envelopes as store
-from hub.store import objects, peers
 from hub.store.database import Tx, domain_of
 from hub.store.envelopes import Kept, Stream
 from hub.store.feed import Notice, announce, replace_envelopes, retract
@@ -199,7 +199,7 @@ class _Desk:
         stream = self.streams[e.str]
         place = Place(stream.set, stream.index, e.ep)
         if place not in self.readers:
-            found = rights.readers(self.record, [place], self.now)
+            found = rights.readers(self.tx.conn, self.record, [place], self.now)
             self.readers[place] = {reader for reader in found if domain_of(reader) == self.tx.home}
         if here := self.readers[place]:
             self.known.add(e.bid)
@@ -236,19 +236,21 @@ def drop_uncovered(tx: Tx, record: Record, at: int) -> None:
 
     It is noted when that has to be done again, by time alone.
     """
-    own = [grant for relation, grant in record.live_grants(at) if domain_of(relation.oth) == tx.home]
-    own = [] if record.account.closed else own
+    live = [] if record.account.closed else list(record.live_grants(at))
+    own = [grant for relation, grant in live if domain_of(relation.oth) == tx.home]
+    opened = declarations.opened(tx.conn, record.account.acc, at)
+    reading = {grant.gid: grant for grant in own if not grant.emergency or grant.gid in opened}
     for stream in store.streams_written(tx.conn, record.account.acc):
-        first = _first_covered(own, stream)
+        first = _first_covered(reading.values(), stream)
         store.drop(tx, stream.id, first)
         if first is None:
             retract(tx, stream.id)
     loose = objects.loose(tx.conn, record.account.acc)
     streams = store.streams_named(tx.conn, record.account.acc, (name for name, _ in loose))
-    objects.remove(tx, [bid for name, bid in loose if _first_covered(own, streams[name]) is None])
-    live = {bundle.hash for grant in own for bundle in grant.bundles}
-    chain_store.drop_bundles(tx, keep=live)
-    peers.put_ending(tx, min((grant.until for grant in own), default=None))
+    objects.remove(tx, [bid for name, bid in loose if _first_covered(reading.values(), streams[name]) is None])
+    chain_store.drop_bundles(tx, keep={bundle.hash for grant in own for bundle in grant.bundles})
+    ends = [grant.until for grant in own] + [until for gid, until in opened.items() if gid in reading]
+    peers.put_ending(tx, min(ends, default=None))
 
 
 def _first_covered(grants: Iterable[Grant], stream: Stream) -> int | None:

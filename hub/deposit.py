@@ -164,7 +164,7 @@ class _Desk:
             size = sum(len(k.frame) for k in mine)
             store.grow(self.tx, name, mine[-1].pos, stream.size + size)
             notice = Notice("envelope", name, mine[0].pos, mine[-1].pos, size)
-            announce(self.tx, rights.readers(self.record, places, self.now), [notice])
+            announce(self.tx, rights.readers(self.tx.conn, self.record, places, self.now), [notice])
             self._log(caller, "deposit", {"set": stream.set, "stream": name, "count": len(mine)})
         for name, reason in sorted(self.refused):
             if self.author.acc in self.record.relations:

@@ -16,7 +16,7 @@ from hub.states import Chains
 from hub.store import directory as store
 from hub.store.directory import Organisation, Search
 
-TYPES = ("practice", "hospital", "care", "pharmacy", "laboratory", "service")
+TYPES = ("practice", "hospital", "emergency", "care", "pharmacy", "laboratory", "service")
 PAGE = 100
 
 pages = Blueprint("directory", __name__)

@@ -31,6 +31,11 @@ FORMATS = ("application/fhir+json", "application/json")
 CHANGED = datetime(2026, 11, 1, tzinfo=UTC)
 ACCOUNT_SYSTEM = "urn:obhut:account"
 FINGERPRINT_SYSTEM = "urn:obhut:fingerprint"
+EMERGENCY_ROOM = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-RoleCode",
+    "code": "ER",
+    "display": "Emergency room",
+}
 PAGE, MAX_PAGE = 50, 200
 
 pages = Blueprint("fhir", __name__, url_prefix="/fhir")
@@ -63,6 +68,9 @@ def _organization(home: Hub, chains: Chains, organisation: Organisation) -> dict
         "code": "prov" if provider else "other",
         "display": "Healthcare Provider" if provider else "Other",
     }
+    types = [{"coding": [coding], "text": organisation.type}]
+    if organisation.type == "emergency":
+        types.append({"coding": [EMERGENCY_ROOM]})
     fingerprint = chains.account(organisation.acc).fingerprint
     return {
         "resourceType": "Organization",
@@ -72,7 +80,7 @@ def _organization(home: Hub, chains: Chains, organisation: Organisation) -> dict
             {"system": FINGERPRINT_SYSTEM, "value": fingerprint},
         ],
         "active": not chains.account(organisation.acc).closed,
-        "type": [{"coding": [coding], "text": organisation.type}],
+        "type": types,
         "name": organisation.title,
         "endpoint": [{"reference": f"Endpoint/{_id(home, organisation.acc)}"}],
     }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from consent import rules
+from consent.declarations import Declaration
 from consent.envelope import OBJECT, Envelope
 from consent.primitives import Rejected, b64, broken
 from fhir_profiles.problems import Problem
@@ -16,7 +17,7 @@ from hub import peer_client, rights
 from hub.auth import Caller
 from hub.context import Hub
 from hub.peer_client import unreachable
-from hub.refusals import Result, deposit_status, newer_links
+from hub.refusals import Result, deposit_status, newer_links, refusal
 from hub.replicas import Replicas, understood
 from hub.store import chains as chain_store
 from hub.store import envelopes as store
@@ -119,6 +120,26 @@ def message(hub: Hub, caller: Caller, to: str, frame: bytes, fingerprint: str) -
         body = {"from": caller.acc, "device": caller.dev, "to": to, "frame": b64(frame), "fp": fingerprint}
         forwards.put(tx, MESSAGE, name, json.dumps(body).encode())
     return name
+
+
+def declaration(hub: Hub, caller: Caller, declared: Declaration, raw: bytes) -> dict[str, int]:
+    """Pass a declared emergency on to the patient's hub, and its answer back. Raises `Problem`.
+
+    Nothing is kept for later: without that hub there is no emergency access (PROTOCOL.md 5.13).
+    """
+    with hub.db.read() as conn:
+        try:
+            declared.verify(hub.chains(conn).account(caller.acc), hub.now())
+        except Rejected as rejected:
+            raise refusal(rejected, now=hub.now()) from None
+    if domain_of(declared.acc) not in hub.peers:
+        raise rights.nothing_here()
+    client = peer_client.clients(hub)(domain_of(declared.acc))
+    try:
+        said = client.post("/v1/peer/emergencies", {"device": caller.dev, "frame": b64(raw)})
+    finally:
+        client.close()
+    return understood(lambda: {name: int(said[name]) for name in ("at", "until")})
 
 
 def statements(hub: Hub, caller: Caller, acc: str, offers: "Sequence[Offer]") -> "list[Head]":

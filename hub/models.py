@@ -207,8 +207,9 @@ class FeedColumns(TypedColumns):
     """What one transaction (`tx`) announces to a recipient, in order (`n`).
 
     `what`: `acct`, `set`, `rel` (the statements `first` … `last` of the chain `ref`), `envelope` (positions `first` …
-    `last` of the stream `ref`) or `message` (the id `ref`). `size`: the bytes of the frames announced. A recipient is
-    an account of this hub, or another hub's domain. `urgent`: what a hub is told before all else.
+    `last` of the stream `ref`), `message` (the id `ref`) or `declare` (the number `ref`). `size`: the bytes of the
+    frames announced. A recipient is an account of this hub, or another hub's domain. `urgent`: what a hub is told
+    before all else.
     """
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
@@ -266,6 +267,21 @@ class LogColumns(TypedColumns):
 
 
 log = Table("log", metadata, LogColumns, Index("log_by_ref", "acc", "ref", unique=True))
+
+
+class DeclarationColumns(TypedColumns):
+    """A declared emergency, by the number that it bears: the grant `gid` is open for `oth` from `at` until `until`."""
+
+    acc: Named[str] = Column(String(NAME), primary_key=True)
+    rnd: Named[str] = Column(String(ID), primary_key=True)
+    oth: Named[str] = Column(String(NAME))
+    gid: Named[str] = Column(String(ID))
+    at: Named[int] = Column(BigInteger)
+    until: Named[int] = Column(BigInteger)
+    frame: Named[bytes] = Column(LargeBinary)
+
+
+declarations = Table("declarations", metadata, DeclarationColumns, Index("declarations_by_end", "acc", "until"))
 
 
 class ClientColumns(TypedColumns):

@@ -11,23 +11,23 @@ from sqlalchemy import Connection
 
 from consent import heads
 from consent.primitives import b64
-from hub import later, release, rights
+from hub import emergencies, later, release, rights
 from hub.context import Hub
 from hub.peers import Peer
 from hub.release import Cursor, Event, Rule
 from hub.states import Chains
 from hub.store import chains as chain_store
-from hub.store import directory, feed
+from hub.store import declarations, directory, feed
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
 from hub.store.envelopes import Range
-from hub.store.feed import CHAINS, Row
+from hub.store.feed import CHAINS, DECLARE, Row
 from hub.store.peers import FEEDS
 
 URGENT, STATEMENTS, ENVELOPES = FEEDS
 MAX_EVENTS = 2500
 MAX_LINKS = 1000
-_WHAT = {URGENT: CHAINS, STATEMENTS: CHAINS, ENVELOPES: ("envelope",)}
+_WHAT = {URGENT: CHAINS, STATEMENTS: (*CHAINS, DECLARE), ENVELOPES: ("envelope",)}
 
 
 @dataclass
@@ -105,10 +105,20 @@ def _statements(hub: Hub, conn: Connection, peer: Peer, rows: Sequence[Row]) -> 
     found: list[Event] = []
     for row in rows:
         chain = (row.notice.what, row.acc, row.notice.ref)
-        if row.notice.what == "acct" or rights.hub_sees(chains, chain, peer.domain, "", now):
+        if row.notice.what == DECLARE:
+            found += _declared(conn, chains, peer, row, now)
+        elif row.notice.what == "acct" or rights.hub_sees(chains, chain, peer.domain, "", now):
             positions = range(row.notice.first, row.notice.last + 1)
             found += [link_event(chains, chain, seq, peer.domain, now) for seq in positions]
     return found
+
+
+def _declared(conn: Connection, chains: Chains, peer: Peer, row: Row, now: int) -> list[Event]:
+    """A declared emergency, where somebody there may see the relation in which it was declared."""
+    opening = declarations.find(conn, row.acc, row.notice.ref)
+    if opening is None or not rights.hub_sees(chains, ("rel", row.acc, opening.oth), peer.domain, "", now):
+        return []
+    return [emergencies.event(row.acc, opening)]
 
 
 def links_behind(
@@ -137,7 +147,7 @@ def link_event(chains: Chains, chain: ChainName, seq: int, domain: str, now: int
         if organisation is not None:
             event["organisation"] = {"title": organisation.title, "type": organisation.type}
     lst = link.body.get("lst", "") if kind == "rel" and domain_of(oth) == domain else ""
-    if lst and rights.opens_bundle(chains.relation(acc, oth), lst, oth, now):
+    if lst and rights.keeps_bundle(chains.relation(acc, oth), lst, now):
         bundle = chain_store.bundle(chains.conn, acc, lst)
         if bundle is not None:
             event["blob"] = b64(bundle[1])
@@ -169,12 +179,13 @@ def _add_envelopes(hub: Hub, peer: Peer, rows: Sequence[Row], page: Page) -> Non
 def granted_there(chains: Chains, acc: str, domain: str, now: int) -> Rule:
     """What a live grant of an account of a hub covers now."""
     relations = [chains.relation(acc, who) for who in rights.of_hub(chains, acc, domain)]
+    declared = rights.opened(chains.conn, relations, now)
     known: dict[tuple[str, int, int], bool] = {}
 
     def allowed(set_id: str, index: int, epoch: int) -> bool:
         place = (set_id, index, epoch)
         if place not in known:
-            known[place] = any(release.covers(relation, *place, release.ANY_PURPOSE, now) for relation in relations)
+            known[place] = any(release.covers(one, place, release.ANY_PURPOSE, now, declared) for one in relations)
         return known[place]
 
     return allowed

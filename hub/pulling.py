@@ -9,19 +9,21 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from consent import heads
+from consent import declarations, heads
 from consent.identifiers import new_id
 from consent.primitives import unb64
 from consent.statements import parse_permit
 from hub import copies
 from hub.context import Hub
 from hub.copies import Given
+from hub.emergencies import Offered, Opened
 from hub.peer_client import PeerClient
 from hub.peer_feed import ENVELOPES, STATEMENTS, URGENT
 from hub.peers import Peer
 from hub.release import Cursor
 from hub.replicas import Link, Replicas, read_link, understood
 from hub.store import peers as store
+from hub.store.feed import DECLARE
 from hub.store.peers import FEEDS
 
 PATH = "/v1/peer/feed"
@@ -35,6 +37,7 @@ class Page:
 
     kind: str
     links: list[Link]
+    opened: list[Opened]
     given: list[Given]
     permits: Mapping[str, bytes]
     cursors: Mapping[str, str]
@@ -79,6 +82,8 @@ class Pull:
         page = understood(lambda: self._read(answer, question.nonce))
         following = self._ask(page.cursors, 0) if page.kind else None
         self.replicas.take(page.links, domain)
+        for opened in page.opened:
+            self.replicas.take_declaration(opened, domain)
         # There is no statement behind the cursor that can be read yet, and none that was committed and cannot.
         if not page.links and page.cur <= Cursor.parse(page.cursors[STATEMENTS]).tx:
             with self.hub.db.write() as tx:
@@ -107,7 +112,8 @@ class Pull:
             raise ValueError
         return Page(
             kind,
-            [read_link(event) for event in events] if kind in (URGENT, STATEMENTS) else [],
+            [read_link(one) for one in events if not _opens(one)] if kind in (URGENT, STATEMENTS) else [],
+            [_read_opened(one) for one in events if _opens(one)] if kind == STATEMENTS else [],
             [copies.read(event) for event in events] if kind == ENVELOPES else [],
             {str(name): parse_permit(unb64(frame)).frame.raw for name, frame in dict(answer["permits"]).items()},
             {name: str(Cursor.parse(answer[name])) if answer[name] else "" for name in FEEDS},
@@ -124,3 +130,13 @@ class Pull:
             copies.look_through(self.hub, self.peer.domain, at)
             self._looked = True
         copies.sweep(self.hub, self.peer.domain, at)
+
+
+def _opens(event: Mapping[str, Any]) -> bool:
+    """Whether this is a declared emergency, among statements."""
+    return event.get("type") == DECLARE
+
+
+def _read_opened(event: Mapping[str, Any]) -> Opened:
+    raw = unb64(event["frame"])
+    return Opened(Offered(declarations.read(raw), raw), int(event["at"]), int(event["until"]))

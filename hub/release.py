@@ -17,14 +17,14 @@ from consent.relations import RelationState
 from consent.streams import MAX_EPOCHS
 from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
-from hub import freshness, later, rights
+from hub import emergencies, freshness, later, rights
 from hub.auth import Caller
 from hub.context import Hub
 from hub.states import Chains
-from hub.store import audit, chains, feed
+from hub.store import audit, chains, declarations, feed
 from hub.store import envelopes as store
 from hub.store.envelopes import Kept, Range, Stream
-from hub.store.feed import CHAINS, Notice, Row
+from hub.store.feed import CHAINS, DECLARE, Notice, Row
 from hub.store.hashing import digest
 
 PAGE_BYTES = 4 * 1024 * 1024
@@ -32,7 +32,7 @@ PAGE_ROWS = 256
 MAX_LOGGED = 64
 """So long is the purpose in the access log."""
 FALLBACK_SECONDS = 0.5
-KINDS = {"statement": CHAINS, "envelope": ("envelope",), "message": ("message",)}
+KINDS = {"statement": CHAINS, "envelope": ("envelope",), "message": ("message",), DECLARE: (DECLARE,)}
 
 ANY_PURPOSE = ""
 """A gateway asks for whatever its grants are for; it answers each of its people by the purpose of that person."""
@@ -161,11 +161,21 @@ def _plain_events(
         if row.notice.what == "message":
             sender, frame = feed.message(conn, row.acc, row.notice.ref)
             event: Event | None = {"type": "message", "id": row.notice.ref, "from": sender, "frame": b64(frame)}
+        elif row.notice.what == DECLARE:
+            event = _declared_event(conn, replayed, caller, row, hub.now())
         else:
             event = _statement_event(conn, replayed, caller, row, hub.now())
         if event is not None:
             found[_place(row)] = [event]
     return found
+
+
+def _declared_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:
+    """A declared emergency, for who sees the relation in which it was declared."""
+    opening = declarations.find(conn, row.acc, row.notice.ref)
+    if opening is None or not rights.sees_relation(replayed, row.acc, opening.oth, caller.acc, now):
+        return None
+    return emergencies.event(row.acc, opening)
 
 
 def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:
@@ -184,7 +194,7 @@ def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Ro
         relation
         and "lst" in link.body
         and caller.acc == oth
-        and rights.opens_bundle(relation, link.body["lst"], oth, now)
+        and rights.opens_bundle(conn, relation, link.body["lst"], oth, now)
     ):
         bundle = chains.bundle(conn, row.acc, link.body["lst"])
         if bundle is not None:
@@ -253,7 +263,7 @@ def release(
         _check_device(replayed, caller)
         freshness.check(hub, tx.conn, acc)
         allowed = _rule(replayed, caller, acc, purpose, now)
-        logged = purpose or ",".join(sorted(_purposes(replayed.relation(acc, caller.acc), now)))[:MAX_LOGGED]
+        logged = purpose or ",".join(sorted(_purposes(tx.conn, replayed.relation(acc, caller.acc), now)))[:MAX_LOGGED]
         found: dict[tuple[str, int], Event] = {}
         for stream, kept in kept_in(tx.conn, acc, ranges, allowed):
             name = stream.id
@@ -298,11 +308,12 @@ def _rule(replayed: Chains, caller: Caller, acc: str, purpose: str, now: int) ->
         return lambda *_: True
     relation = replayed.relation(acc, caller.acc)
     known: dict[tuple[str, int, int], bool] = {}
+    declared = rights.opened(replayed.conn, [relation], now)
 
     def allowed(set_id: str, index: int, epoch: int) -> bool:
         place = (set_id, index, epoch)
         if place not in known:
-            known[place] = covers(relation, set_id, index, epoch, purpose, now)
+            known[place] = covers(relation, place, purpose, now, declared)
         return known[place]
 
     return allowed
@@ -337,7 +348,7 @@ def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wis
         found = store.streams_named(conn, acc, [stream]).get(stream)
         replayed, now = hub.chains(conn), hub.now()
         relation = replayed.relation(acc, caller.acc)
-        if found is None or not (caller.acc == acc or _covered(relation, found, wish.purpose, now)):
+        if found is None or not (caller.acc == acc or _covered(conn, relation, found, wish.purpose, now)):
             raise rights.nothing_here()
         last = found.pos
         if last > after:
@@ -348,16 +359,25 @@ def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wis
     return Page(Cursor(sub=last), [released[place] for place in sorted(released)], permits)
 
 
-def _covered(relation: RelationState, stream: store.Stream, purpose: str, now: int) -> bool:
+def _covered(conn: Connection, relation: RelationState, stream: store.Stream, purpose: str, now: int) -> bool:
     """Whether a grant covers any epoch of the stream, and be it one to come."""
-    return covers(relation, stream.set, stream.index, MAX_EPOCHS, purpose, now)
+    place = (stream.set, stream.index, MAX_EPOCHS)
+    return covers(relation, place, purpose, now, rights.opened(conn, [relation], now))
 
 
-def covers(relation: RelationState, set_id: str, index: int, epoch: int, purpose: str, now: int) -> bool:
-    """Whether a grant lets the counterpart have a stream and epoch now for a purpose, or for any that it is for."""
-    purposes = {purpose} if purpose else _purposes(relation, now)
-    return any(grants.covers(relation, set_id, index, epoch, p, now) for p in purposes)
+def covers(
+    relation: RelationState, place: tuple[str, int, int], purpose: str, now: int, declared: frozenset[str]
+) -> bool:
+    """Whether a grant lets the counterpart have (set, index, epoch) now for a purpose, or for any that it is for.
+
+    `declared`: the grants for emergencies that are open.
+    """
+    purposes = {purpose} if purpose else {each for grant in relation.live(now) for each in grant.purposes}
+    return any(grants.covers(relation, *place, each, now, declared) for each in purposes)
 
 
-def _purposes(relation: RelationState, now: int) -> set[str]:
-    return {purpose for grant in relation.live(now) for purpose in grant.purposes}
+def _purposes(conn: Connection, relation: RelationState, now: int) -> set[str]:
+    """For what the counterpart may have anything now."""
+    declared = rights.opened(conn, [relation], now)
+    live = (grant for grant in relation.live(now) if not grant.emergency or grant.gid in declared)
+    return {purpose for grant in live for purpose in grant.purposes}

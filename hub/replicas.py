@@ -16,8 +16,9 @@ from consent.grants import Record
 from consent.primitives import Rejected, broken, unb64
 from consent.statements import Position, Statement, parse_permit
 from fhir_profiles.problems import Problem
-from hub import copies
+from hub import copies, emergencies
 from hub.context import Hub
+from hub.emergencies import Opened
 from hub.observability import say
 from hub.peer_client import PeerClient, unreachable
 from hub.statements import Offer, keep
@@ -178,6 +179,25 @@ class Replicas:
             say(logging.WARNING, event="a chain cannot be fetched", kind=chain[0], code=problem.code)
         finally:
             self._underway.discard(chain)
+
+    def take_declaration(self, opened: Opened, source: str) -> None:
+        """Keep a declared emergency of a patient of the hub `source`. One that does not hold is not kept, and said.
+
+        Raises `Problem(busy)` where the chain of who declared it is not held here and cannot be fetched.
+        """
+        declared = opened.offered.declaration
+        if domain_of(declared.acc) != source:
+            say(logging.ERROR, event="a hub gives what is not its own", kind="declaration", peer=source)
+            return
+        with self.hub.db.read() as conn:
+            held = store.heads_of(conn, [("acct", declared.sender, "")])
+        if not held:
+            self.fetch_lacking(("acct", declared.sender, ""), source)
+        try:
+            emergencies.take(self.hub, opened)
+        except (Rejected, KeyError) as failed:
+            reason = failed.reason if isinstance(failed, Rejected) else "unknown"
+            say(logging.ERROR, event="a declaration does not hold", kind="declaration", reason=reason, peer=source)
 
     def recheck(self, source: str) -> None:
         """Ask a hub once more for its chains that are in doubt."""

@@ -12,6 +12,7 @@ from consent.rules import Place
 from fhir_profiles.problems import Problem
 from hub.states import Chains
 from hub.store import chains as store
+from hub.store import declarations
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
 
@@ -90,11 +91,19 @@ def counterpart_of(conn: Connection, patients: Iterable[str], who: str) -> set[s
     return {acc for _, acc, _ in store.heads_of(conn, [("rel", acc, who) for acc in patients])}
 
 
-def readers(record: Record, places: Iterable[Place], now: int) -> set[str]:
+def opened(conn: Connection, relations: Iterable[RelationState], now: int) -> frozenset[str]:
+    """Of the grants of one patient in these relations those for emergencies that are declared now."""
+    for_emergencies = {(r.acc, grant.gid) for r in relations for grant in r.live(now) if grant.emergency}
+    declared = {gid for acc in {acc for acc, _ in for_emergencies} for gid in declarations.opened(conn, acc, now)}
+    return frozenset(gid for _, gid in for_emergencies) & declared
+
+
+def readers(conn: Connection, record: Record, places: Iterable[Place], now: int) -> set[str]:
     """The patient, and everybody whom a grant lets see one of these places now."""
     found = {record.account.acc}
+    declared = opened(conn, record.relations.values(), now)
     for relation, grant in record.live_grants(now):
-        if grant.emergency or grant.rules.body["nb"] > now:
+        if (grant.emergency and grant.gid not in declared) or grant.rules.body["nb"] > now:
             continue
         for place in places:
             first, mask = grant.cover.get(place.set, (0, 0))
@@ -103,9 +112,21 @@ def readers(record: Record, places: Iterable[Place], now: int) -> set[str]:
     return found
 
 
-def opens_bundle(relation: RelationState, lst: str, who: str, now: int) -> bool:
-    """Whether a bundle is given to a side of its relation: to the counterpart only while the bundle's grant is live."""
-    return who != relation.oth or any(bundle.hash == lst for grant in relation.live(now) for bundle in grant.bundles)
+def opens_bundle(conn: Connection, relation: RelationState, lst: str, who: str, now: int) -> bool:
+    """Whether a bundle is given to a side of its relation: to the counterpart only while the bundle's grant is live.
+
+    What belongs to a grant for emergencies is given to it only in a declared one.
+    """
+    if who != relation.oth:
+        return True
+    declared = opened(conn, [relation], now)
+    live = (grant for grant in relation.live(now) if not grant.emergency or grant.gid in declared)
+    return any(bundle.hash == lst for grant in live for bundle in grant.bundles)
+
+
+def keeps_bundle(relation: RelationState, lst: str, now: int) -> bool:
+    """Whether a counterpart's hub is given a bundle: while its grant is live, an emergency or not."""
+    return any(bundle.hash == lst for grant in relation.live(now) for bundle in grant.bundles)
 
 
 def knows(chains: Chains, one: str, other: str) -> bool:

@@ -14,7 +14,7 @@ from hub.auth import Caller
 from hub.context import Hub
 from hub.refusals import refusal, statement_refusal
 from hub.rights import is_delegate, nothing_here
-from hub.store import audit
+from hub.store import audit, declarations
 from hub.store import chains as store
 from hub.store.closing import erase
 from hub.store.database import Tx
@@ -196,9 +196,12 @@ def _takes_back(before: Record, after: Record, st: Statement) -> bool:
 
 
 def _open(tx: Tx, before: Record, after: Record, st: Statement, now: int) -> None:
-    """Announce what a grant newly covers, now or when it begins."""
+    """Announce what a grant newly covers, now or when it begins; one for emergencies, while one is declared."""
     grant = after.relations[st.oth].grants[st.body["gid"]]
     begins = int(grant.rules.body["nb"])
+    if grant.emergency and grant.gid not in declarations.opened(tx.conn, tx.acc, now):
+        put_opening(tx, grant.gid, st.oth, None)
+        return
     later = grant.live(now) and begins > now
     put_opening(tx, grant.gid, st.oth, begins if later else None)
     if grant.live(now) and not later:

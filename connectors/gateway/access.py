@@ -4,26 +4,29 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from connectors.gateway.database import Database
-from connectors.gateway.models import read_reports, staff_tokens
+from connectors.gateway.models import emergencies, read_reports, staff_tokens
 
 TOKEN_BYTES = 32
+EMERGENCY = "BTG"
+"""What is told of a read in an emergency that the reader declared: code of v3-ActReason, "break the glass"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A person of the house, what she is there, what she reads for (a code of v3-ActReason such as `TREAT`), and
-    whether she may write."""
+    whether she may write. `issued`: when her token was made, seconds since 1970."""
 
     person: str
     role: str
     purpose: str
     writes: bool = False
+    issued: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def issue_token(database: Database, reader: Reader, seconds: int, now: float | N
         "purpose": reader.purpose,
         "expires": int(_now(now)) + seconds,
         "writes": reader.writes,
+        "issued": int(_now(now)),
     }
     with database.write() as connection:
         connection.execute(delete(staff_tokens).where(staff_tokens.c.expires <= int(_now(now))))
@@ -73,7 +77,9 @@ def end_token(database: Database, token: str) -> None:
         connection.execute(delete(staff_tokens).where(staff_tokens.c.hash == _hash(token)))
 
 
-_READER = select(staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose, staff_tokens.c.writes)
+_READER = select(
+    staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose, staff_tokens.c.writes, staff_tokens.c.issued
+)
 
 
 def reader_of(database: Database, token: str, now: float | None = None) -> Reader | None:
@@ -89,7 +95,18 @@ def report(database: Database, reader: Reader, what: str, numbers: Mapping[str, 
     rows = _report_rows(reader, what, numbers, now)
     if rows:
         with database.write() as connection:
-            connection.execute(insert(read_reports), rows)
+            urgent = _in_emergency(connection, reader.person, [row["patient"] for row in rows], int(_now(now)))
+            told = [row | ({"purpose": EMERGENCY} if row["patient"] in urgent else {}) for row in rows]
+            connection.execute(insert(read_reports), told)
+
+
+def _in_emergency(connection: Connection, person: str, patients: Sequence[str], now: int) -> set[str]:
+    """Of which of these patients somebody has declared an emergency that is open now: whatever is read then is told
+    as read for that."""
+    query = select(emergencies.c.patient).where(
+        emergencies.c.patient.in_(patients), emergencies.c.until > now, emergencies.c.person == person
+    )
+    return set(connection.execute(query).scalars())
 
 
 def report_kept(connection: Connection, reader: Reader, patient: str, what: str, reason: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from flask import Flask, Response, g, request
 from werkzeug.http import http_date
 
-from connectors.gateway import access, fhir_api, rim, schema, transactions
+from connectors.gateway import access, emergency, fhir_api, rim, schema, transactions
 from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer
 from connectors.gateway.config import Config
@@ -90,6 +90,8 @@ def _fhir(app: Flask, gateway: Gateway) -> None:
         return _response(gateway, fhir_api.read(gateway, type_, id_, reader, request.headers.get("If-None-Match")))
 
     _writing(app, gateway)
+    if not gateway.standalone:
+        _emergency(app, gateway)
 
 
 def _writing(app: Flask, gateway: Gateway) -> None:
@@ -113,6 +115,18 @@ def _writing(app: Flask, gateway: Gateway) -> None:
     def delete(type_: str, id_: str) -> Response:
         reader = _begin(gateway)
         return _response(gateway, fhir_api.delete(gateway, type_, id_, reader, request.headers.get("If-Match")))
+
+
+def _emergency(app: Flask, gateway: Gateway) -> None:
+    @app.get(f"/fhir/OperationDefinition/{emergency.OPERATION}")
+    def operation() -> Response:
+        accept(request)
+        return _response(gateway, fhir_api.operation(gateway))
+
+    @app.post(f"/fhir/Patient/<id_>/${emergency.OPERATION}")
+    def declare(id_: str) -> Response:
+        reader = _begin(gateway)
+        return _response(gateway, fhir_api.declare(gateway, id_, resources.parse(json_body(request)), reader))
 
 
 def _begin(gateway: Gateway) -> Reader | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from connectors.gateway import access, clients, house_cli, visits
+from connectors.gateway import access, clients, emergency_cli, house_cli, visits
 from connectors.gateway.access import Reader
 from connectors.gateway.asked import requests
 from connectors.gateway.backup import backup_command, restore_command
@@ -88,6 +88,7 @@ def migrate(database: str | None, file: Path | None) -> None:
 for command in (
     backup_command, restore_command, enrol, ask, requests, rotate_key_command, replace_device_command, house_cli.link,
     house_cli.unlink, house_cli.links, house_cli.outbox, house_cli.keep, visits.read, visits.write,
+    emergency_cli.emergency, emergency_cli.emergencies,
 ):  # fmt: skip
     gateway.add_command(command)
 

@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from connectors.gateway import access
+from connectors.gateway import access, emergency
 from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer, written
 from connectors.gateway.change import Change
@@ -26,7 +26,7 @@ from connectors.gateway.references import check_query
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
 from connectors.gateway.writing import Writing
-from consent.purposes import purposes_above
+from consent.purposes import purposes_above, within
 from fhir_profiles import bundles, capability, definitions, resources, search
 from fhir_profiles.bundles import Entry
 from fhir_profiles.problems import Problem
@@ -79,7 +79,12 @@ def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
         "conditionalRead": "not-match", "versioning": "versioned", "updateCreate": True, "conditionalCreate": True
     }  # fmt: skip
     types = [
-        capability.Served(type_, interactions, tuple(search.parameters(type_)), features=features)
+        capability.Served(
+            type_,
+            interactions,
+            tuple(search.parameters(type_)),
+            features=features | ({} if standalone or type_ != "Patient" else _operations(base_url)),
+        )
         for type_ in definitions.resource_types()
     ]
     statement = capability.statement(
@@ -93,6 +98,11 @@ def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
         description=None if standalone else DESCRIPTION,
     )
     return resources.dump(statement)
+
+
+def _operations(base_url: str) -> dict[str, Any]:
+    name = emergency.OPERATION
+    return {"operation": [{"name": name, "definition": f"{base_url}/OperationDefinition/{name}"}]}
 
 
 def _security(base_url: str, standalone: bool, auth: bool) -> dict[str, Any] | None:
@@ -178,6 +188,25 @@ def _widened(gateway: Gateway, query: search.Query) -> search.Query:
     check_query(query)
     with gateway.store.database.read() as connection:
         return widened(connection, query)
+
+
+def declare(gateway: Gateway, id_: str, parameters: Mapping[str, Any], reader: Reader | None) -> Answer:
+    """Patient/[id]/$emergency: the same answer whatever the patient allows, and whether the house knows her or not.
+
+    https://hl7.org/fhir/R4/operations.html. Raises `Problem(busy)` where the patient's hub cannot be reached.
+    """
+    if reader is None:
+        raise Problem("not-supported", "A plain server has no patient's hub, and so no emergency access.")
+    resources.check(dict(parameters))
+    code, text = emergency.reason_of(parameters)
+    database = gateway.store.database
+    emergency.await_answer(database, emergency.declare(database, reader, id_, code, text, int(time.time())))
+    return Answer(200, resources.dump(emergency.outcome()))
+
+
+def operation(gateway: Gateway) -> Answer:
+    """The OperationDefinition of what is served beside the interactions."""
+    return Answer(200, resources.dump(emergency.definition(gateway.base_url)))
 
 
 def create(
@@ -285,7 +314,8 @@ def conditional_lock(type_: str) -> str:
 def _scope(gateway: Gateway, reader: Reader | None) -> Scope | None:
     if reader is None:
         return None
-    return Scope(tuple(sorted(purposes_above(reader.purpose))), int(time.time()), gateway.store.house)
+    treats = reader.person if within(reader.purpose, emergency.CARE) else ""
+    return Scope(tuple(sorted(purposes_above(reader.purpose))), int(time.time()), gateway.store.house, treats)
 
 
 def _report(gateway: Gateway, reader: Reader | None, type_: str, numbers: Mapping[str, int]) -> None:

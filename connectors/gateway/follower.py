@@ -9,6 +9,7 @@ from pathlib import Path
 from connectors.gateway.asking import Asker
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
+from connectors.gateway.declaring import Declaring
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.outgoing import Sender
@@ -43,4 +44,4 @@ def _follow(config: Config, ended: Ended) -> None:
             asker.turn()
 
         # Where another device has taken its place the follower ends, and is started anew with that one's keys.
-        inbox.run(lambda: ended() or Keyring.load(directory).device != device, send)
+        inbox.run(lambda: ended() or Keyring.load(directory).device != device, send, Declaring(inbox).send)

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.chain_store import ChainStore
+from connectors.gateway import emergency
+from connectors.gateway.access import EMERGENCY
 from connectors.gateway.consents import Consents, hash_of
 from connectors.gateway.destinations import places
+from connectors.gateway.emergency import Opened
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.records import Live
 from connectors.gateway.store import Store
@@ -36,11 +39,19 @@ class Granted:
         return self._turns.keys()
 
     def grants(self, patient: str) -> list[Grant]:
-        """Her grants that have not ended, those for emergencies left out; none of an account that is closed."""
+        """Her grants that have not ended; one for emergencies only while it is open. None of a closed account."""
         relation = self._chains.relations.get((patient, self._me))
         if relation is None or self._chains.accounts[patient].closed:
             return []
-        return [g for g in relation.live(int(self._clock())) if not g.emergency]
+        now = int(self._clock())
+        live = relation.live(now)
+        if not any(grant.emergency for grant in live):
+            return live
+        opened = {one.gid for one in self._opened(patient, now)}
+        return [grant for grant in live if not grant.emergency or grant.gid in opened]
+
+    def _opened(self, patient: str, now: int) -> list[Opened]:
+        return emergency.opened(self._store.database, patient, now)
 
     def refresh(self, patients: Iterable[str] = ()) -> None:
         """Tell the store what of these patients may be shown from now on, and of those whose grants begin or end now.
@@ -69,6 +80,7 @@ class Granted:
         covered: dict[tuple[str, int], str] = {}
         live: list[Live] = []
         grants = self.grants(patient)
+        opened = self._opened(patient, now) if any(grant.emergency for grant in grants) else []
         for grant in grants:
             if grant.rules.body["nb"] > now:
                 continue
@@ -80,13 +92,14 @@ class Granted:
                     if mask >> index & 1:
                         covered[set_id, index] = stream
                         if self._keystore.category(patient, set_id, index) in terms.categories:
-                            live.append(Live(stream, first, grant.until, frozenset(grant.purposes), rules))
+                            live += [Live(stream, first, *how) for how in _shown(grant, opened, rules)]
         self._set_live(patient, live, grants)
         self._store.set_destinations(patient, places(self._chains, self._keystore, patient, now))
         self._purge(patient, covered)
         self._turns.pop(patient, None)
         if grants:
-            moments = (moment for g in grants for moment in (g.rules.body["nb"], g.until))
+            moments = [moment for g in grants for moment in (g.rules.body["nb"], g.until)]
+            moments += [one.until for one in opened]
             self._turns[patient] = min(moment for moment in moments if moment > now)
         else:
             self._keystore.forget(patient)
@@ -115,3 +128,11 @@ class Granted:
             ]
             self._store.purge(patient, streams, keep_author=self._me)
             self._keystore.purge(patient, gone)
+
+
+def _shown(grant: Grant, opened: Iterable[Opened], rules: str) -> list[tuple[int, frozenset[str], str, str]]:
+    """Until when what a grant covers may be shown, for what, by which rules, to whom: in an emergency its declarer."""
+    if not grant.emergency:
+        return [(grant.until, frozenset(grant.purposes), rules, "")]
+    mine = [one for one in opened if one.gid == grant.gid]
+    return [(min(one.until, grant.until), frozenset({EMERGENCY}), rules, one.person) for one in mine]

@@ -73,14 +73,18 @@ class Inbox:
         self._objects = Objects(keystore, clock)
         self._house = not identifiers.account(self.me).is_person
 
-    def run(self, stopped: Callable[[], bool], then: Callable[[], object] = lambda: None) -> None:
-        """Follow the feed, and do something else besides, between its pages.
+    def run(
+        self, stopped: Callable[[], bool], then: Callable[[], object] = lambda: None,
+        first: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
+        """Follow the feed, and do something else besides, between its pages; and what does not wait for them `first`.
 
         A hub that cannot be reached is asked again; what is not confirmed in time is not shown.
         """
         wait = 0
         while not stopped():
             try:
+                first()
                 wait = 0 if self.take_page(wait) else WAIT_SECONDS
                 self.report_reads()
                 then()
@@ -113,6 +117,13 @@ class Inbox:
                 self._take_envelope(event, taken)
         self._keep(taken, {CURSOR: page["next"]})
         return len(page["events"])
+
+    def take_opened(self, patient: str) -> None:
+        """Begin with what a declared emergency has opened of a patient: chains and seeds; the feed brings the rest."""
+        self.granted.refresh([patient])
+        self._fetch_seeds(patient)
+        self._confirm([patient])
+        self.granted.refresh([patient])
 
     def _take_envelope(self, event: Mapping[str, Any], taken: Taken, waited: str = "") -> None:
         """Open an envelope; `waited`: its id, where it had been kept aside."""

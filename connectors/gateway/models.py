@@ -148,9 +148,10 @@ live_streams = Table(
     Column("stream", Word, nullable=False),
     Column("purpose", Word, nullable=False),
     Column("from_epoch", Integer, nullable=False),
+    Column("person", Word, nullable=False, server_default=""),  # who alone sees it, in an emergency; '' for all
     Column("until", BigInteger, nullable=False),  # seconds since 1970, excluded
     Column("rules", Word, nullable=False, server_default=""),
-    PrimaryKeyConstraint("patient", "stream", "purpose", "from_epoch", "rules"),
+    PrimaryKeyConstraint("patient", "stream", "purpose", "from_epoch", "rules", "person"),
     sqlite_with_rowid=False,
 )
 
@@ -174,6 +175,25 @@ decided = Table(
     Column("consent", Word, nullable=False),  # its salted hash, by which the grant names it
 )
 
+emergencies = Table(
+    # Emergencies that people of the house have declared, and what the hub said. `until` 0: it opened nothing.
+    "emergencies",
+    metadata,
+    Column("rnd", Word, primary_key=True),  # random; it counts once at the hub
+    Column("name", Word, nullable=False),  # the Patient's id, as it was named
+    Column("person", Word, nullable=False),
+    Column("role", Word, nullable=False),
+    Column("code", Word, nullable=False),  # of the reason
+    Column("text", Word, nullable=False),
+    Column("at", BigInteger, nullable=False),  # seconds since 1970
+    Column("state", Word, nullable=False),  # waiting, answered, unreachable or late
+    Column("patient", Word, nullable=False),  # the account
+    Column("gid", Word, nullable=False),  # the grant that it opened
+    Column("until", BigInteger, nullable=False),  # seconds since 1970, excluded
+    Index("emergencies_state", "state", "at"),
+    Index("emergencies_patient", "patient", "until"),
+)
+
 confirmations = Table(
     # When the home hub was asked for the heads of a patient's chains and said what is held here.
     "confirmations",
@@ -192,6 +212,7 @@ staff_tokens = Table(
     Column("purpose", Word, nullable=False),
     Column("expires", BigInteger, nullable=False),  # seconds since 1970
     Column("writes", Boolean, nullable=False, server_default=false()),
+    Column("issued", BigInteger, nullable=False, server_default="0"),  # seconds since 1970
 )
 
 clients = Table(

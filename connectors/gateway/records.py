@@ -69,13 +69,15 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A stream that may be shown from an epoch on, until a second, for purposes; `rules`: by that grant's rules."""
+    """A stream that may be shown from an epoch on, until a second, for purposes; `rules`: by that grant's rules;
+    `person`: in an emergency, to who declared it."""
 
     stream: str
     from_epoch: int
     until: int
     purposes: frozenset[str]
     rules: str = ""
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,7 @@ class Store:
                 "stream": live.stream,
                 "purpose": purpose,
                 "from_epoch": live.from_epoch,
+                "person": live.person,
                 "until": live.until,
                 "rules": live.rules,
             }
@@ -320,8 +321,8 @@ def _shown(connection: Connection, rows: Sequence[Row[Any]], scope: Scope | None
     return found if scope is None else without_hidden(connection, found, scope)
 
 
-def _live_key(row: Mapping[Any, Any]) -> tuple[str, str, int, str]:
-    return row["stream"], row["purpose"], row["from_epoch"], row["rules"]
+def _live_key(row: Mapping[Any, Any]) -> tuple[str, str, int, str, str]:
+    return row["stream"], row["purpose"], row["from_epoch"], row["rules"], row["person"]
 
 
 def _of(table: Table, patient: str, streams: Collection[str] | None) -> ColumnElement[bool]:

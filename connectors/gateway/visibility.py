@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, exists, or_, select
 
-from connectors.gateway.models import confirmations, live_streams, permitted, resources
+from connectors.gateway.models import confirmations, index_text, live_streams, permitted, resources
+from consent.decide import NEVER_IN_EMERGENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +15,19 @@ class Scope:
 
     `purposes` are the codes any of which, in a grant, would allow the reading: the reader's own and those above it.
     `house`: the account whose own writing is always shown; empty where it has written nothing. `own`: the patient who
-    reads her own record, of which nothing is withheld.
+    reads her own record, of which nothing is withheld. `person`: who reads, to treat: what is open in an emergency that
+    this person declared is shown too, but for what is most confidential.
     """
 
     purposes: tuple[str, ...]
     now: int
     house: str = ""
     own: str = ""
+    person: str = ""
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
-        return {"v_purposes": self.purposes, "v_now": self.now, "v_house": self.house}
+        return {"v_purposes": self.purposes, "v_now": self.now, "v_house": self.house, "v_person": self.person}
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:
@@ -48,6 +51,7 @@ def shown(row: FromClause) -> ColumnElement[bool]:
     """`visible`, whoever else uses the id."""
     live, confirmed, finer = live_streams.alias(), confirmations.alias(), permitted.alias()
     by_rules = exists().where(finer.c.rules == live.c.rules, finer.c.rid == row.c.rid).correlate_except(finer)
+    declared = and_(live.c.person != "", live.c.person == bindparam("v_person"), ~_most_confidential(row))
     granted = (
         select(live.c.stream)
         .where(
@@ -56,7 +60,7 @@ def shown(row: FromClause) -> ColumnElement[bool]:
             confirmed.c.until > bindparam("v_now"),
             live.c.patient == row.c.owner,
             live.c.stream == row.c.stream,
-            live.c.purpose.in_(bindparam("v_purposes", expanding=True)),
+            or_(and_(live.c.person == "", live.c.purpose.in_(bindparam("v_purposes", expanding=True))), declared),
             live.c.from_epoch <= row.c.epoch,
             live.c.until > bindparam("v_now"),
             or_(live.c.rules == "", by_rules),
@@ -64,3 +68,14 @@ def shown(row: FromClause) -> ColumnElement[bool]:
         .exists()
     )
     return or_(row.c.owner == "", row.c.author == bindparam("v_house"), granted)
+
+
+def _most_confidential(row: FromClause) -> ColumnElement[bool]:
+    """Whether a resource is labelled so that no emergency opens it, whatever else it was taken in for."""
+    label = index_text.alias()
+    here = (
+        label.c.param == row.c.type + "._security",
+        label.c.value.in_(sorted(NEVER_IN_EMERGENCY)),
+        label.c.rid == row.c.rid,
+    )
+    return exists().where(*here).correlate(row)

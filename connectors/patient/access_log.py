@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.patient.client import Client
+from consent import declarations
 from consent.messages import MAX_AGE_SECONDS, unseal
 from consent.primitives import Rejected, unb64
 from fhir_profiles.problems import Problem
+
+EMERGENCY = "emergency"
+"""The action of an entry that says: an emergency was declared."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ def entries(client: Client, after: int = 0) -> list[Entry]:
 
 def _entry(client: Client, row: Mapping[str, Any]) -> Entry:
     entry = Entry(row["seq"], row["at"], row["actor"], row["action"], row.get("purpose") or "")
+    if entry.action == EMERGENCY:
+        return _declared(client, entry, row["detail"])
     if not row.get("sealed"):
         return entry
     try:
@@ -53,6 +59,17 @@ def _entry(client: Client, row: Mapping[str, Any]) -> Entry:
         if problem.code != "not-found":
             raise
     return Entry(entry.seq, entry.at, entry.actor, "read-unreadable", entry.purpose)
+
+
+def _declared(client: Client, entry: Entry, detail: Mapping[str, Any]) -> Entry:
+    """The entry of a declared emergency with the person who declared it, where the house sealed one to her."""
+    try:
+        word = declarations.read(unb64(detail["frame"]))
+        word.verify(client.chains.account(entry.actor), entry.at, came=entry.at)
+        person, _ = word.tell(client.vault.reading_keys)
+    except (Rejected, KeyError, TypeError):
+        return entry
+    return replace(entry, person=person if person.isprintable() else "")
 
 
 def _told(entry: Entry, told: Mapping[str, Any]) -> Entry:

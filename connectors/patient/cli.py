@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import access_log, enrolment, offers, permits, renewal, restrictions, sharing
+from connectors.patient import access_log, emergency_cli, enrolment, offers, permits, renewal, restrictions, sharing
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
@@ -34,7 +34,7 @@ def patient() -> None:
 
 for command in (
     read, add, delete, export, close, delegate, undelegate, backup, restore, templates, who, receipt, renew, reminders,
-    hide, unhide, sign,
+    hide, unhide, sign, emergency_cli.group,
 ):  # fmt: skip
     patient.add_command(command)
 

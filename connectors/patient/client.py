@@ -18,12 +18,13 @@ from connectors.hub_keys import HubKeys
 from connectors.keyring import Keyring
 from connectors.local_database import get_state, open_database, set_state
 from connectors.outbox import Outbox
-from consent import steps
+from consent import declarations, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
+from consent.declarations import Declaration
 from consent.grants import Record
 from consent.messages import Message, unseal
-from consent.owed import owed
+from consent.owed import owed, owed_after
 from consent.primitives import Rejected, b64, unb64
 from consent.rules import blob_hash
 from consent.sealing import Destination
@@ -38,6 +39,10 @@ MAX_RACES = 20
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL, answered INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS declared (
+    acc TEXT, rnd TEXT, frame BLOB NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL,
+    verdict TEXT NOT NULL DEFAULT '', PRIMARY KEY (acc, rnd)
 ) WITHOUT ROWID;
 """
 
@@ -62,6 +67,17 @@ class Received:
     id: str
     message: Message = field(repr=False)
     sender: AccountState = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An emergency of the patient `acc`, open from `at` until `until` by her hub; `verdict`: what she said of it."""
+
+    acc: str
+    declaration: Declaration = field(repr=False)
+    at: int
+    until: int
+    verdict: str
 
 
 class Client:
@@ -213,6 +229,8 @@ class Client:
     def settle(self) -> int:
         """Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here.
 
+        After an emergency too.
+
         Nothing is owed of an account that is closed.
         """
         if self.record.account.closed:
@@ -234,7 +252,9 @@ class Client:
     def _do_next(self) -> bool:
         """Do the next step that is owed; False where nothing is."""
         vault, record = self.vault, self.record
-        step = owed(record, vault, self.now)
+        over = [one for one in self.declared() if one.acc == self.account and one.until <= self.now]
+        ended = [(one.declaration.sender, one.declaration.gid, one.until) for one in over]
+        step = owed_after(record, vault, ended) or owed(record, vault, self.now)
         if step is None:
             return False
         result = steps.perform(record, vault, step, self.keyring.signer, self.now)
@@ -257,7 +277,7 @@ class Client:
         self.chains.catch_up()
         cursor = (get_state(self.db, "cursor") or b"").decode()
         while True:
-            page = self.hub.feed(cursor, only="statement,message")
+            page = self.hub.feed(cursor, only="statement,message,declare")
             for event in page["events"]:
                 self._take_event(event)
             if not page["events"]:
@@ -269,6 +289,8 @@ class Client:
         if event["type"] == "message":
             row = (event["id"], event["from"], unb64(event["frame"]))
             self.db.execute("INSERT OR IGNORE INTO messages (id, sender, sealed) VALUES (?, ?, ?)", row)
+        elif event["type"] == "declare":
+            self._take_declared(event)
         elif event["type"] == "statement":
             try:
                 self.chains.take(event["kind"], event["acc"], event["oth"], [unb64(event["frame"])])
@@ -277,6 +299,27 @@ class Client:
                 if event["acc"] == self.account or (isinstance(failed, Problem) and failed.code != "not-found"):
                     raise
                 log.error("a chain of somebody else does not hold", extra={"kind": event["kind"]})
+
+    def _take_declared(self, event: Mapping[str, Any]) -> None:
+        raw = unb64(event["frame"])
+        try:
+            word = declarations.read(raw)
+        except Rejected as refused:
+            log.error("a declaration does not hold", extra={"reason": refused.reason, "kind": refused.kind})
+            return
+        if word.acc == event["acc"]:
+            row = (word.acc, word.rnd, raw, int(event["at"]), int(event["until"]))
+            self.db.execute("INSERT OR IGNORE INTO declared (acc, rnd, frame, at, until) VALUES (?, ?, ?, ?, ?)", row)
+
+    def declared(self) -> list[Declared]:
+        """Emergencies of her own and of those for whom she acts, as far as `sync` has brought them, oldest first."""
+        query = "SELECT acc, frame, at, until, verdict FROM declared ORDER BY at, rnd"
+        rows = self.db.execute(query).fetchall()
+        return [Declared(acc, declarations.read(bytes(raw)), *rest) for acc, raw, *rest in rows]
+
+    def reviewed(self, number: str, verdict: str) -> None:
+        """Remember what she said of an emergency."""
+        self.db.execute("UPDATE declared SET verdict = ? WHERE acc = ? AND rnd = ?", (verdict, self.account, number))
 
     def received(self, typ: str) -> list[Received]:
         """Messages of a type that were not answered yet; what does not open or verify is passed over.

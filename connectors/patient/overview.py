@@ -1,9 +1,10 @@
 """What `obhut patient show` tells: who may see what, who may act for whom, and what is still to be done."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.patient import enrolment, permits, sharing
+from connectors.patient import emergency, enrolment, permits, sharing
 from connectors.patient.client import Client
 from connectors.patient.delegation import Deputy, delegates
 from connectors.patient.reading import Reading
@@ -34,6 +35,7 @@ def overview(client: Client, reading: Reading | None = None) -> dict[str, Any]:
         "account": client.account, "card": str(enrolment.card(client)), "grants": shown,
         "writers": permits.writers(client), **_standing(client.record, client.now),
         "reads": _reads(client, reading) if reading else [], "acts_for": acts_for, "hidden": list(client.vault.hides),
+        "notices": _notices(client, [client.account, *(str(one["patient"]) for one in acts_for)]),
     }  # fmt: skip
 
 
@@ -51,14 +53,21 @@ def for_another(deputy: Deputy) -> dict[str, Any]:
     """Of a patient, as her delegate sees it. `categories` is None where the delegate's own keys do not tell."""
     record = deputy.record
     grants = [_grant(oth, grant, deputy.granted(grant), None) for oth, grant in deputy.readable()]
-    return {"account": deputy.account, "grants": grants, **_standing(record, deputy.now)}
+    notices = _notices(deputy.client, [deputy.account])
+    return {"account": deputy.account, "grants": grants, "notices": notices, **_standing(record, deputy.now)}
+
+
+def _notices(client: Client, patients: Collection[str]) -> list[dict[str, Any]]:
+    """Emergencies that were declared of these patients, but for those that she has reviewed."""
+    found = [one for patient in patients for one in emergency.declared(client, patient) if not one.verdict]
+    return [{**one.json(), "open": one.until > client.now} for one in sorted(found, key=lambda one: one.at)]
 
 
 def _grant(party: str, grant: Grant, categories: frozenset[int] | None, whole: bool | None) -> dict[str, Any]:
     names = None if categories is None else [NAMES[c] for c in sorted(categories)]
     return {
         "grant": grant.gid, "to": party, "categories": names, "purposes": list(grant.purposes), "until": grant.until,
-        "whole": whole, "by": grant.rules.by[0],
+        "whole": whole, "by": grant.rules.by[0], "emergency": grant.emergency,
     }  # fmt: skip
 
 
@@ -75,7 +84,10 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
     for one in told["grants"]:
         what = ", ".join(one["categories"]) if one["categories"] is not None else "categories that you do not see"
         by = f", by {one['by']}" if one["by"] != told["account"] else ""
-        words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}  {one['grant']}")
+        if one["emergency"]:
+            words.append(f"emergency {emergency_line(one)}{by}")
+        else:
+            words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}  {one['grant']}")
         if "card" in told and one["by"] == told["account"] and one["until"] <= now + NOTICE_SECONDS:
             words.append(f"ends      {_day(one['until'])}; obhut patient renew {one['grant']}")
     words += [f"hidden    {one}" for one in told.get("hidden", [])]
@@ -87,10 +99,26 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
     for one in told.get("reads", []):
         words.append(f"may read  {one['from']}: {', '.join(one['categories'])} ({', '.join(one['purposes'])})")
     words += [f"acts for  {one['patient']} until {_day(one['until'])}" for one in told.get("acts_for", [])]
+    words += [_notice(one, told["account"]) for one in told["notices"]]
     if (since := told["rotation_pending_since"]) is not None:
         late = " for more than seven days: former readers could open what is written now" if _late(since, now) else ""
         words.append(f"pending   rotation since {_day(since)}{late}; obhut patient settle")
     return words
+
+
+def emergency_line(one: dict[str, Any]) -> str:
+    """What somebody may see once an emergency is declared, in words."""
+    what = ", ".join(one["categories"]) if one["categories"] is not None else "categories that you do not see"
+    span, *roles = one["emergency"]
+    return f"{one['to']}: {what}, when declared by {' or '.join(roles)}, for {span // 60} minutes"
+
+
+def _notice(one: dict[str, Any], account: str) -> str:
+    who = f"{one['person']}, {one['role']}" if one["person"] else one["role"]
+    whose = "" if one["patient"] == account else f" for {one['patient']}"
+    state = f"open until {_day(one['until'])}" if one["open"] else "over"
+    next_step = "; obhut patient emergency review" if not whose else ""
+    return f"notice    emergency declared{whose} by {who} of {one['house']} at {_day(one['at'])}, {state}{next_step}"
 
 
 def _late(since: int, now: int) -> bool:

@@ -65,26 +65,30 @@ def grant(
     fingerprint: str = "",
     policy: str = "",
     language: str = "",
+    emergency: tuple[int | str, ...] = (),
 ) -> str:
     """Allow a counterpart these categories, from the beginning (`whole`) or from today on. Returns the grant's id.
 
     `end`: FHIR date or dateTime, or empty. `policy`, `language`: the template by its URI, and in which language its
-    text was shown. The order makes a crash harmless: relation, rotation where only the future is granted, terms into
-    the vault, and then the grant, which the hub takes only complete.
+    text was shown. `emergency`: as `em` of a grant, if it is for emergencies. The order makes a crash harmless:
+    relation, rotation where only the future is granted, terms into the vault, and then the grant, which the hub takes
+    only complete.
     """
     client.sync()
     agreed = Agreement(
         client.account, counterpart, frozenset(categories), purposes, end=end, policy=policy, language=language
     )
     since = None if whole else finer_rules.since(datetime.fromtimestamp(client.now, ZONE).date())
-    return put(client, agreed, whole=whole, rules=since, request=request, fingerprint=fingerprint)
+    return put(
+        client, agreed, whole=whole, rules=since, request=request, fingerprint=fingerprint, emergency=emergency
+    )  # fmt: skip
 
 
 def put(
     client: Client, agreed: Agreement, *, whole: bool, rules: Mapping[str, Any] | None, request: Request | None = None,
-    fingerprint: str = "",
+    fingerprint: str = "", emergency: tuple[int | str, ...] = (),
 ) -> str:  # fmt: skip
-    """The grant of an agreement under finer rules, which hide what she hides from all. Returns its id."""
+    """The grant of an agreement under finer rules, which hide what she hides from all but in an emergency: its id."""
     nb, until = agreed.seconds()
     if until <= client.now:
         raise Problem("value", "this grant would have ended already: choose a later end")
@@ -97,8 +101,8 @@ def put(
     consent = build(agreed, consent_id(gid), datetime.fromtimestamp(client.now, UTC))
     terms = Terms(
         agreed.counterpart, agreed.categories, whole, True, tuple(sorted(agreed.purposes)), nb, until,
-        resources.dump(consent), random_bytes(16), finer_rules.hiding(rules, client.vault.hides),
-        request.received.message.hash if request else "",
+        resources.dump(consent), random_bytes(16), finer_rules.hiding(rules, () if emergency else client.vault.hides),
+        request.received.message.hash if request else "", emergency,
     )  # fmt: skip
     client.save_vault(client.vault.with_terms(gid, terms))
     client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])

@@ -121,6 +121,10 @@ OPERATIONS = (
         "get", "/v1/objects/{acc}/{stream}/{bid}", "readObject", "The object of an envelope", "Bytes", media=BYTES,
         parameters=("acc", "stream", "bid", "purpose"), refusals=(404,),
     ),
+    Operation(
+        "post", "/v1/emergencies", "declareEmergency", "Declare an emergency: opens the grant that was made for it",
+        "Opening", "Frame", refusals=(404, 409),
+    ),
     # messages and the log
     Operation(
         "post", "/v1/messages", "postMessage", "Send a sealed message", "Sent", "Message", statuses=(202,),

@@ -66,6 +66,7 @@ OPERATIONS = (
         of_hubs=True,
     ),
     _post("statements", "peerPostStatements", "Append statements of a delegate of the calling hub"),
+    _post("emergencies", "peerDeclareEmergency", "An emergency that a house of the calling hub declares"),
     _post("messages", "peerPostMessages", "Sealed messages from accounts of the calling hub"),
     _post("entries", "peerPostEntries", "Entries for access logs of patients here"),
 )

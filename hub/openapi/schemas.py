@@ -52,6 +52,7 @@ _EVENTS = [
          "stamp": BINARY}
     ),
     closed({"type": {"const": "message"}, "id": TEXT, "from": ACCOUNT, "frame": BINARY}),
+    closed({"type": {"const": "declare"}, "acc": ACCOUNT, "frame": BINARY, "at": NUMBER, "until": NUMBER}),
 ]  # fmt: skip
 
 SCHEMAS: dict[str, Schema] = {
@@ -120,6 +121,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Message": closed({"to": ACCOUNT, "frame": SEALED}, {"fp": TEXT}),
     "Sent": closed({"id": TEXT}),
+    "Opening": closed({"at": NUMBER, "until": NUMBER}),
     "Log": closed(
         {"entries": many(
             closed(

@@ -10,6 +10,8 @@ from hub.peer_models import held
 from hub.store.database import Database, Tx, domain_of
 
 CHAINS = ("acct", "set", "rel")
+DECLARE = "declare"
+"""A declared emergency."""
 
 
 @dataclass(frozen=True, slots=True)

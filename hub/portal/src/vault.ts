@@ -23,6 +23,7 @@ export type Candidate = {
  *
  * `categories`: indices granted. `whole`: from the first epoch, else from now on. `consent`: the FHIR Consent as
  * signed for this counterpart, `salt` its 16 bytes. `rules`: the finer rules, JSON. Times in Unix seconds.
+ * `emergency`: absent, or as `em` of the grant: the span in seconds, then the roles that may declare.
  */
 export type Terms = {
   readonly oth: string;
@@ -36,6 +37,7 @@ export type Terms = {
   readonly salt: Uint8Array;
   readonly rules: unknown;
   readonly request: string;
+  readonly emergency?: readonly (number | string)[];
 };
 
 /** The master of one epoch, named by set, number and digest. */
@@ -210,10 +212,11 @@ function dumpTerms(terms: Terms): DumpedTerms {
 }
 
 function loadTerms(terms: DumpedTerms): Terms {
-  const { oth, whole, grow, purposes, nb, until, rules, request } = terms;
+  const { oth, whole, grow, purposes, nb, until, rules, request, emergency } = terms;
   const categories = new Set(terms.categories);
   const [consent, salt] = [unb64(terms.consent), unb64(terms.salt)];
-  return { oth, categories, whole, grow, purposes, nb, until, consent, salt, rules, request };
+  const loaded = { oth, categories, whole, grow, purposes, nb, until, consent, salt, rules, request };
+  return emergency === undefined ? loaded : { ...loaded, emergency };
 }
 
 /** Seal the vault's content as this version. Returns nonce ‖ ciphertext. */
