@@ -14,7 +14,7 @@ from consent.frames import Frame
 from consent.keys import BoxKey, SigningKey
 from consent.primitives import Rejected, b64, broken, unb64
 from consent.relations import Grant, RelationState
-from consent.statements import Check, account_name, choice, id16, number, require, shape, text
+from consent.statements import Check, account_name, binary_text, choice, id16, number, require, shape, text
 
 CLOCK_SECONDS = 600
 MAX_TEXT = 2000
@@ -22,8 +22,8 @@ MAX_TEXT = 2000
 GATEWAY = "gateway"
 
 DECLARE: dict[str, Check] = {
-    "v": number, "typ": choice("declare"), "acc": account_name, "from": account_name, "gid": id16, "person": text,
-    "role": text, "reason": text, "rnd": id16, "at": number,
+    "v": number, "typ": choice("declare"), "acc": account_name, "from": account_name, "gid": id16,
+    "person": binary_text, "role": text, "reason": binary_text, "rnd": id16, "at": number,
 }  # fmt: skip
 
 

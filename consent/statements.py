@@ -96,8 +96,8 @@ def blob(size: int) -> Check:
     return check
 
 
-def frame_text(value: Any) -> None:
-    """A frame as base64url."""
+def binary_text(value: Any) -> None:
+    """Bytes as base64url: a frame, or something sealed."""
     text(value)
     unb64(value)
 
@@ -218,7 +218,7 @@ BODIES: dict[str, dict[str, dict[str, Check]]] = {
     },
     "rel": {
         "open": {"fp": fingerprint_text, "met": choice(*FIRST_MET)},
-        "permit": {"set": id16, "prm": frame_text},
+        "permit": {"set": id16, "prm": binary_text},
         "unpermit": {"set": id16},
         "grant": BUNDLE | {
             "consent": digest, "purpose": words, "nb": number, "until": number, "grow": flag, "em": emergency,

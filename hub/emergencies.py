@@ -15,7 +15,7 @@ from consent.frames import MAX_HEADER
 from consent.grants import Record
 from consent.primitives import Rejected, b64, broken
 from consent.relations import Grant, RelationState
-from hub import auth, forwarding, wire
+from hub import auth, copies, forwarding, wire
 from hub.auth import Caller
 from hub.context import Hub, hub
 from hub.refusals import refusal
@@ -164,3 +164,4 @@ def take(home: Hub, opened: Opened) -> None:
             declared.rnd, declared.sender, grant.gid, opened.at, opened.until, opened.offered.raw
         )  # fmt: skip
         keep(tx, record, opened.offered, opening, home.now())
+        copies.drop_uncovered(tx, record, home.now())  # notes when its copies have to go

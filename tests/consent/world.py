@@ -235,13 +235,15 @@ class Client:
         if other.account not in self.hub.record.relations:
             self.post(steps.open_relation(self.hub.record, other.account, "card", self.me.signer, self.now))
 
-    def grant(self, other: Identity, categories, *, whole=True, until=None, gid=None, purposes=("TREAT",)) -> str:
+    def grant(
+        self, other: Identity, categories, *, whole=True, until=None, gid=None, purposes=("TREAT",), emergency=(), nb=0
+    ) -> str:
         """Grant these categories, or change the grant `gid`."""
         self.meet(other)
         gid = gid or identifiers.new_id()
         terms = Terms(
-            other.account, frozenset(categories), whole, True, tuple(purposes), 0, until or self.now + 90 * DAY,
-            b'{"resourceType":"Consent"}', random_bytes(16),
+            other.account, frozenset(categories), whole, True, tuple(purposes), nb, until or self.now + 90 * DAY,
+            b'{"resourceType":"Consent"}', random_bytes(16), emergency=tuple(emergency),
         )  # fmt: skip
         if not whole:
             self.turn()
