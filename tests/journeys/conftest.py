@@ -92,9 +92,9 @@ class RunningHub:
         os.killpg(self.process.pid, 9)
         self.process.wait()
 
-    def admit(self, name: str) -> str:
-        """An admission code for a practice."""
-        done = obhut("hub", "admit", name, "--type", "practice", "--title", name, **self.environment)
+    def admit(self, name: str, type_: str = "practice") -> str:
+        """An admission code for a practice, or an organisation of another type."""
+        done = obhut("hub", "admit", name, "--type", type_, "--title", name, **self.environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -111,10 +111,15 @@ def hub(tmp_path: Path, database_url: str) -> Iterator[RunningHub]:
 class Practice:
     """A practice's gateway without its FHIR server: keystore, inbox, store."""
 
-    def __init__(self, directory: Path, hub: RunningHub, name: str) -> None:
+    def __init__(self, directory: Path, hub: RunningHub, name: str, type_: str = "practice") -> None:
         self.directory = directory / name
         self.database = f"sqlite:///{self.directory / 'record.db'}"
-        self.keys, _ = keystore.enrol(self.directory / "keys", self.directory / "root", hub.url, name, hub.admit(name))
+        code = hub.admit(name, type_)
+        self.keys, _ = keystore.enrol(self.directory / "keys", self.directory / "root", hub.url, name, code)
+        self.environment = {
+            "OBHUT_GATEWAY_HUB_URL": hub.url, "OBHUT_GATEWAY_KEYSTORE": str(self.directory / "keys"),
+            "OBHUT_GATEWAY_DATABASE": self.database,
+        }  # fmt: skip
         self.store = None
         database = Database(self.database)
         schema.upgrade(database)

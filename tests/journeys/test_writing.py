@@ -311,13 +311,13 @@ def test_what_was_acknowledged_reaches_the_hub_through_kills(ward, reader, clien
     ward.close()
     acknowledged = {}
     for turn in range(3):
-        with serving(ward.practice, hub) as (url, process), ThreadPoolExecutor(4) as threads:
+        with serving(ward.practice) as (url, process), ThreadPoolExecutor(4) as threads:
             bodies = [pressure(client, f"k{turn}-{number}", number) for number in range(60)]
             answers = threads.map(lambda body, url=url: written(url, body, ward.headers), bodies)
             known = [next(answers) for _ in range(30)]
             os.killpg(process.pid, signal.SIGKILL)
             acknowledged |= {id_: value for id_, value in [*known, *answers] if id_}
-    with serving(ward.practice, hub):
+    with serving(ward.practice):
         until = time.monotonic() + PATIENCE_SECONDS
         while b"{" in waiting(ward.practice) and time.monotonic() < until:
             time.sleep(0.2)
@@ -334,11 +334,8 @@ def waiting(practice):
 class serving:  # noqa: N801 - reads as a statement
     """`obhut gateway serve` beside a hub; ends with the block."""
 
-    def __init__(self, practice, hub):
-        self.environment = os.environ | {
-            "OBHUT_GATEWAY_HUB_URL": hub.url, "OBHUT_GATEWAY_KEYSTORE": str(practice.directory / "keys"),
-            "OBHUT_GATEWAY_DATABASE": practice.database, "OBHUT_GATEWAY_PORT": str(free_port()),
-        }  # fmt: skip
+    def __init__(self, practice):
+        self.environment = os.environ | practice.environment | {"OBHUT_GATEWAY_PORT": str(free_port())}
 
     def __enter__(self):
         self.process = subprocess.Popen(
