@@ -304,6 +304,20 @@ function hubWords(vector) {
   }
 }
 
+// --- emergencies -----------------------------------------------------------------------------------------------------
+
+function declared(vector, shared) {
+  const [, acc, oth] = vector.chain;
+  const known = knownAccounts(shared, vector.accounts);
+  const relation = relations.replay(frames(shared, vector.frames), acc, oth, known);
+  const word = consent.declarations.read(unb64(vector.frame));
+  word.verify(known.get(vector.caller), vector.now, vector.came ?? undefined);
+  same(word.opens(relation, vector.now).gid, vector.gid);
+  const reading = vector.keys.map((secret) => new keys.BoxKey(unb64(secret)));
+  const told = word.tell(new Map(reading.map((key) => [b64(key.public), key])));
+  same([told.person, told.reason], [vector.person, vector.reason]);
+}
+
 /** An object from parts: a frame of the pool, `[frame, start, end]`, or bytes. */
 function putTogether(parts, shared) {
   const found = parts.map((part) => {
@@ -333,6 +347,7 @@ const RUN = {
   "bundle": bundles,
   "opening": openings,
   "heads": hubWords,
+  "declaration": declared,
   "object": objects,
   "opening-object": openings,
 };

@@ -9,6 +9,7 @@ from typing import Any
 from consent import (
     accounts,
     canonical,
+    declarations,
     envelope,
     grants,
     heads,
@@ -318,6 +319,18 @@ def hub_words(vector: Vector, _: Shared) -> None:
         assert told.at == vector["at"]
 
 
+def declared(vector: Vector, shared: Shared) -> None:
+    """A declaration: who signed it and when, which grant it opens, and what the patient reads in it."""
+    _, acc, oth = vector["chain"]
+    known = known_accounts(shared, vector["accounts"])
+    relation = relations.replay(frames(shared, vector["frames"]), acc, oth, known)
+    word = declarations.read(unb64(vector["frame"]))
+    word.verify(known[vector["caller"]], vector["now"], vector["came"])
+    assert word.opens(relation, vector["now"]).gid == vector["gid"]
+    keys = {b64(key.public): key for key in (BoxKey(unb64(secret)) for secret in vector["keys"])}
+    assert list(word.tell(keys)) == [vector["person"], vector["reason"]]
+
+
 def joint_rules(vector: Vector, shared: Shared) -> None:
     """What the home hub says of a statement."""
     blob = frames(shared, [vector["blob"]])[0] if "blob" in vector else None
@@ -375,6 +388,7 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "bundle": bundles,
     "opening": openings,
     "heads": hub_words,
+    "declaration": declared,
     "object": objects,
     "opening-object": openings,
     "deposit": deposits,

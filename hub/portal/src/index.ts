@@ -8,6 +8,7 @@ export * as accounts from "./accounts.ts";
 export * as canonical from "./canonical.ts";
 export * as categories from "./categories.ts";
 export * as chains from "./chains.ts";
+export * as declarations from "./declarations.ts";
 export * as envelope from "./envelope.ts";
 export * as frames from "./frames.ts";
 export * as heads from "./heads.ts";

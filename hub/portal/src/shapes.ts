@@ -51,8 +51,8 @@ export function blob(size: number): Check {
   return (value) => void unb64(value, size);
 }
 
-/** A frame as base64url. */
-export const frameText: Check = (value) => void unb64(value);
+/** Bytes as base64url: a frame, or something sealed. */
+export const binaryText: Check = (value) => void unb64(value);
 
 export const key = blob(32);
 export const digest = blob(32);

@@ -5,7 +5,7 @@ import type { Frame } from "./frames.ts";
 import type { SigningKey } from "./keys.ts";
 import { b64, broken, labelHash, Rejected } from "./primitives.ts";
 import { accountName, array, blob, choice, type CoverRow, coverRows, deviceName, digest, emergency } from "./shapes.ts";
-import { type Fields, fingerprintText, flag, frameText, hashOrEmpty, id16, key, keys32, mapping } from "./shapes.ts";
+import { type Fields, fingerprintText, flag, binaryText, hashOrEmpty, id16, key, keys32, mapping } from "./shapes.ts";
 import { mask, number, type Position, readPosition, require, rows, shape, text, words } from "./shapes.ts";
 
 /** Who signed: `["root"]`, `["recovery"]` or `[account, device]`. */
@@ -145,7 +145,7 @@ export const BODIES: { readonly [K in ChainKind]: { readonly [T in keyof Bodies[
   },
   rel: {
     open: { fp: fingerprintText, met: choice(...FIRST_MET) },
-    permit: { set: id16, prm: frameText },
+    permit: { set: id16, prm: binaryText },
     unpermit: { set: id16 },
     grant: {
       ...BUNDLE,
