@@ -12,6 +12,7 @@ from connectors.demo.programs import Failed, Programs
 
 HTTP_SECONDS = 30
 PURPOSE = "TREAT"
+ROLE = "physician"
 
 
 @dataclass
@@ -121,7 +122,7 @@ class House:
         """Serve FHIR, and give the person a token."""
         self.hub.programs.serve(f"{self.folder}/gateway", "gateway", "serve", environment=self.environment)
         self.token = self.run(
-            "token", "create", "--person", self.person, "--purpose", PURPOSE, "--write"
+            "token", "create", "--person", self.person, "--role", ROLE, "--purpose", PURPOSE, "--write"
         ).split()[-1]  # fmt: skip
 
     def call(self, method: str, path: str, resource: Any = None) -> requests.Response:
@@ -164,8 +165,8 @@ class Person:
         self.account, self.card, self.recovery = told["account"], told["card"], told["recovery"]
 
     def words(self, command: str, *more: str) -> tuple[str, ...]:
-        """A command of her client."""
-        return ("patient", command, "--account", str(self.directory), *more)
+        """A command of her client; `command` may be of two words."""
+        return ("patient", *command.split(), "--account", str(self.directory), *more)
 
     def run(self, command: str, *more: str) -> str:
         """A command of her client; its output."""

@@ -288,13 +288,31 @@ class Story:
             raise Failed(f"{self.hospital.account} finds what came after the withdrawal")
         return f"{self.practice.account} finds what came after, {self.hospital.account} does not"
 
+    def emergency(self) -> str:
+        """She lets the hospital open what she chose in an emergency. Its surgeon declares one; she is told at once."""
+        self.counts = {label: n + 3 * (label == "blood pressure") for label, n in self.counts.items()}
+        self.patient.run("emergency on", self.hospital.account, "--categories", GRANTED)
+        if (seen := self.hospital.total(f"Observation?patient={self.patient.id}")) != 1:
+            raise Failed(f"{self.hospital.account} finds {seen} before it declares an emergency, not 1 of its own")
+        (told,) = self.programs.until(
+            self._declare, bool, lambda _: f"what {self.hospital.account} declares does not reach her"
+        )
+        found = self._finds_all(self.hospital)
+        return f"{told['person']} of {told['house']} declares one ({told['text']}) and finds {found}"
+
+    def _declare(self) -> list[dict[str, Any]]:
+        """Declare an emergency in the hospital; what her client tells of it: nothing before the grant came there."""
+        answer = self.hospital.call("POST", f"Patient/{self.patient.id}/$emergency", _UNCONSCIOUS)
+        if not answer.ok:
+            raise Failed(f"the hospital's emergency is refused with {answer.status_code}")
+        return self.patient.lines("emergency review")
+
     def grant_again(self) -> str:
         """Granting again is as easy as taking back."""
         return self._grant(self.hospital)
 
     def found_again(self) -> str:
         """And everything is there again."""
-        self.counts = {label: n + 3 * (label == "blood pressure") for label, n in self.counts.items()}
         return self._finds_all(self.hospital)
 
 
@@ -304,9 +322,24 @@ STEPS: Mapping[str, Callable[[Story], str]] = {
     "found": Story.found, "withheld": Story.withheld, "not-granted": Story.not_granted,
     "hospital": Story.hospital_reads, "write": Story.hospital_writes, "others": Story.others_read,
     "care": Story.care_service, "relative": Story.relative_helps, "log": Story.log, "withdraw": Story.withdraw,
-    "gone": Story.gone, "after": Story.after, "grant-again": Story.grant_again, "found-again": Story.found_again,
+    "gone": Story.gone, "after": Story.after, "emergency": Story.emergency, "grant-again": Story.grant_again,
+    "found-again": Story.found_again,
 }  # fmt: skip
 """The steps by name, in order."""
+
+
+_UNCONSCIOUS = {
+    "resourceType": "Parameters",
+    "parameter": [
+        {
+            "name": "reason",
+            "valueCodeableConcept": {
+                "coding": [{"system": "https://fhir.obhut.org/CodeSystem/emergency-reason", "code": "unconscious"}],
+                "text": "found in the street",
+            },
+        }
+    ],
+}  # fmt: skip
 
 
 def _blood_pressure(id_: str, patient: str, systolic: int) -> dict[str, Any]:

@@ -167,6 +167,8 @@ class Inbox:
             if event["type"] == "statement":
                 if self._take_link(event["kind"], event["acc"], event["oth"], event["frame"]):
                     changed[event["acc"]] = None
+            elif event["type"] == "declare":
+                changed[event["acc"]] = None  # from now on the own hub gives out what was opened
             elif event["type"] == "message":
                 row = (event["id"], event["from"], unb64(event["frame"]))
                 self.keystore.db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row)

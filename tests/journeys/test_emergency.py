@@ -262,6 +262,21 @@ def test_ordinary_access_stays_when_the_emergency_is_over(ada, er, clock):  # no
     assert ada.vault.sets[own].index(LAB) not in held
 
 
+def test_keys_that_the_own_hub_gives_out_later_are_fetched_then(ada, er, monkeypatch):  # noqa: F811
+    """Between two hubs the answer to the house is ahead of what its own hub hears: the feed says when to look again."""
+    write(ada, 1)
+    allow(ada, er)
+
+    def not_yet(*_):
+        raise Problem("not-found", "There is nothing here for you.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(er.inbox.hub, "bundle", not_yet)
+        er.declare(ada.account)
+        assert er.keys.held(ada.account) == set()
+    assert er.seen(ada.account) == {"w1"}
+
+
 def test_terms_that_cannot_be_meant_are_refused(ada, er):  # noqa: F811
     """A role that nobody has, no role, a span of nothing or more than an hour."""
     for roles, span in ((("cook",), 60), ((), 60), (ROLES, 0), (ROLES, 3601)):

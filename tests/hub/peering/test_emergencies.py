@@ -12,6 +12,7 @@ from hub.emergencies import Offered, Opened
 from hub.replicas import Replicas
 from tests.consent.delegation import appoint
 from tests.consent.world import DAY, DOMAIN, START
+from tests.hub.people import VITALS
 from tests.hub.test_emergencies import SPAN, allow, declare, emergencies, frame
 
 
@@ -142,3 +143,22 @@ def test_what_a_hub_makes_up_is_not_kept(hubs, caplog, fault):
     assert copies(hubs.b)["declarations"] == 0
     assert any(record.levelno == logging.ERROR for record in caplog.records)
     assert emergencies(hubs.b, er) == []
+
+
+def test_it_opens_what_an_ordinary_grant_had_opened_before(both_hubs):
+    """Copies that went with the withdrawal come again with the declaration, and are announced."""
+    patient, er, mine, _ = ready(both_hubs)
+    ordinary = patient.grant(er, {VITALS})
+    written = [patient.write(patient.me, mine) for _ in range(2)]
+    both_hubs.read()
+    assert set(both_hubs.b.envelopes(er)) == set(written)
+    patient.withdraw(er, ordinary)
+    both_hubs.read()
+    later = patient.write(patient.me, mine)
+    both_hubs.read()
+    gid = allow(patient, er)
+    both_hubs.read()
+    assert both_hubs.b.envelopes(er) == []
+    assert declare(both_hubs.b, patient, er, gid).status_code == 200
+    both_hubs.read()
+    assert both_hubs.b.envelopes(er) == [*written, later]
