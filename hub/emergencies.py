@@ -34,29 +34,21 @@ PURPOSE = "BTG"
 pages = Blueprint("emergencies", __name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """A declaration that somebody brings."""
-
-    declaration: Declaration
-    raw: bytes
-
-
 @pages.post("/v1/emergencies")
 def post_declaration() -> Response:
     """Declare an emergency: opens the grant that it names for that grant's span."""
     caller = auth.reader()
     body = wire.json_body("frame", limit=BODY_BYTES)
-    offered = read(wire.binary(body["frame"], "frame"))
-    if forwarding.elsewhere(hub(), offered.declaration.acc):
-        return wire.answer(forwarding.declaration(hub(), caller, offered.declaration, offered.raw))
-    return wire.answer(told(declare(hub(), caller, offered)))
+    declared = read(wire.binary(body["frame"], "frame"))
+    if forwarding.elsewhere(hub(), declared.acc):
+        return wire.answer(forwarding.declaration(hub(), caller, declared))
+    return wire.answer(told(declare(hub(), caller, declared)))
 
 
-def read(raw: bytes) -> Offered:
+def read(raw: bytes) -> Declaration:
     """Read an offered declaration. Raises `Problem(refused)`."""
     try:
-        return Offered(declarations.read(raw), raw)
+        return declarations.read(raw)
     except Rejected as rejected:
         raise refusal(rejected) from None
 
@@ -66,17 +58,16 @@ def told(opening: Opening) -> dict[str, Any]:
     return {"at": opening.at, "until": opening.until}
 
 
-def declare(home: Hub, caller: Caller, offered: Offered) -> Opening:
+def declare(home: Hub, caller: Caller, declared: Declaration) -> Opening:
     """Open what a declaration of the caller's house names, if it may. Raises `Problem`.
 
     The same bytes again open nothing again: they are answered as the first time. What the patient's chains say is
     never told apart: each of their refusals is `not-found`, and stands in her log where she deals with that house.
     """
-    declared = offered.declaration
     with home.db.write(declared.acc) as tx:
         now, chains = home.now(), home.chains(tx.conn)
         known = store.find(tx.conn, declared.acc, declared.rnd)
-        if known is not None and known.frame == offered.raw and known.oth == caller.acc:
+        if known is not None and known.frame == declared.frame.raw and known.oth == caller.acc:
             return known
         try:
             declared.verify(chains.account(caller.acc), now)
@@ -91,22 +82,25 @@ def declare(home: Hub, caller: Caller, offered: Offered) -> Opening:
             _refused(tx, caller, relation, declared, rejected.reason, now)
             opening = None
         else:
-            opening = _opening(offered, grant, now)
-            _log(tx, caller, offered, opening)
-            keep(tx, chains.record(declared.acc), offered, opening, now)
+            opening = _opening(declared, grant, now)
+            _log(tx, caller, declared, opening)
+            keep(tx, chains.record(declared.acc), opening, now)
     if opening is None:
         raise nothing_here()
     return opening
 
 
-def _opening(offered: Offered, grant: Grant, now: int) -> Opening:
-    declared, span = offered.declaration, int(grant.emergency[0])
-    return Opening(declared.rnd, declared.sender, grant.gid, now, min(now + span, grant.until), offered.raw)
+def _opening(declared: Declaration, grant: Grant, at: int, until: int | None = None) -> Opening:
+    """For the grant's span, and not beyond its end; `until`: as another hub says. Raises `Rejected(broken, time)`."""
+    longest = min(at + int(grant.emergency[0]), grant.until)
+    if until is not None and until > longest:
+        raise broken("time")
+    return Opening(declared.rnd, declared.sender, grant.gid, at, until or longest, declared.frame.raw)
 
 
-def _log(tx: Tx, caller: Caller, offered: Offered, opening: Opening) -> None:
+def _log(tx: Tx, caller: Caller, declared: Declaration, opening: Opening) -> None:
     """The patient's log bears the whole declaration: her client opens who it was and why."""
-    detail = {"gid": opening.gid, "role": offered.declaration.role, "until": opening.until, "frame": b64(offered.raw)}
+    detail = {"gid": opening.gid, "role": declared.role, "until": opening.until, "frame": b64(opening.frame)}
     audit.write(
         tx, at=opening.at, actor=caller.acc, device=caller.dev, action="emergency", purpose=PURPOSE, detail=detail
     )
@@ -120,11 +114,11 @@ def _refused(tx: Tx, caller: Caller, relation: RelationState, declared: Declarat
         )  # fmt: skip
 
 
-def keep(tx: Tx, record: Record, offered: Offered, opening: Opening, now: int) -> None:
+def keep(tx: Tx, record: Record, opening: Opening, now: int) -> None:
     """Keep what was opened; tell the patient, her delegates and the house, and announce to the house what it covers."""
     store.put(tx, opening)
     delegates = {one.to for one in record.account.delegates if one.until is None and one.live(record.account.last, now)}
-    announce(tx, {record.account.acc, opening.oth, *delegates}, [Notice(DECLARE, opening.rnd, size=len(offered.raw))])
+    announce(tx, {record.account.acc, opening.oth, *delegates}, [Notice(DECLARE, opening.rnd, size=len(opening.frame))])
     grant = record.relations[opening.oth].grants[opening.gid]
     announce_cover(tx, record, grant, opening.oth, now)
 
@@ -136,7 +130,7 @@ def keep(tx: Tx, record: Record, offered: Offered, opening: Opening, now: int) -
 class Opened:
     """What a patient's home hub opened, as it tells another hub."""
 
-    offered: Offered
+    declaration: Declaration
     at: int
     until: int
 
@@ -151,17 +145,15 @@ def take(home: Hub, opened: Opened) -> None:
 
     That hub's word decides when; who declared, for which grant, and for how long is checked by the chains held here.
     """
-    declared = opened.offered.declaration
+    declared = opened.declaration
     with home.db.write(declared.acc) as tx:
         if store.find(tx.conn, declared.acc, declared.rnd) is not None:
             return
         record = home.chains(tx.conn).record(declared.acc, [declared.sender])
-        declared.verify(record.accounts[declared.sender], opened.at, came=opened.at)
-        grant = declared.opens(record.relations[declared.sender], opened.at)
-        if opened.until > min(opened.at + int(grant.emergency[0]), grant.until):
-            raise broken("time")
-        opening = Opening(
-            declared.rnd, declared.sender, grant.gid, opened.at, opened.until, opened.offered.raw
-        )  # fmt: skip
-        keep(tx, record, opened.offered, opening, home.now())
+        house, relation = record.accounts.get(declared.sender), record.relations.get(declared.sender)
+        if house is None or relation is None:
+            raise broken("unknown")
+        declared.verify(house, opened.at, came=opened.at)
+        grant = declared.opens(relation, opened.at)
+        keep(tx, record, _opening(declared, grant, opened.at, opened.until), home.now())
         copies.drop_uncovered(tx, record, home.now())  # notes when its copies have to go

@@ -122,7 +122,7 @@ def message(hub: Hub, caller: Caller, to: str, frame: bytes, fingerprint: str) -
     return name
 
 
-def declaration(hub: Hub, caller: Caller, declared: Declaration, raw: bytes) -> dict[str, int]:
+def declaration(hub: Hub, caller: Caller, declared: Declaration) -> dict[str, int]:
     """Pass a declared emergency on to the patient's hub, and its answer back. Raises `Problem`.
 
     Nothing is kept for later: without that hub there is no emergency access (PROTOCOL.md 5.13).
@@ -136,7 +136,7 @@ def declaration(hub: Hub, caller: Caller, declared: Declaration, raw: bytes) -> 
         raise rights.nothing_here()
     client = peer_client.clients(hub)(domain_of(declared.acc))
     try:
-        said = client.post("/v1/peer/emergencies", {"device": caller.dev, "frame": b64(raw)})
+        said = client.post("/v1/peer/emergencies", {"device": caller.dev, "frame": b64(declared.frame.raw)})
     finally:
         client.close()
     return understood(lambda: {name: int(said[name]) for name in ("at", "until")})

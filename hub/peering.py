@@ -194,12 +194,11 @@ def take_statements() -> Response:
 def take_declaration() -> Response:
     """Open what a house of the calling hub declares an emergency for, of a patient here."""
     peer, body = json_caller("device", "frame", limit=emergencies.BODY_BYTES)
-    offered, device = emergencies.read(wire.binary(body["frame"], "frame")), wire.text(body["device"], "device", 17)
-    declared = offered.declaration
+    declared, device = emergencies.read(wire.binary(body["frame"], "frame")), wire.text(body["device"], "device", 17)
     if domain_of(declared.sender) != peer.domain or domain_of(declared.acc) != hub().config.domain:
         raise rights.nothing_here()
     _bring(peer, [(declared.sender, device)])
-    return wire.answer(emergencies.told(emergencies.declare(hub(), _vouched(declared.sender, device), offered)))
+    return wire.answer(emergencies.told(emergencies.declare(hub(), _vouched(declared.sender, device), declared)))
 
 
 @pages.post("/messages")

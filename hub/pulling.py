@@ -16,7 +16,7 @@ from consent.statements import parse_permit
 from hub import copies
 from hub.context import Hub
 from hub.copies import Given
-from hub.emergencies import Offered, Opened
+from hub.emergencies import Opened
 from hub.peer_client import PeerClient
 from hub.peer_feed import ENVELOPES, STATEMENTS, URGENT
 from hub.peers import Peer
@@ -138,5 +138,4 @@ def _opens(event: Mapping[str, Any]) -> bool:
 
 
 def _read_opened(event: Mapping[str, Any]) -> Opened:
-    raw = unb64(event["frame"])
-    return Opened(Offered(declarations.read(raw), raw), int(event["at"]), int(event["until"]))
+    return Opened(declarations.read(unb64(event["frame"])), int(event["at"]), int(event["until"]))

@@ -185,7 +185,7 @@ class Replicas:
 
         Raises `Problem(busy)` where the chain of who declared it is not held here and cannot be fetched.
         """
-        declared = opened.offered.declaration
+        declared = opened.declaration
         if domain_of(declared.acc) != source:
             say(logging.ERROR, event="a hub gives what is not its own", kind="declaration", peer=source)
             return
@@ -195,8 +195,8 @@ class Replicas:
             self.fetch_lacking(("acct", declared.sender, ""), source)
         try:
             emergencies.take(self.hub, opened)
-        except (Rejected, KeyError) as failed:
-            reason = failed.reason if isinstance(failed, Rejected) else "unknown"
+        except Rejected as rejected:
+            reason = rejected.reason
             say(logging.ERROR, event="a declaration does not hold", kind="declaration", reason=reason, peer=source)
 
     def recheck(self, source: str) -> None:

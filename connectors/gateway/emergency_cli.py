@@ -75,18 +75,18 @@ def _by_server(config: Config, reader: Reader, name: str, code: str, text: str, 
 @CONFIG_OPTION
 @plainly
 def emergencies(as_json: bool, directory: Path, database: str | None, file: Path | None) -> None:
-    """What people of this house declared, what came of it, and what the patients say of it."""
+    """What people of this house declared, and what the patients say of it. What it opened is not told here either."""
     said = _reviews(Keystore.open(directory))
     with closing(database_of(database, file)) as opened:
         for one in declared.all_declared(opened):
             answer = said.get((one.patient, one.rnd), {})
             if as_json:
-                click.echo(json.dumps(asdict(one) | {"review": answer}))
+                told = {name: value for name, value in asdict(one).items() if name not in ("patient", "gid", "until")}
+                click.echo(json.dumps(told | {"review": answer}))
                 continue
             when = datetime.fromtimestamp(one.at, UTC).astimezone().isoformat(timespec="minutes")
-            came = "opened" if one.until else "opened nothing" if one.state == declared.ANSWERED else one.state
             words = f"  {answer['verdict']}: {answer['text']}".rstrip(": ") if answer else ""
-            line = f"{when}  Patient/{one.name}  {one.person}, {one.role}  {one.code}: {one.text}  {came}{words}"
+            line = f"{when}  Patient/{one.name}  {one.person}, {one.role}  {one.code}: {one.text}  {one.state}{words}"
             click.echo(line)
 
 

@@ -99,3 +99,15 @@ def test_each_try_sends_the_object_from_its_beginning(client: HubClient) -> None
     data = bytes(range(256)) * 100
     client.put_object("s", "b", lambda: Body(data))
     assert FakeHub.bodies == [data] * 3
+
+
+def test_all_organisations_are_read_page_by_page(client: HubClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the hub says that there are more."""
+    pages = {"": (["a", "b"], "b"), "b": (["c"], None)}
+
+    def page(_method: str, _path: str, *, params: dict[str, str]) -> dict[str, object]:
+        names, following = pages[params["after"]]
+        return {"organisations": [{"account": name} for name in names], "next": following}
+
+    monkeypatch.setattr(client, "_json", page)
+    assert [one["account"] for one in client.organisations()] == ["a", "b", "c"]

@@ -124,3 +124,13 @@ def test_a_hub_tells_its_own_key_and_those_of_its_peers(town):
     said = town.get("/v1/hub").json
     assert said["key"] == b64(own)
     assert said["peers"] == {"hub-b.example.org": b64(other)}
+
+
+def test_an_emergency_department_is_told_as_one(town):
+    """In the directory by its type; in FHIR by the code of an emergency room beside that of a provider."""
+    er = town.organisation("notaufnahme", "Notaufnahme", "emergency")
+    (entry,) = town.get("/v1/directory", er).json["organisations"]
+    assert entry["type"] == "emergency"
+    organisation = town.get("/fhir/Organization/notaufnahme", er).json
+    resources.check(organisation)
+    assert [coding["code"] for one in organisation["type"] for coding in one["coding"]] == ["prov", "ER"]

@@ -149,19 +149,15 @@ def test_a_department_of_another_hub_by_its_command(tmp_path, hubs):  # noqa: F8
         "cannot-consent", "--text", "Stroke, cannot speak.",
     )  # fmt: skip
     read = ("read", f"Observation?patient={patient.id}", "--person", "Kai Dienst", "--role", "nurse-ed")
-    until(lambda: opened(er, declare))
+    until(lambda: er.run(*declare) and reviews(patient))
     assert until(lambda: json.loads(er.run(*read))["total"]) == 2
     assert json.loads(er.run("read", f"Observation?patient={patient.id}", "--person", "Other"))["total"] == 0
     (told,) = until(lambda: [one for one in reviews(patient) if one["read"]])
     assert (told["house"], told["person"], told["code"]) == (er.account, "Kai Dienst", "cannot-consent")
     hubs[0].kill()
+    (listed,) = {tuple(json.loads(line)) for line in er.run("emergencies", "--json").splitlines()}
+    assert {"person", "state", "review"} <= set(listed) and not {"until", "gid", "patient"} & set(listed)
     refused = obhut("gateway", *declare, **er.environment)
     assert refused.returncode != 0 and "no emergency access now" in refused.stderr
     hubs[0].start()
     patient.client.close()
-
-
-def opened(er, declare):
-    """Whether a declaration opened something: the grant has to reach the house's hub first."""
-    er.run(*declare)
-    return any(json.loads(line)["until"] for line in er.run("emergencies", "--json").splitlines())

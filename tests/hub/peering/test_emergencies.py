@@ -8,7 +8,7 @@ from consent import declarations
 from consent.primitives import b64
 from fhir_profiles.problems import Problem
 from hub import peer_client
-from hub.emergencies import Offered, Opened
+from hub.emergencies import Opened
 from hub.replicas import Replicas
 from tests.consent.delegation import appoint
 from tests.consent.world import DAY, DOMAIN, START
@@ -136,7 +136,7 @@ def test_what_a_hub_makes_up_is_not_kept(hubs, caplog, fault):
     if fault == "unsigned":
         raw = raw[:-64] + bytes(64)
     until = START + SPAN + (fault == "longer")
-    opened = Opened(Offered(declarations.read(raw), raw), START, until)
+    opened = Opened(declarations.read(raw), START, until)
     caplog.set_level(logging.ERROR)
     replicas = Replicas(hubs.b.hub, hubs.line.client(hubs.b.hub))
     replicas.take_declaration(opened, "hub-c.example.org" if fault == "foreign" else DOMAIN)
