@@ -315,7 +315,8 @@ def _scope(gateway: Gateway, reader: Reader | None) -> Scope | None:
     if reader is None:
         return None
     treats = reader.person if within(reader.purpose, emergency.CARE) else ""
-    return Scope(tuple(sorted(purposes_above(reader.purpose))), int(time.time()), gateway.store.house, treats)
+    purposes = tuple(sorted(purposes_above(reader.purpose)))
+    return Scope(purposes, int(time.time()), gateway.store.house, person=treats)
 
 
 def _report(gateway: Gateway, reader: Reader | None, type_: str, numbers: Mapping[str, int]) -> None:
