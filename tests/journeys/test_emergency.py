@@ -1,6 +1,7 @@
 """Emergency access from the patient's word to her review: hub, gateways and clients, all by one clock of the test."""
 
 import json
+from contextlib import closing
 
 import pytest
 
@@ -11,6 +12,8 @@ from connectors.gateway.declaring import Declaring
 from connectors.gateway.visibility import Scope
 from connectors.patient import access_log, delegation, enrolment, overview, sharing
 from connectors.patient import emergency as decided
+from connectors.patient.delegation import Deputy
+from connectors.patient.reading import Reading
 from consent.categories import INDEX
 from consent.identifiers import account
 from fhir_profiles import resources
@@ -131,7 +134,7 @@ def test_after_an_emergency_its_keys_open_nothing_that_comes(ada, er, clock):  #
     assert er.seen(ada.account) == {"w1", "w2"}
 
 
-def test_her_delegate_is_told_at_once_and_sees_who_may_declare(ada, ben, er):  # noqa: F811
+def test_her_delegate_is_told_at_once_and_sees_who_may_declare(ada, ben, er, tmp_path):  # noqa: F811
     """House and role; who and why is sealed to her. He can end it."""
     delegation.appoint(ada, enrolment.card(ben), "2030-01-01")
     allow(ada, er)
@@ -143,6 +146,14 @@ def test_her_delegate_is_told_at_once_and_sees_who_may_declare(ada, ben, er):  #
     told = overview.overview(ben)
     assert [one["patient"] for one in told["notices"]] == [ada.account]
     assert any(ada.account in line and "emergency declared" in line for line in overview.lines(told, ben.now))
+    with closing(Reading(tmp_path / "ben", ben)) as reading:
+        deputy = Deputy(reading, ada.account)
+        deputy.sync()
+        told = overview.for_another(deputy)
+        assert [(one["to"], one["emergency"]) for one in told["grants"]] == [(er.account, [SPAN, *sorted(ROLES)])]
+        assert any("nurse-ed or physician" in line for line in overview.lines(told, ben.now))
+        assert deputy.withdraw(er.account) == 1
+    assert er.seen(ada.account) == set()
 
 
 def test_the_patient_reviews_who_and_why_and_what_was_read_and_objects(ada, er):  # noqa: F811
