@@ -10,7 +10,7 @@ from connectors.gateway import access, emergency
 from connectors.gateway.access import Reader
 from connectors.gateway.declaring import Declaring
 from connectors.gateway.visibility import Scope
-from connectors.patient import access_log, delegation, enrolment, overview, sharing
+from connectors.patient import access_log, delegation, enrolment, overview, restrictions, sharing
 from connectors.patient import emergency as decided
 from connectors.patient.delegation import Deputy
 from connectors.patient.reading import Reading
@@ -242,6 +242,22 @@ def test_her_choice_of_categories_binds(ada, er):  # noqa: F811
     held = {index for set_id, _, index in er.keys.held(ada.account) if set_id == own}
     assert ada.vault.sets[own].index(LAB) in held
     assert ada.vault.sets[own].index(VITALS) not in held
+
+
+def test_what_she_hides_from_all_is_shown_in_an_emergency_alone(ada, er, clock):  # noqa: F811
+    """Whether it was hidden before she allowed it or after; to who declared it, and until it is over."""
+    write(ada, 1)
+    write(ada, 2)
+    sharing.grant(ada, er.account, {VITALS})
+    restrictions.hide(ada, ["Observation/w1"])
+    allow(ada, er)
+    restrictions.hide(ada, ["Observation/w2"])
+    assert er.seen(ada.account) == set()
+    rnd = er.declare(ada.account)
+    assert er.seen(ada.account) == {"w1", "w2"}
+    assert er.seen(ada.account, NURSE) == set()
+    clock.now = er.opened(rnd)
+    assert er.seen(ada.account) == set()
 
 
 def test_a_withdrawal_ends_an_open_emergency(ada, er):  # noqa: F811
