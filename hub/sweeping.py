@@ -9,9 +9,14 @@ from sqlalchemy.exc import DBAPIError
 from hub import limits, objects
 from hub.context import Hub
 from hub.observability import say
-from hub.store import directory, peers
+from hub.store import audit, directory, peers
 
 EVERY_SECONDS, AGAIN_SECONDS = 3600, 60
+DAY_SECONDS = 24 * 3600
+BATCH_DAYS = 30
+"""The beginning of a log is removed by the month: each removal is an entry itself."""
+LOGS = 100
+"""So many logs are shortened by one sweep at most."""
 
 
 @dataclass
@@ -22,7 +27,7 @@ class Sweep:
     due: int = 0
 
     def __call__(self) -> None:
-        """Forget used assertions and nonces, old tries, and objects whose envelope has not come."""
+        """Forget used assertions and nonces, old tries, objects without an envelope, and old entries of logs."""
         now = self.hub.now()
         if now < self.due or request.blueprint is None:  # whether the process lives is asked without the database
             return
@@ -32,6 +37,17 @@ class Sweep:
                 directory.sweep(tx, now, limits.ATTEMPT_SECONDS)
                 peers.sweep_nonces(tx, now)
             objects.sweep(self.hub)
+            _sweep_logs(self.hub, now)
         except DBAPIError as error:  # it is not this request that fails
             say(logging.WARNING, event="what has expired stays for now", error=type(error).__name__)
             self.due = now + AGAIN_SECONDS
+
+
+def _sweep_logs(hub: Hub, now: int) -> None:
+    """Remove what is too old of access logs; what another hub told late is kept for as long as what came at once."""
+    before = now - (hub.config.log_days + audit.LATE_DAYS) * DAY_SECONDS
+    with hub.db.read() as conn:
+        late = audit.beginning_before(conn, before - BATCH_DAYS * DAY_SECONDS, LOGS)
+    for acc in late:
+        with hub.db.write(acc) as tx:
+            audit.sweep(tx, before, now)

@@ -39,6 +39,11 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL, answered INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS log_heads (frame BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS objections (
+    entry INTEGER PRIMARY KEY, actor TEXT NOT NULL, hash TEXT NOT NULL, text TEXT NOT NULL, sealed BLOB NOT NULL,
+    answer TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
 """
 
 RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale")

@@ -1,5 +1,6 @@
 /**
- * Signed messages outside the chains: requests, refusals, read reports, and the registration of a client's key.
+ * Signed messages outside the chains: requests, refusals, read reports, objections to an entry of the log and their
+ * answers, and the registration of a client's key.
  *
  * What one party has to say to another is signed by the sender's device, names its receiver, and is sealed to the
  * receiver's reading key (PROTOCOL.md 5.3): a sealed box of the padded frame.
@@ -14,7 +15,13 @@ import { b64, broken, randomBytes, Rejected, unb64 } from "./primitives.ts";
 import { accountName, choice, deviceName, digest, type Fields, id16, number } from "./shapes.ts";
 import { require, shape, text } from "./shapes.ts";
 
-const LABELS = { request: "obhut-request", refusal: "obhut-refusal", read: "obhut-read" } as const;
+const LABELS = {
+  request: "obhut-request",
+  refusal: "obhut-refusal",
+  read: "obhut-read",
+  objection: "obhut-objection",
+  answer: "obhut-answer",
+} as const;
 export type Type = keyof typeof LABELS;
 export const TYPES = Object.keys(LABELS) as Type[];
 export const MAX_AGE_SECONDS = 90 * 24 * 3600;
