@@ -82,7 +82,8 @@ def reply(store: Keystore, chains: ChainStore, hub: HubClient, objection: Object
     if kept is None:
         keys = store.keyring
         chains.refresh("acct", objection.patient)
-        content = json.dumps({"objection": objection.id, "text": text}, ensure_ascii=False).encode()
+        told = {"objection": objection.id, "entry": objection.seq, "text": text}
+        content = json.dumps(told, ensure_ascii=False).encode()
         frame = messages.write(
             keys.sign, typ="answer", sender=keys.account, dev=keys.device, to=objection.patient, at=now, content=content
         )

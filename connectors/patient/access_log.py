@@ -82,12 +82,14 @@ def explained(client: Client, found: Sequence[log.Entry]) -> list[Entry]:
 
 def _explain(
     client: Client, entry: Entry, streams: Mapping[str, str], names: dict[str, str],
-    said: Mapping[int, tuple[str, str]],
+    said: Mapping[int, tuple[str, str, str]],
 ) -> Entry:  # fmt: skip
     if entry.actor not in names:
         names[entry.actor] = _name(client, entry.actor)
     category = streams.get(str(entry.detail.get("stream", "")), "")
-    objection, answer = said.get(entry.seq, ("", ""))
+    actor, objection, answer = said.get(entry.seq, ("", "", ""))
+    if actor != entry.actor:
+        objection, answer = "", ""
     return replace(
         entry, name=names[entry.actor], categories=(category,) if category else (), basis=basis(client, entry),
         automated=not entry.person, objection=objection, answer=answer,

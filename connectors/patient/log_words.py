@@ -79,6 +79,7 @@ STATEMENTS: Mapping[str, Pair] = {
 ACTIONS: Mapping[str, Pair] = {
     "release": ("{who} was given {count} sealed packets{of}", "{who} hat {count} versiegelte Pakete{of} erhalten"),
     "read": ("{who} looked at {what}", "{who} hat {what} angesehen"),
+    "nothing": ("{who} asked for {what} and was shown nothing", "{who} hat nach {what} gefragt und nichts gesehen"),
     "kept": (
         "{who} took {what} over into its own record, because: {kept}",
         "{who} hat {what} in die eigene Akte übernommen, Grund: {kept}",
@@ -179,8 +180,8 @@ def _said(entry: Entry, account: str, language: str) -> str:
 
 
 def _kind(entry: Entry) -> str:
-    if entry.action == "read" and entry.kept:
-        return "kept"
+    if entry.action == "read" and (entry.kept or not entry.number):
+        return "kept" if entry.kept else "nothing"
     if entry.action == "refusal" and (entry.detail.get("reason") != "consent" or entry.detail.get("what") == "deposit"):
         return "refused-deposit"
     return "deletion" if entry.action == "deposit" and entry.detail.get("deletes") else entry.action
@@ -198,7 +199,7 @@ def who(entry: Entry, account: str, language: str) -> str:
 def what(entry: Entry, language: str) -> str:
     """How many resources of which type."""
     name = _pick(TYPES[entry.what], language) if entry.what in TYPES else entry.what
-    return f"{entry.number} {name}".strip() if entry.what else ""
+    return f"{entry.number or ''} {name}".strip() if entry.what else ""
 
 
 def _of(entry: Entry, language: str) -> str:
@@ -219,8 +220,10 @@ def _why(entry: Entry, account: str, language: str) -> list[str]:
         found.append(_pick(FOR_YOU, language))
     if entry.objection:
         found.append(_pick(OBJECTED, language).format(text=entry.objection.rstrip(".")))
-        answer = _pick(ANSWERED, language).format(text=entry.answer.rstrip(".")) if entry.answer else ""
-        found.append(answer or _pick(NOT_ANSWERED, language))
+    if entry.answer:
+        found.append(_pick(ANSWERED, language).format(text=entry.answer.rstrip(".")))
+    elif entry.objection:
+        found.append(_pick(NOT_ANSWERED, language))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
+from connectors.local_database import transaction
 from connectors.patient.client import Client
 from connectors.patient.options import ACCOUNT
 from consent import messages
@@ -46,20 +47,30 @@ def _seal(client: Client, seq: int, told: dict[str, Any], text: str) -> bytes:
     return sealed
 
 
-def said(client: Client) -> dict[int, tuple[str, str]]:
-    """What she has said against entries, and what was answered: by entry."""
+def said(client: Client) -> dict[int, tuple[str, str, str]]:
+    """Against which entries she has said something: about whom, what, and what was answered.
+
+    What she said on another device is not known here; the answer to it is.
+    """
     for received in client.received("answer"):
         try:
             told = json.loads(received.message.content)
-            objection, text = str(told["objection"]), str(told["text"])
+            objection, text, entry = str(told["objection"]), str(told["text"]), int(told["entry"])
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
         if text.isprintable():
-            change = "UPDATE objections SET answer = ? WHERE actor = ? AND hash = ?"
-            client.db.execute(change, (text, received.sender.acc, objection))
+            _keep_answer(client, entry, received.sender.acc, objection, text)
             client.answered(received.id)
-    rows = client.db.execute("SELECT entry, text, answer FROM objections").fetchall()
-    return {entry: (text, answer) for entry, text, answer in rows}
+    rows = client.db.execute("SELECT entry, actor, text, answer FROM objections").fetchall()
+    return {entry: (actor, text, answer) for entry, actor, text, answer in rows}
+
+
+def _keep_answer(client: Client, entry: int, actor: str, objection: str, text: str) -> None:
+    with transaction(client.db):
+        row = (entry, actor, objection)
+        client.db.execute("INSERT OR IGNORE INTO objections VALUES (?, ?, ?, '', x'', '')", row)
+        change = "UPDATE objections SET answer = ? WHERE entry = ? AND actor = ? AND hash = ?"
+        client.db.execute(change, (text, *row))
 
 
 @click.command("object")
