@@ -13,7 +13,7 @@ from consent.messages import MAX_AGE_SECONDS, unseal
 from consent.primitives import Rejected, unb64
 from consent.purposes import within
 from consent.sets import IN_USE
-from consent.statements import Statement
+from consent.who import categories, stretches
 from fhir_profiles.problems import Problem
 
 
@@ -23,8 +23,8 @@ class Entry:
 
     So is `kept`: why the recipient took it over into its own record. `name`: of an organisation in the directory.
     `categories`: of the streams it is about. `basis`: her consents that were in force, newest first: the `grant`, since
-    when (`at`), who signed it (`by`), and whether it is for emergencies. `automated`: a program did it, no person.
-    `objection` and `answer`: what she said against it, and what came back.
+    when (`at`), who signed it (`by`), whether it is for emergencies, or for its own writing only (`own`).
+    `automated`: a program did it, no person. `objection` and `answer`: what she said against it, and what came back.
     """
 
     seq: int
@@ -121,24 +121,21 @@ def basis(client: Client, entry: Entry) -> list[dict[str, Any]]:
     relation = client.chains.relations.get((client.account, entry.actor))
     if entry.action not in ("release", "read", "emergency") or relation is None:
         return []
-    rules: dict[str, Statement] = {}
-    for link in relation.links:
-        if link.iat > entry.at:
-            break
-        if link.typ == "grant":
-            rules[link.body["gid"]] = link
-        elif link.typ == "end":
-            rules.pop(link.body["gid"], None)
     asked = [purpose for purpose in entry.purpose.split(",") if purpose]
-    live = [
-        link
-        for link in rules.values()
-        if link.body["nb"] <= entry.at < link.body["until"] and any(within(p, link.body["purpose"]) for p in asked)
+    held = [
+        stretch
+        for stretch in stretches(client.record, relation)
+        if stretch.holds(entry.at)
+        and any(within(purpose, stretch.purposes) for purpose in asked)
+        and categories(stretch, client.vault.sets)  # else it is a delegate's stand-ins, which open nothing
     ]
-    return [
-        {"grant": link.body["gid"], "at": link.iat, "by": link.by[0], "emergency": bool(link.body["em"])}
-        for link in sorted(live, key=lambda link: -link.iat)
-    ]
+    told = [
+        {
+            "grant": one.gid, "at": one.rules.iat, "by": one.rules.by[0], "emergency": one.emergency, "own": one.own,
+        }
+        for one in held
+    ]  # fmt: skip
+    return sorted(told, key=lambda one: (one["own"], -one["at"]))
 
 
 # --- what is sealed -----------------------------------------------------------------------------------------------

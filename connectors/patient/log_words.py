@@ -5,44 +5,16 @@ from datetime import UTC, datetime
 
 from connectors.patient.access_log import Entry
 from connectors.patient.log_proof import Proof
-from consent.categories import NAMES
+from consent import words
+from consent.categories import INDEX
 from consent.log import Fault
 from consent.statements import Statement
+from consent.words import DE, EN
 
-LANGUAGES = ("en", "de")
+LANGUAGES = (EN, DE)
 Pair = tuple[str, str]
 """English, German."""
 
-PURPOSES: Mapping[str, Pair] = {
-    "TREAT": ("treatment", "Behandlung"),
-    "COC": ("coordination of care", "Abstimmung der Behandlung"),
-    "ETREAT": ("treatment in an emergency", "Behandlung im Notfall"),
-    "BTG": ("emergency access", "Notfallzugriff"),
-    "ERTREAT": ("treatment in an emergency department", "Behandlung in der Notaufnahme"),
-    "POPHLTH": ("health of a group of patients", "Gesundheit einer Gruppe von Behandelten"),
-    "CLINTRL": ("a clinical trial", "klinische Prüfung"),
-    "HPAYMT": ("billing", "Abrechnung"),
-    "HOPERAT": ("running the house", "Betrieb der Einrichtung"),
-    "HRESCH": ("research", "Forschung"),
-    "CLINTRCH": ("research with patients", "Forschung mit Behandelten"),
-    "PUBHLTH": ("public health", "öffentliche Gesundheit"),
-    "PATRQT": ("your own request", "Ihr eigener Wunsch"),
-    "FAMRQT": ("a relative's request", "Wunsch von Angehörigen"),
-    "HMARKT": ("marketing", "Werbung"),
-}
-CATEGORIES: Mapping[str, Pair] = dict(
-    zip(
-        NAMES,
-        [
-            ("personal details", "Angaben zur Person"), ("vital signs", "Vitalwerte"), ("activity", "Aktivität"),
-            ("recordings", "Aufzeichnungen"), ("medication", "Medikamente"), ("conditions", "Diagnosen"),
-            ("allergies", "Allergien"), ("immunizations", "Impfungen"), ("laboratory", "Laborwerte"),
-            ("imaging", "Bilder"), ("documents", "Dokumente"), ("care", "Versorgung"), ("messages", "Nachrichten"),
-            ("mental health", "Psyche"), ("sexual health", "Sexualität und Fortpflanzung"), ("genetics", "Genetik"),
-        ],
-        strict=True,
-    )
-)  # fmt: skip
 TYPES: Mapping[str, Pair] = {
     "Observation": ("measured values or findings", "Messwerte oder Befunde"),
     "Patient": ("personal details", "Angaben zur Person"),
@@ -122,13 +94,17 @@ ACTIONS: Mapping[str, Pair] = {
 }
 OTHER: Pair = ("{who}: {action}", "{who}: {action}")
 YOU: Pair = ("you", "Ihr Konto")
-PURPOSE: Pair = ("purpose: {purpose}", "Zweck: {purpose}")
+PURPOSE: Pair = ("for {purpose}", "für {purpose}")
 AUTOMATED: Pair = ("by a program, no person looked", "durch ein Programm, ohne dass ein Mensch hinsah")
 IN_PERSON: Pair = ("by a person", "durch einen Menschen")
 CONSENT: Pair = ("by your consent of {day}", "aufgrund Ihrer Einwilligung vom {day}")
 DELEGATED: Pair = (
     "by a consent of {day} that {by} gave for you",
     "aufgrund einer Einwilligung vom {day}, die {by} für Sie gegeben hat",
+)
+OWN: Pair = (
+    "as what it wrote itself, by your permit of {day}",
+    "als selbst Geschriebenes, nach Ihrer Erlaubnis vom {day}",
 )
 EMERGENCY: Pair = ("by your consent for emergencies of {day}", "aufgrund Ihrer Notfall-Einwilligung vom {day}")
 NO_CONSENT: Pair = (
@@ -153,11 +129,6 @@ def line(entry: Entry, account: str, language: str = "en") -> str:
 def moment(seconds: int) -> str:
     """Local time, to the minute."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def day(seconds: int, language: str) -> str:
-    """The local day."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%d.%m.%Y" if language == "de" else "%Y-%m-%d")
 
 
 def _pick(pair: Pair, language: str) -> str:
@@ -203,16 +174,15 @@ def what(entry: Entry, language: str) -> str:
 
 
 def _of(entry: Entry, language: str) -> str:
-    names = [_pick(CATEGORIES[name], language) for name in entry.categories]
-    return f" ({', '.join(names)})" if names else ""
+    return f": {words.categories([INDEX[name] for name in entry.categories], language)}" if entry.categories else ""
 
 
 def _why(entry: Entry, account: str, language: str) -> list[str]:
     """Purpose, basis, and whether a person looked; what was said against it."""
     found = []
     if entry.purpose:
-        purposes = [_pick(PURPOSES[one], language) if one in PURPOSES else one for one in entry.purpose.split(",")]
-        found.append(_pick(PURPOSE, language).format(purpose=", ".join(purposes)))
+        purposes = words.purposes(entry.purpose.split(","), language)
+        found.append(_pick(PURPOSE, language).format(purpose=purposes))
     if entry.action in ("release", "read") and entry.actor != account:
         found.append(basis(entry, account, language))
         found.append(_pick(IN_PERSON if not entry.automated else AUTOMATED, language))
@@ -233,7 +203,8 @@ def basis(entry: Entry, account: str, language: str) -> str:
         return _pick(NO_CONSENT, language)
     newest = entry.basis[0]
     pair = EMERGENCY if newest["emergency"] else CONSENT if newest["by"] == account else DELEGATED
-    return _pick(pair, language).format(day=day(newest["at"], language), by=newest["by"])
+    pair = OWN if newest["own"] else pair
+    return _pick(pair, language).format(day=words.day(newest["at"], language), by=newest["by"])
 
 
 # --- whether it is whole ------------------------------------------------------------------------------------------

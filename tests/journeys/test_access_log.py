@@ -97,14 +97,16 @@ def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back
     said = log().stdout
     assert re.search(
         r"Dr\. Ada \(physician\), praxis-a \(praxis-a@[^)]+\) looked at 2 measured values or findings;"
-        r" purpose: treatment; by your consent of 20\d\d-\d\d-\d\d; by a person\.",
+        r" for your treatment; by your consent of \d+ \w+ 20\d\d; by a person\.",
         said,
     ), said
     assert re.search(
-        r"was given 2 sealed packets \(vital signs\); purpose: treatment; by your consent of .*program", said
+        r"was given 2 sealed packets: vital signs .*; for your treatment; by your consent of .*program", said
     )
     german = log("--language", "de").stdout
-    assert re.search(r"hat 2 Messwerte oder Befunde angesehen; Zweck: Behandlung; aufgrund Ihrer Einwilligung", german)
+    assert re.search(
+        r"hat 2 Messwerte oder Befunde angesehen; für Ihre Behandlung; aufgrund Ihrer Einwilligung", german
+    )
 
     whole = log("--verify")
     assert (whole.returncode, whole.stdout.splitlines()[0][:17]) == (0, "The log is whole:"), whole.stderr
