@@ -8,7 +8,7 @@ from typing import Any
 from connectors.patient import objecting
 from connectors.patient.client import Client
 from consent import log
-from consent.categories import NAMES
+from consent.categories import INDEX, NAMES
 from consent.messages import MAX_AGE_SECONDS, unseal
 from consent.primitives import Rejected, unb64
 from consent.purposes import within
@@ -90,10 +90,8 @@ def _explain(
     actor, objection, answer = said.get(entry.seq, ("", "", ""))
     if actor != entry.actor:
         objection, answer = "", ""
-    return replace(
-        entry, name=names[entry.actor], categories=(category,) if category else (), basis=basis(client, entry),
-        automated=not entry.person, objection=objection, answer=answer,
-    )  # fmt: skip
+    entry = replace(entry, name=names[entry.actor], categories=(category,) if category else ())
+    return replace(entry, basis=basis(client, entry), automated=not entry.person, objection=objection, answer=answer)
 
 
 def _streams(client: Client) -> dict[str, str]:
@@ -127,7 +125,7 @@ def basis(client: Client, entry: Entry) -> list[dict[str, Any]]:
         for stretch in stretches(client.record, relation)
         if stretch.holds(entry.at)
         and any(within(purpose, stretch.purposes) for purpose in asked)
-        and categories(stretch, client.vault.sets)  # else it is a delegate's stand-ins, which open nothing
+        and _opens(categories(stretch, client.vault.sets), entry)
     ]
     told = [
         {
@@ -136,6 +134,11 @@ def basis(client: Client, entry: Entry) -> list[dict[str, Any]]:
         for one in held
     ]  # fmt: skip
     return sorted(told, key=lambda one: (one["own"], -one["at"]))
+
+
+def _opens(granted: frozenset[int], entry: Entry) -> bool:
+    """Whether a grant opened what the entry is about, where that is known. A delegate's stand-ins open nothing."""
+    return bool(granted) and all(INDEX[name] in granted for name in entry.categories)
 
 
 # --- what is sealed -----------------------------------------------------------------------------------------------

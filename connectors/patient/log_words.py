@@ -49,7 +49,7 @@ STATEMENTS: Mapping[str, Pair] = {
     "close": ("{who} closed the account or a part of it", "{who} hat das Konto oder einen Teil davon geschlossen"),
 }
 ACTIONS: Mapping[str, Pair] = {
-    "release": ("{who} was given {count} sealed packets{of}", "{who} hat {count} versiegelte Pakete{of} erhalten"),
+    "release": ("{who} was given {count} sealed packets{of}", "{who} hat {count} versiegelte Pakete erhalten{of}"),
     "read": ("{who} looked at {what}", "{who} hat {what} angesehen"),
     "nothing": ("{who} asked for {what} and was shown nothing", "{who} hat nach {what} gefragt und nichts gesehen"),
     "kept": (
@@ -68,10 +68,10 @@ ACTIONS: Mapping[str, Pair] = {
         "{who} wanted to write and was refused ({reason})",
         "{who} wollte etwas schreiben und wurde abgewiesen ({reason})",
     ),
-    "deposit": ("{who} wrote {count} sealed packets{of}", "{who} hat {count} versiegelte Pakete{of} geschrieben"),
+    "deposit": ("{who} wrote {count} sealed packets{of}", "{who} hat {count} versiegelte Pakete geschrieben{of}"),
     "deletion": (
-        "{who} wrote {count} sealed packets{of}, {deletes} of them to delete something",
-        "{who} hat {count} versiegelte Pakete{of} geschrieben, davon {deletes}, um etwas zu löschen",
+        "{who} wrote {count} sealed packets, {deletes} of them to delete something{of}",
+        "{who} hat {count} versiegelte Pakete geschrieben, davon {deletes}, um etwas zu löschen{of}",
     ),
     "message": ("{who} sent you a sealed message", "{who} hat Ihnen eine versiegelte Nachricht geschickt"),
     "vault": ("{who} fetched the sealed vault", "{who} hat den versiegelten Tresor geholt"),
@@ -93,7 +93,7 @@ ACTIONS: Mapping[str, Pair] = {
     ),
 }
 OTHER: Pair = ("{who}: {action}", "{who}: {action}")
-YOU: Pair = ("you", "Ihr Konto")
+YOU: Pair = ("you", "Ihre Seite")
 PURPOSE: Pair = ("for {purpose}", "für {purpose}")
 AUTOMATED: Pair = ("by a program, no person looked", "durch ein Programm, ohne dass ein Mensch hinsah")
 IN_PERSON: Pair = ("by a person", "durch einen Menschen")

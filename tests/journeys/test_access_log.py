@@ -205,3 +205,22 @@ def test_an_exported_log_that_was_changed_does_not_hold(patient, practice, log, 
     Path(path).write_text("{}")
     refused = obhut("patient", "log", "--verify", str(path))
     assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+
+
+def test_the_basis_is_what_was_in_force_at_that_moment(patient, practice):
+    """Not before the grant, not for another purpose or category, not after its end."""
+
+    def basis(at, purpose="TREAT", categories=()):
+        entry = access_log.Entry(1, at, practice.account, "release", purpose, categories=categories)
+        return [one["grant"] for one in access_log.basis(patient, entry)]
+
+    def told(typ):
+        links = patient.record.relations[practice.account].links
+        return next(link.iat for link in links if link.typ == typ)
+
+    gid = sharing.grant(patient, practice.account, {VITALS})
+    begun = told("grant")
+    assert basis(begun) == basis(begun, "ETREAT") == basis(begun, categories=["vitals"]) == [gid]
+    assert basis(begun, "HRESCH") == basis(begun, categories=["lab"]) == basis(begun - 1) == []
+    sharing.withdraw(patient, practice.account)
+    assert basis(told("end")) == []
