@@ -1,12 +1,13 @@
 """`obhut consent`: decisions from files, as others script them."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from consent.cases import parse
-from consent.decide import decide as decide_request
+from consent.decide import decide_all
 from fhir_profiles.problems import Problem
 
 
@@ -22,7 +23,9 @@ def consent() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A JSON file with a list `cases` of request, resources and state.",
 )
-@click.option("--json", "as_json", is_flag=True, help='One JSON line a case: {"id","decision","kept","reason"}.')
+@click.option(
+    "--json", "as_json", is_flag=True, help='One JSON line a case: {"id","decision","kept","reason","bases"}.'
+)
 @click.option("--language", type=click.Choice(["en", "de"]), default="en", show_default=True, help="Of the reasons.")
 def decide(cases: Path, as_json: bool, language: str) -> None:
     """Decide each case of a file. Exit 0 when all were decided, 2 when the file cannot be understood."""
@@ -33,10 +36,14 @@ def decide(cases: Path, as_json: bool, language: str) -> None:
         click.echo(f"{cases}: {problem.detail}{place}", err=True)
         raise SystemExit(2) from problem
     for case in parsed:
-        decision = decide_request(case.state, case.request, case.items)
+        decision = decide_all(case.state, case.requests, case.items)
         reason = decision.reason(language)
         if as_json:
-            line = {"id": case.id, "decision": decision.decision, "kept": list(decision.kept), "reason": reason}
+            bases = [{"permit": one.permit, **asdict(one.basis)} for one in dict.fromkeys(decision.verdicts)]
+            line = {
+                "id": case.id, "decision": decision.decision, "kept": list(decision.kept), "reason": reason,
+                "bases": bases,
+            }  # fmt: skip
             click.echo(json.dumps(line, ensure_ascii=False))
         else:
             click.echo(f"{case.id}  {decision.decision:<6}  {reason}")

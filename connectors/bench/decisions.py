@@ -11,8 +11,9 @@ from connectors.bench.gateway import observation
 from connectors.gateway.consents import Terms
 from consent import fhir_consent, policy
 from consent.categories import INDEX
-from consent.decide import Decider, Request, State
+from consent.decide import Decider
 from consent.fhir_consent import Agreement
+from consent.state import Request, State
 
 PATIENT, PRACTICE = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@hub.obhut.example", "praxis@hub.obhut.example"
 MICROSECONDS = 1_000_000

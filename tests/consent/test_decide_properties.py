@@ -6,9 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent.dates import interval, period
-from consent.decide import Decider, Mandate, Request, Standing, State, decide, item
+from consent.decide import Decider, decide
+from consent.mandates import Mandate
 from consent.policy import compile  # noqa: A004
 from consent.purposes import known
+from consent.standing import Standing
+from consent.state import Request, State, item
 
 PATIENT, SON = "p@a.example", "son@a.example"
 ACTORS = ["dr-a", "praxis@a.example", "klinik@a.example", SON, PATIENT]

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from consent.categories import NAMES
 from consent.dates import interval
-from consent.decide import Request, State, decide
+from consent.decide import decide
 from consent.facts import facts
 from consent.fhir_consent import Agreement, agreement, build, check_written, proposed, read
 from consent.policy import READ_DEPTH, compile, depth  # noqa: A004
+from consent.state import Request, State
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
