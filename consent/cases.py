@@ -23,11 +23,12 @@ from consent import categories
 from consent.actors import at_every_level
 from consent.dates import FOREVER, interval, period
 from consent.floor import FLOOR, Floor, closing
+from consent.items import CONFIDENTIALITY, NORMAL, Item, item
 from consent.mandates import AGE_SWITCH, KINDS, Kind, Mandate, of_age
 from consent.policy import Policy
 from consent.policy import compile as compile_policy
-from consent.standing import NORMAL, Standing, issue
-from consent.state import CONFIDENTIALITY, IMPLICIT, Item, Request, State, item
+from consent.standing import Standing, issue
+from consent.state import IMPLICIT, Request, State
 from fhir_profiles.problems import Problem
 
 

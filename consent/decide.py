@@ -14,18 +14,21 @@ look the same.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
+from consent import categories
 from consent.dates import FOREVER
 from consent.floor import EVERYTHING, closed
+from consent.items import CONFIDENTIALITY, NORMAL, Item, item
 from consent.lineages import in_force
-from consent.mandates import RESIGN
-from consent.matching import Tree, Verdict, distinguishing, specialise
-from consent.policy import Policy, Rule
+from consent.mandates import RESIGN, Mandate
+from consent.matching import Tree, Verdict, specialise
+from consent.policy import Rule
 from consent.purposes import CARE_ACTIONS, DATA_ACTIONS, READING, actions_above, known, purposes_above, within
 from consent.reasons import Basis, sentence
-from consent.standing import NORMAL, Standing
-from consent.state import Item, Request, State, item
+from consent.standing import Standing
+from consent.state import Request, State
 
 EMERGENCY_ROLES = frozenset({"physician", "paramedic", "nurse-ed"})
 EMERGENCY_PURPOSES = ("ETREAT",)
@@ -73,6 +76,8 @@ def _denied(rule: str, by: str = "") -> Verdict:
     return Verdict(False, Basis(rule, by))
 
 
+_KINDS = frozenset(categories.NAMES) | categories.BY_TYPE.keys() | categories.LABELS.keys() | CONFIDENTIALITY
+"""Words that hide a kind of resource. Any other may be a reference."""
 _NOTHING = item("", ())
 _MALFORMED = _denied("malformed")
 _CLOSED = _denied("floor")
@@ -83,8 +88,6 @@ _DISPUTED = _denied("disputed")
 _NOT_BY_CONSENT = _denied("not-by-consent")
 _OWN = Verdict(True, Basis("self"))
 _DECLARED = Verdict(True, Basis("emergency"))
-
-_Answer = Literal["permit", "silent", "disputed"]
 
 
 class Decider:
@@ -105,10 +108,11 @@ class Decider:
         self._blocked = not state.blocks.isdisjoint(request.actor)
         self._by_data = request.action in DATA_ACTIONS
         self._emergency = EMERGENCY_REACHES[state.emergency_level] if self._is_emergency() else frozenset()
-        self._trees, self._shared = self._specialise()
+        self._trees = _trees(state, request)
         self._standing = self._standing_access()
         self._implicit = self._implicit_policy()
-        self._remember()
+        self._by_reference = _asks_reference(state, self._mandates)
+        self._kinds: dict[tuple[frozenset[str], str, frozenset[str]], Verdict | Trees] = {}
 
     @property
     def until(self) -> int:
@@ -117,17 +121,28 @@ class Decider:
 
     def verdict(self, one: Item) -> Verdict:
         """Decide one resource. What the rules cannot tell apart is decided once."""
-        key = (
-            one.classes, one.confidentiality, one.labels, one.codes if self._by_code else None,
-            self._own_part(one) if self._single else None,
-        )  # fmt: skip
-        found = self._seen.get(key)
+        key = (one.classes, one.confidentiality, one.labels)
+        found = self._kinds.get(key)
         if found is None:
-            found = self._seen[key] = self.decide(one)
-        return found
+            found = self._kinds[key] = self._of_kind(one)
+        if isinstance(found, Verdict):
+            return found
+        return (self._by_reference and self._at_once(one)) or self._by_consent(one, found)
+
+    def _of_kind(self, one: Item) -> "Verdict | Trees":
+        """The verdict for all resources of this one's kind, or the trees by which they are told apart."""
+        verdict = self._at_once(one)
+        if verdict is not None and not self._by_reference:
+            return verdict
+        trees = self._trees.narrow(one)
+        return trees if self._by_reference or trees.asks else self._by_consent(one, trees)
 
     def decide(self, one: Item) -> Verdict:
-        """Decide one resource, whatever was decided before."""
+        """Decide one resource as if it were the first of its kind."""
+        return self._at_once(one) or self._by_consent(one, self._trees)
+
+    def _at_once(self, one: Item) -> Verdict | None:
+        """What needs no look at any consent."""
         if self._malformed:
             return _MALFORMED
         if self._closed or not self._floor.isdisjoint(one.classes):
@@ -138,7 +153,9 @@ class Decider:
             return self._delegate(one)
         if one.confidentiality in self._emergency and not (one.sensitive and self._state.emergency_level == "N"):
             return _DECLARED
-        return self._by_consent(one)
+        if self._blocked:
+            return _BLOCKED
+        return _HIDDEN if _is_hidden(one, self._state.hides) else None
 
     def _delegate(self, one: Item) -> Verdict:
         state = self._state
@@ -155,22 +172,18 @@ class Decider:
                 return Verdict(True, Basis("mandate", mandate.delegate))
         return _denied("outside-mandate", self._mandates[0].delegate)
 
-    def _by_consent(self, one: Item) -> Verdict:
-        if self._blocked:
-            return _BLOCKED
-        if _is_hidden(one, self._state.hides):
-            return _HIDDEN
+    def _by_consent(self, one: Item, trees: "Trees") -> Verdict:
         permitted: Verdict | None = None
-        for tree in self._trees:
+        for tree in trees.alone:
             if permitted is not None and not tree.denies:
                 break  # those that only permit come last
             reached = tree.reach(one)
-            if reached is not None and reached.verdict is not None:
-                if not reached.verdict.permit:
+            if reached is not None and not reached.silent:
+                if not reached.rule.permit:
                     return reached.verdict
-                permitted = permitted or reached.verdict
+                permitted = permitted or reached.said or reached.verdict
         disputed = False
-        for head in self._shared:
+        for head in trees.together:
             verdict, agreed = _together(head, one)
             if verdict is not None and not verdict.permit:
                 return verdict
@@ -216,50 +229,46 @@ class Decider:
             and (request.declared is None or 0 <= request.at - request.declared < EMERGENCY_LASTS)
         )
 
-    def _specialise(self) -> tuple[tuple[Tree, ...], tuple[tuple[Tree | None, ...], ...]]:
-        """The trees of consents that stand alone, and the groups of those that count together (`in_force`)."""
-        alone: list[Tree] = []
-        shared: list[tuple[Tree | None, ...]] = []
-        self._rules: list[Rule] = []
-        for head in in_force(self._state, self._request):
-            trees = tuple(self._tree(policy) for policy in head)
-            if len(trees) > 1:
-                shared.append(trees)
-            elif trees[0] is not None:
-                alone.append(trees[0])
-        alone.sort(key=lambda tree: not tree.denies)
-        return tuple(alone), tuple(shared)
 
-    def _tree(self, policy: Policy) -> Tree | None:
-        tree = specialise(policy, self._request) if policy.status == "active" else None
-        if tree is not None and policy.root is not None:
-            self._rules.append(policy.root)
-        return tree
+def _asks_reference(state: State, mandates: Iterable[Mandate]) -> bool:
+    """Whether single resources may be hidden or withheld, so that not all of a kind are alike."""
+    kept = state.hides.union(state.private, state.withheld, *(one.hidden for one in mandates))
+    return not kept <= _KINDS
 
-    def _remember(self) -> None:
-        """What of a resource may change its answer besides class and label, so that alike ones are decided once."""
-        state = self._state
-        self._periods, references, self._by_code = distinguishing(self._rules)
-        hides = state.hides.union(state.private, state.withheld, *(one.hidden for one in self._mandates))
-        self._references = references | {hide for hide in hides if "/" in hide}
-        self._single = bool(self._periods or self._references)
-        self._seen: dict[tuple[object, ...], Verdict] = {}
 
-    def _own_part(self, one: Item) -> tuple[object, ...]:
-        dated: object = one.clinical
-        if dated is not None:
-            start, end = one.clinical or (0, 0)
-            dated = tuple(start < last and first < end for first, last in self._periods)
-        if not self._references:
-            return (dated,)
-        asked = self._references
-        return dated, one.ref in asked and one.ref, one.authors & asked, one.related & asked, one.depends & asked
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The trees of the consents that stand alone, and the groups of those that count together (`in_force`)."""
+
+    alone: tuple[Tree, ...]
+    together: tuple[tuple[Tree | None, ...], ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether resources of one kind are told apart."""
+        return any(tree.asks for tree in chain(self.alone, *self.together) if tree is not None)
+
+    def narrow(self, one: Item) -> "Trees":
+        """What is left to ask of resources of this one's kind."""
+        alone = (tree.narrow(one) for tree in self.alone)
+        together = (tuple(tree and tree.narrow(one) for tree in head) for head in self.together)
+        return Trees(tuple(tree for tree in alone if tree is not None), tuple(together))
+
+
+def _trees(state: State, request: Request) -> Trees:
+    heads = [
+        tuple(specialise(policy, request) if policy.status == "active" else None for policy in head)
+        for head in in_force(state, request)
+    ]
+    alone = [head[0] for head in heads if len(head) == 1 and head[0] is not None]
+    alone.sort(key=lambda tree: not tree.denies)
+    return Trees(tuple(alone), tuple(head for head in heads if len(head) > 1))
 
 
 def _together(head: Sequence[Tree | None], one: Item) -> tuple[Verdict | None, bool]:
     """What records that count together say, and whether they agree: one that refuses is enough, all have to permit."""
     reached = [tree.reach(one) if tree is not None else None for tree in head]
-    verdicts = [found.verdict if found is not None else None for found in reached]
+    verdicts = [found.verdict if found is not None and not found.silent else None for found in reached]
     permits = [verdict for verdict in verdicts if verdict is not None and verdict.permit]
     denied = next((verdict for verdict in verdicts if verdict is not None and not verdict.permit), None)
     if denied is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from consent import categories
 from consent.dates import FOREVER, interval
-from consent.state import CONFIDENTIALITY, Item, item
+from consent.items import CONFIDENTIALITY, Item, item
 from fhir_profiles.problems import Problem
 
 ACCOUNT_SYSTEM = "urn:obhut:account"

@@ -13,9 +13,10 @@ matches decides. https://hl7.org/fhir/R4/consent.html
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from consent.conditions import Test, of_kind, of_one
 from consent.dates import BEGINNING, FOREVER, interval, period
 from fhir_profiles.problems import Problem
 
@@ -35,7 +36,10 @@ _NONE: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One provision. An empty set asks for nothing; `period` is when the rule applies, `data_period` to which data."""
+    """One provision. An empty set asks for nothing; `period` is when the rule applies, `data_period` to which data.
+
+    `kind` and `own`: what it asks of a resource, compiled (`consent.conditions`).
+    """
 
     permit: bool
     path: str
@@ -50,6 +54,12 @@ class Rule:
     data: frozenset[tuple[str, str]] = frozenset()
     data_period: tuple[int, int] | None = None
     children: tuple["Rule", ...] = ()
+    kind: tuple[Test, ...] = field(init=False, repr=False, compare=False)
+    own: tuple[Test, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", tuple(of_kind(self.classes, self.labels)))
+        object.__setattr__(self, "own", tuple(of_one(self.codes, self.data, self.data_period, self.permit)))
 
 
 @dataclass(frozen=True, slots=True)

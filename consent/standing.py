@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from consent.dates import ZONE, interval
+from consent.items import NORMAL
 from fhir_profiles.problems import Problem
 
 DAYS = 90
@@ -18,9 +19,6 @@ SHORT_ROLES = frozenset({"pharmacist", "public-health", "occupational-physician"
 NEVER_LONGER = frozenset({"public-health", "occupational-physician"})
 """Roles whose three days not even the patient can make longer."""
 MOST_DAYS = 365
-
-NORMAL = frozenset({"U", "L", "M", "N"})
-"""Confidentiality that standing access and implicit policies reach: what is normal, or less than that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,13 @@
-"""What a decision is made of: who asks for what, what is known of a resource, and all that the patient has said."""
+"""What a decision is made of besides the resource: who asks for what, and all that the patient has said."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from consent.dates import FOREVER
 from consent.floor import FLOOR, Floor
 from consent.mandates import Mandate
 from consent.policy import Policy
-from consent.purposes import labels_above
-from consent.standing import NORMAL, Standing
-
-CONFIDENTIALITY = frozenset({"U", "L", "M", "N", "R", "V"})
-"""http://terminology.hl7.org/CodeSystem/v3-Confidentiality"""
-
-SENSITIVE = frozenset({"mental", "intimate", "genetic"})
-"""Categories that nothing opens but the patient's own word: neither standing access nor an implicit policy."""
+from consent.standing import Standing
 
 Implicit = Literal["deny", "permit", "permit-treat", "break-glass-only"]
 IMPLICIT: dict[str, Implicit] = {
@@ -57,55 +49,6 @@ class Request:
     emergency: str = ""
     declared: int | None = None
     aliases: frozenset[str] = _NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What a decision may know of a resource. Made by `item`, or from FHIR by `consent.facts`.
-
-    `classes`: type, category, profiles. `labels`: confidentiality, and sensitivity with all it lies below. `clinical`:
-    the half-open interval of the data, None where unknown.
-    """
-
-    ref: str
-    classes: frozenset[str]
-    confidentiality: str
-    labels: frozenset[str]
-    codes: frozenset[str] = _NONE
-    clinical: tuple[int, int] | None = None
-    authors: frozenset[str] = _NONE
-    related: frozenset[str] = _NONE
-    depends: frozenset[str] = _NONE
-
-    @property
-    def normal(self) -> bool:
-        """Neither confidential beyond N nor sensitive in any way."""
-        return self.confidentiality in NORMAL and not self.sensitive
-
-    @property
-    def sensitive(self) -> bool:
-        """Marked with a label of sensitivity, or of a category that is sensitive as such."""
-        return len(self.labels) > 1 or not SENSITIVE.isdisjoint(self.classes)
-
-
-def item(
-    ref: str,
-    classes: Iterable[str],
-    confidentiality: str | None = None,
-    sensitivity: Iterable[str] = (),
-    labelled: bool = True,
-    **facts: Any,
-) -> Item:
-    """An `Item` with its labels completed.
-
-    Without a confidentiality, what is sensitive is R and all else N. `labelled=False`: who should have labelled it
-    failed, or its labels cannot be read, so it is R at least.
-    """
-    marks = frozenset(sensitivity)
-    level = confidentiality or ("R" if marks else "N")
-    if not labelled and level in NORMAL:
-        level = "R"
-    return Item(ref, frozenset(classes), level, frozenset({level}).union(*map(labels_above, marks)), **facts)
 
 
 @dataclass(frozen=True, slots=True)

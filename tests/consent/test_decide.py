@@ -7,11 +7,12 @@ import pytest
 from consent.dates import interval, period
 from consent.decide import Decider, decide
 from consent.floor import closing
+from consent.items import item
 from consent.mandates import Mandate
 from consent.policy import READ_DEPTH, compile, depth  # noqa: A004
 from consent.purposes import within
 from consent.standing import Standing
-from consent.state import Request, State, item
+from consent.state import Request, State
 
 PATIENT, DOCTOR, PRACTICE, OTHER, SON = "p@a.example", "dr-a", "praxis@a.example", "klinik@a.example", "son@a.example"
 NOON = interval("2024-06-01T12:00:00+02:00")[0]

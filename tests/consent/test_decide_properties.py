@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from consent.dates import interval, period
 from consent.decide import Decider, decide
+from consent.items import item
 from consent.mandates import Mandate
 from consent.policy import compile  # noqa: A004
 from consent.purposes import known
 from consent.standing import Standing
-from consent.state import Request, State, item
+from consent.state import Request, State
 
 PATIENT, SON = "p@a.example", "son@a.example"
 ACTORS = ["dr-a", "praxis@a.example", "klinik@a.example", SON, PATIENT]
