@@ -6,9 +6,9 @@ patient's place, and a longer one that is held already is kept. https://github.c
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from consent.dates import ZONE, interval
+from consent.dates import last_day, period
 from consent.items import NORMAL
 from fhir_profiles.problems import Problem
 
@@ -48,9 +48,8 @@ def issue(
     if days == 0:
         return None
     default = SHORT_DAYS if SHORT_ROLES.intersection(roles) else DAYS
-    first = issued.astimezone(ZONE).date()
-    last = first + timedelta(days=(default if days is None else days) - 1)
-    found = Standing(actor, (interval(first.isoformat())[0], interval(last.isoformat())[1]))
+    last = last_day(issued, default if days is None else days)
+    found = Standing(actor, period(last_day(issued, 1).isoformat(), last.isoformat()))
     if days is None and held is not None and held.actor == actor and held.period[1] >= found.period[1]:
         return held if held.period[0] <= found.period[0] else replace(held, period=(found.period[0], held.period[1]))
     return found
