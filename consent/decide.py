@@ -174,14 +174,17 @@ class Decider:
 
     def _by_consent(self, one: Item, trees: "Trees") -> Verdict:
         permitted: Verdict | None = None
-        for tree in trees.alone:
-            if permitted is not None and not tree.denies:
-                break  # those that only permit come last
-            reached = tree.reach(one)
-            if reached is not None and not reached.silent:
-                if not reached.rule.permit:
-                    return reached.verdict
-                permitted = permitted or reached.said or reached.verdict
+        for told in trees.alone:
+            if isinstance(told, Verdict):
+                said: Verdict | None = told
+            elif permitted is not None and not told.denies:
+                continue  # it could only permit
+            else:
+                said = told.says(one)
+            if said is not None:
+                if not said.permit:
+                    return said
+                permitted = permitted or said
         disputed = False
         for head in trees.together:
             verdict, agreed = _together(head, one)
@@ -240,19 +243,38 @@ def _asks_reference(state: State, mandates: Iterable[Mandate]) -> bool:
 class Trees:
     """The trees of the consents that stand alone, and the groups of those that count together (`in_force`)."""
 
-    alone: tuple[Tree, ...]
+    alone: tuple[Tree | Verdict, ...]
     together: tuple[tuple[Tree | None, ...], ...] = ()
 
     @property
     def asks(self) -> bool:
         """Whether resources of one kind are told apart."""
-        return any(tree.asks for tree in chain(self.alone, *self.together) if tree is not None)
+        return any(isinstance(tree, Tree) and tree.asks for tree in chain(self.alone, *self.together))
 
     def narrow(self, one: Item) -> "Trees":
         """What is left to ask of resources of this one's kind."""
-        alone = (tree.narrow(one) for tree in self.alone)
-        together = (tuple(tree and tree.narrow(one) for tree in head) for head in self.together)
-        return Trees(tuple(tree for tree in alone if tree is not None), tuple(together))
+        alone: list[Tree | Verdict] = []
+        permitted = False
+        for whole in self.alone:
+            told = _narrow(whole, one)
+            denies = told is not None and (told.denies if isinstance(told, Tree) else not told.permit)
+            if told is None or (permitted and not denies):
+                continue
+            alone.append(told)
+            if isinstance(told, Verdict):
+                if denies:
+                    break  # it is refused at the latest here
+                permitted = True
+        together = tuple(tuple(tree and tree.narrow(one) for tree in head) for head in self.together)
+        return Trees(tuple(alone), together)
+
+
+def _narrow(whole: Tree | Verdict, one: Item) -> Tree | Verdict | None:
+    """A tree for all resources of a kind; its word where it has the same for all of them."""
+    if isinstance(whole, Verdict):
+        return whole
+    tree = whole.narrow(one) if whole.asks else whole
+    return tree if tree is None or tree.asks else tree.says(one)
 
 
 def _trees(state: State, request: Request) -> Trees:
@@ -267,8 +289,7 @@ def _trees(state: State, request: Request) -> Trees:
 
 def _together(head: Sequence[Tree | None], one: Item) -> tuple[Verdict | None, bool]:
     """What records that count together say, and whether they agree: one that refuses is enough, all have to permit."""
-    reached = [tree.reach(one) if tree is not None else None for tree in head]
-    verdicts = [found.verdict if found is not None and not found.silent else None for found in reached]
+    verdicts = [tree.says(one) if tree is not None else None for tree in head]
     permits = [verdict for verdict in verdicts if verdict is not None and verdict.permit]
     denied = next((verdict for verdict in verdicts if verdict is not None and not verdict.permit), None)
     if denied is not None:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from consent import policy
-from consent.decide import Decider, Request, State
+from consent.decide import Decider
 from consent.policy import Policy
 from consent.primitives import broken
 from fhir_profiles.problems import Problem

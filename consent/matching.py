@@ -39,14 +39,15 @@ class Tree:
         """Whether resources of one kind are told apart here."""
         self.said: Verdict | None = None
 
-    @property
-    def verdict(self) -> Verdict:
-        """What this rule says where it is the deepest that a resource meets."""
-        if self.said is None:
-            word = "consent" if self.rule.permit else "refused"
-            basis = Basis(word, self.policy.id, self.rule.path, self.policy.recorded)
-            self.said = Verdict(self.rule.permit, basis)
-        return self.said
+    def says(self, one: Item) -> Verdict | None:
+        """The word of the deepest rule that the item meets; None where the tree is silent."""
+        reached = self.reach(one)
+        if reached is None or reached.silent:
+            return None
+        if reached.said is None:
+            word, rule = "consent" if reached.rule.permit else "refused", reached.rule
+            reached.said = Verdict(rule.permit, Basis(word, self.policy.id, rule.path, self.policy.recorded))
+        return reached.said
 
     def reach(self, one: Item) -> "Tree | None":
         """The deepest rule that the item meets; among siblings a denial wins. None where it does not meet this one."""
@@ -69,8 +70,8 @@ class Tree:
         """The tree for all resources of this one's kind; None where it can say nothing to them."""
         if not all(test(one) for test in self.kind):
             return None
-        children = tuple(found for child in self.children if (found := child.narrow(one)) is not None)
-        return None if self.silent and not children else Tree(self.policy, self.rule, (), children, self.silent)
+        children = tuple([found for child in self.children if (found := child.narrow(one)) is not None])
+        return Tree(self.policy, self.rule, (), children, self.silent)
 
 
 _DENIES, _ASKS = attrgetter("denies"), attrgetter("asks")

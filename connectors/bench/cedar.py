@@ -199,10 +199,21 @@ def _named(kind: str, name: str) -> dict[str, str]:
     return {"type": kind, "id": name}
 
 
+def purposes() -> list[dict[str, Any]]:
+    """The tree of purposes as entities, with a research project in it."""
+    project = {"uid": _named("Purpose", "PROJ7"), "attrs": {}, "parents": [_named("Purpose", "HRESCH")]}
+    return [project, *_hierarchy("Purpose", PURPOSES)]
+
+
 def _hierarchies() -> Iterator[dict[str, Any]]:
-    for kind, parents in (("Purpose", PURPOSES), ("Label", LABELS), ("Action", ACTIONS)):
-        for name, above in parents.items():
-            yield {"uid": _named(kind, name), "attrs": {}, "parents": [_named(kind, one) for one in above]}
+    yield from _hierarchy("Purpose", PURPOSES)
+    yield from _hierarchy("Label", LABELS)
+    yield from _hierarchy("Action", ACTIONS)
+
+
+def _hierarchy(kind: str, parents: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    for name, above in parents.items():
+        yield {"uid": _named(kind, name), "attrs": {}, "parents": [_named(kind, one) for one in above]}
 
 
 def _entity(one: Item, number: int) -> dict[str, Any]:

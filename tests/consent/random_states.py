@@ -30,12 +30,19 @@ LIMITS = {
     "role": ROLES, "securityLabel": LABELS, "code": CODES, "data": DATA,
 }  # fmt: skip
 
+LIMITED = dict.fromkeys(LIMITS, 0.08) | {"class": 0.2, "code": 0.15, "securityLabel": 0.15}
+DENSE = dict.fromkeys(LIMITS, 0.01) | {"class": 0.4, "code": 0.3, "securityLabel": 0.3, "data": 0.1}
+"""How often a rule has a limit: what tells resources apart more often than what does not fit the request."""
+
 
 class Chance:
-    """What a seed makes."""
+    """What a seed makes. Half of the seeds are dense: many consents that all bear on the request, and tell resources
+    apart; the other half meets every rule.
+    """
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
+        self.dense = seed % 2 == 0
 
     def some(self, values, most=2, least=0):
         """A few of the values, each once."""
@@ -48,9 +55,13 @@ class Chance:
     def rule(self, level=1):
         """A provision with up to three levels; most limits are left out, so that much matches."""
         random = self.random
-        made = {name: self.some(values, least=1) for name, values in LIMITS.items() if self.rare(0.12)}
+        made = {
+            name: self.some(values, least=1)
+            for name, values in LIMITS.items()
+            if self.rare((DENSE if self.dense else LIMITED)[name])
+        }
         for element in ("period", "dataPeriod"):
-            if self.rare(0.1):
+            if self.rare(0.12) and not (self.dense and element == "period"):
                 made[element] = random.choice(SPANS)
         if level < 3:
             made["provision"] = [self.rule(level + 1) for _ in range(random.choice((0, 0, 0, 1, 2)))]
@@ -60,13 +71,13 @@ class Chance:
         """A consent, often of a lineage that others share, sometimes given by a parent."""
         random = self.random
         form = {
-            "id": f"c{number}" if random.random() < 0.8 else "c0",
-            "status": random.choice(["active", "active", "active", "inactive", "proposed"]),
+            "id": f"c{number}" if random.random() < 0.9 else "c0",
+            "status": random.choice([*["active"] * 6, "inactive", "proposed"]),
             "dateTime": random.choice(DAYS),
             "provision": self.rule(),
             "template": random.choice(["", "OPT-IN"]),
-            "lineage": random.choice(["", "", "x", "y"]),
-            "performer": random.choice([[], [], [PATIENT], [MOTHER], [FATHER]]),
+            "lineage": random.choice(["", "", "", "", "x", "y"]),
+            "performer": random.choice([[], [], [], [PATIENT], [MOTHER], [FATHER]]),
         }
         if self.rare(0.1):
             form["legal"] = self.rare(0.5)
@@ -87,11 +98,20 @@ class Chance:
             frozenset(self.some(ACTIONS, 1) if self.rare() else ()),
         )
 
+    def dense_policy(self, number):
+        """A consent in force, mostly a permit with exceptions."""
+        rule = self.rule() | ({"type": "permit"} if self.random.random() < 0.8 else {})
+        form = {"id": f"c{number}", "status": "active", "dateTime": "2024-01-01", "provision": rule}
+        return compile(form | ({"template": "OPT-IN"} if self.rare() else {}))
+
     def state(self):
         """All that a patient has said."""
         random = self.random
+        if self.dense:
+            hides = frozenset(self.some(CLASSES + LABELS + REFS, 1) if self.rare() else ())
+            return State(tuple(self.dense_policy(number) for number in range(random.randint(2, 6))), hides=hides)
         return State(
-            policies=tuple(self.policy(number) for number in range(random.randint(0, 5))),
+            policies=tuple(self.policy(number) for number in range(random.randint(0, 7))),
             standing=tuple(
                 Standing(actor, random.choice(PERIODS), NORMAL | set(self.some(["R"], 1)))
                 for actor in self.some(ACTORS)
@@ -114,6 +134,9 @@ class Chance:
         """Who asks for what."""
         random = self.random
         at = random.choice(MOMENTS)
+        if self.dense:
+            action = random.choice(["read", "search"])
+            return Request(PATIENT, frozenset({"dr-a"}), "TREAT", at, action, frozenset({"physician"}))
         if self.rare():  # an emergency with all that it takes
             return Request(PATIENT, frozenset({"dr-a"}), "BTG", at, "read", frozenset({"physician"}), "unconscious")
         return Request(
@@ -139,7 +162,7 @@ class Chance:
                 authors=frozenset(self.some(["dr-a", "dr-b"], 1)), related=frozenset(self.some(REFS, 1)),
                 depends=frozenset(self.some(REFS, 1)),
             )
-            for _ in range(random.randint(1, 4))
+            for _ in range(random.randint(1, 8 if self.dense else 4))
         ]  # fmt: skip
 
     def refusal(self, state):
