@@ -125,7 +125,7 @@ class Decider:
         found = self._kinds.get(key)
         if found is None:
             found = self._kinds[key] = self._of_kind(one)
-        if isinstance(found, Verdict):
+        if type(found) is Verdict:
             return found
         return (self._by_reference and self._at_once(one)) or self._by_consent(one, found)
 
@@ -175,7 +175,7 @@ class Decider:
     def _by_consent(self, one: Item, trees: "Trees") -> Verdict:
         permitted: Verdict | None = None
         for told in trees.alone:
-            if isinstance(told, Verdict):
+            if type(told) is Verdict:
                 said: Verdict | None = told
             elif permitted is not None and not told.denies:
                 continue  # it could only permit

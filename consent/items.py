@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from consent.purposes import labels_above
@@ -64,4 +65,11 @@ def item(
     level = confidentiality or ("R" if marks else "N")
     if not labelled and level in NORMAL:
         level = "R"
-    return Item(ref, frozenset(classes), level, frozenset({level}).union(*map(labels_above, marks)), **facts)
+    labels = frozenset({level}).union(*map(labels_above, marks))
+    return Item(ref, _shared(frozenset(classes)), level, _shared(labels), **facts)
+
+
+@lru_cache(maxsize=4096)
+def _shared(words: frozenset[str]) -> frozenset[str]:
+    """One set for all that are equal: resources of a kind are then told to be so by a glance."""
+    return words

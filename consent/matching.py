@@ -5,6 +5,7 @@ Only what is left is asked of each resource, so that it costs little more than l
 
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import final
 
 from consent.conditions import Test
 from consent.items import Item
@@ -14,6 +15,7 @@ from consent.reasons import Basis
 from consent.state import Request
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer for one resource, and what it rests on."""
@@ -25,17 +27,17 @@ class Verdict:
 class Tree:
     """A rule that the request meets, and below it those of its exceptions that the request meets."""
 
-    __slots__ = ("asks", "children", "denies", "kind", "own", "policy", "rule", "said", "silent")
+    __slots__ = ("asks", "children", "denies", "policy", "rule", "said", "silent", "tests")
 
     def __init__(
-        self, policy: Policy, rule: Rule, kind: tuple[Test, ...], children: "tuple[Tree, ...]", silent: bool
+        self, policy: Policy, rule: Rule, tests: tuple[Test, ...], children: "tuple[Tree, ...]", silent: bool
     ) -> None:
-        self.policy, self.rule, self.kind, self.own, self.children = policy, rule, kind, rule.own, children
+        self.policy, self.rule, self.tests, self.children = policy, rule, tests, children
         self.silent = silent
         """At the root of an opt-in list, which says nothing about what it does not mention."""
-        self.denies: bool = not (rule.permit or silent) or any(map(_DENIES, children))
+        self.denies: bool = not (rule.permit or silent) or (bool(children) and any(map(_DENIES, children)))
         """Whether any resource can be refused here; where none can, the tree need not be asked to the end."""
-        self.asks: bool = bool(rule.own) or any(map(_ASKS, children))
+        self.asks: bool = bool(rule.own) or (bool(children) and any(map(_ASKS, children)))
         """Whether resources of one kind are told apart here."""
         self.said: Verdict | None = None
 
@@ -51,12 +53,11 @@ class Tree:
 
     def reach(self, one: Item) -> "Tree | None":
         """The deepest rule that the item meets; among siblings a denial wins. None where it does not meet this one."""
-        for test in self.kind:
+        for test in self.tests:
             if not test(one):
                 return None
-        for test in self.own:
-            if not test(one):
-                return None
+        if not self.children:
+            return self
         permitting: Tree | None = None
         for child in self.children:
             reached = child.reach(one)
@@ -68,10 +69,13 @@ class Tree:
 
     def narrow(self, one: Item) -> "Tree | None":
         """The tree for all resources of this one's kind; None where it can say nothing to them."""
-        if not all(test(one) for test in self.kind):
-            return None
+        for test in self.rule.kind:
+            if not test(one):
+                return None
+        if not self.children:
+            return Tree(self.policy, self.rule, self.rule.own, (), self.silent)
         children = tuple([found for child in self.children if (found := child.narrow(one)) is not None])
-        return Tree(self.policy, self.rule, (), children, self.silent)
+        return Tree(self.policy, self.rule, self.rule.own, children, self.silent)
 
 
 _DENIES, _ASKS = attrgetter("denies"), attrgetter("asks")
@@ -84,7 +88,7 @@ def specialise(policy: Policy, request: Request) -> Tree | None:
     tree = _specialise(policy, policy.root, request, purposes_above(request.purpose), actions_above(request.action))
     if tree is None or not policy.opt_in or policy.root.permit:
         return tree
-    return Tree(policy, tree.rule, tree.kind, tree.children, silent=True) if tree.children else None
+    return Tree(policy, tree.rule, tree.tests, tree.children, silent=True) if tree.children else None
 
 
 def _specialise(
@@ -102,4 +106,4 @@ def _specialise(
     if rule.children:
         specialised = (_specialise(policy, child, request, purposes, actions) for child in rule.children)
         children = tuple(child for child in specialised if child is not None)
-    return Tree(policy, rule, rule.kind, children, silent=False)
+    return Tree(policy, rule, rule.tests, children, silent=False)

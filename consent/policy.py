@@ -38,7 +38,7 @@ _NONE: frozenset[str] = frozenset()
 class Rule:
     """One provision. An empty set asks for nothing; `period` is when the rule applies, `data_period` to which data.
 
-    `kind` and `own`: what it asks of a resource, compiled (`consent.conditions`).
+    `kind` and `own`: what it asks of a resource's kind and of itself, compiled (`consent.conditions`); `tests`: both.
     """
 
     permit: bool
@@ -56,10 +56,12 @@ class Rule:
     children: tuple["Rule", ...] = ()
     kind: tuple[Test, ...] = field(init=False, repr=False, compare=False)
     own: tuple[Test, ...] = field(init=False, repr=False, compare=False)
+    tests: tuple[Test, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", tuple(of_kind(self.classes, self.labels)))
         object.__setattr__(self, "own", tuple(of_one(self.codes, self.data, self.data_period, self.permit)))
+        object.__setattr__(self, "tests", self.kind + self.own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ AT = int(SIGNED.timestamp() + 60) * MICROSECONDS
 
 
 def decide(wish: Wish) -> Iterator[Figure]:
-    """One Consent asked as the gateway does; ten consents asked for one resource and for a thousand; a hub's release."""
+    """One Consent asked as the gateway does; ten consents for one resource and for a thousand; a hub's release."""
     yield _gateway(wish)
     yield from _ten_consents(wish)
     yield from release(wish)

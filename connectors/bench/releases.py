@@ -81,16 +81,9 @@ def _relation() -> tuple[RelationState, list[str]]:
             "req": "", "rk": b64(random_bytes(32)), "key": b64(random_bytes(112)), "lst": b64(random_bytes(32)),
             "cover": [[name, *cover[name]] for name in sets], "has": [],
         }  # fmt: skip
+        head = (number, b64(random_bytes(32)))
         frame = statements.sign(
-            key,
-            kind="rel",
-            acc=acc,
-            oth=PRACTICE,
-            head=(number, b64(random_bytes(32))),
-            iat=NOW - DAY,
-            typ="grant",
-            by=("root",),
-            body=body,
+            key, kind="rel", acc=acc, oth=PRACTICE, head=head, iat=NOW - DAY, typ="grant", by=("root",), body=body
         )
         relation.grants[gid] = Grant(gid, number, statements.parse(frame), cover, ())
     return relation, sets
