@@ -64,7 +64,6 @@ def write(file: Path, release: str) -> None:
     """Print a consent in plain form as a FHIR Consent. Exit 2, with place and remedy, when FHIR cannot say it."""
     with _understood(file):
         form = _object(file)
-        policy.compile(form)
         written = write_r4(form) if release == "R4" else write_r5(form)
         read_consent(written)
     _print(written)

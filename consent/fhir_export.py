@@ -11,6 +11,7 @@ from consent import categories
 from consent.facts import ACCOUNT_SYSTEM, CONFIDENTIALITY_SYSTEM, SENSITIVITY_SYSTEM
 from consent.identifiers import account
 from consent.items import CONFIDENTIALITY
+from consent.policy import compile as compile_policy
 from consent.primitives import Rejected
 from consent.provisions import (
     ACTION_SYSTEM,
@@ -19,6 +20,7 @@ from consent.provisions import (
     RESOURCE_TYPES,
     URI_SYSTEM,
     check_tree,
+    entries,
     mapping,
     refused,
     text,
@@ -38,9 +40,11 @@ _ROOT_OF_R5 = frozenset({"type", "period", "actor", "provision"})
 
 
 def write(form: Mapping[str, Any]) -> dict[str, Any]:
-    """The R4 Consent of a plain form. Raises `Problem(unprocessable)` with path and remedy for what R4 cannot say."""
+    """The R4 Consent of a plain form. Raises `Problem(unprocessable)` with path and remedy for what R4 cannot say, and
+    as `consent.policy.compile` for what is no plain form.
+    """
     _check(form)
-    sources = [_source(one, f"source[{i}]") for i, one in enumerate(form.get("source", []))]
+    sources = _sources(form)
     if len(sources) > 1:
         raise refused("source", "R4 has room for one source; keep the one that was signed.")
     opens = form.get("template") == "OPT-IN" or form["provision"]["type"] == "permit"
@@ -78,7 +82,7 @@ def write_r5(form: Mapping[str, Any]) -> dict[str, Any]:
     policies = form.get("policy", [])
     if len(policies) > 1:
         raise refused("policy", "R5 has room for one policy; write a Consent for each.")
-    sources = [_source(one, f"source[{i}]") for i, one in enumerate(form.get("source", []))]
+    sources = _sources(form)
     consent: dict[str, Any] = {
         "resourceType": "Consent",
         "id": text(form, "id"),
@@ -109,6 +113,7 @@ def _check(form: Mapping[str, Any]) -> None:
             raise refused(element, "This has no place in a FHIR Consent; state policy and controller for a lineage.")
     if "type" not in mapping(form.get("provision", {}), "provision"):
         raise refused("provision.type", "State permit or deny on the root.")
+    compile_policy(form)
     check_tree(form["provision"], "provision")
     text(form, "patient")
 
@@ -219,17 +224,25 @@ def _parties(form: Mapping[str, Any], element: str) -> list[dict[str, Any]]:
 
 
 def _verifications(form: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [_verification(one, f"verification[{i}]") for i, one in enumerate(form.get("verification", []))]
+    return [_verification(one, f"verification[{i}]") for i, one in enumerate(entries(form, "verification"))]
 
 
-def _verification(one: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _verification(given: Any, path: str) -> dict[str, Any]:
+    one = mapping(given, path)
+    if not isinstance(one.get("verified"), bool):
+        raise refused(f"{path}.verified", "Say true or false.")
     written: dict[str, Any] = {"verified": one["verified"]}
     if "with" in one:
         written["verifiedWith"] = party(one["with"], f"{path}.with")
-    return written | ({"verificationDate": one["date"]} if "date" in one else {})
+    return written | ({"verificationDate": text(one, "date", path)} if "date" in one else {})
 
 
-def _source(one: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _sources(form: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [_source(one, f"source[{i}]") for i, one in enumerate(entries(form, "source"))]
+
+
+def _source(given: Any, path: str) -> dict[str, Any]:
+    one = mapping(given, path)
     if "reference" in one:
         return {"sourceReference": party(one["reference"], f"{path}.reference")}
     return {"sourceAttachment": dict(mapping(one.get("attachment"), f"{path}.attachment"))}
