@@ -14,7 +14,6 @@ look the same.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Literal
 
 from consent import categories
@@ -23,7 +22,7 @@ from consent.floor import EVERYTHING, closed
 from consent.items import CONFIDENTIALITY, NORMAL, Item, item
 from consent.lineages import in_force
 from consent.mandates import RESIGN, Mandate
-from consent.matching import Tree, Verdict, specialise
+from consent.matching import Trees, Verdict, trees
 from consent.policy import Rule
 from consent.purposes import CARE_ACTIONS, DATA_ACTIONS, READING, actions_above, known, purposes_above, within
 from consent.reasons import Basis, sentence
@@ -108,7 +107,7 @@ class Decider:
         self._blocked = not state.blocks.isdisjoint(request.actor)
         self._by_data = request.action in DATA_ACTIONS
         self._emergency = EMERGENCY_REACHES[state.emergency_level] if self._is_emergency() else frozenset()
-        self._trees = _trees(state, request)
+        self._trees = trees(in_force(state, request), request)
         self._standing = self._standing_access()
         self._implicit = self._implicit_policy()
         self._by_reference = _asks_reference(state, self._mandates)
@@ -129,13 +128,13 @@ class Decider:
             return found
         return (self._by_reference and self._at_once(one)) or self._by_consent(one, found)
 
-    def _of_kind(self, one: Item) -> "Verdict | Trees":
+    def _of_kind(self, one: Item) -> Verdict | Trees:
         """The verdict for all resources of this one's kind, or the trees by which they are told apart."""
         verdict = self._at_once(one)
         if verdict is not None and not self._by_reference:
             return verdict
-        trees = self._trees.narrow(one)
-        return trees if self._by_reference or trees.asks else self._by_consent(one, trees)
+        left = self._trees.narrow(one)
+        return left if self._by_reference or left.asks else self._by_consent(one, left)
 
     def decide(self, one: Item) -> Verdict:
         """Decide one resource as if it were the first of its kind."""
@@ -172,29 +171,13 @@ class Decider:
                 return Verdict(True, Basis("mandate", mandate.delegate))
         return _denied("outside-mandate", self._mandates[0].delegate)
 
-    def _by_consent(self, one: Item, trees: "Trees") -> Verdict:
-        permitted: Verdict | None = None
-        for told in trees.alone:
-            if type(told) is Verdict:
-                said: Verdict | None = told
-            elif permitted is not None and not told.denies:
-                continue  # it could only permit
-            else:
-                said = told.says(one)
-            if said is not None:
-                if not said.permit:
-                    return said
-                permitted = permitted or said
-        disputed = False
-        for head in trees.together:
-            verdict, agreed = _together(head, one)
-            if verdict is not None and not verdict.permit:
-                return verdict
-            disputed = disputed or not agreed
-            permitted = permitted or verdict
+    def _by_consent(self, one: Item, consents: Trees) -> Verdict:
+        said, disputed = consents.says(one)
+        if said is not None and not said.permit:
+            return said
         if not self._by_data:
             return _NOT_BY_CONSENT
-        return permitted or self._without_consent(one, disputed)
+        return said or self._without_consent(one, disputed)
 
     def _without_consent(self, one: Item, disputed: bool) -> Verdict:
         for standing, verdict in self._standing:
@@ -237,64 +220,6 @@ def _asks_reference(state: State, mandates: Iterable[Mandate]) -> bool:
     """Whether single resources may be hidden or withheld, so that not all of a kind are alike."""
     kept = state.hides.union(state.private, state.withheld, *(one.hidden for one in mandates))
     return not kept <= _KINDS
-
-
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """The trees of the consents that stand alone, and the groups of those that count together (`in_force`)."""
-
-    alone: tuple[Tree | Verdict, ...]
-    together: tuple[tuple[Tree | None, ...], ...] = ()
-
-    @property
-    def asks(self) -> bool:
-        """Whether resources of one kind are told apart."""
-        return any(isinstance(tree, Tree) and tree.asks for tree in chain(self.alone, *self.together))
-
-    def narrow(self, one: Item) -> "Trees":
-        """What is left to ask of resources of this one's kind."""
-        alone: list[Tree | Verdict] = []
-        permitted = False
-        for whole in self.alone:
-            told = _narrow(whole, one)
-            denies = told is not None and (told.denies if isinstance(told, Tree) else not told.permit)
-            if told is None or (permitted and not denies):
-                continue
-            alone.append(told)
-            if isinstance(told, Verdict):
-                if denies:
-                    break  # it is refused at the latest here
-                permitted = True
-        together = tuple(tuple(tree and tree.narrow(one) for tree in head) for head in self.together)
-        return Trees(tuple(alone), together)
-
-
-def _narrow(whole: Tree | Verdict, one: Item) -> Tree | Verdict | None:
-    """A tree for all resources of a kind; its word where it has the same for all of them."""
-    if isinstance(whole, Verdict):
-        return whole
-    tree = whole.narrow(one) if whole.asks else whole
-    return tree if tree is None or tree.asks else tree.says(one)
-
-
-def _trees(state: State, request: Request) -> Trees:
-    heads = [
-        tuple(specialise(policy, request) if policy.status == "active" else None for policy in head)
-        for head in in_force(state, request)
-    ]
-    alone = [head[0] for head in heads if len(head) == 1 and head[0] is not None]
-    alone.sort(key=lambda tree: not tree.denies)
-    return Trees(tuple(alone), tuple(head for head in heads if len(head) > 1))
-
-
-def _together(head: Sequence[Tree | None], one: Item) -> tuple[Verdict | None, bool]:
-    """What records that count together say, and whether they agree: one that refuses is enough, all have to permit."""
-    verdicts = [tree.says(one) if tree is not None else None for tree in head]
-    permits = [verdict for verdict in verdicts if verdict is not None and verdict.permit]
-    denied = next((verdict for verdict in verdicts if verdict is not None and not verdict.permit), None)
-    if denied is not None:
-        return denied, False
-    return (permits[0], True) if len(permits) == len(verdicts) else (None, not permits)
 
 
 def _is_hidden(one: Item, hides: frozenset[str]) -> bool:

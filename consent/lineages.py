@@ -37,10 +37,10 @@ def _counts(policy: Policy, state: State) -> bool:
 
 
 def _could_give(mandate: Mandate, policy: Policy, state: State) -> bool:
-    """A mandate that is revoked now may have held then, but nobody says until when: it does not count."""
+    """What was done by a mandate stays done when that is revoked; the patient takes it back as her own."""
     return (
         mandate.delegate == policy.by
-        and mandate.live(policy.recorded, state.of_age)
+        and mandate.held(policy.recorded, state.of_age)
         and mandate.allows(_MANAGING, frozenset())
     )
 

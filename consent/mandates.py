@@ -42,8 +42,12 @@ class Mandate:
 
     def live(self, at: int, of_age: int = FOREVER) -> bool:
         """Whether it holds at an instant; a guardian's ends with the age switch, at `of_age`."""
+        return not self.revoked and self.held(at, of_age)
+
+    def held(self, at: int, of_age: int = FOREVER) -> bool:
+        """Whether it had been given for an instant, revoked since or not."""
         start, end = self.period
-        return not self.revoked and start <= at < (min(end, of_age) if self.kind == "guardian" else end)
+        return start <= at < (min(end, of_age) if self.kind == "guardian" else end)
 
     def allows(self, actions: frozenset[str], purposes: frozenset[str]) -> bool:
         """Whether it is for this act (with the word of a Consent above it) and purpose (with those above it)."""

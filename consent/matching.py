@@ -3,7 +3,9 @@
 Only what is left is asked of each resource, so that it costs little more than looking up its kind.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
 from typing import final
 
@@ -107,3 +109,86 @@ def _specialise(
         specialised = (_specialise(policy, child, request, purposes, actions) for child in rule.children)
         children = tuple(child for child in specialised if child is not None)
     return Tree(policy, rule, rule.tests, children, silent=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The trees of the consents that stand alone, and the groups of those that count together.
+
+    Narrowed to a kind of resource, a tree that says the same to all of them is that word.
+    """
+
+    alone: tuple[Tree | Verdict, ...]
+    together: tuple[tuple[Tree | None, ...], ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether resources of one kind are told apart."""
+        return any(isinstance(tree, Tree) and tree.asks for tree in chain(self.alone, *self.together))
+
+    def says(self, one: Item) -> tuple[Verdict | None, bool]:
+        """What they say of a resource: a refusal before any permit; and whether some that count together differ."""
+        permitted: Verdict | None = None
+        for told in self.alone:
+            if type(told) is Verdict:
+                said: Verdict | None = told
+            elif permitted is not None and not told.denies:
+                continue  # it could only permit
+            else:
+                said = told.says(one)
+            if said is not None:
+                if not said.permit:
+                    return said, False
+                permitted = permitted or said
+        disputed = False
+        for head in self.together:
+            said, agreed = _agreed(head, one)
+            if said is not None and not said.permit:
+                return said, False
+            disputed = disputed or not agreed
+            permitted = permitted or said
+        return permitted, disputed
+
+    def narrow(self, one: Item) -> "Trees":
+        """What is left to ask of resources of this one's kind."""
+        alone: list[Tree | Verdict] = []
+        permitted = False
+        for whole in self.alone:
+            told = _narrow(whole, one)
+            denies = told is not None and (told.denies if isinstance(told, Tree) else not told.permit)
+            if told is None or (permitted and not denies):
+                continue
+            alone.append(told)
+            if isinstance(told, Verdict):
+                if denies:
+                    break  # it is refused at the latest here
+                permitted = True
+        together = tuple(tuple(tree and tree.narrow(one) for tree in head) for head in self.together)
+        return Trees(tuple(alone), together)
+
+
+def _narrow(whole: Tree | Verdict, one: Item) -> Tree | Verdict | None:
+    if isinstance(whole, Verdict):
+        return whole
+    tree = whole.narrow(one) if whole.asks else whole
+    return tree if tree is None or tree.asks else tree.says(one)
+
+
+def _agreed(head: Sequence[Tree | None], one: Item) -> tuple[Verdict | None, bool]:
+    """What records that count together say, and whether they agree: one that refuses is enough, all have to permit."""
+    verdicts = [tree.says(one) if tree is not None else None for tree in head]
+    permits = [verdict for verdict in verdicts if verdict is not None and verdict.permit]
+    denied = next((verdict for verdict in verdicts if verdict is not None and not verdict.permit), None)
+    if denied is not None:
+        return denied, False
+    return (permits[0], True) if len(permits) == len(verdicts) else (None, not permits)
+
+
+def trees(heads: Iterable[tuple[Policy, ...]], request: Request) -> Trees:
+    """The trees of the records in force (`consent.lineages.in_force`) for a request; one that is withdrawn has none."""
+    specialised = [
+        tuple(specialise(policy, request) if policy.status == "active" else None for policy in head) for head in heads
+    ]
+    alone = [head[0] for head in specialised if len(head) == 1 and head[0] is not None]
+    alone.sort(key=lambda tree: not tree.denies)
+    return Trees(tuple(alone), tuple(head for head in specialised if len(head) > 1))
