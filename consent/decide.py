@@ -111,7 +111,7 @@ class Decider:
         self._standing = self._standing_access()
         self._implicit = self._implicit_policy()
         self._by_reference = _asks_reference(state, self._mandates)
-        self._kinds: dict[tuple[frozenset[str], str, frozenset[str]], Verdict | Trees] = {}
+        self._kinds: dict[object, Verdict | Trees] = {}
 
     @property
     def until(self) -> int:
@@ -120,10 +120,9 @@ class Decider:
 
     def verdict(self, one: Item) -> Verdict:
         """Decide one resource. What the rules cannot tell apart is decided once."""
-        key = (one.classes, one.confidentiality, one.labels)
-        found = self._kinds.get(key)
+        found = self._kinds.get(one.kind)
         if found is None:
-            found = self._kinds[key] = self._of_kind(one)
+            found = self._kinds[one.kind] = self._of_kind(one)
         if type(found) is Verdict:
             return found
         return (self._by_reference and self._at_once(one)) or self._by_consent(one, found)

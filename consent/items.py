@@ -1,7 +1,7 @@
 """What a decision may know of a resource: nothing but what rules can ask for."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +24,8 @@ class Item:
     """What a decision may know of a resource. Made by `item`, or from FHIR by `consent.facts`.
 
     `classes`: type, category, profiles. `labels`: confidentiality, and sensitivity with all it lies below. `clinical`:
-    the half-open interval of the data, None where unknown.
+    the half-open interval of the data, None where unknown. `kind`: a token that all share whose classes and labels are
+    the same, so that alike ones are told by a glance.
     """
 
     ref: str
@@ -36,6 +37,10 @@ class Item:
     authors: frozenset[str] = _NONE
     related: frozenset[str] = _NONE
     depends: frozenset[str] = _NONE
+    kind: object = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", _kind(self.classes, self.confidentiality, self.labels))
 
     @property
     def normal(self) -> bool:
@@ -66,10 +71,10 @@ def item(
     if not labelled and level in NORMAL:
         level = "R"
     labels = frozenset({level}).union(*map(labels_above, marks))
-    return Item(ref, _shared(frozenset(classes)), level, _shared(labels), **facts)
+    return Item(ref, frozenset(classes), level, labels, **facts)
 
 
 @lru_cache(maxsize=4096)
-def _shared(words: frozenset[str]) -> frozenset[str]:
-    """One set for all that are equal: resources of a kind are then told to be so by a glance."""
-    return words
+def _kind(_classes: frozenset[str], _confidentiality: str, _labels: frozenset[str]) -> object:
+    """A token that all resources of a kind share."""
+    return object()

@@ -29,12 +29,12 @@ class Verdict:
 class Tree:
     """A rule that the request meets, and below it those of its exceptions that the request meets."""
 
-    __slots__ = ("asks", "children", "denies", "policy", "rule", "said", "silent", "tests")
+    __slots__ = ("asks", "children", "denies", "permit", "policy", "rule", "said", "silent", "tests")
 
     def __init__(
         self, policy: Policy, rule: Rule, tests: tuple[Test, ...], children: "tuple[Tree, ...]", silent: bool
     ) -> None:
-        self.policy, self.rule, self.tests, self.children = policy, rule, tests, children
+        self.policy, self.rule, self.tests, self.children, self.permit = policy, rule, tests, children, rule.permit
         self.silent = silent
         """At the root of an opt-in list, which says nothing about what it does not mention."""
         self.denies: bool = not (rule.permit or silent) or (bool(children) and any(map(_DENIES, children)))
@@ -45,29 +45,31 @@ class Tree:
 
     def says(self, one: Item) -> Verdict | None:
         """The word of the deepest rule that the item meets; None where the tree is silent."""
-        reached = self.reach(one)
-        if reached is None or reached.silent:
-            return None
-        if reached.said is None:
-            word, rule = "consent" if reached.rule.permit else "refused", reached.rule
-            reached.said = Verdict(rule.permit, Basis(word, self.policy.id, rule.path, self.policy.recorded))
-        return reached.said
-
-    def reach(self, one: Item) -> "Tree | None":
-        """The deepest rule that the item meets; among siblings a denial wins. None where it does not meet this one."""
         for test in self.tests:
             if not test(one):
                 return None
-        if not self.children:
-            return self
+        reached = self.deepest(one) if self.children else self
+        return None if reached.silent else reached.said or reached.word()
+
+    def deepest(self, one: Item) -> "Tree":
+        """The deepest rule below this one, which is met already; among siblings a denial wins."""
         permitting: Tree | None = None
         for child in self.children:
-            reached = child.reach(one)
-            if reached is not None:
-                if not reached.rule.permit:
+            for test in child.tests:
+                if not test(one):
+                    break
+            else:
+                reached = child.deepest(one) if child.children else child
+                if not reached.permit:
                     return reached
                 permitting = permitting or reached
         return permitting or self
+
+    def word(self) -> Verdict:
+        """What this rule says, made when it is first reached."""
+        basis = Basis("consent" if self.permit else "refused", self.policy.id, self.rule.path, self.policy.recorded)
+        self.said = Verdict(self.permit, basis)
+        return self.said
 
     def narrow(self, one: Item) -> "Tree | None":
         """The tree for all resources of this one's kind; None where it can say nothing to them."""
