@@ -25,7 +25,10 @@ def in_force(state: State, request: Request) -> list[tuple[Policy, ...]]:
         if policy.recorded <= request.at and policy.patient in patient and _counts(policy, state):
             lineages[policy.lineage].append(policy)
     guardians = [one for one in state.mandates if one.kind == "guardian"]
-    heads = [_heads(records, guardians, request.at, state.of_age) for records in lineages.values()]
+    heads = [
+        tuple(records) if len(records) == 1 else _heads(records, guardians, request.at, state.of_age)
+        for records in lineages.values()
+    ]
     return sorted((head for head in heads if any(one.status == "active" for one in head)), key=_name)
 
 

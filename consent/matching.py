@@ -6,7 +6,6 @@ Only what is left is asked of each resource, so that it costs little more than l
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
 from typing import final
 
 from consent.conditions import Test
@@ -29,7 +28,7 @@ class Verdict:
 class Tree:
     """A rule that the request meets, and below it those of its exceptions that the request meets."""
 
-    __slots__ = ("asks", "children", "denies", "permit", "policy", "rule", "said", "silent", "tests")
+    __slots__ = ("asks", "children", "denies", "narrowed", "permit", "policy", "rule", "said", "silent", "tests")
 
     def __init__(
         self, policy: Policy, rule: Rule, tests: tuple[Test, ...], children: "tuple[Tree, ...]", silent: bool
@@ -37,10 +36,16 @@ class Tree:
         self.policy, self.rule, self.tests, self.children, self.permit = policy, rule, tests, children, rule.permit
         self.silent = silent
         """At the root of an opt-in list, which says nothing about what it does not mention."""
-        self.denies: bool = not (rule.permit or silent) or (bool(children) and any(map(_DENIES, children)))
+        self.denies: bool = not (rule.permit or silent)
         """Whether any resource can be refused here; where none can, the tree need not be asked to the end."""
-        self.asks: bool = bool(rule.own) or (bool(children) and any(map(_ASKS, children)))
+        self.asks: bool = bool(rule.own)
         """Whether resources of one kind are told apart here."""
+        self.narrowed: bool = tests is rule.own
+        """Whether no kind of resource is asked for here."""
+        for child in children:
+            self.denies = self.denies or child.denies
+            self.asks = self.asks or child.asks
+            self.narrowed = self.narrowed and child.narrowed
         self.said: Verdict | None = None
 
     def says(self, one: Item) -> Verdict | None:
@@ -73,6 +78,8 @@ class Tree:
 
     def narrow(self, one: Item) -> "Tree | None":
         """The tree for all resources of this one's kind; None where it can say nothing to them."""
+        if self.narrowed:
+            return self
         for test in self.rule.kind:
             if not test(one):
                 return None
@@ -80,9 +87,6 @@ class Tree:
             return Tree(self.policy, self.rule, self.rule.own, (), self.silent)
         children = tuple([found for child in self.children if (found := child.narrow(one)) is not None])
         return Tree(self.policy, self.rule, self.rule.own, children, self.silent)
-
-
-_DENIES, _ASKS = attrgetter("denies"), attrgetter("asks")
 
 
 def specialise(policy: Policy, request: Request) -> Tree | None:

@@ -61,7 +61,7 @@ class Rule:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", tuple(of_kind(self.classes, self.labels)))
         object.__setattr__(self, "own", tuple(of_one(self.codes, self.data, self.data_period, self.permit)))
-        object.__setattr__(self, "tests", self.kind + self.own)
+        object.__setattr__(self, "tests", self.kind + self.own if self.kind else self.own)
 
 
 @dataclass(frozen=True, slots=True)
