@@ -40,8 +40,10 @@ _ROOT_OF_R5 = frozenset({"type", "period", "actor", "provision"})
 
 
 def write(form: Mapping[str, Any]) -> dict[str, Any]:
-    """The R4 Consent of a plain form. Raises `Problem(unprocessable)` with path and remedy for what R4 cannot say, and
-    as `consent.policy.compile` for what is no plain form.
+    """The R4 Consent of a plain form; one without an id is given it by whoever keeps it.
+
+    Raises `Problem(unprocessable)` with path and remedy for what R4 cannot say, and as `consent.policy.compile` for
+    what is no plain form.
     """
     _check(form)
     sources = _sources(form)
@@ -50,7 +52,7 @@ def write(form: Mapping[str, Any]) -> dict[str, Any]:
     opens = form.get("template") == "OPT-IN" or form["provision"]["type"] == "permit"
     consent: dict[str, Any] = {
         "resourceType": "Consent",
-        "id": text(form, "id"),
+        "id": form.get("id") or [],
         "status": text(form, "status"),
         "scope": {"coding": [_SCOPE]},
         "category": _categories(form.get("template") == "OPT-IN"),
@@ -85,7 +87,7 @@ def write_r5(form: Mapping[str, Any]) -> dict[str, Any]:
     sources = _sources(form)
     consent: dict[str, Any] = {
         "resourceType": "Consent",
-        "id": text(form, "id"),
+        "id": form.get("id") or [],
         "status": text(form, "status"),
         "category": _categories(listed),
         "subject": party(form["patient"], "patient"),
@@ -113,7 +115,7 @@ def _check(form: Mapping[str, Any]) -> None:
             raise refused(element, "This has no place in a FHIR Consent; state policy and controller for a lineage.")
     if "type" not in mapping(form.get("provision", {}), "provision"):
         raise refused("provision.type", "State permit or deny on the root.")
-    compile_policy(form)
+    compile_policy({**form, "id": form.get("id") or "not given yet"})
     check_tree(form["provision"], "provision")
     text(form, "patient")
 

@@ -123,6 +123,12 @@ def alternating(rule):
     )
 
 
+def test_a_consent_without_an_id_is_written_without_one():
+    """A server gives it one."""
+    assert "id" not in write(BASE | {"id": ""})
+    assert "id" not in write_r5({name: value for name, value in BASE.items() if name != "id"})
+
+
 BASE = {"id": "c", "status": "active", "dateTime": "2024", "patient": PATIENT, "provision": {"type": "permit"}}
 
 
