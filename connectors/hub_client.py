@@ -274,9 +274,14 @@ class HubClient:
             params = {"after": str(body["next"])}
 
     @understood
-    def log(self, acc: str, after: int = 0) -> list[dict[str, Any]]:
-        """A patient's access log behind an entry."""
-        return list(self._json("GET", f"/v1/log/{acc}", params={"after": str(after)})["entries"])
+    def log(self, acc: str, after: int = 0) -> tuple[list[dict[str, Any]], bytes]:
+        """A patient's access log behind an entry, a page of it, and its head, which the hub signs."""
+        body = self._json("GET", f"/v1/log/{acc}", params={"after": str(after)})
+        return list(body["entries"]), unb64(body["head"])
+
+    def object_to(self, entry: int, sealed: bytes) -> None:
+        """Say against an entry of the own log that it was not right: a sealed message to whom it is about."""
+        self._json("POST", "/v1/objections", json={"entry": entry, "frame": b64(sealed)})
 
     def report_reads(self, reports: Sequence[Mapping[str, Any]]) -> None:
         """Report what was read in the house: `[{acc, at, purpose, sealed}]`."""

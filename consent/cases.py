@@ -1,30 +1,43 @@
 """Decision cases: request, resources and state as JSON, with what is expected. One file holds `{"cases": [...]}`.
 
-The state holds consents in plain form (`consent.policy`), `entitlements`, `blocks`, `hides`, `delegations`, `no_btg`,
-`policy`. Keys that are absent say nothing.
+Keys that are absent say nothing; those that are not known here are ignored, as titles and sources are.
+
+- `request`: `subject` and `identifiers` (how else the patient is named), `actor` (at every level), `roles`, `purpose`
+  (a code, or a list of which each has to be permitted), `action`, `at`, `btg` (`reason`, `declared`).
+- `resources[]`: `type`, `ref`, `category`, `conf`, `sens`, `labelled` (false: labelling failed), `code`, `profile`,
+  `start`, `end`, `author`, `rel`, `deps`.
+- `state`: `consents[]` in plain form (`consent.policy`); `entitlements[]` (`actor`, with a `period` or `issued`, `role`
+  and `days`, and `conf`); `blocks`; `hides`; `private`; `withheld`; `delegations[]` (`delegate`, `kind`, `period`,
+  `revoked`, `action`, `not_actions`, `class`, `purpose`, `hide`); `birthDate` and `ageSwitch` (years); `no_btg`;
+  `btg_level` (`N` or `R`); `organizations` (part → what it is part of); `policy` (`default`: a name or PCF's URI;
+  `legal`: role → closed categories, instead of the table in `consent.floor`).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, cast
 
 from consent import categories
-from consent.dates import interval, period
-from consent.decide import CONFIDENTIALITY, Item, Mandate, Request, Standing, State, item
+from consent.actors import at_every_level
+from consent.dates import FOREVER, interval, period
+from consent.floor import FLOOR, Floor, closing
+from consent.items import CONFIDENTIALITY, NORMAL, Item, item
+from consent.mandates import AGE_SWITCH, KINDS, Kind, Mandate, of_age
 from consent.policy import Policy
 from consent.policy import compile as compile_policy
+from consent.standing import Standing, issue
+from consent.state import IMPLICIT, Request, State
 from fhir_profiles.problems import Problem
-
-IMPLICIT = ("deny", "permit", "permit-treat")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, ready to decide. `expect` and `kept` are None where the file does not say."""
+    """One case, ready to decide: a request for each purpose. `expect` and `kept` are None where the file says none."""
 
     id: str
-    request: Request
+    requests: tuple[Request, ...]
     items: tuple[Item, ...]
     state: State
     expect: str | None
@@ -48,7 +61,7 @@ def _case(case: Mapping[str, Any], path: str) -> Case:
     try:
         return Case(
             id=name,
-            request=_request(_object(case.get("request"), "request")),
+            requests=tuple(_requests(_object(case.get("request"), "request"), _parts(case))),
             items=tuple(
                 _item(_object(one, f"resources[{i}]"), f"resources[{i}]")
                 for i, one in enumerate(_list(case, "resources", ""))
@@ -62,17 +75,28 @@ def _case(case: Mapping[str, Any], path: str) -> Case:
         raise Problem(problem.code, f"Case {name}: {problem.detail}", expression=place) from problem
 
 
-def _request(request: Mapping[str, Any]) -> Request:
+def _requests(request: Mapping[str, Any], parts: Mapping[str, list[str]]) -> Iterator[Request]:
     emergency = _object(request.get("btg") or {}, "request.btg")
-    return Request(
-        subject=_text(request, "subject", "request", default=""),
-        actor=frozenset(_words(request, "actor", "request")),
-        purpose=_text(request, "purpose", "request", default=""),
-        at=interval(_text(request, "at", "request"))[0],
-        action=_text(request, "action", "request", default="read"),
-        roles=frozenset(_words(request, "roles", "request")),
-        emergency=_text(emergency, "reason", "request.btg", default=""),
-    )
+    declared = _text(emergency, "declared", "request.btg", default="")
+    purpose = request.get("purpose", "")
+    for one in _words(request, "purpose", "request") if isinstance(purpose, list) else [purpose]:
+        yield Request(
+            subject=_text(request, "subject", "request", default=""),
+            actor=at_every_level(_words(request, "actor", "request"), parts),
+            purpose=_text({"purpose": one}, "purpose", "request"),
+            at=interval(_text(request, "at", "request"))[0],
+            action=_text(request, "action", "request", default="read"),
+            roles=frozenset(_words(request, "roles", "request")),
+            emergency=_text(emergency, "reason", "request.btg", default=""),
+            declared=interval(declared)[0] if declared else None,
+            aliases=frozenset(_words(request, "identifiers", "request")),
+        )
+
+
+def _parts(case: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    state = _object(case.get("state", {}), "state")
+    parts = _object(state.get("organizations", {}), "state.organizations")
+    return {part: _words(parts, part, "state.organizations") for part in parts}
 
 
 def _item(resource: Mapping[str, Any], path: str) -> Item:
@@ -87,6 +111,7 @@ def _item(resource: Mapping[str, Any], path: str) -> Item:
         classes=[kind, _category(resource, kind, sensitivity, path), *_words(resource, "profile", path)],
         confidentiality=level,
         sensitivity=sensitivity,
+        labelled=_flag(resource, "labelled", path, default=True),
         codes=frozenset(_words(resource, "code", path)),
         clinical=None if start is None else (interval(start)[0], interval(start if end is None else end)[1]),
         authors=frozenset(_words(resource, "author", path)),
@@ -104,23 +129,54 @@ def _category(resource: Mapping[str, Any], kind: str, sensitivity: list[str], pa
 
 def _state(state: Mapping[str, Any]) -> State:
     policy = _object(state.get("policy", {}), "state.policy")
-    implicit = policy.get("default", "deny")
-    if implicit not in IMPLICIT:
-        raise Problem("value", f"The default is one of {', '.join(IMPLICIT)}.", expression="state.policy.default")
-    legal = _object(policy.get("legal", {}), "state.policy.legal")
+    implicit = _one_of(IMPLICIT, policy, "default", "state.policy", "deny")
+    level = _one_of(("N", "R"), state, "btg_level", "state", "R")
     return State(
         policies=tuple(_policy(one, f"state.consents[{i}]") for i, one in enumerate(_objects(state, "consents"))),
-        standing=tuple(
-            Standing(_text(one, "actor", "state.entitlements"), _period(one, "state.entitlements"))
-            for one in _objects(state, "entitlements")
-        ),
+        standing=tuple(found for one in _objects(state, "entitlements") if (found := _standing(one)) is not None),
         blocks=frozenset(_words(state, "blocks", "state")),
         hides=frozenset(_words(state, "hides", "state")),
         mandates=tuple(_mandate(one) for one in _objects(state, "delegations")),
         no_emergency=_flag(state, "no_btg", "state"),
-        implicit=cast("Literal['deny', 'permit', 'permit-treat']", implicit),
-        legal={role: frozenset(_words(legal, role, "state.policy.legal")) for role in legal},
+        implicit=IMPLICIT[implicit],
+        legal=_floor(policy),
+        private=frozenset(_words(state, "private", "state")),
+        withheld=frozenset(_words(state, "withheld", "state")),
+        of_age=_of_age(state),
+        emergency_level=cast("Literal['N', 'R']", level),
     )
+
+
+def _standing(one: Mapping[str, Any]) -> Standing | None:
+    path = "state.entitlements"
+    actor, reaches = _text(one, "actor", path), frozenset(_words(one, "conf", path)) | NORMAL
+    if "issued" not in one:
+        return Standing(actor, _period(one, path), reaches)
+    issued = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=interval(_text(one, "issued", path))[0])
+    days = one.get("days")
+    if days is not None and type(days) is not int:
+        raise Problem("value", "A number of days is expected here.", expression=f"{path}.days")
+    found = issue(actor, [_text(one, "role", path, default="")], issued, days)
+    return None if found is None else Standing(actor, found.period, reaches)
+
+
+def _floor(policy: Mapping[str, Any]) -> Floor:
+    if "legal" not in policy:
+        return FLOOR
+    legal = _object(policy["legal"], "state.policy.legal")
+    return closing({role: _words(legal, role, "state.policy.legal") for role in legal})
+
+
+def _of_age(state: Mapping[str, Any]) -> int:
+    birth, years = state.get("birthDate"), state.get("ageSwitch", AGE_SWITCH)
+    if birth is None:
+        return FOREVER
+    if type(years) is not int or not 0 <= years <= 150:
+        raise Problem("value", "A number of years is expected here.", expression="state.ageSwitch")
+    try:
+        return of_age(date.fromisoformat(_text(state, "birthDate", "state")), years)
+    except ValueError as error:
+        raise Problem("value", "A day is expected here.", expression="state.birthDate") from error
 
 
 def _policy(consent: Mapping[str, Any], path: str) -> Policy:
@@ -141,7 +197,16 @@ def _mandate(one: Mapping[str, Any]) -> Mandate:
         classes=frozenset(_words(one, "class", path)),
         purposes=frozenset(_words(one, "purpose", path)),
         hidden=frozenset(_words(one, "hide", path)),
+        kind=cast("Kind", _one_of(KINDS, one, "kind", path, "chosen")),
+        actions=frozenset(_words(one, "action", path)),
     )
+
+
+def _one_of(choice: Iterable[str], holder: Mapping[str, Any], name: str, path: str, default: str) -> str:
+    value = holder.get(name, default)
+    if value not in (known := list(choice)):
+        raise Problem("value", f"This is one of {', '.join(known)}.", expression=f"{path}.{name}")
+    return str(value)
 
 
 def _period(holder: Mapping[str, Any], path: str) -> tuple[int, int]:
@@ -181,8 +246,8 @@ def _text(holder: Mapping[str, Any], name: str, path: str, default: str | None =
     return value
 
 
-def _flag(holder: Mapping[str, Any], name: str, path: str) -> bool:
-    value = holder.get(name, False)
+def _flag(holder: Mapping[str, Any], name: str, path: str, *, default: bool = False) -> bool:
+    value = holder.get(name, default)
     if not isinstance(value, bool):
         raise Problem("value", "True or false is expected here.", expression=f"{path}.{name}")
     return value

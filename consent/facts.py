@@ -8,7 +8,7 @@ from typing import Any
 
 from consent import categories
 from consent.dates import FOREVER, interval
-from consent.decide import CONFIDENTIALITY, Item, item
+from consent.items import CONFIDENTIALITY, Item, item
 from fhir_profiles.problems import Problem
 
 ACCOUNT_SYSTEM = "urn:obhut:account"
@@ -29,7 +29,7 @@ _AUTHORS = ("author", "performer", "recorder", "asserter", "requester", "informa
 def facts(resource: Mapping[str, Any], authors: Iterable[str] = ()) -> Item:
     """The facts of an R4 resource; `authors` adds whom the envelope names. Raises `Problem` for what is no R4 type."""
     kind = str(resource.get("resourceType"))
-    level, sensitivity = _labels(resource)
+    level, sensitivity, labelled = _labels(resource)
     classes = [kind, categories.name(resource), *_texts(_mapping(resource.get("meta")).get("profile"))]
     references = frozenset(_references(resource))
     classes += [coding_text(coding) for coding in _codings(resource.get("type"))]
@@ -38,6 +38,7 @@ def facts(resource: Mapping[str, Any], authors: Iterable[str] = ()) -> Item:
         classes=classes,
         confidentiality=level,
         sensitivity=sensitivity,
+        labelled=labelled,
         codes=frozenset(_codes(resource)),
         clinical=_clinical(resource),
         authors=frozenset(_authors(resource)).union(authors),
@@ -65,17 +66,20 @@ def coding_text(coding: Mapping[str, Any]) -> str:
     return f"{coding['system']}|{code}" if coding.get("system") else str(code)
 
 
-def _labels(resource: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-    levels, sensitivity = [], []
+def _labels(resource: Mapping[str, Any]) -> tuple[str | None, list[str], bool]:
+    """The highest confidentiality, the sensitivity, and whether every label could be read."""
+    levels, sensitivity, readable = [], [], True
     for coding in _list(_mapping(resource.get("meta")).get("security")):
         code, system = coding.get("code"), coding.get("system")
         if not isinstance(code, str):
-            continue
-        if system in {CONFIDENTIALITY_SYSTEM, None} and code in CONFIDENTIALITY:
+            readable = False
+        elif system in {CONFIDENTIALITY_SYSTEM, None} and code in CONFIDENTIALITY:
             levels.append(code)
+        elif system == CONFIDENTIALITY_SYSTEM:
+            readable = False
         elif system in {SENSITIVITY_SYSTEM, None}:
             sensitivity.append(code)
-    return max(levels, key=_RANK.index, default=None), sensitivity
+    return max(levels, key=_RANK.index, default=None), sensitivity, readable
 
 
 def _codes(resource: Mapping[str, Any]) -> Iterator[str]:

@@ -1,34 +1,38 @@
 """FHIR Consent in and out: R4, and the R5 shape on import.
 
-`read` brings a Consent into the plain form that `consent.policy.compile` takes; `check_written` adds the rules for what
-is written here. `build` makes the Consent that a patient signs for one counterpart, `proposed` the one by which a
-practice asks for it, `agreement` reads either back.
+`read` brings a Consent into the plain form that `consent.policy.compile` takes, `consent.fhir_export` brings it back;
+`check_written` adds the rules for what is written here. `build` makes the Consent that a patient signs for one
+counterpart, `proposed` the one by which a practice asks for it, `agreement` reads either back.
 https://hl7.org/fhir/R4/consent.html, https://hl7.org/fhir/R5/consent.html
 """
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from consent import categories
 from consent.dates import FOREVER, ZONE, period
-from consent.facts import ACCOUNT_SYSTEM
+from consent.fhir_export import write
 from consent.identifiers import account
-from consent.policy import WRITE_DEPTH
 from consent.primitives import Rejected
-from consent.provisions import codings, dates, entries, mapping, reference, refused, rule, text
-from consent.purposes import known, system_of
+from consent.provisions import (
+    OPT_IN_CODE,
+    OPT_IN_SYSTEM,
+    check_tree,
+    codings,
+    dates,
+    entries,
+    mapping,
+    reference,
+    refused,
+    rule,
+    text,
+)
+from consent.purposes import known
 from consent.template import template
 
-OPT_IN_SYSTEM = "http://fhir.de/ConsentManagement/CodeSystem/TemplateType"
-OPT_IN_CODE = "CONSENT-OPT-IN"
-
-_SCOPE = {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
-_DOCUMENT = {"system": "http://loinc.org", "code": "59284-0", "display": "Consent Document"}
-_RULE = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}
-_RECIPIENT = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
 _NOT_ABOUT_ACCESS = frozenset({"adr", "treatment"})
 
 
@@ -62,13 +66,13 @@ def build(terms: Agreement, consent_id: str, signed: datetime) -> dict[str, Any]
     Amendments keep `consent_id`, so that the newer one replaces the elder. Raises `Problem(unprocessable)` for terms
     that permit nothing or name an unknown purpose or party, `Problem` for a template that is not known here.
     """
-    made = _consent(terms, consent_id, "active", signed) | {"performer": [_party(terms.patient)]}
-    return made | ({"sourceAttachment": _shown(terms)} if terms.policy else {})
+    form = _form(terms, consent_id, "active", signed) | {"performer": [terms.patient]}
+    return _in_language(write(form | ({"source": [{"attachment": _shown(terms)}]} if terms.policy else {})), terms)
 
 
 def proposed(terms: Agreement, consent_id: str, asked: datetime) -> dict[str, Any]:
     """The R4 Consent of status `proposed` by which a counterpart asks the patient. Raises as `build`."""
-    return _consent(terms, consent_id, "proposed", asked)
+    return _in_language(write(_form(terms, consent_id, "proposed", asked)), terms)
 
 
 def agreement(consent: Mapping[str, Any]) -> Agreement:
@@ -96,8 +100,9 @@ def agreement(consent: Mapping[str, Any]) -> Agreement:
 def read(consent: Mapping[str, Any], mandated: Collection[str] = ()) -> dict[str, Any]:
     """An R4 or R5 Consent in plain form.
 
-    `mandated`: references of those who may consent for the patient; a Consent performed by others only is not legally
-    effective. Raises `Problem(unprocessable)` with path and remedy for what cannot be understood as written.
+    `mandated`: references of those who are known to speak for the patient; whether a Consent that others gave is
+    effective is left to the mandates that a decision knows. Raises `Problem(unprocessable)` with path and remedy for
+    what cannot be understood as written.
     """
     if consent.get("resourceType") != "Consent":
         raise refused("resourceType", "This is not a Consent.")
@@ -107,19 +112,18 @@ def read(consent: Mapping[str, Any], mandated: Collection[str] = ()) -> dict[str
     if any(coding.get("code") in _NOT_ABOUT_ACCESS for coding in codings(consent.get("scope", {}), "scope")):
         raise refused("scope", "This Consent is not about access to data; use the scope patient-privacy or research.")
     is_r5 = "decision" in consent or "subject" in consent
-    whose, when, who = ("subject", "date", "grantor") if is_r5 else ("patient", "dateTime", "performer")
+    whose, when = ("subject", "date") if is_r5 else ("patient", "dateTime")
     patient = reference(consent.get(whose), whose)
     form: dict[str, Any] = {
         "id": text(consent, "id"),
         "status": text(consent, "status"),
         "dateTime": text(consent, when),
         "patient": patient,
-        "legal": _is_effective(consent, {patient, *mandated}, who),
+        **_lineage(consent, is_r5),
+        **_given(consent, patient, mandated, is_r5),
     }
     if _is_opt_in(consent):
         form["template"] = "OPT-IN"
-    if lineage := _lineage(consent, is_r5):
-        form["lineage"] = lineage
     if root := _root_r5(consent) if is_r5 else _root_r4(consent):
         form["provision"] = root
     return form
@@ -133,18 +137,8 @@ def check_written(consent: Mapping[str, Any]) -> dict[str, Any]:
     form = read(consent)
     if "type" not in mapping(consent.get("provision", {}), "provision"):
         raise refused("provision.type", "State permit or deny on the root.")
-    _check_alternating(form["provision"], "provision", 1)
+    check_tree(form["provision"], "provision")
     return form
-
-
-def _check_alternating(plain: Mapping[str, Any], path: str, level: int) -> None:
-    if level > WRITE_DEPTH:
-        raise refused(path, f"Rules go {WRITE_DEPTH} deep at most; write separate Consents instead.")
-    for i, child in enumerate(plain.get("provision", [])):
-        place = f"{path}.provision[{i}]"
-        if child.get("type", plain["type"]) == plain["type"]:
-            raise refused(f"{place}.type", "A nested rule is an exception: state the opposite type of the rule above.")
-        _check_alternating(child, place, level + 1)
 
 
 def _root_r4(consent: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,11 +174,47 @@ def _alternate(plain: dict[str, Any]) -> None:
         _alternate(child)
 
 
-def _is_effective(consent: Mapping[str, Any], entitled: Collection[str], element: str) -> bool:
-    """The word of the patient or of one who may speak for her, and not found void by the last verification."""
+def _given(consent: Mapping[str, Any], patient: str, mandated: Collection[str], is_r5: bool) -> dict[str, Any]:
+    """Who gave it, how that was verified, and with what.
+
+    It is effective as the word of the patient or of one who may speak for her, unless the last verification found it
+    void. Of others their mandates tell.
+    """
+    element = "grantor" if is_r5 else "performer"
+    given: dict[str, Any] = {}
     performers = [reference(one, f"{element}[{i}]") for i, one in enumerate(entries(consent, element))]
-    verified = [mapping(one, "verification").get("verified") for one in entries(consent, "verification")]
-    return (not performers or any(one in entitled for one in performers)) and (not verified or verified[-1] is True)
+    verified = [_verification(one, f"verification[{i}]") for i, one in enumerate(entries(consent, "verification"))]
+    if performers:
+        given["performer"] = performers
+    if verified:
+        given["verification"] = verified
+    if sources := list(_sources(consent)):
+        given["source"] = sources
+    if verified and not verified[-1]["verified"]:
+        given["legal"] = False
+    elif not performers or any(one == patient or one in mandated for one in performers):
+        given["legal"] = True
+    return given
+
+
+def _verification(one: Any, path: str) -> dict[str, Any]:
+    given = mapping(one, path)
+    if not isinstance(given.get("verified"), bool):
+        raise refused(f"{path}.verified", "Say true or false.")
+    plain: dict[str, Any] = {"verified": given["verified"]}
+    if "verifiedWith" in given:
+        plain["with"] = reference(given["verifiedWith"], f"{path}.verifiedWith")
+    date = given.get("verificationDate")
+    last = date[-1] if isinstance(date, list) and date else date  # R5 has a list of them
+    return plain if last is None else plain | {"date": text({"verificationDate": last}, "verificationDate", path)}
+
+
+def _sources(consent: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, element in (("attachment", "sourceAttachment"), ("reference", "sourceReference")):
+        value = consent.get(element, [])
+        for i, one in enumerate(value if isinstance(value, list) else [value]):
+            place = f"{element}[{i}]"
+            yield {name: reference(one, place) if name == "reference" else dict(mapping(one, place))}
 
 
 def _is_opt_in(consent: Mapping[str, Any]) -> bool:
@@ -195,37 +225,38 @@ def _is_opt_in(consent: Mapping[str, Any]) -> bool:
     )
 
 
-def _lineage(consent: Mapping[str, Any], is_r5: bool) -> str:
-    """Same policy and same controller: where both are stated, the newest record replaces the elder ones."""
+def _lineage(consent: Mapping[str, Any], is_r5: bool) -> dict[str, Any]:
+    """Policy and controller: where both are stated, the newest record of the same replaces the elder ones."""
     element = "controller" if is_r5 else "organization"
     policies = [consent.get("policyBasis", {})] if is_r5 else entries(consent, "policy")
-    uris = sorted(str(one["uri"]) for one in policies if isinstance(one, Mapping) and "uri" in one)
-    controllers = sorted(reference(one, f"{element}[{i}]") for i, one in enumerate(entries(consent, element)))
-    return "|".join([*uris, *controllers]) if uris and controllers else ""
+    name = "url" if is_r5 else "uri"
+    uris = [str(one[name]) for one in policies if isinstance(one, Mapping) and name in one]
+    controllers = [reference(one, f"{element}[{i}]") for i, one in enumerate(entries(consent, element))]
+    return ({"policy": uris} if uris else {}) | ({"controller": controllers} if controllers else {})
 
 
-def _consent(terms: Agreement, consent_id: str, status: str, when: datetime) -> dict[str, Any]:
+def _form(terms: Agreement, consent_id: str, status: str, when: datetime) -> dict[str, Any]:
     _check(terms)
     time = {edge: value for edge, value in (("start", terms.start), ("end", terms.end)) if value}
-    permit: dict[str, Any] = {
+    permit = {
         "type": "permit",
-        "actor": [{"role": {"coding": [_RECIPIENT]}, "reference": _party(terms.counterpart)}],
-        "purpose": [{"system": system_of(purpose), "code": purpose} for purpose in terms.purposes],
-        "class": [{"system": categories.SYSTEM, "code": categories.NAMES[index]} for index in sorted(terms.categories)],
+        "actor": [terms.counterpart],
+        "purpose": list(terms.purposes),
+        "class": [categories.NAMES[index] for index in sorted(terms.categories)],
     }
     return {
-        "resourceType": "Consent",
         "id": consent_id,
         "status": status,
-        "scope": {"coding": [_SCOPE]},
-        "category": [{"coding": [_DOCUMENT]}, {"coding": [{"system": OPT_IN_SYSTEM, "code": OPT_IN_CODE}]}],
-        "patient": _party(terms.patient),
         "dateTime": when.astimezone(ZONE).isoformat(timespec="seconds"),
-        "policyRule": {"coding": [_RULE]},
+        "patient": terms.patient,
+        "template": "OPT-IN",
         "provision": {"type": "deny"} | ({"period": time} if time else {}) | {"provision": [permit]},
-        **({"policy": [{"uri": terms.policy}]} if terms.policy else {}),
-        **({"language": terms.language} if terms.language else {}),
+        **({"policy": [terms.policy]} if terms.policy else {}),
     }
+
+
+def _in_language(consent: dict[str, Any], terms: Agreement) -> dict[str, Any]:
+    return consent | ({"language": terms.language} if terms.language else {})
 
 
 def _shown(terms: Agreement) -> dict[str, Any]:
@@ -248,16 +279,6 @@ def _policy(consent: Mapping[str, Any]) -> tuple[str, str]:
     return (uris[0], str(consent.get("language", ""))) if uris else ("", "")
 
 
-def _party(name: str) -> dict[str, Any]:
-    """A Reference to an account. A person's name is her `Patient.id` everywhere."""
-    try:
-        parsed = account(name)
-    except Rejected as error:
-        raise refused("provision.provision[0].actor", "A party is named by its account, name@hub.") from error
-    party: dict[str, Any] = {"identifier": {"system": ACCOUNT_SYSTEM, "value": str(parsed)}}
-    return {"reference": f"Patient/{parsed.local}"} | party if parsed.is_person else party
-
-
 def _check(terms: Agreement) -> None:
     if not terms.categories or not terms.purposes:
         raise refused("provision.provision[0]", "Name at least one category and one purpose.")
@@ -267,5 +288,8 @@ def _check(terms: Agreement) -> None:
         raise refused("provision.provision[0].purpose", "This purpose is not known; use a code of v3-ActReason.")
     time = {edge: value for edge, value in (("start", terms.start), ("end", terms.end)) if value}
     dates(time, "provision.period")
-    for party in (terms.patient, terms.counterpart):
-        _party(party)
+    for name in (terms.patient, terms.counterpart):
+        try:
+            account(name)
+        except Rejected as error:
+            raise refused("provision.provision[0].actor", "A party is named by its account, name@hub.") from error

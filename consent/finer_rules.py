@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from consent import policy
-from consent.decide import Decider, Request, State
+from consent.decide import Decider
 from consent.policy import Policy
 from consent.primitives import broken
+from consent.state import Request, State
 from fhir_profiles.problems import Problem
 
 ELEMENTS = frozenset({"type", "class", "code", "securityLabel", "dataPeriod", "data", "provision"})

@@ -1,4 +1,5 @@
-"""Signed messages outside the chains: requests, refusals, reports, reviews, and the registration of a client's key.
+"""Signed messages outside the chains: requests, refusals, read reports, reviews of emergencies, objections to an entry
+of the log and their answers, and the registration of a client's key.
 
 What one party has to say to another is signed by the sender's device, names its receiver, and is sealed to the
 receiver's reading key (PROTOCOL.md 5.3): a sealed box of the padded frame.
@@ -14,11 +15,14 @@ from consent.keys import BoxKey, SigningKey
 from consent.primitives import b64, broken, random_bytes, unb64
 from consent.statements import Check, account_name, choice, device_name, digest, id16, number, require, shape, text
 
-TYPES = ("request", "refusal", "read", "review")
+TYPES = ("request", "refusal", "read", "review", "objection", "answer")
 MAX_AGE_SECONDS = 90 * 24 * 3600
 MAX_SEALED = 64 * 1024
 
-_LABELS = {"request": "obhut-request", "refusal": "obhut-refusal", "read": "obhut-read", "review": "obhut-review"}
+_LABELS = {
+    "request": "obhut-request", "refusal": "obhut-refusal", "read": "obhut-read", "review": "obhut-review",
+    "objection": "obhut-objection", "answer": "obhut-answer",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,22 @@
 """The normal form of a consent: a tree of rules, compiled once when it is written.
 
-A consent in plain form is a JSON object: `id`, `status`, `dateTime`, and optionally `patient`, `lineage` (consents to
-the same policy and controller replace each other; default: its own), `template` (`OPT-IN`), `legal` (false: not legally
-effective), `provision`. A provision: `type` (`permit`, `deny`), `period`, `actor[]`, `role[]`, `action[]`,
-`securityLabel[]`, `purpose[]`, `class[]`, `code[]`, `dataPeriod`, `data[]` (pairs meaning, reference), `provision[]`.
-Codings are reduced to codes and references to text; `consent.fhir_consent` makes this form from FHIR.
+A consent in plain form is a JSON object: `id`, `status`, `dateTime`, and optionally `patient`, `policy[]` and
+`controller[]` (consents of one patient to the same policy and controller replace each other; so do those of the same
+`lineage`, or else of the same id), `performer[]` (who gave it), `verification[]`, `source`, `template` (`OPT-IN`),
+`legal` (whether it is legally effective; where it does not say, the performers' mandates decide), `provision`.
+A provision: `type` (`permit`, `deny`), `period`, `actor[]`, `role[]`, `action[]`, `securityLabel[]`, `purpose[]`,
+`class[]`, `code[]`, `dataPeriod`, `data[]` (pairs meaning, reference), `provision[]`.
+Codings are reduced to codes and references to text; `consent.fhir_consent` makes this form from FHIR and back.
 
 Elements are ANDed, values inside one element ORed, an element that is absent says nothing; the deepest rule that
 matches decides. https://hl7.org/fhir/R4/consent.html
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from consent.conditions import Test, of_kind, of_one
 from consent.dates import BEGINNING, FOREVER, interval, period
 from fhir_profiles.problems import Problem
 
@@ -33,7 +36,10 @@ _NONE: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One provision. An empty set asks for nothing; `period` is when the rule applies, `data_period` to which data."""
+    """One provision. An empty set asks for nothing; `period` is when the rule applies, `data_period` to which data.
+
+    `kind` and `own`: what it asks of a resource's kind and of itself, compiled (`consent.conditions`); `tests`: both.
+    """
 
     permit: bool
     path: str
@@ -48,11 +54,23 @@ class Rule:
     data: frozenset[tuple[str, str]] = frozenset()
     data_period: tuple[int, int] | None = None
     children: tuple["Rule", ...] = ()
+    kind: tuple[Test, ...] = field(init=False, repr=False, compare=False)
+    own: tuple[Test, ...] = field(init=False, repr=False, compare=False)
+    tests: tuple[Test, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", tuple(of_kind(self.classes, self.labels)))
+        object.__setattr__(self, "own", tuple(of_one(self.codes, self.data, self.data_period, self.permit)))
+        object.__setattr__(self, "tests", self.kind + self.own if self.kind else self.own)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One consent, compiled. `root` is None where the consent says neither permit nor deny: it never applies."""
+    """One consent, compiled. `root` is None where the consent says neither permit nor deny: it never applies.
+
+    `by`: who gave it, empty for the patient herself. `legal`: whether it is effective; None: as the mandate of `by` was
+    when it was recorded.
+    """
 
     id: str
     status: str
@@ -60,8 +78,9 @@ class Policy:
     lineage: str
     patient: str | None
     opt_in: bool
-    legal: bool
+    legal: bool | None
     root: Rule | None
+    by: str = ""
 
 
 def compile(consent: Mapping[str, Any]) -> Policy:  # noqa: A001 - as `re.compile`: the module is named at the call
@@ -70,17 +89,27 @@ def compile(consent: Mapping[str, Any]) -> Policy:  # noqa: A001 - as `re.compil
     name, recorded = consent.get("id"), consent.get("dateTime")
     if not name:
         raise Problem("value", "A consent needs an id, so that a decision can name it.", expression="id")
-    root = consent.get("provision")
+    root, performers, patient = consent.get("provision"), _codes(consent, "performer", ""), consent.get("patient")
+    by = "" if not performers or patient in performers else min(performers)
+    legal = consent.get("legal", None if by else True)
     return Policy(
         id=name,
         status=consent.get("status", ""),
         recorded=BEGINNING if recorded is None else interval(recorded)[0],
-        lineage=consent.get("lineage") or f"consent {name}",
-        patient=consent.get("patient"),
+        lineage=_lineage(consent, name),
+        patient=patient,
         opt_in=consent.get("template") == "OPT-IN",
-        legal=consent.get("legal", True) is True,
+        legal=None if legal is None else legal is True,
         root=None if root is None else _root(root),
+        by=by,
     )
+
+
+def _lineage(consent: Mapping[str, Any], name: str) -> str:
+    policies, controllers = (sorted(_codes(consent, element, "")) for element in ("policy", "controller"))
+    if stated := consent.get("lineage"):
+        return f"lineage {stated}"
+    return f"policy {policies} {controllers}" if policies and controllers else f"consent {name}"
 
 
 def depth(rule: Rule) -> int:
@@ -96,9 +125,7 @@ def _root(provision: Any) -> Rule | None:
 def _rule(provision: Any, path: str, level: int) -> Rule:
     if not isinstance(provision, Mapping):
         raise Problem("value", "A provision is an object.", expression=path)
-    if unknown := sorted(
-        map(str, provision.keys() - ELEMENTS)
-    ):  # it may be a limit: leaving it out would widen the rule
+    if unknown := sorted(map(str, provision.keys() - ELEMENTS)):  # it may be a limit: left out, it widens the rule
         raise Problem("value", "This element is not known in a provision.", expression=f"{path}.{unknown[0]}")
     kind = provision.get("type")
     if kind not in {"permit", "deny", None}:
@@ -130,7 +157,7 @@ def _rule(provision: Any, path: str, level: int) -> Rule:
 def _codes(provision: Mapping[str, Any], element: str, path: str) -> frozenset[str]:
     values = provision.get(element, [])
     if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
-        raise Problem("value", "This element is a list of words.", expression=f"{path}.{element}")
+        raise Problem("value", "This element is a list of words.", expression=f"{path}.{element}".lstrip("."))
     return frozenset(values)
 
 

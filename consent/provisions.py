@@ -10,11 +10,16 @@ from typing import Any
 from consent import categories
 from consent.dates import period
 from consent.facts import CONFIDENTIALITY_SYSTEM, SENSITIVITY_SYSTEM, coding_text, reference_text
-from consent.policy import MEANINGS, READ_DEPTH
+from consent.policy import MEANINGS, READ_DEPTH, WRITE_DEPTH
 from consent.purposes import DATA_ACTIONS, PROJECT_SYSTEM, PURPOSE_SYSTEM, known
 from fhir_profiles.problems import Problem
 
 ACTION_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentaction"
+RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
+URI_SYSTEM = "urn:ietf:rfc:3986"
+"""Of a profile, by its URL."""
+OPT_IN_SYSTEM = "http://fhir.de/ConsentManagement/CodeSystem/TemplateType"
+OPT_IN_CODE = "CONSENT-OPT-IN"
 
 _NEUTRAL_ROLES = frozenset({"IRCP", "PRCP", "GRANTEE"})
 """Roles that say no more than "to whom this applies"; any other role is a condition on the recipient."""
@@ -27,9 +32,9 @@ _BARE_SYSTEMS = frozenset(
         CONFIDENTIALITY_SYSTEM,
         SENSITIVITY_SYSTEM,
         categories.SYSTEM,
-        "http://hl7.org/fhir/resource-types",
+        RESOURCE_TYPES,
         "http://hl7.org/fhir/fhir-types",
-        "urn:ietf:rfc:3986",  # a profile, by its URL
+        URI_SYSTEM,
     }
 )
 """Systems whose codes stand alone in plain form; all others keep their system: `system|code`."""
@@ -71,9 +76,13 @@ def _coded(given: Mapping[str, Any], path: str) -> dict[str, list[str]]:
     plain = {
         element: _codes(entries(given, element, path), f"{path}.{element}") for element in _CODED if element in given
     }
-    for element in ("resourceType", "documentType"):  # R5 split the class of R4
-        if element in given:
-            plain.setdefault("class", []).extend(_codes(entries(given, element, path), f"{path}.{element}"))
+    split = [element for element in ("class", "resourceType", "documentType") if element in given]
+    if len(split) > 1:
+        raise refused(
+            f"{path}.{split[1]}", f"Together with {split[0]} both would have to match; write a provision each."
+        )
+    for element in split:  # R5 split the class of R4
+        plain["class"] = _codes(entries(given, element, path), f"{path}.{element}")
     if not DATA_ACTIONS.issuperset(plain.get("action", [])):
         raise refused(f"{path}.action", "This action is not known; use access, collect, use, disclose or correct.")
     if not all("|" in code or known(code) for code in plain.get("purpose", [])):
@@ -123,6 +132,20 @@ def _data(one: Any, path: str) -> list[str]:
     if given.get("meaning") not in MEANINGS:
         raise refused(f"{path}.meaning", f"The meaning is one of {', '.join(MEANINGS)}.")
     return [given["meaning"], reference(given.get("reference"), f"{path}.reference")]
+
+
+def check_tree(plain: Mapping[str, Any], path: str, level: int = 1) -> None:
+    """What is asked of rules written here: each an exception to the one above, three deep at most.
+
+    Raises `Problem(unprocessable)`.
+    """
+    if level > WRITE_DEPTH:
+        raise refused(path, f"Rules go {WRITE_DEPTH} deep at most; write separate Consents instead.")
+    for i, child in enumerate(plain.get("provision", [])):
+        place = f"{path}.provision[{i}]"
+        if child.get("type", plain["type"]) == plain["type"]:
+            raise refused(f"{place}.type", "A nested rule is an exception: state the opposite type of the rule above.")
+        check_tree(child, place, level + 1)
 
 
 def dates(value: Any, path: str) -> dict[str, str]:

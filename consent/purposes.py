@@ -52,9 +52,10 @@ def _parents(children: Mapping[str, str]) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType(parents)
 
 
-_PURPOSES = _parents(_CHILDREN_OF_PURPOSE)
-_LABELS = _parents(_CHILDREN_OF_LABEL)
-_ACTIONS = _parents(_CHILDREN_OF_ACTION)
+PURPOSES = _parents(_CHILDREN_OF_PURPOSE)
+LABELS = _parents(_CHILDREN_OF_LABEL)
+ACTIONS = _parents(_CHILDREN_OF_ACTION)
+"""Code → those right above it."""
 
 
 def _upwards(parents: Mapping[str, tuple[str, ...]], code: str) -> frozenset[str]:
@@ -68,15 +69,15 @@ def system_of(purpose: str) -> str:
 
 def known(purpose: str) -> bool:
     """Whether this is a purpose of use that a request may state."""
-    return purpose in _PURPOSES or (purpose.startswith(PROJECT_PREFIX) and len(purpose) > len(PROJECT_PREFIX))
+    return purpose in PURPOSES or (purpose.startswith(PROJECT_PREFIX) and len(purpose) > len(PROJECT_PREFIX))
 
 
 @lru_cache(maxsize=1024)
 def purposes_above(purpose: str) -> frozenset[str]:
     """The purpose and all that it lies below: a rule that names one of these covers it."""
-    if purpose not in _PURPOSES and known(purpose):
+    if purpose not in PURPOSES and known(purpose):
         return purposes_above("HRESCH") | {purpose}
-    return _upwards(_PURPOSES, purpose)
+    return _upwards(PURPOSES, purpose)
 
 
 def within(purpose: str, granted: Iterable[str]) -> bool:
@@ -87,16 +88,16 @@ def within(purpose: str, granted: Iterable[str]) -> bool:
 @lru_cache(maxsize=1024)
 def labels_above(label: str) -> frozenset[str]:
     """The label of sensitivity and all that it lies below. Confidentiality has no hierarchy: R does not include N."""
-    return _upwards(_LABELS, label)
+    return _upwards(LABELS, label)
 
 
 @lru_cache(maxsize=64)
 def actions_above(action: str) -> frozenset[str]:
     """The action of a request and the word of a Consent that covers it."""
-    return _upwards(_ACTIONS, action)
+    return _upwards(ACTIONS, action)
 
 
-DATA_ACTIONS: frozenset[str] = frozenset(_ACTIONS) | {"use"}
+DATA_ACTIONS: frozenset[str] = frozenset(ACTIONS) | {"use"}
 """What may be done to data by consent. All else (appoint others, manage consent, read the log) is the patient's own."""
 
 CARE_ACTIONS: frozenset[str] = frozenset({"read", "search", "access", "create", "collect", "update", "use"})

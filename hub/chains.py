@@ -148,6 +148,8 @@ def read_bundle(acc: str, lst: str) -> Response:
         allowed = rights.sees_relation(chains, acc, oth, caller.acc, now)
         allowed = allowed and rights.opens_bundle(conn, chains.relation(acc, oth), lst, caller.acc, now)
     if not allowed or found is None:
+        if found is not None:
+            hub().refused.note(hub(), caller, acc, "bundle", lst)
         raise nothing_here()
     return Response(found[1], content_type="application/octet-stream")
 

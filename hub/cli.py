@@ -1,4 +1,4 @@
-"""`obhut hub`: serve · migrate · backup · restore · admit · key · peer."""
+"""`obhut hub`: serve · migrate · backup · restore · reconcile · admit · key · peer."""
 
 import os
 import secrets
@@ -87,6 +87,29 @@ def restore(directory: Path) -> None:
 
     origin = backups.restore(_config(), directory)
     click.echo(f"restored {origin.owner} as of {datetime.fromtimestamp(origin.at, UTC):%Y-%m-%d %H:%M:%S} UTC")
+
+
+@hub.command()
+def reconcile() -> None:
+    """Hold the access logs against all that the hub did: prints each gap, and fails where there is one."""
+    from hub import reconcile as reconciling  # noqa: PLC0415 - loads SQLAlchemy and Alembic only where they are needed
+    from hub import schema  # noqa: PLC0415
+    from hub.store.database import Database  # noqa: PLC0415
+
+    config = _config()
+    db = Database(config.database_url, home=config.domain)
+    try:
+        with db.read() as conn:
+            schema.check(conn)
+        gaps = 0
+        for gap in reconciling.reconcile(db):
+            click.echo(f"{gap.acc}: {gap.what}")
+            gaps += 1
+    finally:
+        db.close()
+    if gaps:
+        raise click.ClickException(f"The access logs do not tell all that happened: {gaps} gaps.")
+    click.echo("The access logs tell all that happened.")
 
 
 @hub.command()

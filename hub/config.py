@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from consent import identifiers
+from consent.log import KEEP_DAYS
 from consent.primitives import Rejected
 from hub import peers
 from hub.peers import Peer
@@ -34,6 +35,7 @@ class Config:
     rate: int = 600  # requests a minute and address at doors without a token; 0 counts nothing
     attempts: int = 10  # tries in ten minutes to sign in to one account, or to recover it; 0 counts nothing
     peers: str = ""  # TOML file of the hubs it knows: [[peer]] blocks as `obhut hub peer` prints them
+    log_days: int = KEEP_DAYS  # so many days an entry of an access log is kept at least; 1096, three years, or more
     proxies: int = 0  # reverse proxies in front whose X-Forwarded-For and -Proto are believed
     log: str = "INFO"  # least level of a log line
 
@@ -61,6 +63,8 @@ class Config:
             raise ValueError("Workers and waiters must be at least 1, and waiters fewer than threads.")
         if self.rate < 0 or self.attempts < 0 or self.proxies < 0:
             raise ValueError("Rate, attempts and proxies cannot be negative.")
+        if self.log_days < KEEP_DAYS:
+            raise ValueError(f"An entry of an access log is kept for {KEEP_DAYS} days at least.")
         self.known_peers()
 
     @property

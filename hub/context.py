@@ -16,6 +16,7 @@ from hub.bell import Bell
 from hub.config import Config
 from hub.observability import Metrics
 from hub.peers import Peer
+from hub.refused import Refused
 from hub.states import Cache, Chains
 from hub.store.chains import ChainName
 from hub.store.database import Database
@@ -47,6 +48,7 @@ class Hub:
     peers: Mapping[str, Peer]
     peer_key: SigningKey = field(repr=False)
     cache: Cache = field(default_factory=Cache)
+    refused: Refused = field(default_factory=Refused)
     peer_heads: PeerHeads = no_peers
     """How another hub is asked for the heads of its accounts' chains."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from consent import envelope as envelopes
 from consent import rules, streams
 from consent.accounts import AccountState
-from consent.envelope import OBJECT, Envelope
+from consent.envelope import DELETE, OBJECT, Envelope
 from consent.grants import Record
 from consent.primitives import Rejected, b64, broken
 from consent.rules import Place
@@ -98,6 +98,7 @@ class _Desk:
     refused: set[tuple[str, str]] = field(default_factory=set)
     places: dict[str, set[Place]] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    deletes: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         conn, acc = self.tx.conn, self.record.account.acc
@@ -134,6 +135,7 @@ class _Desk:
         self.known[e.bid] = (e.raw, stamp)
         self.last[e.str, e.dev] = (e.seq, e.hash)
         self.places.setdefault(e.str, set()).add(place)
+        self.deletes[e.str] += e.cty == DELETE
         return Result(e.bid, 201, {"stamp": b64(stamp)})
 
     def _mark(self, set_id: str) -> str:
@@ -165,7 +167,8 @@ class _Desk:
             store.grow(self.tx, name, mine[-1].pos, stream.size + size)
             notice = Notice("envelope", name, mine[0].pos, mine[-1].pos, size)
             announce(self.tx, rights.readers(self.tx.conn, self.record, places, self.now), [notice])
-            self._log(caller, "deposit", {"set": stream.set, "stream": name, "count": len(mine)})
+            gone = {"deletes": self.deletes[name]} if self.deletes[name] else {}
+            self._log(caller, "deposit", {"set": stream.set, "stream": name, "count": len(mine)} | gone)
         for name, reason in sorted(self.refused):
             if self.author.acc in self.record.relations:
                 self._log(caller, "refusal", {"stream": name, "reason": reason})

@@ -105,6 +105,7 @@ def _register(tx: Tx, account: AccountState, registration: ClientRegistration, n
         raise unauthenticated("The registration is not signed by a device of the account.") from None
     if not store.put_client(tx, registration.dev, registration.key, registration.at):
         raise Problem("conflict", "The device has registered another key since.")
+    audit.write(tx, at=now, actor=account.acc, device=registration.dev, action="client", detail={})
 
 
 # --- passphrase and recovery sheet --------------------------------------------------------------------------------
@@ -120,6 +121,7 @@ def set_sign_in() -> Response:
     verifier = generate_password_hash(b64(key), method=SCRYPT)
     with hub().db.write(caller.acc) as tx:
         store.put_verifier(tx, verifier)
+        audit.write(tx, at=hub().now(), actor=caller.acc, device=caller.dev, action="passphrase", detail={})
     return Response(status=204)
 
 

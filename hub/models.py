@@ -24,11 +24,16 @@ HASH = 43  # 32 bytes, base64url
 
 
 class AccountColumns(TypedColumns):
-    """An account at this hub; its row is the lock under which everything the account owns changes."""
+    """An account at this hub; its row is the lock under which everything the account owns changes.
+
+    `log_seq`, `log_hash`: the last entry of its access log. `log_released`: the number of envelopes released by it.
+    """
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
     cls: Named[str] = Column(String(7))
     log_seq: Named[int] = Column(BigInteger)
+    log_hash: Named[str] = Column(String(HASH), server_default="")
+    log_released: Named[int] = Column(BigInteger, server_default="0")
     verifier: Named[str] = Column(Text)
     fetch: Named[str] = Column(String(HASH))
     fetch_before: Named[str] = Column(String(HASH))
@@ -252,7 +257,8 @@ messages = Table("messages", metadata, MessageColumns)
 
 
 class LogColumns(TypedColumns):
-    """The access log of an account. `detail` is a JSON object; `ref` keeps a report that is sent twice single."""
+    """The access log of an account, a hash chain (`consent.log`). `detail` is a JSON object; `ref` keeps single what is
+    reported twice."""
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
     seq: Named[int] = Column(BigInteger, primary_key=True, autoincrement=False)
@@ -264,6 +270,7 @@ class LogColumns(TypedColumns):
     detail: Named[str] = Column(Text)
     sealed: Named[bytes | None] = Column(LargeBinary)
     ref: Named[str | None] = Column(String(HASH))
+    hash: Named[str] = Column(String(HASH), server_default="")
 
 
 log = Table("log", metadata, LogColumns, Index("log_by_ref", "acc", "ref", unique=True))

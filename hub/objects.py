@@ -48,7 +48,12 @@ def put_object(stream: str, bid: str) -> Response:
         acc = envelopes_store.owners(conn, [stream]).get(stream, "")
         if forwarding.elsewhere(home, acc) and domain_of(acc) not in home.peers:
             acc = ""
-        _check_writer(home.chains(conn), caller, acc, stream)
+        try:
+            _check_writer(home.chains(conn), caller, acc, stream)
+        except Problem:
+            if acc:
+                home.refused.note(home, caller, acc, "deposit", bid)
+            raise
     with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
         size = _receive(file)
         kept = Object(bid, stream, size, object_hash(_parts(file), size))
@@ -153,6 +158,7 @@ def read_object(acc: str, stream: str, bid: str) -> Response:
         raise nothing_here()
     place, aim = Range(acc, stream, envelope.pos, envelope.pos), purpose()
     if not may_have(home, caller, acc, place, aim):
+        home.refused.note(home, caller, acc, "object", bid, aim)
         raise nothing_here()
     if forwarding.elsewhere(home, acc):
         peer_objects.fetch(home, acc, envelope)

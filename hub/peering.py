@@ -3,12 +3,12 @@
 A hub speaks for its own accounts and for nobody else; what it brings is checked as if they had come themselves.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Blueprint, Response, request
 
+from consent import canonical
 from consent import envelope as envelopes
 from consent.heads import MAX_CHAINS
 from consent.messages import MAX_SEALED
@@ -244,7 +244,8 @@ def _entry(peer: Peer, value: Any, where: str) -> None:
     item = wire.closed(value, where, *names, optional=["sealed"])
     acc, actor = _account(item["acc"], where), _account(item["actor"], where)
     detail, action = item["detail"], wire.text(item["action"], where)
-    if not isinstance(detail, dict) or len(json.dumps(detail)) > MAX_DETAIL or action not in ACTIONS:
+    purpose, device = wire.text(item["purpose"], where, 64), wire.text(item["device"], where, 17)
+    if not isinstance(detail, dict) or action not in ACTIONS or not _canonical([purpose, device, detail]):
         raise Problem("invalid", f"This is no entry of an access log in {where}.")
     sealed = wire.sealed(item["sealed"], where, MAX_SEALED) if "sealed" in item else None
     home = hub()
@@ -254,10 +255,21 @@ def _entry(peer: Peer, value: Any, where: str) -> None:
         if domain_of(actor) != peer.domain or store.chain_head(tx.conn, acc, "rel", actor) is None:
             raise rights.nothing_here()
         audit.write(
-            tx, at=min(wire.integer(item["at"], where), home.now()), actor=actor, detail=detail, action=action,
-            device=wire.text(item["device"], where, 17), purpose=wire.text(item["purpose"], where, 64), sealed=sealed,
-            ref=_ref(peer, wire.text(item["ref"], where, wire.MAX_NAME)),
+            tx, at=_moment(home.now(), wire.integer(item["at"], where)), actor=actor, detail=detail, action=action,
+            device=device, purpose=purpose, sealed=sealed, ref=_ref(peer, wire.text(item["ref"], where, wire.MAX_NAME)),
         )  # fmt: skip
+
+
+def _canonical(value: list[Any]) -> bool:
+    try:
+        return len(canonical.dump(value)) <= MAX_DETAIL
+    except Rejected:
+        return False
+
+
+def _moment(now: int, told: int) -> int:
+    """When it was, as the other hub says; not so long ago that the entry would go before its time (`hub.sweeping`)."""
+    return min(max(told, now - audit.LATE_DAYS * 24 * 3600), now)
 
 
 def _ref(peer: Peer, name: str) -> str:

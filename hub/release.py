@@ -348,7 +348,10 @@ def read_stream(hub: Hub, caller: Caller, acc: str, stream: str, after: int, wis
         found = store.streams_named(conn, acc, [stream]).get(stream)
         replayed, now = hub.chains(conn), hub.now()
         relation = replayed.relation(acc, caller.acc)
-        if found is None or not (caller.acc == acc or _covered(conn, relation, found, wish.purpose, now)):
+        if found is None:
+            raise rights.nothing_here()
+        if not (caller.acc == acc or _covered(conn, relation, found, wish.purpose, now)):
+            hub.refused.note(hub, caller, acc, "stream", stream, wish.purpose)
             raise rights.nothing_here()
         last = found.pos
         if last > after:

@@ -22,11 +22,14 @@ def post_message() -> Response:
     body = wire.json_body("to", "frame", optional=["fp"], limit=BODY_BYTES)
     to, frame = wire.account(wire.text(body["to"], "to")), wire.sealed(body["frame"], "frame", MAX_SEALED)
     fingerprint = wire.text(body.get("fp", ""), "fp")
-    home = hub()
+    return wire.answer({"id": send(hub(), caller, to, frame, fingerprint)}, 202)
+
+
+def send(home: Hub, caller: Caller, to: str, frame: bytes, fingerprint: str) -> str:
+    """Deliver a sealed message, or keep it for another hub; returns its name. Raises `Problem`."""
     if forwarding.elsewhere(home, to):
-        return wire.answer({"id": forwarding.message(home, caller, to, frame, fingerprint)}, 202)
-    name = deliver(home, caller, to, frame, fingerprint)
-    return wire.answer({"id": name}, 202)
+        return forwarding.message(home, caller, to, frame, fingerprint)
+    return deliver(home, caller, to, frame, fingerprint)
 
 
 def deliver(home: Hub, sender: Caller, to: str, frame: bytes, fingerprint: str) -> str:

@@ -1,4 +1,7 @@
-"""What has expired is forgotten: by the first request that comes to a process, and then by one about each hour."""
+"""What has expired is forgotten: by the first request that comes to a process, and then by one about each hour.
+
+The access logs are looked through once a day.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -9,9 +12,14 @@ from sqlalchemy.exc import DBAPIError
 from hub import limits, objects
 from hub.context import Hub
 from hub.observability import say
-from hub.store import directory, peers
+from hub.store import audit, directory, peers
 
 EVERY_SECONDS, AGAIN_SECONDS = 3600, 60
+DAY_SECONDS = 24 * 3600
+BATCH_DAYS = 30
+"""The beginning of a log is removed by the month: each removal is an entry itself."""
+LOGS = 100
+"""So many logs are shortened by one sweep at most."""
 
 
 @dataclass
@@ -20,9 +28,10 @@ class Sweep:
 
     hub: Hub
     due: int = 0
+    logs_due: int = 0
 
     def __call__(self) -> None:
-        """Forget used assertions and nonces, old tries, and objects whose envelope has not come."""
+        """Forget used assertions and nonces, old tries, objects without an envelope, and old entries of logs."""
         now = self.hub.now()
         if now < self.due or request.blueprint is None:  # whether the process lives is asked without the database
             return
@@ -32,6 +41,23 @@ class Sweep:
                 directory.sweep(tx, now, limits.ATTEMPT_SECONDS)
                 peers.sweep_nonces(tx, now)
             objects.sweep(self.hub)
+            if now >= self.logs_due:
+                full = _sweep_logs(self.hub, now) == LOGS
+                self.logs_due = now + (EVERY_SECONDS if full else DAY_SECONDS)
         except DBAPIError as error:  # it is not this request that fails
             say(logging.WARNING, event="what has expired stays for now", error=type(error).__name__)
             self.due = now + AGAIN_SECONDS
+
+
+def _sweep_logs(hub: Hub, now: int) -> int:
+    """Remove what is too old of access logs; what another hub told late is kept for as long as what came at once.
+
+    Returns how many logs were shortened.
+    """
+    before = now - (hub.config.log_days + audit.LATE_DAYS) * DAY_SECONDS
+    with hub.db.read() as conn:
+        late = audit.beginning_before(conn, before - BATCH_DAYS * DAY_SECONDS, LOGS)
+    for acc in late:
+        with hub.db.write(acc) as tx:
+            audit.sweep(tx, before, now)
+    return len(late)

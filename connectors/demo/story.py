@@ -243,7 +243,7 @@ class Story:
     # --- who looked; taking back ----------------------------------------------------------------------------------
 
     def log(self) -> str:
-        """She sees who looked, by person and purpose, at both hubs."""
+        """She sees who looked, by person and purpose, at both hubs, in a log that is whole."""
         wanted = {DOCTOR: self.practice.account, SURGEON: self.hospital.account, NURSE: self.care.account}
 
         def read() -> dict[str, Mapping[str, Any]]:
@@ -255,6 +255,7 @@ class Story:
         for person, account in wanted.items():
             if seen[person]["actor"] != account:
                 raise Failed(f"the log says that {person} is of {seen[person]['actor']}")
+        self.patient.run("log", "--verify")  # fails where it is not whole
         return ", ".join(f"{person} of {account}" for person, account in wanted.items())
 
     def withdraw(self) -> str:

@@ -91,7 +91,10 @@ def reader_of(database: Database, token: str, now: float | None = None) -> Reade
 
 
 def report(database: Database, reader: Reader, what: str, numbers: Mapping[str, int], now: float | None = None) -> None:
-    """Note a read before it is answered: `numbers` of resources by patient. House-local ones ('') are nobody's."""
+    """Note a read before it is answered: `numbers` of resources by patient, 0 of whom was asked and nothing shown.
+
+    House-local ones ('') are nobody's.
+    """
     rows = _report_rows(reader, what, numbers, now)
     if rows:
         with database.write() as connection:
@@ -128,7 +131,7 @@ def _report_rows(reader: Reader, what: str, numbers: Mapping[str, int], now: flo
             "number": number,
         }
         for patient, number in sorted(numbers.items())
-        if patient and number
+        if patient
     ]
 
 

@@ -15,6 +15,7 @@ from connectors.gateway.backup import backup_command, restore_command
 from connectors.gateway.clients import Client
 from connectors.gateway.config import Config
 from connectors.gateway.enrolment import ask, enrol
+from connectors.gateway.objections import answer_command, objections_command
 from connectors.gateway.options import CONFIG_OPTION, DATABASE_OPTION, database_of, opened, settings
 from connectors.gateway.renewal import replace_device_command, rotate_key_command
 from consent.purposes import known
@@ -86,7 +87,8 @@ def migrate(database: str | None, file: Path | None) -> None:
 
 
 for command in (
-    backup_command, restore_command, enrol, ask, requests, rotate_key_command, replace_device_command, house_cli.link,
+    backup_command, restore_command, enrol, ask, requests, objections_command, answer_command,
+    rotate_key_command, replace_device_command, house_cli.link,
     house_cli.unlink, house_cli.links, house_cli.outbox, house_cli.keep, visits.read, visits.write,
     emergency_cli.emergency, emergency_cli.emergencies,
 ):  # fmt: skip

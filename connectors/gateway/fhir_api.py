@@ -6,7 +6,7 @@ Each begins with the paragraph of the specification that it implements.
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +15,13 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from sqlalchemy import Connection
+
 from connectors.gateway import access, emergency
 from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer, written
 from connectors.gateway.change import Change
-from connectors.gateway.linking import widened
+from connectors.gateway.linking import asked_about, is_obhut, known_as, widened
 from connectors.gateway.links import PAGE, Args, Links
 from connectors.gateway.negotiation import Return, versions
 from connectors.gateway.references import check_query
@@ -135,6 +137,8 @@ def read(
     served(type_)
     stored = gateway.store.read(type_, id_, _scope(gateway, reader), change)
     if stored is None:
+        if type_ == "Patient" and is_obhut(id_):
+            _report(gateway, reader, type_, {}, lambda connection: known_as(connection, id_))
         raise Problem("not-found", "There is no such resource.")
     if stored.deleted:
         raise Problem("gone", "This resource has been deleted.")
@@ -162,10 +166,11 @@ def search_type(
     links = {"self": f"{gateway.base_url}/{type_}" + ("?" + own_link if own_link else "")}
     if counting:
         numbers = gateway.store.count(query, scope, change)
-        _report(gateway, reader, type_, numbers)
+        _report(gateway, reader, type_, numbers, lambda connection: asked_about(connection, query))
         return Answer(200, bundles.searchset([], sum(numbers.values()), links))
     page = gateway.store.search(query, scope, after, change)
-    _report(gateway, reader, type_, Counter(stored.owner for stored in page.matches))
+    found = Counter(stored.owner for stored in page.matches)
+    _report(gateway, reader, type_, found, lambda connection: asked_about(connection, query) if after is None else ())
     if page.after is not None:
         links["next"] = f"{gateway.base_url}/{type_}?{PAGE}={gateway.links.write(type_, args, page.after)}"
     entries = (Entry(f"{gateway.base_url}/{type_}/{stored.id}", stored.body) for stored in page.matches)
@@ -319,6 +324,15 @@ def _scope(gateway: Gateway, reader: Reader | None) -> Scope | None:
     return Scope(purposes, int(time.time()), gateway.store.house, person=treats)
 
 
-def _report(gateway: Gateway, reader: Reader | None, type_: str, numbers: Mapping[str, int]) -> None:
+def _report(
+    gateway: Gateway,
+    reader: Reader | None,
+    type_: str,
+    numbers: Mapping[str, int],
+    asked: Callable[[Connection], Iterable[str]],
+) -> None:
+    """Note what was shown of whom; and of whom was `asked` and nothing shown, be it withheld or not there."""
     if reader is not None:
-        access.report(gateway.store.database, reader, type_, numbers)
+        with gateway.store.database.read() as connection:
+            nothing = dict.fromkeys(asked(connection), 0)
+        access.report(gateway.store.database, reader, type_, nothing | dict(numbers))

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, or_, select
 
 from connectors.gateway.indexing import PATIENT_PARAMETERS
-from connectors.gateway.models import linked_patients
+from connectors.gateway.models import confirmations, linked_patients
 from consent import identifiers
 from consent.identifiers import Account
 from consent.primitives import Rejected
@@ -119,6 +119,18 @@ def _patient(criterion: Criterion, value: Value) -> str | None:
         return None
     named = value.type == "Patient" or (value.type is None and criterion.param in PATIENT_PARAMETERS)
     return value.id if named else None
+
+
+def asked_about(connection: Connection, query: Query) -> set[str]:
+    """The accounts of the Obhut patients whom a search names, and who have to do with the house."""
+    ids = {_patient(criterion, value) for criterion in query.criteria for value in criterion.values}
+    return {acc for id_ in ids if id_ is not None and is_obhut(id_) for acc in known_as(connection, id_)}
+
+
+def known_as(connection: Connection, name: str) -> list[str]:
+    """The account of an Obhut patient who has, or had, to do with the house, by her id; of others none."""
+    patient = confirmations.c.patient
+    return list(connection.execute(select(patient).where(patient.startswith(f"{name}@", autoescape=True))).scalars())
 
 
 def _same(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:

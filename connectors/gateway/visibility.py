@@ -6,7 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, exists, or_, select
 
 from connectors.gateway.models import confirmations, index_text, live_streams, permitted, resources
-from consent.decide import NEVER_IN_EMERGENCY
+
+NEVER_IN_EMERGENCY = frozenset({"V"})
+"""The confidentiality that no emergency opens."""
 
 
 @dataclass(frozen=True, slots=True)

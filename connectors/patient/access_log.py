@@ -1,14 +1,19 @@
-"""The patient's access log in plain words: the hub's entries, and what recipients' gateways report, opened for her."""
+"""The patient's access log: the hub's entries, and what recipients' gateways report, opened and explained for her."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from connectors.patient import objecting
 from connectors.patient.client import Client
-from consent import declarations
+from consent import declarations, log
+from consent.categories import INDEX, NAMES
 from consent.messages import MAX_AGE_SECONDS, unseal
 from consent.primitives import Rejected, unb64
+from consent.purposes import within
+from consent.sets import IN_USE
+from consent.who import categories, stretches
 from fhir_profiles.problems import Problem
 
 EMERGENCY = "emergency"
@@ -17,9 +22,12 @@ EMERGENCY = "emergency"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the log. `person`, `what` and `number` are told by the recipient's gateway, sealed to the patient.
+    """One line of the log. `person`, `role`, `what` and `number` are told by the recipient's gateway, sealed to her.
 
-    So is `kept`: why the recipient took it over into its own record.
+    So is `kept`: why the recipient took it over into its own record. `name`: of an organisation in the directory.
+    `categories`: of the streams it is about. `basis`: her consents that were in force, newest first: the `grant`, since
+    when (`at`), who signed it (`by`), whether it is for emergencies, or for its own writing only (`own`).
+    `automated`: a program did it, no person. `objection` and `answer`: what she said against it, and what came back.
     """
 
     seq: int
@@ -31,24 +39,124 @@ class Entry:
     what: str = ""
     number: int = 0
     kept: str = ""
+    role: str = ""
+    name: str = ""
+    device: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    categories: Sequence[str] = ()
+    basis: Sequence[Mapping[str, Any]] = ()
+    automated: bool = False
+    objection: str = ""
+    answer: str = ""
 
 
 def entries(client: Client, after: int = 0) -> list[Entry]:
     """All entries behind one, oldest first."""
-    found: list[Entry] = []
-    while page := client.hub.log(client.account, found[-1].seq if found else after):
-        found.extend(_entry(client, row) for row in page)
-    return found
+    return explained(client, fetch(client, after)[0])
 
 
-def _entry(client: Client, row: Mapping[str, Any]) -> Entry:
-    entry = Entry(row["seq"], row["at"], row["actor"], row["action"], row.get("purpose") or "")
+def fetch(client: Client, after: int = 0) -> tuple[list[log.Entry], bytes]:
+    """All entries behind one as the hub gives them out, and the head that it signs. Raises `Problem`."""
+    found: list[log.Entry] = []
+    while True:
+        page, head = client.hub.log(client.account, found[-1].seq if found else after)
+        if not page:
+            return found, head
+        try:
+            found.extend(as_given(client.account, row) for row in page)
+        except (KeyError, TypeError, ValueError, Rejected):
+            raise Problem("busy", "the hub answered with something else than an access log") from None
+
+
+def as_given(account: str, row: Mapping[str, Any]) -> log.Entry:
+    """An entry from its JSON. Raises `KeyError`, `TypeError`, `ValueError` or `Rejected` for what is none."""
+    sealed = unb64(row["sealed"]) if row.get("sealed") else b""
+    return log.Entry(
+        account, int(row["seq"]), int(row["at"]), str(row["actor"]), str(row.get("device", "")), str(row["action"]),
+        str(row.get("purpose", "")), dict(row.get("detail", {})), sealed, str(row.get("hash", "")),
+    )  # fmt: skip
+
+
+def explained(client: Client, found: Sequence[log.Entry]) -> list[Entry]:
+    """The entries opened, with all that her own chains and her vault tell of them."""
+    streams, names, said = _streams(client), dict[str, str](), objecting.said(client)
+    return [_explain(client, _opened(client, entry), streams, names, said) for entry in found]
+
+
+def _explain(
+    client: Client, entry: Entry, streams: Mapping[str, str], names: dict[str, str],
+    said: Mapping[int, tuple[str, str, str]],
+) -> Entry:  # fmt: skip
+    if entry.actor not in names:
+        names[entry.actor] = _name(client, entry.actor)
+    category = streams.get(str(entry.detail.get("stream", "")), "")
+    actor, objection, answer = said.get(entry.seq, ("", "", ""))
+    if actor != entry.actor:
+        objection, answer = "", ""
+    entry = replace(entry, name=names[entry.actor], categories=(category,) if category else ())
+    return replace(entry, basis=basis(client, entry), automated=not entry.person, objection=objection, answer=answer)
+
+
+def _streams(client: Client) -> dict[str, str]:
+    """The categories of all streams that are in use."""
+    return {
+        key.ids[index]: NAMES[category]
+        for key in client.vault.sets.values()
+        for index, (category, lane) in enumerate(key.order)
+        if lane == IN_USE
+    }
+
+
+def _name(client: Client, actor: str) -> str:
+    """What the directory calls an organisation; "" for others."""
+    if actor == client.account or "@" not in actor or actor.startswith("p-"):
+        return ""
+    try:
+        return next((str(one["name"]) for one in client.hub.directory(actor) if one["account"] == actor), "")
+    except (Problem, KeyError):
+        return ""  # who it was is said by the account as well
+
+
+def basis(client: Client, entry: Entry) -> list[dict[str, Any]]:
+    """The grants by which somebody was given, or read, something at that moment, as her relation chains say it."""
+    relation = client.chains.relations.get((client.account, entry.actor))
+    if entry.action not in ("release", "read", "emergency") or relation is None:
+        return []
+    asked = [purpose for purpose in entry.purpose.split(",") if purpose]
+    held = [
+        stretch
+        for stretch in stretches(client.record, relation)
+        if stretch.holds(entry.at)
+        and any(within(purpose, stretch.purposes) for purpose in asked)
+        and _opens(categories(stretch, client.vault.sets), entry)
+    ]
+    told = [
+        {
+            "grant": one.gid, "at": one.rules.iat, "by": one.rules.by[0], "emergency": one.emergency, "own": one.own,
+        }
+        for one in held
+    ]  # fmt: skip
+    return sorted(told, key=lambda one: (one["own"], -one["at"]))
+
+
+def _opens(granted: frozenset[int], entry: Entry) -> bool:
+    """Whether a grant opened what the entry is about, where that is known. A delegate's stand-ins open nothing."""
+    return bool(granted) and all(INDEX[name] in granted for name in entry.categories)
+
+
+# --- what is sealed -----------------------------------------------------------------------------------------------
+
+
+def _opened(client: Client, given: log.Entry) -> Entry:
+    entry = Entry(
+        given.seq, given.at, given.actor, given.action, given.purpose, device=given.device, detail=given.detail
+    )
     if entry.action == EMERGENCY:
-        return _declared(client, entry, row["detail"])
-    if not row.get("sealed"):
+        return _declared(client, entry)
+    if not given.sealed:
         return entry
     try:
-        message = unseal(unb64(row["sealed"]), client.vault.reading_keys)
+        message = unseal(given.sealed, client.vault.reading_keys)
         # By the time at which it came: a report stays readable when it is old, and when its device was replaced since.
         message.verify(client.chains.account(entry.actor), client.account, entry.at, came=entry.at)
         if message.typ == "read":
@@ -58,13 +166,13 @@ def _entry(client: Client, row: Mapping[str, Any]) -> Entry:
     except Problem as problem:
         if problem.code != "not-found":
             raise
-    return Entry(entry.seq, entry.at, entry.actor, "read-unreadable", entry.purpose)
+    return replace(entry, action="read-unreadable")
 
 
-def _declared(client: Client, entry: Entry, detail: Mapping[str, Any]) -> Entry:
+def _declared(client: Client, entry: Entry) -> Entry:
     """The entry of a declared emergency with the person who declared it, where the house sealed one to her."""
     try:
-        word = declarations.read(unb64(detail["frame"]))
+        word = declarations.read(unb64(entry.detail["frame"]))
         word.verify(client.chains.account(entry.actor), entry.at, came=entry.at)
         person, _ = word.tell(client.vault.reading_keys)
     except (Rejected, KeyError, TypeError):
@@ -74,10 +182,11 @@ def _declared(client: Client, entry: Entry, detail: Mapping[str, Any]) -> Entry:
 
 def _told(entry: Entry, told: Mapping[str, Any]) -> Entry:
     """The entry with what the gateway told. Raises `ValueError` for what cannot stand in a line of the log."""
-    purpose, person, what, kept = told["purpose"], told["person"], told["what"], told.get("kept", "")
-    if not all(isinstance(text, str) and text.isprintable() for text in (purpose, person, what, kept)):
+    words = {name: told[name] for name in ("purpose", "person", "what")}
+    words |= {name: told.get(name, "") for name in ("kept", "role")}
+    if not all(isinstance(text, str) and text.isprintable() for text in words.values()):
         raise ValueError("no text of one line")
     at, number = told["at"], told["number"]
     if type(at) is not int or type(number) is not int or abs(entry.at - at) > MAX_AGE_SECONDS:
         raise ValueError("no time or number")
-    return Entry(entry.seq, at, entry.actor, entry.action, purpose, person, what, number, kept)
+    return replace(entry, at=at, number=number, **words)

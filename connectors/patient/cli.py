@@ -3,7 +3,6 @@
 import json
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,14 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import access_log, emergency_cli, enrolment, offers, permits, renewal, restrictions, sharing
+from connectors.patient import emergency_cli, enrolment, offers, permits, renewal, restrictions, sharing
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
 from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate
 from connectors.patient.documents_cli import add
+from connectors.patient.log_cli import log
+from connectors.patient.objecting import object_command
 from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, TEMPLATE, read_categories, read_party
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading
@@ -34,7 +35,7 @@ def patient() -> None:
 
 for command in (
     read, add, delete, export, close, delegate, undelegate, backup, restore, templates, who, receipt, renew, reminders,
-    hide, unhide, sign, emergency_cli.group,
+    hide, unhide, sign, log, object_command, emergency_cli.group,
 ):  # fmt: skip
     patient.add_command(command)
 
@@ -262,32 +263,6 @@ def withdraw(
     click.echo(f"withdrawn: {count}. New data is sealed to new keys; what was read cannot be unread.")
     if counterpart in permits.writers(client):
         click.echo(f"{counterpart} may still write, and read what it wrote: obhut patient unpermit ends that.")
-
-
-@patient.command()
-@ACCOUNT
-@click.option("--all", "everything", is_flag=True, help="What her own devices did, too.")
-@FOR
-@JSON
-@plainly
-def log(directory: Path, everything: bool, patient: str, as_json: bool) -> None:
-    """Who looked, when, and for what."""
-    if patient:
-        raise Problem("forbidden", "the log is sealed to the patient: only her own devices read it")
-    client = Client.open(directory)
-    client.sync()
-    client.settle()
-    for entry in access_log.entries(client):
-        if entry.actor == client.account and not everything:
-            continue
-        if as_json:
-            click.echo(json.dumps({name: getattr(entry, name) for name in entry.__dataclass_fields__}))
-            continue
-        time = datetime.fromtimestamp(entry.at, UTC).astimezone().isoformat(timespec="seconds")
-        who = f"{entry.person}, {entry.actor}" if entry.person else entry.actor
-        what = f" {entry.number} {entry.what}" if entry.what else ""
-        what += f", taken over ({entry.kept})," if entry.kept else ""
-        click.echo(f"{time}  {entry.action}{what}  {who}  {entry.purpose}".rstrip())
 
 
 @patient.command()

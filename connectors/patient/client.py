@@ -44,6 +44,11 @@ CREATE TABLE IF NOT EXISTS declared (
     acc TEXT, rnd TEXT, frame BLOB NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL,
     verdict TEXT NOT NULL DEFAULT '', PRIMARY KEY (acc, rnd)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS log_heads (frame BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS objections (
+    entry INTEGER PRIMARY KEY, actor TEXT NOT NULL, hash TEXT NOT NULL, text TEXT NOT NULL, sealed BLOB NOT NULL,
+    answer TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
 """
 
 RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale")

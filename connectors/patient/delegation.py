@@ -20,6 +20,7 @@ from consent.accounts import Delegate
 from consent.fhir_consent import Agreement, build
 from consent.grants import Record
 from consent.identifiers import Card, new_id
+from consent.mandates import MOST_CHOSEN, Mandate, may_choose
 from consent.primitives import Rejected, random_bytes
 from consent.purposes import within
 from consent.relations import Grant
@@ -50,6 +51,8 @@ def appoint(client: Client, card: Card, end: str) -> None:
     if present is not None and (present.end, present.scope) != (until, MANAGE):
         raise Problem("conflict", f"{name} is a delegate already: obhut patient undelegate first")
     if present is None:
+        if not may_choose(map(_mandate, delegates(client.record)), client.now, MOST_CHOSEN):
+            raise Problem("conflict", f"{MOST_CHOSEN} delegates act for you already: end one first")
         body = {"to": name, "fp": state.fingerprint, "scope": MANAGE, "nb": 0, "until": until}
         by_root(client, "delegate", body)
     meet(client, name, fingerprint=card.fingerprint)
@@ -85,6 +88,11 @@ def delegates(record: Record) -> list[Delegate]:
 
 def _present(record: Record, name: str) -> Delegate | None:
     return next((one for one in delegates(record) if one.to == name), None)
+
+
+def _mandate(one: Delegate) -> Mandate:
+    """A delegate's mandate, its period in Unix seconds."""
+    return Mandate(one.to, (one.nb, one.end))
 
 
 def _stand_ins(client: Client, name: str) -> list[Grant]:

@@ -137,6 +137,10 @@ OPERATIONS = (
     Operation(
         "post", "/v1/reads", "reportReads", "Report what was read in the house", "Taken", "Reads", statuses=(202,)
     ),
+    Operation(
+        "post", "/v1/objections", "objectToEntry", "Say against an entry of the own log that it was not right",
+        "Sent", "Objection", statuses=(202,), refusals=(404,),
+    ),
     # the directory
     Operation(
         "get", "/v1/directory", "listOrganisations", "Organisations and services", "Organisations",

@@ -125,12 +125,13 @@ SCHEMAS: dict[str, Schema] = {
     "Log": closed(
         {"entries": many(
             closed(
-                {"seq": NUMBER, "at": NUMBER, "actor": ACCOUNT, "device": TEXT, "action": TEXT, "purpose": TEXT,
-                 "detail": {"type": "object"}},
+                {"seq": NUMBER, "at": NUMBER, "actor": TEXT, "device": TEXT, "action": TEXT, "purpose": TEXT,
+                 "detail": {"type": "object"}, "hash": BINARY},
                 {"sealed": BINARY},
             )
-        ), "next": NUMBER}
+        ), "next": NUMBER, "head": BINARY}
     ),
+    "Objection": closed({"entry": NUMBER, "frame": SEALED}),
     "Reads": closed(
         {"reports": many(closed({"acc": ACCOUNT, "at": NUMBER, "purpose": TEXT, "sealed": SEALED}), 100)}
     ),

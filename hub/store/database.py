@@ -20,6 +20,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    insert,
     literal_column,
     select,
     text,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 
 from consent import identifiers
-from hub.models import accounts, counters, feed
+from hub.models import accounts, counters, feed, log
 
 BUSY_SECONDS = 30
 POOL, OVERFLOW = 8, 24
@@ -44,17 +45,23 @@ FROM pg_control_system()
 
 @dataclass
 class Tx:
-    """A write in progress at the hub `home`. `acc` is the account whose row is held, `known` whether it exists."""
+    """A write in progress at the hub `home`. `acc` is the account whose row is held, `known` whether it exists.
+
+    `log_seq`, `log_hash`: where its access log ends; `entries`: rows of it that are written at the end, all at once;
+    `released`: of so many envelopes these tell.
+    """
 
     conn: Connection
     home: str
     acc: str
     known: bool
     log_seq: int
+    log_hash: str
     _number: Callable[[Connection], int]
     announced: int = 0
     recipients: set[str] = field(default_factory=set)
-    logged: int = 0
+    entries: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    released: int = 0
     then: list[Callable[[], object]] = field(default_factory=list)
     _tx: int | None = None
 
@@ -123,15 +130,18 @@ class Database:
         with self.engine.connect().execution_options(obhut_write=True) as conn, conn.begin():
             row = None
             if acc:
-                query = select(accounts.c.log_seq).where(accounts.c.acc == acc).with_for_update()
+                query = select(accounts.c.log_seq, accounts.c.log_hash).where(accounts.c.acc == acc).with_for_update()
                 row = conn.execute(query).one_or_none()
                 if row is None and self.postgresql:  # there is no row to hold: two must not make it at once
                     conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:acc, 0))"), {"acc": acc})
                     row = conn.execute(query).one_or_none()
-            tx = Tx(conn, self.home, acc, row is not None, row[0] if row else 0, self._next_number)
+            tx = Tx(conn, self.home, acc, row is not None, *(row or (0, "")), self._next_number)
             yield tx
-            if tx.logged:
-                conn.execute(update(accounts).where(accounts.c.acc == tx.acc).values(log_seq=tx.log_seq + tx.logged))
+            if tx.entries:
+                conn.execute(insert(log), tx.entries)
+                ends = {"log_seq": tx.log_seq, "log_hash": tx.log_hash}
+                ends["log_released"] = accounts.c.log_released + tx.released
+                conn.execute(update(accounts).where(accounts.c.acc == tx.acc).values(**ends))
 
     def _next_number(self, conn: Connection) -> int:
         if self.postgresql:

@@ -122,6 +122,11 @@ def add_message(tx: Tx, message: str, sender: str, frame: bytes) -> bool:
     return True
 
 
+def messages_of(conn: Connection, acc: str) -> list[str]:
+    """The names of all messages that are kept for an account."""
+    return list(conn.execute(select(messages.c.id).where(messages.c.acc == acc)).scalars())
+
+
 def message(conn: Connection, acc: str, name: str) -> tuple[str, bytes]:
     """Sender and frame of a message."""
     row = conn.execute(

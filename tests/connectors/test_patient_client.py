@@ -5,7 +5,7 @@ import json
 import pytest
 
 from connectors.local_database import get_state, set_state
-from connectors.patient import access_log, sharing
+from connectors.patient import access_log, objecting, sharing
 from connectors.patient.client import Client
 from consent import messages, steps
 from consent.identifiers import new_id
@@ -222,7 +222,7 @@ def test_an_odd_report_of_a_gateway_hides_no_other(desk, told):
         {"seq": seq, "at": desk.patient.now, "actor": desk.practice.account, "action": "read", "sealed": b64(one)}
         for seq, one in enumerate(sealed, 1)
     ]
-    desk.wire.log = lambda _, after=0: [row for row in rows if row["seq"] > after]
+    desk.wire.log = lambda _, after=0: ([row for row in rows if row["seq"] > after], b"")
     assert [entry.action for entry in access_log.entries(desk.client)] == ["read-unreadable", "read"]
 
 
@@ -230,9 +230,20 @@ def test_an_old_report_is_still_readable(desk):
     """The log is read after years, too."""
     sealed = desk.receive(desk.practice, "m1", "read", json.dumps(REPORT | {"at": desk.patient.now}).encode())
     row = {"seq": 1, "at": desk.patient.now, "actor": desk.practice.account, "action": "read", "sealed": b64(sealed)}
-    desk.wire.log = lambda _, after=0: [] if after else [row]
+    desk.wire.log = lambda _, after=0: ([] if after else [row], b"")
     desk.patient.now += 400 * world.DAY
     assert [entry.person for entry in access_log.entries(desk.client)] == ["Dr. Ada"]
+
+
+def test_an_answer_to_an_objection_is_read_on_every_device_of_hers(desk):
+    """Also where she did not object; whatever is no answer is passed over, and none is lost."""
+    told = {"objection": "x" * 43, "entry": 3, "text": "A slip."}
+    for odd in ([], {}, told | {"entry": "three"}, told | {"text": "A\x1b[2K"}):
+        desk.receive(desk.practice, new_id(), "answer", json.dumps(odd).encode())
+    desk.receive(desk.practice, new_id(), "answer", json.dumps(told).encode())
+    desk.client.sync()
+    for _ in range(2):
+        assert objecting.said(desk.client) == {3: (desk.practice.account, "", "A slip.")}
 
 
 def test_a_hub_that_lost_her_statements_is_found_out(desk, monkeypatch):

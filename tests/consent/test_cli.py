@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from consent.cli import consent
+from consent.dates import interval
 
 CASE = {
     "id": "one",
@@ -33,6 +34,10 @@ CASE = {
 }
 
 
+DAY = interval("2022-06-13")[0]
+NOBODY = {"permit": False, "rule": "implicit-deny", "by": "", "path": "", "when": None}
+
+
 def run(tmp_path, content, *options):
     file = tmp_path / "cases.json"
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
@@ -48,9 +53,10 @@ def test_each_case_is_a_json_line(tmp_path):
             "id": "one",
             "decision": "redact",
             "kept": ["Condition/c"],
-            "reason": "1 of 2 visible: consent c1 permits it (provision). Withheld: no consent permits it.",
+            "reason": "1 of 2 visible: a consent of 13 June 2022 permits it. Withheld: no consent permits it.",
+            "bases": [NOBODY, {"permit": True, "rule": "consent", "by": "c1", "path": "provision", "when": DAY}],
         },
-        {"id": "two", "decision": "deny", "kept": [], "reason": "Denied: no consent permits it."},
+        {"id": "two", "decision": "deny", "kept": [], "reason": "Denied: no consent permits it.", "bases": [NOBODY]},
     ]
 
 

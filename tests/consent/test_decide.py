@@ -5,9 +5,14 @@ from dataclasses import replace
 import pytest
 
 from consent.dates import interval, period
-from consent.decide import Decider, Mandate, Request, Standing, State, decide, item
+from consent.decide import Decider, decide
+from consent.floor import closing
+from consent.items import item
+from consent.mandates import Mandate
 from consent.policy import READ_DEPTH, compile, depth  # noqa: A004
 from consent.purposes import within
+from consent.standing import Standing
+from consent.state import Request, State
 
 PATIENT, DOCTOR, PRACTICE, OTHER, SON = "p@a.example", "dr-a", "praxis@a.example", "klinik@a.example", "son@a.example"
 NOON = interval("2024-06-01T12:00:00+02:00")[0]
@@ -248,7 +253,7 @@ def test_a_withdrawn_consent_does_not_revive_its_elder():
 
 def test_no_consent_opens_the_legal_floor():
     """A category closed to a role stays closed, others do not."""
-    legal = {"physician": frozenset({"vitals"}), "payer": frozenset({"*"})}
+    legal = closing({"physician": ["vitals"], "payer": ["*"]})
     assert not permits(ASK, consent(), legal=legal)
     assert permits(ASK, consent(), legal=legal, one=STEPS)
     assert not permits(replace(ASK, roles=frozenset({"payer"})), consent(), legal=legal, one=STEPS)

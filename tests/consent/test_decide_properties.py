@@ -1,172 +1,119 @@
-"""Decisions: what holds for any state, request and bundle."""
+"""Decisions: what holds for any state, request and bundle; `OBHUT_SOAK=1` takes 100,000 states, not some thousand."""
 
+import os
+from collections import Counter
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+import pytest
 
-from consent.dates import interval, period
-from consent.decide import Decider, Mandate, Request, Standing, State, decide, item
-from consent.policy import compile  # noqa: A004
+from consent.decide import Decider, decide, decide_all
+from consent.lineages import in_force
 from consent.purposes import known
+from tests.consent.random_states import MOMENTS, PURPOSES, Chance
 
-PATIENT, SON = "p@a.example", "son@a.example"
-ACTORS = ["dr-a", "praxis@a.example", "klinik@a.example", SON, PATIENT]
-PURPOSES = ["TREAT", "ETREAT", "BTG", "HRESCH", "PROJ1", "HMARKT"]
-CLASSES = ["Observation", "vitals", "activity", "mental", "lab"]
-DAYS = ["2024-05-30", "2024-05-31", "2024-06-01", "2024-06-02"]
-REFS = ["Observation/1", "Observation/2", "Encounter/e1"]
-RANDOM = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+STATES = 100_000 if os.environ.get("OBHUT_SOAK") else 3_000
+PARTS = 10
+"""So that a failure names its seed soon, and several processors can share the work."""
+BASES = {"self", "mandate", "emergency", "consent", "standing", "implicit-permit"}
 
 
-def some(values):
-    return st.lists(st.sampled_from(values), min_size=1, max_size=2, unique=True)
+def each(part):
+    """Seed, chance, state, request and bundle of each case of a part."""
+    for seed in range(part, STATES, PARTS):
+        chance = Chance(seed)
+        yield seed, chance, chance.state(), chance.request(), chance.items()
 
 
-PERIODS = st.sampled_from([{"start": a, "end": b} for a in DAYS for b in DAYS if a <= b])
-LIMITS = {
-    "actor": some(ACTORS), "purpose": some(PURPOSES), "class": some(CLASSES), "action": some(["access", "disclose"]),
-    "role": some(["physician", "clerk"]), "securityLabel": some(["N", "R", "PSY", "ETH"]), "period": PERIODS,
-    "dataPeriod": PERIODS, "data": st.lists(st.sampled_from([["instance", REFS[0]], ["related", REFS[2]]]), min_size=1),
-}  # fmt: skip
+@pytest.mark.parametrize("part", range(PARTS))
+def test_what_holds_for_every_decision(part):
+    """All invariants, on each state: a failure names its seed."""
+    for seed, chance, state, request, items in each(part):
+        decision = decide(state, request, items)
+        for check in (order, refusal, withdrawn, members, named_basis, boundaries, remembered, several_purposes):
+            assert check(chance, state, request, items, decision), f"{check.__name__}: seed {seed}"
 
 
-def rules(level=1):
-    nested = {"provision": st.lists(rules(level + 1), max_size=2)} if level < 3 else {}
-    return st.fixed_dictionaries({"type": st.sampled_from(["permit", "deny"])}, optional=LIMITS | nested)
-
-
-@st.composite
-def consents(draw):
-    return compile(
-        {
-            "id": str(draw(st.uuids())),
-            "status": draw(st.sampled_from(["active", "active", "active", "inactive", "proposed"])),
-            "dateTime": draw(st.sampled_from(DAYS)),
-            "provision": draw(rules()),
-            "template": draw(st.sampled_from(["", "OPT-IN"])),
-            "lineage": draw(st.sampled_from(["", "", "x"])),
-        }
-    )
-
-
-PERIOD_VALUES = PERIODS.map(lambda value: period(value["start"], value["end"]))
-STATES = st.builds(
-    State,
-    policies=st.lists(consents(), max_size=4).map(tuple),
-    standing=st.lists(st.builds(Standing, st.sampled_from(ACTORS), PERIOD_VALUES), max_size=2).map(tuple),
-    blocks=st.frozensets(st.sampled_from(ACTORS), max_size=1),
-    hides=st.frozensets(st.sampled_from(CLASSES + REFS), max_size=1),
-    mandates=st.lists(st.builds(Mandate, st.just(SON), PERIOD_VALUES, st.booleans()), max_size=1).map(tuple),
-    no_emergency=st.booleans(),
-    implicit=st.sampled_from(["deny", "permit", "permit-treat"]),
-)
-REQUESTS = st.builds(
-    Request,
-    st.just(PATIENT),
-    st.frozensets(st.sampled_from(ACTORS), max_size=2),
-    st.sampled_from([*PURPOSES, "FUN"]),
-    st.sampled_from([interval(f"{day}T{hour}:00:00Z")[0] for day in DAYS for hour in ("00", "22")]),
-    st.sampled_from(["read", "export", "delegate"]),
-    st.frozensets(st.sampled_from(["physician", "clerk"]), max_size=2),
-    st.sampled_from(["", "unconscious"]),
-)
-ITEMS = st.lists(
-    st.builds(
-        item,
-        st.sampled_from(REFS),
-        some(CLASSES),
-        st.sampled_from(["N", "R", "V", None]),
-        st.lists(st.sampled_from(["PSY", "ETHUD"]), max_size=1),
-        clinical=st.none() | PERIOD_VALUES,
-        related=st.frozensets(st.just(REFS[2])),
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-@RANDOM
-@given(STATES, REQUESTS, ITEMS, st.randoms())
-def test_the_order_of_consents_does_not_matter(state, request, items, random):
+def order(chance, state, request, items, decision):
     """Neither the answer nor its reason depends on the order in which anything is held."""
-    shuffled = list(state.policies)
-    random.shuffle(shuffled)
-    other = replace(state, policies=tuple(shuffled), standing=state.standing[::-1])
-    assert decide(other, request, items).kept == decide(state, request, items).kept
-    by_policies = replace(state, policies=tuple(shuffled))
-    assert decide(by_policies, request, items).reason() == decide(state, request, items).reason()
+    held = {name: list(getattr(state, name)) for name in ("policies", "standing", "mandates")}
+    for values in held.values():
+        chance.random.shuffle(values)
+    other = decide(replace(state, **{name: tuple(values) for name, values in held.items()}), request, items)
+    return (other.kept, other.reason(), other.reason("de")) == (
+        decision.kept, decision.reason(), decision.reason("de"),
+    )  # fmt: skip
 
 
-def refusing(rule):
-    added = compile({"id": "refusal", "status": "active", "provision": rule})
-    return lambda state: replace(state, policies=(*state.policies, added))
-
-
-REFUSALS = st.one_of(
-    st.sampled_from(ACTORS).map(lambda actor: lambda state: replace(state, blocks=state.blocks | {actor})),
-    st.sampled_from(CLASSES + REFS).map(lambda hide: lambda state: replace(state, hides=state.hides | {hide})),
-    st.fixed_dictionaries({"type": st.just("deny")}, optional=LIMITS).map(refusing),
-)
-
-
-@RANDOM
-@given(STATES, REQUESTS, ITEMS, REFUSALS)
-def test_adding_a_refusal_never_adds_a_permit(state, request, items, refuse):
+def refusal(chance, state, request, items, decision):
     """Blocking, hiding or refusing only ever takes away."""
-    before, after = (decide(one, request, items) for one in (state, refuse(state)))
-    assert not any(new.permit and not old.permit for old, new in zip(before.verdicts, after.verdicts, strict=True))
+    after = decide(chance.refusal(state), request, items)
+    return not any(new.permit and not old.permit for old, new in zip(decision.verdicts, after.verdicts, strict=True))
 
 
-@RANDOM
-@given(STATES, REQUESTS, ITEMS)
-def test_all_consents_withdrawn_equals_none(state, request, items):
-    """Withdrawn consents leave exactly the implicit policy and what does not rest on consent."""
-    withdrawn = tuple(replace(policy, status="inactive") for policy in state.policies)
-    assert decide(replace(state, policies=withdrawn), request, items) == decide(
+def withdrawn(chance, state, request, items, decision):
+    """Withdrawn consents leave exactly what does not rest on consent: as if nobody had ever consented."""
+    inactive = tuple(replace(policy, status="inactive") for policy in state.policies)
+    return decide(replace(state, policies=inactive), request, items) == decide(
         replace(state, policies=()), request, items
     )
 
 
-@RANDOM
-@given(STATES, REQUESTS, ITEMS)
-def test_a_bundle_is_decided_as_its_members(state, request, items):
+def members(chance, state, request, items, decision):
     """No resource changes the answer for another."""
-    together = decide(state, request, items)
-    assert together.verdicts == tuple(decide(state, request, [one]).verdicts[0] for one in items)
-    assert len(together.kept) == sum(verdict.permit for verdict in together.verdicts)
-    assert together.decision == {0: "deny", len(items): "permit"}.get(len(together.kept), "redact")
+    alone = tuple(decide(state, request, [one]).verdicts[0] for one in items)
+    counted = {0: "deny", len(items): "permit"}.get(len(decision.kept), "redact")
+    return (alone, counted, sum(one.permit for one in alone)) == (
+        decision.verdicts, decision.decision, len(decision.kept),
+    )  # fmt: skip
 
 
-BASES = {"self", "mandate", "emergency", "consent", "standing", "implicit-permit"}
-
-
-@RANDOM
-@given(STATES, REQUESTS, ITEMS)
-def test_no_permit_without_a_named_basis(state, request, items):
+def named_basis(chance, state, request, items, decision):
     """A permit rests on something that was said: it names it, and it is really there."""
-    for verdict in decide(state, request, items).verdicts:
-        assert verdict.permit == (verdict.basis.rule in BASES)
-        if verdict.basis.rule == "consent":
-            named = [policy for policy in state.policies if policy.id == verdict.basis.by]
-            assert [policy.status for policy in named] == ["active"]
-        if verdict.permit:
-            assert request.actor
-            assert known(request.purpose)
+    for verdict in decision.verdicts:
+        by, rule = verdict.basis.by, verdict.basis.rule
+        if verdict.permit != (rule in BASES) or (verdict.permit and not (request.actor and known(request.purpose))):
+            return False
+        if rule == "consent" and not any(one.id == by and one.status == "active" for one in state.policies):
+            return False
+        if rule == "standing" and not any(one.actor == by and by in request.actor for one in state.standing):
+            return False
+        if rule == "mandate" and not any(one.delegate == by and by in request.actor for one in state.mandates):
+            return False
+    return True
 
 
-@RANDOM
-@given(STATES, REQUESTS, ITEMS, st.integers(min_value=0, max_value=10**12))
-def test_answers_are_constant_between_two_boundaries(state, request, items, later):
+def boundaries(chance, state, request, items, decision):
     """What was decided holds until the moment the decider names."""
-    moment = min(request.at + later, Decider(state, request).until - 1)
-    assert decide(state, replace(request, at=moment), items) == decide(state, request, items)
+    until = Decider(state, request).until
+    moments = [until - 1, *(moment for moment in MOMENTS if request.at < moment < until)]
+    return all(decide(state, replace(request, at=at), items) == decision for at in moments)
 
 
-@RANDOM
-@given(STATES, REQUESTS, ITEMS)
-def test_what_is_remembered_of_alike_resources_is_what_would_be_decided(state, request, items):
-    """The answer for one resource is the same whether or not others were decided before it."""
+def remembered(chance, state, request, items, decision):
+    """The answer for one resource is the same whether or not others of its kind were decided before it."""
     decider = Decider(state, request)
-    for one in [*items, *reversed(items)]:
-        assert decider.verdict(one) == Decider(state, request).verdict(one)
+    return all(
+        decider.verdict(one) == Decider(state, request).decide(one) == verdict
+        for one, verdict in zip([*items, *items], decision.verdicts * 2, strict=True)
+    )
+
+
+def several_purposes(chance, state, request, items, decision):
+    """Who asks for several purposes sees what each of them permits."""
+    requests = [request, replace(request, purpose=chance.random.choice(PURPOSES))]
+    both = decide_all(state, requests, items)
+    each = [decide(state, one, items).verdicts for one in requests]
+    return [one.permit for one in both.verdicts] == [all(x.permit for x in pair) for pair in zip(*each, strict=True)]
+
+
+def test_the_random_states_meet_every_rule():
+    """None of the bases is out of their reach, and guardians do decide differently."""
+    met, together = Counter(), 0
+    for seed in range(3000):
+        chance = Chance(seed)
+        state, request, items = chance.state(), chance.request(), chance.items()
+        met.update(verdict.basis.rule for verdict in decide(state, request, items).verdicts)
+        together += any(len(head) > 1 for head in in_force(state, request))
+    assert met.keys() >= BASES | {"refused", "blocked", "hidden", "floor", "withheld", "outside-mandate", "disputed"}
+    assert met.keys() >= {"malformed", "not-by-consent", "implicit-deny"}
+    assert together

@@ -93,3 +93,17 @@ def test_references_as_text(reference, expected):
 def test_a_malformed_element_tells_nothing(element, value):
     """Facts are read from what is there; the check of resources says what is wrong with the rest."""
     assert facts({**OBSERVATION, element: value}).ref == "Observation/hr1"
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "secret"},
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "display": "restricted"},
+        {"display": "psychiatry"},
+    ],
+)
+def test_a_label_that_cannot_be_read_makes_the_resource_restricted(label):
+    """Whatever else it says: nobody knows what was meant to be kept."""
+    for others in ([], [{"code": "N"}]):
+        assert facts({"resourceType": "Observation", "meta": {"security": [label, *others]}}).confidentiality == "R"

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from consent.categories import NAMES
 from consent.dates import interval
-from consent.decide import Request, State, decide
+from consent.decide import decide
 from consent.facts import facts
 from consent.fhir_consent import Agreement, agreement, build, check_written, proposed, read
 from consent.policy import READ_DEPTH, compile, depth  # noqa: A004
+from consent.state import Request, State
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
@@ -256,14 +257,17 @@ def test_policy_and_controller_make_a_lineage():
         ({}, True),
         ({"performer": [{"reference": "Patient/p"}]}, True),
         ({"performer": [{"reference": "RelatedPerson/mother"}]}, True),
-        ({"performer": [{"reference": "RelatedPerson/aunt"}]}, False),
+        ({"performer": [{"reference": "RelatedPerson/aunt"}]}, None),
         ({"verification": [{"verified": True}]}, True),
         ({"verification": [{"verified": True}, {"verified": False}]}, False),
     ],
 )
 def test_a_consent_counts_when_the_right_person_gave_it(elements, expected):
-    """The patient, or one mandated; and it was not found void."""
-    assert read(r4(FULL, **elements), mandated=["RelatedPerson/mother"])["legal"] is expected
+    """The patient, or one mandated; and it was not found void. Of others the mandates tell at the decision."""
+    policy = compile(read(r4({"type": "permit"}, **elements), mandated=["RelatedPerson/mother"]))
+    assert policy.legal is expected
+    asking = Request("Patient/p", frozenset({"Organization/1"}), "TREAT", interval("2024-06-01")[0])
+    assert (decide(State((policy,)), asking, RECORD).decision == "permit") is (expected is True)
 
 
 def test_actors_of_one_role_keep_it_as_a_condition():

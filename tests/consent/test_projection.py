@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from consent import categories
 from consent.dates import interval
-from consent.decide import Request, State, decide
+from consent.decide import decide
 from consent.facts import facts
 from consent.fhir_consent import agreement, build
 from consent.finer_rules import decider, read
 from consent.policy import compile  # noqa: A004
 from consent.projection import project, project_plain
 from consent.purposes import within
+from consent.state import Request, State
 from fhir_profiles.problems import Problem
 
 PATIENT, PRACTICE, OTHER = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@a.example", "praxis@a.example", "klinik@a.example"

@@ -69,7 +69,7 @@ def test_the_log_tells_who_did_what(towns):
     towns.get(f"/v1/vault/{patient.me.account}", patient.me)
     entries = towns.get(f"/v1/log/{patient.me.account}", patient.me).json["entries"]
     assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
-    assert {"statement", "deposit", "refusal", "message", "vault"} == {entry["action"] for entry in entries}
+    assert {"statement", "client", "deposit", "refusal", "message", "vault"} == {entry["action"] for entry in entries}
     (refusal,) = [entry for entry in entries if entry["action"] == "refusal"]
     assert (refusal["actor"], refusal["detail"]["reason"]) == (practice.account, "no-permit")
     after = towns.get(f"/v1/log/{patient.me.account}", patient.me, after=3, limit=2).json

@@ -42,6 +42,17 @@ def refused(code, call, *args, **more):
     return caught.value.detail
 
 
+def test_no_more_delegates_are_named_than_the_rule_allows(ada, ben, deputy, people, monkeypatch):
+    """One more is refused in a sentence until another is dismissed; naming the same again is no more."""
+    monkeypatch.setattr(delegation, "MOST_CHOSEN", 1)
+    cem = people("cem")
+    assert "1 delegates" in refused("conflict", delegation.appoint, ada.client, cem.card, END)
+    delegation.appoint(ada.client, ben.card, END)
+    delegation.dismiss(ada.client, deputy.client.account)
+    delegation.appoint(ada.client, cem.card, END)
+    assert [one.to for one in delegation.delegates(ada.client.record)] == [cem.account]
+
+
 def test_a_delegate_sees_who_was_granted_what(ada, ben, deputy, practice):
     """Grants with their categories, told by the stand-ins that he holds; nothing of it needs her vault."""
     sharing.grant(ada.client, practice.account, {VITALS, INDEX["genetic"]})

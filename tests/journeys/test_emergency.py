@@ -192,7 +192,7 @@ def test_what_opens_nothing_is_answered_like_what_opens(ada, er, clock):  # noqa
     gone = er.declare(ada.account)
     rows = {one.rnd: one for one in emergency.all_declared(er.store.database)}
     assert {(rows[r].state, rows[r].until) for r in (stranger, ordinary, role, gone)} == {("answered", 0)}
-    tried = [row for row in ada.hub.log(ada.account) if row["action"] == "refusal"]
+    tried = [row for row in ada.hub.log(ada.account)[0] if row["action"] == "refusal"]
     assert [row["detail"]["reason"] for row in tried] == ["unknown", "unknown", "unknown"]
     assert {row["purpose"] for row in tried} == {"BTG"}
 

@@ -1,5 +1,6 @@
 /**
- * Signed messages outside the chains: requests, refusals, reports, reviews, and the registration of a client's key.
+ * Signed messages outside the chains: requests, refusals, read reports, objections to an entry of the log and their
+ * answers, and the registration of a client's key.
  *
  * What one party has to say to another is signed by the sender's device, names its receiver, and is sealed to the
  * receiver's reading key (PROTOCOL.md 5.3): a sealed box of the padded frame.
@@ -19,6 +20,8 @@ const LABELS = {
   refusal: "obhut-refusal",
   read: "obhut-read",
   review: "obhut-review",
+  objection: "obhut-objection",
+  answer: "obhut-answer",
 } as const;
 export type Type = keyof typeof LABELS;
 export const TYPES = Object.keys(LABELS) as Type[];

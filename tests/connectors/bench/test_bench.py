@@ -13,8 +13,10 @@ from connectors.bench.cli import BENCHES
 from connectors.bench.figures import Figure, growths
 
 SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
-UNLIMITED = {"import-memory"}
+OF_DECISIONS = {f"decide-{what}{whose}" for what in ("one", "filter", "release-p99") for whose in ("", "-cedar")}
+UNLIMITED = {"import-memory"} | OF_DECISIONS
 FIGURES = {
+    "decide": {"decide"} | OF_DECISIONS,
     "gateway-write": {"gateway-write", "gateway-write-single"},
     "gateway-read": {"gateway-read", "gateway-read-p99"},
     "gateway-search": {"gateway-search", "gateway-search-p99"},
@@ -91,11 +93,11 @@ def databases(url):
 
 def test_people_read_lines_of_words():
     """Without --json the figure, its limit and the ratio stand in one line."""
-    done = bench("decide", "--seconds", "0.2")
+    done = bench("seal", "--seconds", "0.2")
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
-    assert line.startswith("decide")
-    assert "decisions/s" in line
+    assert line.startswith("seal")
+    assert "envelopes/s" in line
     assert "ratio" in line
 
 

@@ -18,7 +18,7 @@ from connectors.gateway.store import HOUSE_ACCOUNT
 from tests.connectors.gateway.conftest import ids, link, observation
 
 PATIENT = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@hub.test"
-OTHER = "p-bbbbbbbbbbbbbbbbbbbbbbbbbb@hub.test"
+OTHER = "p-bbbbbbbbbbbbbbbbbbbbbbbbba@hub.test"
 LOCAL = PATIENT.partition("@")[0]
 HOUSE = "praxis@hub.test"
 FAR = 4_000_000_000
@@ -108,7 +108,24 @@ def test_hidden_absent_and_unknown_look_the_same(doctor, store, grants, age):
             yield answer.status_code, headers, answer.data.replace(patient.encode(), b"P").replace(id_.encode(), b"I")
 
     assert list(answers(LOCAL, "o1")) == list(answers(unknown, "oz"))
-    assert access.pending_reports(store.database) == []
+    assert {(each.patient, each.number) for each in access.pending_reports(store.database)} == {(PATIENT, 0)}
+
+
+def test_whoever_asks_for_a_patient_and_is_shown_nothing_is_noted_all_the_same(doctor, store):
+    """Once for a question, whether something is withheld or there is nothing; not of those nobody here deals with."""
+    store.put_many([item("b1", "o1"), item("b2", "x1", owner=OTHER)])
+    store.set_live(OTHER, [live()])
+    for type_ in ("Observation", "Condition"):
+        doctor.get(f"{type_}?patient={LOCAL}")
+    doctor.get(f"Condition?patient={OTHER.partition('@')[0]}&_summary=count")
+    doctor.get(f"Patient/{LOCAL}")
+    doctor.get(f"Observation?patient=p-{'c' * 26}")
+    doctor.get(f"Observation?patient={LOCAL},{OTHER.partition('@')[0]}")
+    told = [(each.patient, each.what, each.number) for each in access.pending_reports(store.database)]
+    assert told == [
+        (PATIENT, "Observation", 0), (PATIENT, "Condition", 0), (OTHER, "Condition", 0), (PATIENT, "Patient", 0),
+        (PATIENT, "Observation", 0), (OTHER, "Observation", 1),
+    ]  # fmt: skip
 
 
 def test_a_page_counts_only_what_is_visible(doctor, store):

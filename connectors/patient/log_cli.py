@@ -1,0 +1,95 @@
+"""`obhut patient log`: who looked, when and for what; whether the log is whole; the log as a file and as FHIR."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from connectors.command_line import plainly
+from connectors.keyring import Keyring
+from connectors.patient import access_log, audit_events, log_proof
+from connectors.patient.access_log import Entry
+from connectors.patient.client import Client
+from connectors.patient.delegation_cli import FOR
+from connectors.patient.log_proof import Proof
+from connectors.patient.log_words import LANGUAGES, line, report
+from connectors.patient.options import JSON
+from fhir_profiles import resources
+from fhir_profiles.problems import Problem
+
+ONLINE = "-"
+"""`--verify` without a file."""
+
+
+@click.command()
+@click.option(
+    "--account", "directory", type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of the account; not needed to check a file.",
+)  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="What her own devices did, too.")
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
+@click.option(
+    "--verify", is_flag=False, flag_value=ONLINE, metavar="[FILE]", help="Is it whole? Of a FILE without hub."
+)
+@click.option("--export", type=click.Path(path_type=Path, dir_okay=False), help="Into a file, opened, to be checked.")
+@click.option("--fhir", is_flag=True, help="As a Bundle of AuditEvents (IHE BALP).")
+@click.option("--accept-loss", is_flag=True, help="With --verify: go on from what there is, knowing what is gone.")
+@FOR
+@JSON
+@plainly
+def log(
+    directory: Path | None, everything: bool, language: str, verify: str | None, export: Path | None, fhir: bool,
+    accept_loss: bool, patient: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Who looked, when, and for what."""
+    if patient:
+        raise Problem("forbidden", "the log is sealed to the patient: only her own devices read it")
+    if verify is not None and verify != ONLINE:
+        key = Keyring.load(directory).hub_key if directory else None
+        _tell(log_proof.check_file(Path(verify), key), language, as_json)
+        return
+    if directory is None:
+        raise click.UsageError("Missing option '--account'.")
+    client = Client.open(directory)
+    client.sync()
+    client.settle()
+    found, head = access_log.fetch(client)
+    if export is not None:
+        told = log_proof.export(client, found, head)  # with the head known before, whatever the check finds
+    proof = log_proof.check(client, found, head)
+    if accept_loss:
+        log_proof.accept(client, head)
+    if export is not None:
+        export.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+        click.echo(f"{len(found)} entries in {export}; obhut patient log --verify {export}")
+    elif verify is not None:
+        _tell(proof, language, as_json)
+    else:
+        _show(client, access_log.explained(client, found), proof, everything, language, as_json, fhir)
+
+
+def _show(
+    client: Client, entries: list[Entry], proof: Proof, everything: bool, language: str, as_json: bool, fhir: bool
+) -> None:
+    shown = [entry for entry in entries if everything or entry.actor != client.account]
+    if fhir:
+        click.echo(resources.dump(audit_events.bundle(shown, client.account)).decode())
+    for entry in () if fhir else shown:
+        click.echo(json.dumps(asdict(entry)) if as_json else line(entry, client.account, language))
+    if not proof.whole:
+        click.echo("\n".join(report(proof, language)), err=True)
+
+
+def _tell(proof: Proof, language: str, as_json: bool) -> None:
+    """What a check has found; the command fails where the log is not whole."""
+    if as_json:
+        faults = [asdict(fault) for fault in proof.faults]
+        untold = [{"kind": link.kind, "oth": link.oth, "seq": link.seq, "typ": link.typ} for link in proof.untold]
+        value = {"whole": proof.whole, "entries": len(proof.entries), "faults": faults, "untold": untold}
+        click.echo(json.dumps(value | {"signed": proof.signed.seq, "compared": proof.compared}))
+    else:
+        click.echo("\n".join(report(proof, language)))
+    if not proof.whole:
+        sys.exit(1)

@@ -1,0 +1,226 @@
+"""The access log lived through: a read told in words, checked, objected to; and tampering noticed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from sqlalchemy import create_engine, text
+
+from connectors.patient import access_log, enrolment, log_proof, sharing
+from consent import log as logs
+from consent.identifiers import account
+from fhir_profiles import resources
+from tests.journeys.conftest import command, free_port, obhut
+from tests.journeys.sharing import VITALS, write
+
+PATIENCE_SECONDS = 60
+
+
+class House:
+    """`obhut gateway serve` of a practice, until it ends."""
+
+    def __init__(self, practice, hub):
+        self.environment = os.environ | {
+            "OBHUT_GATEWAY_DATABASE": practice.database, "OBHUT_GATEWAY_KEYSTORE": str(practice.directory / "keys"),
+            "OBHUT_GATEWAY_HUB_URL": hub.url, "OBHUT_GATEWAY_PORT": str(free_port()),
+        }  # fmt: skip
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            command("gateway", "serve", "--workers", "1"), stdout=subprocess.PIPE, text=True, env=self.environment,
+            start_new_session=True,
+        )  # fmt: skip
+        word, self.url = self.process.stdout.readline().split()
+        assert word == "listening"
+        return self
+
+    def __exit__(self, *_):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def until(holds):
+    """Wait for what a program does by itself."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not (found := holds()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture
+def patient(tmp_path, hub):
+    """Her client; its directory is `tmp_path / "patient"`."""
+    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def log(tmp_path):
+    """`obhut patient log` of her account."""
+    return lambda *words: obhut("patient", "log", "--account", str(tmp_path / "patient"), *words)
+
+
+def change(hub, statement, **values):
+    """Write directly into the hub's database, as somebody would who wants to hide something."""
+    engine = create_engine(hub.database)
+    with engine.begin() as conn:
+        assert conn.execute(text(statement), values).rowcount > 0
+    engine.dispose()
+
+
+def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back(hub, practice, patient, log, tmp_path):
+    """Grant, a read through the real gateway, the line in two languages, the check; then a row is changed, and gone."""
+    write(patient, 1, 2)
+    sharing.grant(patient, practice.account, {VITALS})
+    practice.close()
+    keys = str(practice.directory / "keys")
+    token = obhut(
+        "gateway", "token", "create", "--database", practice.database, "--person", "Dr. Ada", "--role", "physician",
+        "--purpose", "TREAT",
+    )  # fmt: skip
+    assert token.returncode == 0, token.stderr
+    headers = {"Authorization": f"Bearer {token.stdout.split()[-1]}"}
+    local = account(patient.account).local
+    with House(practice, hub) as house:
+        search = f"{house.url}/Observation?patient={local}"
+        until(lambda: len(requests.get(search, headers=headers, timeout=20).json().get("entry", [])) == 2)
+        until(lambda: any(entry.person for entry in access_log.entries(patient)))
+    said = log().stdout
+    assert re.search(
+        r"Dr\. Ada \(physician\), praxis-a \(praxis-a@[^)]+\) looked at 2 measured values or findings;"
+        r" for your treatment; by your consent of \d+ \w+ 20\d\d; by a person\.",
+        said,
+    ), said
+    assert re.search(
+        r"was given 2 sealed packets: vital signs .*; for your treatment; by your consent of .*program", said
+    )
+    german = log("--language", "de").stdout
+    assert re.search(
+        r"hat 2 Messwerte oder Befunde angesehen; für Ihre Behandlung; aufgrund Ihrer Einwilligung", german
+    )
+
+    whole = log("--verify")
+    assert (whole.returncode, whole.stdout.splitlines()[0][:17]) == (0, "The log is whole:"), whole.stderr
+    reconciled = obhut("hub", "reconcile", **hub.environment)
+    assert (reconciled.returncode, reconciled.stdout) == (0, "The access logs tell all that happened.\n")
+    assert log("--export", str(tmp_path / "log.json")).returncode == 0
+    offline = obhut("patient", "log", "--verify", str(tmp_path / "log.json"))
+    assert (offline.returncode, "the log is whole" in offline.stdout.lower()) == (0, True), offline.stdout
+
+    bundle = json.loads(log("--fhir", "--all").stdout)
+    for entry in bundle["entry"]:
+        resources.check(entry["resource"])
+    assert {"AuthZ-Consent", "read", "create"} <= {e["resource"]["subtype"][0]["code"] for e in bundle["entry"]}
+
+    entry = next(one for one in access_log.entries(patient) if one.person)
+    objected = obhut(
+        "patient",
+        "object",
+        "--account",
+        str(tmp_path / "patient"),
+        str(entry.seq),
+        "--text",
+        "I was not there that day.",
+    )
+    assert objected.returncode == 0, objected.stderr
+    practice.open()
+    practice.inbox.catch_up()
+    (got,) = [
+        json.loads(one) for one in obhut("gateway", "objections", "--keystore", keys, "--json").stdout.splitlines()
+    ]
+    assert (got["seq"], got["person"], got["text"]) == (entry.seq, "Dr. Ada", "I was not there that day.")
+    answered = obhut("gateway", "answer", "--keystore", keys, got["id"], "--text", "A slip: we have noted it.")
+    assert answered.returncode == 0, answered.stderr
+    said = log("--all").stdout
+    assert "you objected: I was not there that day; answer: A slip: we have noted it." in said
+    assert f"You objected to entry {entry.seq} and told {practice.account}" in said
+    assert log("--verify").returncode == 0
+    assert obhut("hub", "reconcile", **hub.environment).returncode == 0
+
+    name = {"acc": patient.account, "seq": entry.seq}
+    change(hub, "UPDATE log SET purpose = 'HRESCH' WHERE acc = :acc AND seq = :seq", **name)
+    for found in (log("--verify"), obhut("hub", "reconcile", **hub.environment)):
+        assert found.returncode != 0
+        assert f"entry {entry.seq}" in found.stdout
+    change(hub, "DELETE FROM log WHERE acc = :acc AND seq = :seq", **name)
+    found = log("--verify")
+    assert (found.returncode, "NOT WHOLE" in found.stdout) == (1, True)
+    assert f"entries {entry.seq} to {entry.seq} are missing" in found.stdout
+    assert "VOLLSTÄNDIG" in log("--verify", "--language", "de").stdout
+    found = obhut("hub", "reconcile", **hub.environment)
+    assert (found.returncode, patient.account in found.stdout) == (1, True)
+    assert obhut("patient", "log", "--verify", str(tmp_path / "log.json")).returncode == 0  # as it was
+
+
+def test_a_hub_that_forgot_entries_is_noticed_by_the_head_that_the_device_keeps(hub, patient, practice, log):
+    """The whole tail is gone and all counters say so, as after a restore: only who remembers the head can tell."""
+    sharing.grant(patient, practice.account, {VITALS})
+    assert log("--verify").returncode == 0
+    last = len(access_log.fetch(patient)[0])
+    kept = last - 3
+    hash_ = access_log.fetch(patient)[0][kept - 1].hash
+    name = {"acc": patient.account}
+    change(hub, "DELETE FROM log WHERE acc = :acc AND seq > :seq", seq=kept, **name)
+    change(hub, "UPDATE accounts SET log_seq = :seq, log_hash = :hash WHERE acc = :acc", seq=kept, hash=hash_, **name)
+    found = log("--verify")
+    assert found.returncode == 1
+    assert f"entries {kept + 1} to {last}, which the hub had signed, are gone" in found.stdout
+    assert "restore of the hub from a backup" in found.stdout
+    assert "the log says nothing of your statement" in found.stdout
+    assert "are gone" in log().stderr  # and whoever only looks is told
+    assert log("--verify").returncode == 1  # it is not forgotten
+    log("--verify", "--accept-loss")
+    again = log("--verify", "--json")
+    assert json.loads(again.stdout)["faults"] == []
+    gaps = obhut("hub", "reconcile", **hub.environment)
+    assert (gaps.returncode, "nothing is said of the statement" in gaps.stdout) == (1, True)
+
+
+def test_an_exported_log_that_was_changed_does_not_hold(patient, practice, log, tmp_path):
+    """Each entry's words, and the heads: whatever is changed in the file is told; another hub's key fits nothing."""
+    sharing.grant(patient, practice.account, {VITALS})
+    path = tmp_path / "log.json"
+    log("--export", str(path))
+    kept = json.loads(path.read_text())
+    assert log_proof.check_file(path, patient.keyring.hub_key).whole
+    for entry in kept["entries"][::3]:
+        for member, value in (("actor", practice.account + "x"), ("at", entry["at"] + 1), ("detail", {"typ": "x"})):
+            changed = [one | ({member: value} if one["seq"] == entry["seq"] else {}) for one in kept["entries"]]
+            path.write_text(json.dumps(kept | {"entries": changed}))
+            faults = log_proof.check_file(path).faults
+            assert logs.Fault(entry["seq"], entry["seq"], "altered") in faults
+    path.write_text(json.dumps(kept | {"entries": kept["entries"][:-1]}))
+    assert [fault.kind for fault in log_proof.check_file(path).faults] == ["shortened"]
+    path.write_text(json.dumps(kept | {"hub_key": kept["hub_key"][::-1]}))
+    assert obhut("patient", "log", "--verify", str(path)).returncode == 2
+    Path(path).write_text("{}")
+    refused = obhut("patient", "log", "--verify", str(path))
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+
+
+def test_the_basis_is_what_was_in_force_at_that_moment(patient, practice):
+    """Not before the grant, not for another purpose or category, not after its end."""
+
+    def basis(at, purpose="TREAT", categories=()):
+        entry = access_log.Entry(1, at, practice.account, "release", purpose, categories=categories)
+        return [one["grant"] for one in access_log.basis(patient, entry)]
+
+    def told(typ):
+        links = patient.record.relations[practice.account].links
+        return next(link.iat for link in links if link.typ == typ)
+
+    gid = sharing.grant(patient, practice.account, {VITALS})
+    begun = told("grant")
+    assert basis(begun) == basis(begun, "ETREAT") == basis(begun, categories=["vitals"]) == [gid]
+    assert basis(begun, "HRESCH") == basis(begun, categories=["lab"]) == basis(begun - 1) == []
+    sharing.withdraw(patient, practice.account)
+    assert basis(told("end")) == []
