@@ -7,6 +7,9 @@ from sqlalchemy import ColumnElement, FromClause, bindparam, exists, or_, select
 
 from connectors.gateway.models import confirmations, live_streams, permitted, resources
 
+NOBODY = "-"
+"""No account."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -24,7 +27,7 @@ class Scope:
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
-        return {"v_purposes": self.purposes, "v_now": self.now, "v_house": self.house}
+        return {"v_purposes": self.purposes, "v_now": self.now, "v_house": self.house, "v_own": self.own or NOBODY}
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:
@@ -37,7 +40,7 @@ def visible(row: FromClause) -> ColumnElement[bool]:
         earlier.c.type == row.c.type,
         earlier.c.id == row.c.id,
         earlier.c.owner == row.c.owner,
-        earlier.c.rid < row.c.rid,
+        earlier.c.rid + 0 < row.c.rid,  # SQLite would else look through all of the type by this, not for the id
         earlier.c.deleted.is_(False),
         shown(earlier),
     )
@@ -63,4 +66,4 @@ def shown(row: FromClause) -> ColumnElement[bool]:
         )
         .exists()
     )
-    return or_(row.c.owner == "", row.c.author == bindparam("v_house"), granted)
+    return or_(row.c.owner == "", row.c.author == bindparam("v_house"), row.c.kept, granted)
