@@ -1,5 +1,6 @@
 """What the Consent that came with a grant says: the categories that may be shown, and finer rules for each resource."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,10 +22,14 @@ NOTHING = b""
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What may be shown under a grant: of these categories what the finer rules permit, or all where there are none."""
+    """What may be shown under a grant: of these categories what the finer rules permit, or all where there are none.
+
+    `name`: by which it is known whether what was decided was decided by these rules.
+    """
 
     categories: frozenset[int]
     rules: Decider | None = None
+    name: str = ""
 
     def permit(self, resource: Mapping[str, Any], author: str) -> bool:
         """What the finer rules say of a resource; none is permitted whose facts cannot be told."""
@@ -91,7 +96,10 @@ class Consents:
             agreed = agreement(resource)
             if (agreed.patient, agreed.counterpart) != (patient, self._me):
                 return _NOTHING
-            return Terms(agreed.categories, finer_rules.decider(finer_rules.read(json.loads(rules))) if rules else None)
+            if not rules:
+                return Terms(agreed.categories)
+            name = hashlib.sha256(rules.encode()).hexdigest()
+            return Terms(agreed.categories, finer_rules.decider(finer_rules.read(json.loads(rules))), name)
         except (Problem, Rejected):
             return _NOTHING
 

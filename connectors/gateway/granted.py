@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from connectors.chain_store import ChainStore
 from connectors.gateway import emergency
 from connectors.gateway.access import EMERGENCY
-from connectors.gateway.consents import Consents, hash_of
+from connectors.gateway.consents import Consents
 from connectors.gateway.destinations import places
 from connectors.gateway.emergency import Opened
 from connectors.gateway.keystore import Keystore
@@ -108,13 +108,13 @@ class Granted:
         """Tell the store what may be shown. What finer rules permit is decided anew where it was by other ones."""
         named = {one.rules for one in live if one.rules}
         decided = self._store.decided(patient)
-        due = [grant for grant in grants if grant.gid in named and decided.get(grant.gid) != hash_of(grant)]
-        self._store.undecide(decided.keys() - named | {grant.gid for grant in due if grant.gid in decided})
+        by_name = {grant.gid: self._consents.terms(patient, grant) for grant in grants if grant.gid in named}
+        due = {gid: terms for gid, terms in by_name.items() if decided.get(gid) != terms.name}
+        self._store.undecide(decided.keys() - named | due.keys() & decided.keys())
         self._store.set_live(patient, live)
-        for grant in due:
-            terms = self._consents.terms(patient, grant)
-            streams = {one.stream for one in live if one.rules == grant.gid}
-            self._store.decide(patient, streams, grant.gid, hash_of(grant), terms.permit)
+        for gid, terms in due.items():
+            streams = {one.stream for one in live if one.rules == gid}
+            self._store.decide(patient, streams, gid, terms.name, terms.permit)
 
     def _purge(self, patient: str, covered: Mapping[tuple[str, int], str]) -> None:
         gone = {(set_id, index) for set_id, _, index in self._keystore.held(patient)} - covered.keys()

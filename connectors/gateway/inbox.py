@@ -107,6 +107,9 @@ class Inbox:
         page = self.hub.feed(self.store.state(CURSOR) or "", wait=wait, only=self._only)
         changed = self._take_statements(page["events"])
         met = self._keep_permits(page["permits"])
+        self.granted.refresh(changed)  # what was taken back goes, though what was given may not be to be had now
+        for patient in changed:
+            self._fetch_seeds(patient)
         self.granted.refresh(changed)
         moved = self._confirm(changed)
         taken = Taken()
@@ -172,8 +175,6 @@ class Inbox:
             elif event["type"] == "message":
                 row = (event["id"], event["from"], unb64(event["frame"]))
                 self.keystore.db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row)
-        for patient in changed:
-            self._fetch_seeds(patient)
         return list(changed)
 
     def _take_link(self, kind: str, acc: str, oth: str, frame: str) -> bool:

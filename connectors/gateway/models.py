@@ -167,12 +167,12 @@ permitted = Table(
 )
 
 decided = Table(
-    # By which Consent of a grant `permitted` was filled. Without a row here it has to be filled again.
+    # By which finer rules of a grant `permitted` was filled. Without a row here it has to be filled again.
     "decided",
     metadata,
     Column("rules", Word, primary_key=True),
     Column("patient", Word, nullable=False),
-    Column("consent", Word, nullable=False),  # its salted hash, by which the grant names it
+    Column("name", Word, nullable=False),  # hash of the rules
 )
 
 emergencies = Table(

@@ -182,7 +182,7 @@ def _conditions(shape: Shape, leader: FromClause | None = None) -> Iterator[Cond
             yield on(resources, shape.type, each, _operands(shape, number), patient)
         elif number != shape.leader:
             yield beside(leader, resources, shape.type, each, _operands(shape, number), patient)
-        leading = leads(resources, shape.type, each, _operands(shape, number)) if shape.scoped else None
+        leading = leads(resources, shape.type, each, _operands(shape, number), patient) if shape.scoped else None
         if leading is not None:
             yield leading
 

@@ -6,7 +6,7 @@ part and where (practitioners, organisations, places) is kept: these stand at mo
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,8 @@ UNKNOWN = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", 
 Target = tuple[str, str, str]
 """Owner, type, id."""
 
-_REFERENCE = re.compile(rb'"reference"\s*:\s*"([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})["/]')
+_REFERENCE = re.compile(rb'"(?:reference|url)"\s*:\s*"([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})["/#]')
+_LOCAL = re.compile(r"([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:[/#].*)?")
 
 
 # --- in what is answered ------------------------------------------------------------------------------------------
@@ -48,11 +49,29 @@ def without_hidden(connection: Connection, rows: Sequence[Stored], scope: Scope)
 
 
 def _targets(row: Stored, scope: Scope) -> Iterator[Target]:
-    if row.owner in ("", scope.own) or row.author == scope.house:
+    if row.author in ("", scope.house) or (scope.own and row.owner == scope.own):
         return
-    for type_, id_ in _REFERENCE.findall(row.body):
-        if (kind := type_.decode()) not in PARTIES:
-            yield row.owner, kind, id_.decode()
+    within = _entries(row) if row.type == "Bundle" else frozenset()
+    for type_, id_ in _read(row.body):
+        if type_ not in PARTIES and f"{type_}/{id_}" not in within:
+            yield row.owner, type_, id_
+
+
+def _read(body: bytes) -> Iterator[tuple[str, str]]:
+    """Type and id of each reference to this server, and of each address of an attachment here."""
+    if b"\\" not in body:
+        yield from ((type_.decode(), id_.decode()) for type_, id_ in _REFERENCE.findall(body))
+        return
+    found: list[str] = []  # JSON may spell a slash in several ways
+    _pruned(parse(body, max_bytes=len(body)), found.append, None)
+    yield from (match.groups() for text in found if (match := _LOCAL.fullmatch(text)))  # type: ignore[misc]
+
+
+def _entries(row: Stored) -> frozenset[str]:
+    """What a Bundle holds itself: to that its references lead first, https://hl7.org/fhir/R4/bundle.html#references."""
+    entries = parse(row.body, max_bytes=len(row.body)).get("entry", [])
+    held = (each.get("resource", {}) for each in entries)
+    return frozenset(f"{each.get('resourceType')}/{each.get('id')}" for each in held)
 
 
 _SEEN = select(resources.c.owner, resources.c.type, resources.c.id).where(
@@ -70,23 +89,63 @@ def _visible(connection: Connection, targets: Collection[Target], scope: Scope) 
 def _without(row: Stored, hidden: Collection[Target]) -> Stored:
     gone = {f"{type_}/{id_}" for _, type_, id_ in hidden}
     resource = parse(row.body, max_bytes=len(row.body))
-    found = _pruned(resource, gone, None)
-    try:
-        check(found)
-    except Problem:  # it was required
-        found = _pruned(resource, gone, {"extension": [UNKNOWN]})
+
+    def is_gone(text: str) -> bool:
+        match = _LOCAL.fullmatch(text)
+        return match is not None and f"{match[1]}/{match[2]}" in gone
+
+    names: list[str] = []
+    found = _pruned(resource, is_gone, names)
+    for required in _needed(found, sorted(set(names))):
+        found = _pruned(resource, is_gone, None, required)
+        if _holds(found):
+            break
     return replace(row, body=dump(found))
 
 
-def _pruned(value: Any, gone: Collection[str], instead: dict[str, Any] | None) -> Any:
+def _needed(found: Any, names: Sequence[str]) -> Iterator[frozenset[str]]:
+    """Elements in which something has to stand for what was left out: none, else one of them, at worst all."""
+    if not _holds(found):
+        yield from (frozenset({name}) for name in names)
+        yield frozenset(names)
+
+
+def _holds(resource: dict[str, Any]) -> bool:
+    try:
+        check(resource)
+    except Problem:
+        return False
+    return True
+
+
+def _pruned(
+    value: Any,
+    is_gone: Callable[[str], object],
+    names: list[str] | None,
+    required: Collection[str] = (),
+    name: str = "",
+) -> Any:
+    """The value without the references that are gone; `names` learns in which elements they stood.
+
+    In a `required` element one that says that it is unknown stands for all of them.
+    """
     if isinstance(value, dict):
         text = value.get("reference")
-        if isinstance(text, str) and text.partition("/_history/")[0] in gone:
-            return instead
-        members = {name: _pruned(each, gone, instead) for name, each in value.items()}
-        return {name: each for name, each in members.items() if each is not None} or None
+        if isinstance(text, str) and is_gone(text):
+            if names is not None:
+                names.append(name)
+            return {"extension": [UNKNOWN]} if name in required else None
+        members = {key: _pruned(each, is_gone, names, required, key) for key, each in value.items()}
+        if isinstance(url := members.get("url"), str) and is_gone(url):  # of an attachment
+            del members["url"]
+        return {key: each for key, each in members.items() if each is not None} or None
     if isinstance(value, list):
-        return [each for one in value if (each := _pruned(one, gone, instead)) is not None] or None
+        found: list[Any] = []
+        for one in value:
+            each = _pruned(one, is_gone, names, required, name)
+            if (each is not None or one is None) and not (each == {"extension": [UNKNOWN]} and each in found):
+                found.append(each)
+        return found if any(each is not None for each in found) else None
     return value
 
 
@@ -104,22 +163,28 @@ def check_query(query: search.Query) -> None:
         raise Problem("not-supported", "An order by references is not served here.")
 
 
-def leads(row: FromClause, type_: str, part: Part, operands: Sequence[Sequence[Any]]) -> ColumnElement[bool] | None:
+def leads(
+    row: FromClause, type_: str, part: Part, operands: Sequence[Sequence[Any]], patient: Any
+) -> ColumnElement[bool] | None:
     """For a criterion by what a reference leads to: that this is shown, or that the house wrote the reference."""
     if not _is_elsewhere(part.kind, part.param):
         return None
-    named, target = index_text.alias("named"), resources.alias("target")
+    named, referrer, target = index_text.alias("named"), resources.alias("referrer"), resources.alias("target")
     seen = select(target.c.rid).where(
-        target.c.type == named.c.qualifier, target.c.id == named.c.value, target.c.owner == row.c.owner,
+        target.c.type == named.c.qualifier, target.c.id == named.c.value, target.c.owner == referrer.c.owner,
         target.c.deleted.is_(False), shown(target),
     )  # fmt: skip
     fitting = or_(*(fits(named, how, each) for how, each in zip(part.hows, operands, strict=True)))
     by_others = (
         select(named.c.rid)
-        .where(named.c.param == word(f"{type_}.{part.param}"), named.c.rid == row.c.rid, fitting)
+        .join_from(named, referrer, referrer.c.rid == named.c.rid)
+        .where(named.c.param == word(f"{type_}.{part.param}"), fitting)
         .where(or_(named.c.qualifier.in_(sorted({*PARTIES, WHOLE})), seen.correlate_except(target).exists()))
     )
-    return or_(row.c.owner == "", row.c.author == bindparam("v_house"), by_others.correlate_except(named).exists())
+    if patient is not None:
+        by_others = by_others.where(named.c.patient == patient)
+    written = row.c.author.in_(["", bindparam("v_house")])
+    return or_(written, row.c.owner == bindparam("v_own"), row.c.rid.in_(by_others))
 
 
 def _is_elsewhere(kind: str, param: str) -> bool:

@@ -210,7 +210,7 @@ class Store:
 
     def decided(self, patient: str) -> dict[str, str]:
         """A patient's grants of whose finer rules it is known what they permit, and by which Consent they decided."""
-        query = select(decided.c.rules, decided.c.consent).where(decided.c.patient == patient)
+        query = select(decided.c.rules, decided.c.name).where(decided.c.patient == patient)
         with self.database.read() as connection:
             return dict(connection.execute(query).all())
 
@@ -222,7 +222,7 @@ class Store:
                     connection.execute(delete(table).where(table.c.rules.in_(sorted(grants))))
 
     def decide(
-        self, patient: str, streams: Collection[str], gid: str, consent: str,
+        self, patient: str, streams: Collection[str], gid: str, name: str,
         permits: Callable[[dict[str, Any], str], bool],
     ) -> None:  # fmt: skip
         """Decide anew which resources of these streams a grant's finer rules permit: `permits(resource, author)`.
@@ -230,22 +230,18 @@ class Store:
         What was decided is kept as it goes; done is it only at the end, so that after a crash it begins again.
         """
         row = resources.c
-        query = (
-            select(row.rid, row.body, row.author)
-            .where(row.owner == patient, row.stream.in_(sorted(streams)), row.deleted.is_(False))
-            .where(row.rid > bindparam("after")).order_by(row.rid).limit(OWNED_ROWS)
-        )  # fmt: skip
+        ours = and_(row.owner == patient, row.stream.in_(sorted(streams)), row.deleted.is_(False))
+        with self.database.read() as connection:
+            rids = sorted(connection.execute(select(row.rid).where(ours)).scalars())
         self.undecide([gid])
-        after, more = 0, True
-        while more:
+        for start in range(0, len(rids), OWNED_ROWS):
+            some_ = row.rid.in_(rids[start : start + OWNED_ROWS])
             with self.change() as change:
-                rows = change.connection.execute(query, {"after": after}).all()
+                rows = change.connection.execute(select(row.rid, row.body, row.author).where(some_, ours)).all()
                 parsed = ((each.rid, parse(each.body, max_bytes=len(each.body)), each.author) for each in rows)
                 change.permit([(gid, rid) for rid, resource, author in parsed if permits(resource, author)])
-            more = bool(rows)
-            after = rows[-1].rid if rows else after
         with self.database.write() as connection:
-            connection.execute(insert(decided), {"rules": gid, "patient": patient, "consent": consent})
+            connection.execute(insert(decided), {"rules": gid, "patient": patient, "name": name})
 
     def confirm(self, patients: Collection[str], at: int, until: int) -> None:
         """Note that the heads of these patients' chains were confirmed at a second, which counts until another."""

@@ -10,6 +10,9 @@ from connectors.gateway.models import confirmations, index_text, live_streams, p
 NEVER_IN_EMERGENCY = frozenset({"V"})
 """The confidentiality that no emergency opens."""
 
+NOBODY = "-"
+"""No account."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -29,7 +32,10 @@ class Scope:
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
-        return {"v_purposes": self.purposes, "v_now": self.now, "v_house": self.house, "v_person": self.person}
+        return {
+            "v_purposes": self.purposes, "v_now": self.now, "v_house": self.house, "v_own": self.own or NOBODY,
+            "v_person": self.person,
+        }  # fmt: skip
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:
@@ -42,7 +48,7 @@ def visible(row: FromClause) -> ColumnElement[bool]:
         earlier.c.type == row.c.type,
         earlier.c.id == row.c.id,
         earlier.c.owner == row.c.owner,
-        earlier.c.rid < row.c.rid,
+        earlier.c.rid + 0 < row.c.rid,  # SQLite would else look through all of the type by this, not for the id
         earlier.c.deleted.is_(False),
         shown(earlier),
     )
@@ -69,7 +75,7 @@ def shown(row: FromClause) -> ColumnElement[bool]:
         )
         .exists()
     )
-    return or_(row.c.owner == "", row.c.author == bindparam("v_house"), granted)
+    return or_(row.c.owner == "", row.c.author == bindparam("v_house"), row.c.kept, granted)
 
 
 def _most_confidential(row: FromClause) -> ColumnElement[bool]:

@@ -177,7 +177,7 @@ def _declared(client: Client, entry: Entry) -> Entry:
         person, _ = word.tell(client.vault.reading_keys)
     except (Rejected, KeyError, TypeError):
         return entry
-    return replace(entry, person=person if person.isprintable() else "")
+    return replace(entry, person=person, role=word.role) if person.isprintable() else entry
 
 
 def _told(entry: Entry, told: Mapping[str, Any]) -> Entry:

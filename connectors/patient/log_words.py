@@ -64,6 +64,10 @@ ACTIONS: Mapping[str, Pair] = {
         "{who} asked for something and was refused, because you have not allowed it",
         "{who} hat etwas angefragt und wurde abgewiesen, weil Sie es nicht erlaubt haben",
     ),
+    "refused-emergency": (
+        "{who} declared an emergency, and nothing was opened",
+        "{who} hat einen Notfall erklärt, und nichts wurde geöffnet",
+    ),
     "refused-deposit": (
         "{who} wanted to write and was refused ({reason})",
         "{who} wollte etwas schreiben und wurde abgewiesen ({reason})",
@@ -153,6 +157,8 @@ def _said(entry: Entry, account: str, language: str) -> str:
 def _kind(entry: Entry) -> str:
     if entry.action == "read" and (entry.kept or not entry.number):
         return "kept" if entry.kept else "nothing"
+    if entry.action == "refusal" and entry.detail.get("what") == "emergency":
+        return "refused-emergency"
     if entry.action == "refusal" and (entry.detail.get("reason") != "consent" or entry.detail.get("what") == "deposit"):
         return "refused-deposit"
     return "deletion" if entry.action == "deposit" and entry.detail.get("deletes") else entry.action

@@ -247,6 +247,24 @@ def test_what_either_of_two_grants_permits_is_found(scene):
     assert scene.found() == {2}
 
 
+def test_what_is_taken_back_goes_though_what_is_given_cannot_be_fetched(scene, monkeypatch):
+    """A hub that is too busy for a bundle does not keep alive what ended on the same page."""
+    gid = scene.grant()
+    scene.write(weight(scene, 1))
+    scene.inbox.catch_up()
+    scene.patient.withdraw(scene.practice, gid)
+    scene.grant(rules=ONLY_PULSE)
+    bundle = scene.wire.bundle
+    monkeypatch.setattr(scene.wire, "bundle", lambda *_: (_ for _ in ()).throw(Problem("busy", "")))
+    with pytest.raises(Problem):
+        scene.inbox.catch_up()
+    assert scene.found() == set()
+    monkeypatch.setattr(scene.wire, "bundle", bundle)
+    scene.write(weight(scene, 2, **PULSE))
+    scene.inbox.catch_up()
+    assert scene.found() == {2}
+
+
 def test_a_crash_while_finer_rules_are_decided_shows_nothing_that_they_do_not_permit(scene, monkeypatch):
     """Nothing is found until all is decided; it goes on by itself."""
     gid = scene.grant()

@@ -10,13 +10,15 @@ import time
 import orjson
 import pytest
 
-from connectors.gateway import access, schema
+from connectors.gateway import access, keeping, schema
 from connectors.gateway.access import Reader
 from connectors.gateway.app import create_app
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.records import Item, Live, Source
 from connectors.gateway.store import HOUSE_ACCOUNT, Store
+from connectors.gateway.visibility import Scope
+from fhir_profiles.search import parse
 from tests.connectors.gateway.conftest import Api, link, observation
 
 LOCAL = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -43,6 +45,9 @@ def seen():
     yield observation(id="o3", effectiveDateTime="2024-03-07", **at)
     code = {"coding": [{"system": "http://loinc.org", "code": "58410-2"}]}
     yield resource("DiagnosticReport", "r1", status="final", code=code, result=[{"reference": "Observation/o1"}])
+    yield resource(
+        "DocumentReference", "l1", status="current", content=[{"attachment": {"contentType": "text/plain"}}] * 2
+    )
     yield {"resourceType": "Provenance", "id": "v1", "target": [{"reference": "Observation/o1"}],
            "recorded": "2024-03-07T10:00:00Z", "agent": [{"who": {"reference": "Organization/k"}}]}  # fmt: skip
 
@@ -57,6 +62,12 @@ def pointing(each):
             return each | {"target": [*each["target"], {"reference": "Condition/h2"}]}
         case "Observation":
             return each | {"hasMember": [more], "encounter": {"reference": "Encounter/h4/_history/1"}}
+        case "DocumentReference":
+            address = {"contentType": "text/plain", "url": "Binary/h7"}
+            return each | {
+                "content": [{"attachment": {"contentType": "text/plain"}}, {"attachment": address}],
+                "context": {"related": [{"reference": "Condition/h2#onset"}]},
+            }
     return each
 
 
@@ -99,7 +110,10 @@ class House:
 
     def _item(self, bid, each, stream, under):
         source = Source(PATIENT, "set", stream, 1, 1, PATIENT, bid)
-        return Item(orjson.dumps(each), each, source, under)
+        body = orjson.dumps(each)
+        return Item(
+            body.replace(b"/h", b"\\/h") if each["resourceType"] == "Observation" else body, each, source, under
+        )
 
     def close(self):
         self.app.extensions["gateway"].store.database.close()
@@ -155,6 +169,8 @@ DOORS = {
     "references in what is read": lambda api: api.get("DiagnosticReport/r1"),
     "references in what is found": lambda api: api.get(f"DiagnosticReport?patient={LOCAL}"),
     "references that are required": lambda api: api.get("Provenance/v1"),
+    "addresses of attachments": lambda api: api.get("DocumentReference/l1"),
+    "references spelled otherwise": lambda api: api.get("Observation/o1"),
     "search by a hidden target": lambda api: api.get(f"DiagnosticReport?result=Observation/{HIDDEN}"),
     "search by a hidden target's id": lambda api: api.get(f"Observation?has-member={HIDDEN}"),
     "search by a visible and a hidden target": lambda api: api.get(
@@ -210,3 +226,47 @@ def test_the_houses_differ(houses):
         assert (more.api.get(path).status_code, less.api.get(path).status_code) == (200, 404)
     assert f"Observation/{HIDDEN}" in more.api.get("DiagnosticReport/r1").text
     assert more.api.get(f"DiagnosticReport?result=Observation/{HIDDEN}").json["total"] == 1
+
+
+def test_what_was_taken_over_stays_and_tells_no_more(houses):
+    """It is the house's own, hidden or withdrawn since; what it refers to is not for that."""
+    more, _ = houses
+    reader = Reader("Dr. Ada Beispiel", "practitioner", "TREAT", writes=True)
+    keeping.keep(more.store, reader, "DiagnosticReport", "r1", "for the files")
+    question = f"DiagnosticReport?result=Observation/{HIDDEN}"
+    for granted in (LIVE, [Live("s1", 1, FAR, frozenset({"TREAT"}), "other")], []):
+        more.store.set_live(PATIENT, granted)
+        assert HIDDEN not in more.api.get("DiagnosticReport/r1").text
+        assert more.api.get(question).json["total"] == 0
+    more.store.purge(PATIENT, None, HOUSE)
+    assert more.api.get("DiagnosticReport/r1").status_code == 200
+    assert HIDDEN not in more.api.get("DiagnosticReport/r1").text
+    assert more.api.get(question).json["total"] == 0
+
+
+def test_a_document_refers_to_its_own_parts(houses):
+    """What a Bundle holds itself is not hidden by that it is nowhere else."""
+    more, _ = houses
+    note = {
+        "resourceType": "Bundle", "id": "doc", "type": "collection",
+        "entry": [
+            {"resource": {"resourceType": "Encounter", "id": "inner", "status": "finished", "class": {"code": "AMB"}}},
+            {"resource": {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"},
+                          "encounter": {"reference": "Encounter/inner"}, "device": {"reference": "Device/h3"}}},
+        ],
+    }  # fmt: skip
+    more.store.put_many([more._item("doc", note, "s1", frozenset({"ruled"}))])
+    told = more.api.get("Bundle/doc").text
+    assert "Encounter/inner" in told
+    assert "Device/h3" not in told
+
+
+def test_who_reads_her_own_record_finds_all_that_refers_to_anything(houses):
+    """Of her own record nothing is withheld: references are shown as they were written, and found by."""
+    more, _ = houses
+    scope = Scope(("PATRQT",), int(time.time()), own=PATIENT)
+    more.store.set_live(PATIENT, [Live("s1", 1, FAR, frozenset({"PATRQT"}))])
+    for question, found in ((("result", f"Observation/{HIDDEN}"), ["r1"]), (("specimen", "Specimen/absent"), ["r1"])):
+        matches = more.store.search(parse("DiagnosticReport", [question]), scope).matches
+        assert [each.id for each in matches] == found
+        assert HIDDEN.encode() in matches[0].body

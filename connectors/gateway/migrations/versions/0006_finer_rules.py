@@ -26,7 +26,7 @@ def upgrade() -> None:
         "decided",
         sa.Column("rules", WORD, primary_key=True),
         sa.Column("patient", WORD, nullable=False),
-        sa.Column("consent", WORD, nullable=False),
+        sa.Column("name", WORD, nullable=False),
     )
     if op.get_bind().dialect.name == "postgresql":
         op.add_column("live_streams", sa.Column("rules", WORD, nullable=False, server_default=""))
