@@ -10,7 +10,7 @@ from connectors.gateway import access, emergency
 from connectors.gateway.access import Reader
 from connectors.gateway.declaring import Declaring
 from connectors.gateway.visibility import Scope
-from connectors.patient import access_log, delegation, enrolment, overview, restrictions, sharing
+from connectors.patient import access_log, delegation, enrolment, log_words, overview, restrictions, sharing
 from connectors.patient import emergency as decided
 from connectors.patient.delegation import Deputy
 from connectors.patient.reading import Reading
@@ -195,6 +195,8 @@ def test_what_opens_nothing_is_answered_like_what_opens(ada, er, clock):  # noqa
     tried = [row for row in ada.hub.log(ada.account)[0] if row["action"] == "refusal"]
     assert [row["detail"]["reason"] for row in tried] == ["unknown", "unknown", "unknown"]
     assert {row["purpose"] for row in tried} == {"BTG"}
+    refused = next(one for one in access_log.entries(ada) if one.action == "refusal")
+    assert "nothing was opened" in log_words.line(refused, ada.account)
 
 
 def test_who_may_declare_does_not_depend_on_the_patient(er, clock):
