@@ -93,7 +93,7 @@ def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back
     with House(practice, hub) as house:
         search = f"{house.url}/Observation?patient={local}"
         until(lambda: len(requests.get(search, headers=headers, timeout=20).json().get("entry", [])) == 2)
-        until(lambda: any(entry.person for entry in access_log.entries(patient)))
+        until(lambda: any(entry.person and entry.number == 2 for entry in access_log.entries(patient)))
     said = log().stdout
     assert re.search(
         r"Dr\. Ada \(physician\), praxis-a \(praxis-a@[^)]+\) looked at 2 measured values or findings;"

@@ -132,14 +132,14 @@ def test_any_other_consent_is_a_resource_like_all_others(client, ward):
     assert sharing.requests(client) == []
 
 
-def test_a_served_gateway_asks_and_follows_by_itself(client, ward, hub):
+def test_a_served_gateway_asks_and_follows_by_itself(client, ward):
     """Over HTTP, with the real process beside the server: posted, in her hands, refused, found as rejected."""
     words = ("--card", str(enrolment.card(client)), "--template", "pharmacy-3-days", "--print")
     printed = obhut("gateway", "ask", "--keystore", str(ward.practice.directory / "keys"), *words)
     consent = json.loads(printed.stdout)
     ward.practice.close()
     ward.close()
-    with serving(ward.practice, hub) as (url, _):
+    with serving(ward.practice) as (url, _):
         posted = requests.post(f"{url}/Consent", json=consent, headers=ward.headers, timeout=10)
         assert posted.status_code == 201, posted.text
         request = until(lambda: client.sync() or sharing.requests(client))[0]
