@@ -30,9 +30,11 @@ def facts(resource: Mapping[str, Any], authors: Iterable[str] = ()) -> Item:
     """The facts of an R4 resource; `authors` adds whom the envelope names. Raises `Problem` for what is no R4 type."""
     kind = str(resource.get("resourceType"))
     level, sensitivity, labelled = _labels(resource)
-    classes = [kind, categories.name(resource), *_texts(_mapping(resource.get("meta")).get("profile"))]
+    profiles = _texts(_mapping(resource.get("meta")).get("profile"))
+    classes = [kind, categories.name(resource), *(profile for profile in profiles if ":" in profile)]
     references = frozenset(_references(resource))
-    classes += [coding_text(coding) for coding in _codings(resource.get("type"))]
+    # A bare code could be the name of a category: its author would move it to where another rule holds.
+    classes += [coding_text(coding) for coding in _codings(resource.get("type")) if coding.get("system")]
     return item(
         ref=f"{kind}/{resource.get('id', '')}",
         classes=classes,

@@ -9,14 +9,14 @@ https://hl7.org/fhir/R4/consent.html, https://hl7.org/fhir/R5/consent.html
 import base64
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from consent import categories
 from consent.dates import FOREVER, ZONE, period
 from consent.fhir_export import write
 from consent.identifiers import account
-from consent.primitives import Rejected
+from consent.primitives import Rejected, unb64
 from consent.provisions import (
     OPT_IN_CODE,
     OPT_IN_SYSTEM,
@@ -34,6 +34,7 @@ from consent.purposes import known
 from consent.template import template
 
 _NOT_ABOUT_ACCESS = frozenset({"adr", "treatment"})
+_NO_END = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,32 @@ class Agreement:
     def seconds(self) -> tuple[int, int]:
         """The time as Unix seconds, first and first after, a grant's `nb` and `until`; open ends: 0 and 2^53 - 1."""
         start, end = period(self.start or None, self.end or None)
-        return max(0, -(-start // 1_000_000)), 2**53 - 1 if end == FOREVER else end // 1_000_000
+        return max(0, -(-start // 1_000_000)), _NO_END if end == FOREVER else end // 1_000_000
 
 
-def build(terms: Agreement, consent_id: str, signed: datetime) -> dict[str, Any]:
+def consent_id(gid: str) -> str:
+    """The FHIR id of a grant's Consent: the grant's 16 bytes in hexadecimal digits, as FHIR ids know no underscore."""
+    return unb64(gid, 16).hex()
+
+
+def last_moment(until: int) -> str:
+    """The last moment before `until` as a FHIR dateTime, whose own second counts as within; empty for no end."""
+    return "" if until == _NO_END else datetime.fromtimestamp(until - 1, UTC).isoformat()
+
+
+def build(terms: Agreement, id_: str, signed: datetime) -> dict[str, Any]:
     """The R4 Consent that the patient signs: an opt-in list for this counterpart, which names nothing that is withheld.
 
-    Amendments keep `consent_id`, so that the newer one replaces the elder. Raises `Problem(unprocessable)` for terms
+    Amendments keep `id_`, so that the newer one replaces the elder. Raises `Problem(unprocessable)` for terms
     that permit nothing or name an unknown purpose or party, `Problem` for a template that is not known here.
     """
-    form = _form(terms, consent_id, "active", signed) | {"performer": [terms.patient]}
+    form = _form(terms, id_, "active", signed) | {"performer": [terms.patient]}
     return _in_language(write(form | ({"source": [{"attachment": _shown(terms)}]} if terms.policy else {})), terms)
 
 
-def proposed(terms: Agreement, consent_id: str, asked: datetime) -> dict[str, Any]:
+def proposed(terms: Agreement, id_: str, asked: datetime) -> dict[str, Any]:
     """The R4 Consent of status `proposed` by which a counterpart asks the patient. Raises as `build`."""
-    return _in_language(write(_form(terms, consent_id, "proposed", asked)), terms)
+    return _in_language(write(_form(terms, id_, "proposed", asked)), terms)
 
 
 def agreement(consent: Mapping[str, Any]) -> Agreement:
@@ -235,7 +246,7 @@ def _lineage(consent: Mapping[str, Any], is_r5: bool) -> dict[str, Any]:
     return ({"policy": uris} if uris else {}) | ({"controller": controllers} if controllers else {})
 
 
-def _form(terms: Agreement, consent_id: str, status: str, when: datetime) -> dict[str, Any]:
+def _form(terms: Agreement, id_: str, status: str, when: datetime) -> dict[str, Any]:
     _check(terms)
     time = {edge: value for edge, value in (("start", terms.start), ("end", terms.end)) if value}
     permit = {
@@ -245,7 +256,7 @@ def _form(terms: Agreement, consent_id: str, status: str, when: datetime) -> dic
         "class": [categories.NAMES[index] for index in sorted(terms.categories)],
     }
     return {
-        "id": consent_id,
+        "id": id_,
         "status": status,
         "dateTime": when.astimezone(ZONE).isoformat(timespec="seconds"),
         "patient": terms.patient,

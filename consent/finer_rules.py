@@ -31,22 +31,31 @@ UNDATED = (
 
 
 def hiding(rules: Mapping[str, Any] | None, references: Iterable[str]) -> dict[str, Any] | None:
-    """Finer rules that hide just these resources, by `Type/id`, besides what `rules` leave out otherwise."""
-    policies = [one for one in rules["policies"] if not _hides(one)] if rules else [_always(ALL)]
+    """Finer rules that leave out these resources, by `Type/id`, besides what `rules` leave out; None for no rules."""
     instances = [["instance", reference] for reference in sorted(set(references))]
-    if instances:
-        policies.append(_always({"type": "deny", "data": instances}))
-    return None if policies == [_always(ALL)] else {"v": 1, "policies": policies}
+    if not instances:
+        return None if rules is None else dict(rules)
+    policies = rules["policies"] if rules else [_always(ALL)]
+    return {"v": 1, "policies": [*policies, _always({"type": "deny", "data": instances})]}
 
 
-def since(day: date) -> dict[str, Any]:
-    """Finer rules that leave out what is older than a day in Berlin, and what has a clinical date and does not say it.
+def since(day: date, rules: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Finer rules that leave out, besides what `rules` leave out, what is older than a day in Berlin.
 
-    Keys part what was sealed before from what was sealed after; this parts what happened (PROTOCOL.md 4.2).
+    And what has a clinical date and does not say it. Keys part what was sealed before from what was sealed after; this
+    parts what happened (PROTOCOL.md 4.2).
     """
-    older = {"type": "deny", "dataPeriod": {"end": (day - timedelta(days=1)).isoformat()}}
     undated = {"type": "permit", "class": list(UNDATED)}
-    return {"v": 1, "policies": [_always(ALL | {"provision": [older | {"provision": [undated]}]})]}
+    older = {"type": "deny", "dataPeriod": {"end": (day - timedelta(days=1)).isoformat()}, "provision": [undated]}
+    policies = rules["policies"] if rules else [_always(ALL)]
+    return {"v": 1, "policies": [one | {"provision": _excepting(one["provision"], older)} for one in policies]}
+
+
+def _excepting(rule: Tree, exception: Tree) -> Tree:
+    """The tree with an exception to whatever it permits: another policy that denies could not except from itself."""
+    below = [_excepting(child, exception) for child in rule.get("provision", [])]
+    below += [exception] if rule["type"] == "permit" else []
+    return rule | {"provision": below} if below else rule
 
 
 def only_since(rules: Mapping[str, Any]) -> bool:
@@ -60,11 +69,6 @@ def only_since(rules: Mapping[str, Any]) -> bool:
 
 def _always(provision: Tree) -> dict[str, Any]:
     return {"opt-in": False, "provision": provision}
-
-
-def _hides(policy_: Mapping[str, Any]) -> bool:
-    rule = policy_["provision"]
-    return bool(rule.keys() == {"type", "data"} and rule["type"] == "deny")
 
 
 # --- where they are kept to ---------------------------------------------------------------------------------------

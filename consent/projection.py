@@ -16,10 +16,12 @@ from consent import categories, policy
 from consent.dates import FOREVER, ZONE, interval
 from consent.fhir_consent import Agreement, check_written
 from consent.finer_rules import ELEMENTS, Tree
-from consent.policy import Policy, Rule
+from consent.lineages import in_force
+from consent.policy import Rule
 from consent.provisions import refused
 from consent.purposes import actions_above, purposes_above, within
 from consent.relations import MAX_GRANTS
+from consent.state import Request, State
 
 SECOND = 1_000_000
 
@@ -35,8 +37,8 @@ class Projection:
 def project(consents: Sequence[Mapping[str, Any]], counterpart: str, now: int) -> list[Projection]:
     """The grants by which a counterpart may read what R4 Consents of one patient permit, from a Unix second on.
 
-    `consents` are all that are in force for it, refusals too. Raises `Problem(unprocessable)` for what no grant can
-    keep to, and where nothing is permitted.
+    `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. None where nothing
+    is permitted. Raises `Problem(unprocessable)` for what no grant can keep to, or cannot be told to be in force.
     """
     return project_plain([check_written(consent) for consent in consents], counterpart, now)
 
@@ -46,23 +48,20 @@ def project_plain(forms: Sequence[Mapping[str, Any]], counterpart: str, now: int
     patients = {form["patient"] for form in forms}
     if len(patients) != 1:
         raise refused("patient", "These Consents are not about one patient.")
-    signed = [_Signed(form["provision"], policy.compile(form)) for form in forms]
-    signed = [one for one in signed if one.compiled.status == "active" and one.compiled.legal]
-    found = _pieces(signed, counterpart, now * SECOND)
-    if not found:
-        raise refused("provision", "Nothing is permitted to this party from now on.")
+    (patient,) = patients
+    found = _pieces(_in_force(forms, patient, counterpart, now * SECOND), counterpart, now * SECOND)
     if len(found) > MAX_GRANTS:
         raise refused("provision", f"This needs more than {MAX_GRANTS} grants; write fewer periods and purposes.")
-    (patient,) = patients
     return [_projection(patient, counterpart, piece, now * SECOND) for piece in found]
 
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """A Consent's provision in plain form, and the same compiled."""
+    """A Consent's provision in plain form, the same compiled, and whether it is an opt-in list."""
 
     plain: Tree
-    compiled: Policy
+    root: Rule
+    opt_in: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,28 @@ class _Piece:
     """Whether it is an opt-in list, and the tree as JSON."""
 
 
+# --- which Consents -----------------------------------------------------------------------------------------------
+
+
+def _in_force(forms: Sequence[Mapping[str, Any]], patient: str, counterpart: str, now: int) -> list[_Signed]:
+    """The Consents that count from now on, as long as no other is signed (`consent.lineages`)."""
+    compiled = [policy.compile(form) for form in forms]
+    if any(one.recorded > now for one in compiled):
+        raise refused("dateTime", "This Consent is dated later than now: sign it when it begins to count.")
+    plain = {id(one): form.get("provision", {}) for one, form in zip(compiled, forms, strict=True)}
+    heads = in_force(State(tuple(compiled)), Request(patient, frozenset({counterpart}), "TREAT", now))
+    if any(len(head) > 1 for head in heads):
+        raise refused("dateTime", "Two of these Consents count together, being of one lineage and date: keep one.")
+    return [_Signed(plain[id(one)], one.root, one.opt_in) for (one,) in heads if one.root is not None]
+
+
 # --- which pieces -------------------------------------------------------------------------------------------------
 
 
 def _pieces(signed: Sequence[_Signed], counterpart: str, now: int) -> list[_Piece]:
-    roots = [one.compiled.root for one in signed if one.compiled.root is not None]
+    roots = [one.root for one in signed]
+    for root in roots:
+        _check_actions(root, counterpart)
     named = sorted({purpose for root in roots for rule in _all(root) for purpose in rule.purposes})
     edges = sorted({edge for root in roots for rule in _all(root) for edge in rule.period if edge > now})
     times = list(zip([now, *edges], [*edges, FOREVER], strict=True))
@@ -92,7 +108,7 @@ def _pieces(signed: Sequence[_Signed], counterpart: str, now: int) -> list[_Piec
     for start, _ in times:
         _check_every_purpose(signed, counterpart, start)
         _check_exceptions(signed, counterpart, named, start)
-    return [_Piece(_highest(found), *about) for about, found in alike.items()]
+    return [_Piece(_highest(found), *about) for about, found in alike.items() if _seconds(*about[:2], now)]
 
 
 def _joined(
@@ -116,10 +132,9 @@ def _trees(
     signed: Iterable[_Signed], counterpart: str, purposes: frozenset[str], at: int
 ) -> Iterator[tuple[bool, str]]:
     for one in signed:
-        root = one.compiled.root
-        kept = None if root is None else _cut(root, one.plain, counterpart, purposes, at)
+        kept = _cut(one.root, one.plain, counterpart, purposes, at)
         if kept is not None:
-            yield one.compiled.opt_in, json.dumps(kept, ensure_ascii=False, sort_keys=True)
+            yield one.opt_in, json.dumps(kept, ensure_ascii=False, sort_keys=True)
 
 
 def _cut(rule: Rule, plain: Tree, counterpart: str, purposes: frozenset[str], at: int) -> Tree | None:
@@ -161,6 +176,16 @@ def _highest(purposes: Sequence[str]) -> tuple[str, ...]:
 # --- what cannot be kept to ---------------------------------------------------------------------------------------
 
 
+def _check_actions(rule: Rule, counterpart: str) -> None:
+    """A grant is for both: whoever holds an entry also finds it."""
+    if rule.actors and counterpart not in rule.actors:
+        return
+    if len({rule.actions.isdisjoint(actions_above(action)) for action in ("read", "search")}) > 1:
+        raise refused(f"{rule.path}.action", "Name reading and searching together, as access; one alone is no grant.")
+    for child in rule.children:
+        _check_actions(child, counterpart)
+
+
 def _check_every_purpose(signed: Sequence[_Signed], counterpart: str, at: int) -> None:
     if _permitted(tuple(_trees(signed, counterpart, frozenset(), at))):
         raise refused("provision.purpose", "Name the purposes for which this is permitted; a grant has them all named.")
@@ -173,12 +198,13 @@ def _check_exceptions(signed: Sequence[_Signed], counterpart: str, named: Sequen
             if not _permitted(tuple(_trees(signed, counterpart, purposes_above(above), at))):
                 continue
             for one in signed:
-                if one.compiled.root is not None:
-                    _check_exception(one.compiled.root, counterpart, (above, purpose), at)
+                _check_exception(one.root, counterpart, (above, purpose), at)
 
 
-def _check_exception(rule: Rule, counterpart: str, purposes: tuple[str, str], at: int) -> None:
+def _check_exception(rule: Rule, counterpart: str, purposes: tuple[str, str], at: int, outer: bool = True) -> None:
+    """`outer`: whether the rules around this one apply to the higher purpose, as they do to the lower."""
     above, below = (_applies(rule, counterpart, purposes_above(purpose), at) for purpose in purposes)
+    above = above and outer
     if below and not above and not rule.permit:
         remedy = (
             f"What is permitted for {purposes[0]} cannot be refused for {purposes[1]} alone; name the others instead."
@@ -186,7 +212,7 @@ def _check_exception(rule: Rule, counterpart: str, purposes: tuple[str, str], at
         raise refused(f"{rule.path}.purpose", remedy)
     if below:
         for child in rule.children:
-            _check_exception(child, counterpart, purposes, at)
+            _check_exception(child, counterpart, purposes, at, above)
 
 
 # --- what a piece can permit --------------------------------------------------------------------------------------
@@ -261,6 +287,11 @@ def _projection(patient: str, counterpart: str, piece: _Piece, now: int) -> Proj
         return Projection(agreed)
     policies = [{"opt-in": opt_in, "provision": json.loads(tree)} for opt_in, tree in piece.trees]
     return Projection(agreed, {"v": 1, "policies": policies})
+
+
+def _seconds(start: int, end: int, now: int) -> bool:
+    """Whether a time from a moment to before another, in microseconds, has a whole second to come."""
+    return -(-max(start, now) // SECOND) < end // SECOND
 
 
 def _first(start: int) -> str:

@@ -280,7 +280,7 @@ def _with_bundle(
 ) -> Written:  # fmt: skip
     rk = record.accounts[relation.oth].reading_key()
     place, prev = position(relation)
-    carried = (terms.salt + terms.consent, terms.rules) if terms else (b"", None)
+    carried = (terms.salt + terms.consent, terms.finer) if terms else (b"", None)
     sealed = seal_bundle(relation.id, (place + 1, prev), gid, rk, packed, *carried)
     carried_body = dict(body) | {
         "gid": gid, "rk": rk, "key": sealed.key, "lst": blob_hash(sealed.blob),

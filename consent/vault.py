@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from consent import primitives
+from consent import finer_rules, primitives
 from consent.keys import BoxKey, SigningKey
 from consent.primitives import KEY_BYTES, NONCE_BYTES, b64, broken, equal, label_hash, random_bytes, unb64
 from consent.sets import Master, SetKey
@@ -29,7 +29,8 @@ class Terms:
     """What the patient agreed with a counterpart under one grant id, in the words of the projection.
 
     `categories`: indices granted. `whole`: from the first epoch, else from now on. `consent`: the FHIR Consent as
-    signed for this counterpart, `salt` its 16 bytes. `rules`: the finer rules, JSON. Times in Unix seconds.
+    signed for this counterpart, `salt` its 16 bytes. `rules`: the finer rules as agreed, JSON; `hides`: what she hid
+    from all when it was signed, as `Type/id`. Other rules or other hides take another salt. Times in Unix seconds.
     `emergency`: empty, or as `em` of the grant: the span in seconds, then the roles that may declare.
     """
 
@@ -45,6 +46,12 @@ class Terms:
     rules: Any = field(default=None, repr=False)
     request: str = ""
     emergency: tuple[int | str, ...] = ()
+    hides: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def finer(self) -> Any:
+        """The finer rules that travel: as agreed, and what is hidden besides; None for none."""
+        return finer_rules.hiding(self.rules, self.hides) if self.hides else self.rules
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +107,7 @@ class Vault:
     def dump(self) -> bytes:
         """The plaintext that is sealed."""
         value = {
-            "v": 1,
+            "v": self._version(),
             "root": b64(bytes(self.root)),
             "handle_key": b64(self.handle_key),
             "reading_keys": [b64(bytes(key)) for key in self.reading_keys.values()],
@@ -114,12 +121,16 @@ class Vault:
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
+    def _version(self) -> int:
+        """2 where anything is hidden: a client that knows nothing of that must not write the vault without it."""
+        return 2 if self.hides or any(terms.hides for terms in self.terms.values()) else 1
+
     @classmethod
     def load(cls, plaintext: bytes) -> Self:
         """Read what `dump` wrote. Raises `Rejected(broken, vault)`."""
         try:
             value = json.loads(plaintext)
-            if value["v"] != 1:
+            if value["v"] not in (1, 2):
                 raise broken("vault")
             reading = [BoxKey(unb64(key, 32)) for key in value["reading_keys"]]
             return cls(
@@ -141,14 +152,18 @@ def _dump_terms(terms: Terms) -> dict[str, Any]:
         "oth": terms.oth, "categories": sorted(terms.categories), "whole": terms.whole, "grow": terms.grow,
         "purposes": list(terms.purposes), "nb": terms.nb, "until": terms.until, "consent": b64(terms.consent),
         "salt": b64(terms.salt), "rules": terms.rules, "request": terms.request,
-    } | ({"emergency": list(terms.emergency)} if terms.emergency else {})  # fmt: skip
+    } | _said(emergency=terms.emergency, hides=terms.hides)  # fmt: skip
+
+
+def _said(**elements: tuple[int | str, ...] | tuple[str, ...]) -> dict[str, Any]:
+    return {name: list(element) for name, element in elements.items() if element}
 
 
 def _load_terms(value: dict[str, Any]) -> Terms:
     return Terms(
         value["oth"], frozenset(value["categories"]), value["whole"], value["grow"], tuple(value["purposes"]),
         value["nb"], value["until"], unb64(value["consent"]), unb64(value["salt"]), value["rules"], value["request"],
-        tuple(value.get("emergency", ())),
+        tuple(value.get("emergency", ())), tuple(map(str, value.get("hides", ()))),
     )  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def _finer(one: Stretch, vault: Vault) -> bool | None:
     terms = terms_of(vault, one.rules)
     if terms is None:
         return None
-    return terms.rules is not None and not only_since(terms.rules)  # that is told by `earlier`
+    return terms.finer is not None and not only_since(terms.finer)  # that is told by `earlier`
 
 
 def _nothing(of_it: list[Stretch], oth: str, category: int, at: int) -> Access:

@@ -22,7 +22,7 @@ from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, TEMP
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading
 from connectors.patient.reading_cli import close, delete, export, read
-from connectors.patient.restrictions_cli import hide, sign, unhide
+from connectors.patient.restrictions_cli import hide, sign, unhide, warn
 from consent.categories import NAMES
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
@@ -273,7 +273,7 @@ def settle(directory: Path) -> None:
     client = Client.open(directory)
     client.sync()
     steps = client.settle()
-    restrictions.settle(client)
+    warn(restrictions.unreached(client))
     click.echo(f"steps: {steps}, envelopes sent: {client.flush()}")
 
 

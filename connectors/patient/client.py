@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from connectors.chain_store import ChainStore
 from connectors.hub_client import HubClient
@@ -18,7 +18,7 @@ from connectors.hub_keys import HubKeys
 from connectors.keyring import Keyring
 from connectors.local_database import get_state, open_database, set_state
 from connectors.outbox import Outbox
-from consent import declarations, steps
+from consent import declarations, hidden, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.declarations import Declaration
@@ -62,6 +62,7 @@ WISHES = ("grant", "end", "permit", "unpermit")
 UNDECIDED = ("busy", "stale", "internal", "too-many", "unauthenticated")
 """Problems after which it is not known or not decided whether the hub takes a statement: it is sent again."""
 
+T = TypeVar("T")
 log = logging.getLogger("obhut.patient")
 
 
@@ -234,35 +235,40 @@ class Client:
     def settle(self) -> int:
         """Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here.
 
-        After an emergency too.
-
-        Nothing is owed of an account that is closed.
+        After an emergency too; and grants are signed again so that they hide what is hidden. Nothing is owed of an
+        account that is closed.
         """
         if self.record.account.closed:
             return 0
-        count = races = 0
-        while count < MAX_STEPS:
-            try:
-                if not self._do_next():
-                    return count
-                count += 1
-            except Problem as problem:
-                if problem.extra.get("reason") not in RACES or races == MAX_RACES:
-                    raise
-                races += 1
-                self.sync()
-                self.refresh_accounts()
+        for count in range(MAX_STEPS):
+            if not self.anew(self._do_next):
+                return count
         raise Problem("conflict", "other devices of this account keep changing it; try again")
 
+    def anew(self, step: Callable[[], T]) -> T:
+        """Do a step, and do it anew after each race that it lost, from what the other one wrote."""
+        for _ in range(MAX_RACES):
+            try:
+                return step()
+            except Problem as problem:
+                if problem.extra.get("reason") not in RACES:
+                    raise
+                self.sync()
+                self.refresh_accounts()
+        return step()
+
     def _do_next(self) -> bool:
-        """Do the next step that is owed; False where nothing is."""
-        vault, record = self.vault, self.record
+        """Do the next step that is owed, or hide from a reader what is hidden; False where nothing is left to do."""
+        vault, record, signer = self.vault, self.record, self.keyring.signer
         over = [one for one in self.declared() if one.acc == self.account and one.until <= self.now]
         ended = [(one.declaration.sender, one.declaration.gid, one.until) for one in over]
         step = owed_after(record, vault, ended) or owed(record, vault, self.now)
         if step is None:
+            result = hidden.amend(record, vault, signer, self.now)
+        else:
+            result = steps.perform(record, vault, step, signer, self.now)
+        if result is None:
             return False
-        result = steps.perform(record, vault, step, self.keyring.signer, self.now)
         if isinstance(result, Vault):
             self.save_vault(result)
         else:

@@ -14,10 +14,10 @@ from connectors.gateway.granted import FOREVER
 from connectors.patient.client import Client
 from connectors.patient.enrolment import AccountWriter
 from connectors.patient.reading import Reading
-from connectors.patient.sharing import consent_id, is_stand_ins, last_moment, meet
+from connectors.patient.sharing import is_stand_ins, meet
 from consent import accounts, statements, steps
 from consent.accounts import Delegate
-from consent.fhir_consent import Agreement, build
+from consent.fhir_consent import Agreement, build, consent_id, last_moment
 from consent.grants import Record
 from consent.identifiers import Card, new_id
 from consent.mandates import MOST_CHOSEN, Mandate, may_choose

@@ -60,7 +60,7 @@ def _entries(reading: Reading, live: Collection[Stretch]) -> Iterator[Entry]:
     """All of the record; of each resource it is said which live grants' finer rules leave it out."""
     record, vault = reading.client.record, reading.client.vault
     terms = {one.gid: who.terms_of(vault, one.rules) for one in live}
-    ruled = {gid: decider(read(one.rules)) for gid, one in terms.items() if one is not None and one.rules is not None}
+    ruled = {gid: decider(read(one.finer)) for gid, one in terms.items() if one is not None and one.finer is not None}
     places = {stream: (set_id, index) for set_id, state in record.sets.items() for stream, index in state.ids.items()}
     for one in reading.everything():
         set_id, index = places[one.stream]

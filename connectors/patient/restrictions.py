@@ -1,20 +1,15 @@
 """What she withholds: single entries hidden from all who read, Consents with rules of their own (PROTOCOL.md 4.4)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from connectors.patient import sharing
 from connectors.patient.client import Client
-from consent import finer_rules, steps
+from consent import hidden
 from consent.accounts import by_device
-from consent.fhir_consent import Agreement, build
-from consent.primitives import random_bytes
-from consent.projection import project
-from consent.relations import Grant
-from consent.vault import Terms
-from fhir_profiles import resources
+from consent.fhir_consent import check_written
+from consent.projection import Projection, project_plain
+from consent.relations import MAX_GRANTS
 from fhir_profiles.problems import Problem
 
 
@@ -25,27 +20,57 @@ def sign(
     *,
     whole: bool = True,
     fingerprint: str = "",
-) -> list[str]:
-    """Grant a counterpart what FHIR Consents of hers permit it, rule by rule. Returns the grants' ids.
+) -> tuple[list[str], list[str]]:
+    """Grant a counterpart what FHIR Consents of hers permit it, rule by rule, and nothing else that she granted before.
 
-    Raises `Problem(unprocessable)` for what no grant can keep to; nothing has happened then.
+    Returns the ids of the grants made and of those ended: first the new ones are made, so that what both allow is seen
+    all the time, and after a crash the same call finishes. What a delegate granted stays, as do grants for emergencies.
+    Raises `Problem(unprocessable)` for what no grant can keep to, and where there is neither anything to grant nor to
+    end; `Problem(value)` for a time that is no time; nothing has happened then.
     """
     client.sync()
-    found = project(consents, counterpart, client.now)
-    if any(one.agreed.patient != client.account for one in found):
-        raise Problem("unprocessable", "This Consent is about somebody else.", expression="Consent.patient")
-    return [
+    found = _projected(client, consents, counterpart)
+    earlier = [
+        known.gid
+        for oth, known, _ in sharing.granted(client)
+        if oth == counterpart and not known.emergency and by_device(known.rules.by)[0] == client.account
+    ]
+    if not (found or earlier):
+        detail = "Nothing is permitted to this party from now on, and nothing was before."
+        raise Problem("unprocessable", detail, expression="Consent.provision")
+    _check(client, found, counterpart)
+    made = [
         sharing.put(client, one.agreed, whole=whole, rules=one.rules, fingerprint=fingerprint) for one in found
     ]  # fmt: skip
+    sharing.end(client, counterpart, earlier)
+    return made, earlier
+
+
+def _projected(client: Client, consents: Sequence[Mapping[str, Any]], counterpart: str) -> list[Projection]:
+    forms = [check_written(consent) for consent in consents]
+    if any(form["patient"] != client.account for form in forms):
+        raise Problem("unprocessable", "This Consent is about somebody else.", expression="Consent.patient")
+    return project_plain(forms, counterpart, client.now)
+
+
+def _check(client: Client, found: Sequence[Projection], counterpart: str) -> None:
+    """All of it, before any of it is granted."""
+    for one in found:
+        sharing.check(client, one.agreed)
+    relation = client.record.relations.get(counterpart)
+    live = len(relation.live(client.now)) if relation else 0
+    if live + len(found) > MAX_GRANTS:
+        detail = f"This is {len(found)} grants beside {live}, and {MAX_GRANTS} are the most: withdraw those first."
+        raise Problem("unprocessable", detail, expression="Consent.provision")
 
 
 def hide(client: Client, references: Collection[str]) -> list[str]:
     """Hide resources, by `Type/id`, from all who read by a grant, now and later; not in an emergency.
 
-    Returns the grants that could not be changed: a delegate made them under rules that are not known here.
+    Returns the grants that could not be changed (`consent.hidden.unreached`).
     """
     client.sync()
-    return _set(client, {*client.vault.hides, *references})
+    return _set(client, add=references)
 
 
 def show(client: Client, references: Collection[str]) -> list[str]:
@@ -53,57 +78,19 @@ def show(client: Client, references: Collection[str]) -> list[str]:
     client.sync()
     if unknown := sorted(set(references) - set(client.vault.hides)):
         raise Problem("not-found", f"{unknown[0]} is not hidden: `obhut patient show` lists what is")
-    return _set(client, set(client.vault.hides) - set(references))
+    return _set(client, drop=references)
 
 
-def _set(client: Client, hides: Iterable[str]) -> list[str]:
-    client.save_vault(client.vault.with_hides(hides))
-    return settle(client)
+def _set(client: Client, add: Collection[str] = (), drop: Collection[str] = ()) -> list[str]:
+    def save() -> None:
+        vault = client.vault
+        client.save_vault(vault.with_hides({*vault.hides, *add} - set(drop)))
 
-
-def settle(client: Client) -> list[str]:
-    """Amend each grant by which somebody reads so that it hides what is hidden, and no more. Returns as `hide`.
-
-    After a crash anywhere it goes on where it was: the vault says what is hidden, the chain what is said already.
-    """
-    left = []
-    for counterpart, known, _ in sharing.granted(client):
-        if known.emergency:
-            continue  # in an emergency what she chose for one counts, whatever she hides otherwise
-        terms = _terms(client, counterpart, known)
-        if terms is None:
-            left.append(known.gid)
-            continue
-        rules = finer_rules.hiding(terms.rules, client.vault.hides)
-        if rules != terms.rules:
-            # The elder terms stay in the vault under the hash of their Consent, as proof of what was allowed until now.
-            kept = client.vault.with_terms(steps.consent_hash(terms), terms)
-            terms = replace(terms, rules=rules, salt=random_bytes(16))
-            client.save_vault(kept.with_terms(known.gid, terms))
-        if steps.consent_hash(terms) != known.rules.body["consent"]:
-            cover, signer = dict(known.cover), client.keyring.signer
-            client.post([steps.grant(client.record, client.vault, known.gid, terms, signer, client.now, cover)])
+    client.anew(save)
     client.settle()
-    return left
+    return unreached(client)
 
 
-def _terms(client: Client, counterpart: str, known: Grant) -> Terms | None:
-    """The terms of a grant; those of a delegate's from the chain, and its rules are those the delegate has itself."""
-    by = by_device(known.rules.by)[0]
-    terms = client.vault.terms.get(known.gid)
-    if by == client.account or (terms and steps.consent_hash(terms) == known.rules.body["consent"]):
-        return terms
-    own = [agreed for agreed in client.vault.terms.values() if agreed.oth == by and agreed.consent]
-    base = [finer_rules.hiding(agreed.rules, ()) for agreed in own]
-    if not base or any(rules != base[0] for rules in base):
-        return None
-    body = known.rules.body
-    start = datetime.fromtimestamp(body["nb"], UTC).isoformat() if body["nb"] else ""
-    categories = steps.granted(client.vault, known)
-    agreed = Agreement(client.account, counterpart, categories, known.purposes, start, sharing.last_moment(known.until))
-    consent = build(agreed, sharing.consent_id(known.gid), datetime.fromtimestamp(client.now, UTC))
-    whole = all(first == 1 for first, _ in known.cover.values())
-    return Terms(
-        counterpart, categories, whole, known.grows, known.purposes, body["nb"], known.until, resources.dump(consent),
-        random_bytes(16), base[0], body["req"],
-    )  # fmt: skip
+def unreached(client: Client) -> list[str]:
+    """The grants that do not hide what is hidden, as far as is known; none where nothing is hidden."""
+    return hidden.unreached(client.record, client.vault, client.now) if client.vault.hides else []

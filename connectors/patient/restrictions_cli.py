@@ -26,16 +26,20 @@ REFERENCES = click.argument("references", nargs=-1, required=True, metavar="TYPE
 def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on: bool) -> None:
     """Grant what FHIR Consents (R4, JSON) in FILES permit a counterpart: with exceptions, by kind, code, label, date.
 
-    All rules for this counterpart belong into one call, refusals too.
+    All rules for this counterpart belong into one call, refusals too: what you granted it before ends.
     """
     to, fingerprint = read_party(counterpart)
     consents = [resources.parse(file.read_bytes()) for file in files]
     for consent in consents:
         resources.check(consent)
     with closing(Client.open(directory)) as client:
-        made = restrictions.sign(client, consents, to, whole=not from_now_on, fingerprint=fingerprint)
+        made, ended = restrictions.sign(client, consents, to, whole=not from_now_on, fingerprint=fingerprint)
     for gid in made:
         click.echo(f"granted {gid} to {to}")
+    if not made:
+        click.echo(f"nothing is permitted to {to} from now on")
+    for gid in ended:
+        click.echo(f"ended {gid}, granted before")
 
 
 @click.command()
@@ -70,5 +74,10 @@ def _read(references: tuple[str, ...]) -> tuple[str, ...]:
 
 def _say(left: list[str], done: str) -> None:
     click.echo(done)
+    warn(left)
+
+
+def warn(left: list[str]) -> None:
+    """Tell of grants that do not hide what is hidden."""
     for gid in left:
         click.echo(f"not under grant {gid}, whose rules only the relative who made it knows: withdraw it", err=True)

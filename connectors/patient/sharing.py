@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.gateway.granted import FOREVER
 from connectors.patient.client import Client, Received
 from consent import finer_rules, messages, steps
 from consent.dates import ZONE
-from consent.fhir_consent import Agreement, agreement, build
+from consent.fhir_consent import Agreement, agreement, build, consent_id
 from consent.grants import Record
 from consent.identifiers import new_id
-from consent.primitives import random_bytes, unb64
+from consent.primitives import random_bytes
 from consent.relations import Grant
 from consent.vault import Terms
 from fhir_profiles import resources
@@ -78,31 +77,36 @@ def grant(
     agreed = Agreement(
         client.account, counterpart, frozenset(categories), purposes, end=end, policy=policy, language=language
     )
-    since = None if whole else finer_rules.since(datetime.fromtimestamp(client.now, ZONE).date())
-    return put(
-        client, agreed, whole=whole, rules=since, request=request, fingerprint=fingerprint, emergency=emergency
-    )  # fmt: skip
+    return put(client, agreed, whole=whole, request=request, fingerprint=fingerprint, emergency=emergency)
+
+
+def check(client: Client, agreed: Agreement) -> None:
+    """Raise the `Problem` for which no grant can be made of an agreement."""
+    nb, until = agreed.seconds()
+    if until <= max(nb, client.now):
+        raise Problem("value", "this grant would have ended already: choose a later end")
+    build(agreed, consent_id(new_id()), datetime.fromtimestamp(client.now, UTC))
 
 
 def put(
-    client: Client, agreed: Agreement, *, whole: bool, rules: Mapping[str, Any] | None, request: Request | None = None,
-    fingerprint: str = "", emergency: tuple[int | str, ...] = (),
+    client: Client, agreed: Agreement, *, whole: bool, rules: Mapping[str, Any] | None = None,
+    request: Request | None = None, fingerprint: str = "", emergency: tuple[int | str, ...] = (),
 ) -> str:  # fmt: skip
-    """The grant of an agreement under finer rules, which hide what she hides from all but in an emergency: its id."""
-    nb, until = agreed.seconds()
-    if until <= client.now:
-        raise Problem("value", "this grant would have ended already: choose a later end")
+    """The grant of an agreement under finer rules: its id. What she hides is hidden besides, but in an emergency."""
+    check(client, agreed)
+    if not whole:
+        rules = finer_rules.since(datetime.fromtimestamp(client.now, ZONE).date(), rules)
     asked = request.received.sender.fingerprint if request else ""
     meet(client, agreed.counterpart, fingerprint=fingerprint or asked, request=request is not None)
     client.settle()
     if not whole:
         _rotate_all(client)
-    gid = new_id()
+    gid, (nb, until) = new_id(), agreed.seconds()
     consent = build(agreed, consent_id(gid), datetime.fromtimestamp(client.now, UTC))
     terms = Terms(
         agreed.counterpart, agreed.categories, whole, True, tuple(sorted(agreed.purposes)), nb, until,
-        resources.dump(consent), random_bytes(16), finer_rules.hiding(rules, () if emergency else client.vault.hides),
-        request.received.message.hash if request else "", emergency,
+        resources.dump(consent), random_bytes(16), rules, request.received.message.hash if request else "", emergency,
+        () if emergency else client.vault.hides,
     )  # fmt: skip
     client.save_vault(client.vault.with_terms(gid, terms))
     client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])
@@ -170,10 +174,15 @@ def withdraw(client: Client, counterpart: str, gid: str = "") -> int:
     live = [one for one in readable if not gid or one == gid]
     if not live:
         raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
-    for one in live:
-        client.post([steps.end(client.record, counterpart, one, client.keyring.signer, client.now)])
-    client.settle()
+    end(client, counterpart, live)
     return len(live)
+
+
+def end(client: Client, counterpart: str, gids: Collection[str]) -> None:
+    """End these grants; then rotate."""
+    for gid in gids:
+        client.post([steps.end(client.record, counterpart, gid, client.keyring.signer, client.now)])
+    client.settle()
 
 
 def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
@@ -182,13 +191,3 @@ def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
     terms = client.vault.terms
     found = [(relation.oth, g, terms.get(g.gid)) for relation, g in record.live_grants(client.now)]
     return [one for one in found if is_to_read(one[2])]
-
-
-def consent_id(gid: str) -> str:
-    """The FHIR id of a grant's Consent: the grant's 16 bytes in hexadecimal digits, as FHIR ids know no underscore."""
-    return unb64(gid, 16).hex()
-
-
-def last_moment(until: int) -> str:
-    """The last moment before `until` as a FHIR dateTime, whose own second counts as within; empty for no end."""
-    return "" if until == FOREVER else datetime.fromtimestamp(until - 1, UTC).isoformat()

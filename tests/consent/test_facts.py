@@ -107,3 +107,15 @@ def test_a_label_that_cannot_be_read_makes_the_resource_restricted(label):
     """Whatever else it says: nobody knows what was meant to be kept."""
     for others in ([], [{"code": "N"}]):
         assert facts({"resourceType": "Observation", "meta": {"security": [label, *others]}}).confidentiality == "R"
+
+
+def test_a_word_of_the_authors_own_is_no_class():
+    """A type without a system, or a profile that is no URI, could be named like a category."""
+    one = {"resourceType": "Encounter", "id": "1", "meta": {"profile": ["lab", "https://example.org/visit"]}}
+    coded = {"coding": [{"code": "vitals"}, {"system": "urn:kinds", "code": "vitals"}]}
+    assert facts(one | {"type": [coded]}).classes == {
+        "Encounter",
+        "care",
+        "https://example.org/visit",
+        "urn:kinds|vitals",
+    }

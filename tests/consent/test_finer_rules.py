@@ -10,6 +10,8 @@ from consent.facts import facts
 from consent.finer_rules import decider, hiding, since
 from consent.primitives import Rejected
 
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+
 
 @pytest.mark.parametrize(
     "value",
@@ -45,16 +47,19 @@ def verdicts(rules, *items):
     return [rules is None or decider(finer_rules.read(rules)).verdict(item).permit for item in items]
 
 
-A, B = (facts({"resourceType": "Condition", "id": name, "recordedDate": "2026-02-01"}) for name in "ab")
+A, C = (facts({"resourceType": "Condition", "id": name, "recordedDate": "2026-02-01"}) for name in "ac")
 
 
-def test_what_is_hidden_is_hidden_under_any_rules_and_shown_again_with_the_rest_as_it_was():
-    """Hiding takes single resources out; hiding others instead puts them back; hiding none leaves what was there."""
-    ruled = {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "code": ["1-8"]}}]}
+@pytest.mark.parametrize("meaning", ["instance", "authoredby"])
+def test_what_is_hidden_is_hidden_besides_what_the_rules_leave_out(meaning):
+    """No rule of a Consent is lost by hiding, also not a refusal of single resources."""
+    reference = "Condition/b" if meaning == "instance" else "klinik@a.example"
+    refusal = {"opt-in": False, "provision": {"type": "deny", "data": [[meaning, reference]]}}
+    ruled = {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit"}}, refusal]}
+    other = facts({"resourceType": "Condition", "id": "b", "recordedDate": "2026-02-01"}, ["klinik@a.example"])
     for rules in (None, ruled):
-        assert verdicts(hiding(rules, ["Condition/a"]), A) == [False]
-        assert verdicts(hiding(hiding(rules, ["Condition/a"]), ["Condition/b"]), A, B) == [rules is None, False]
-        assert hiding(hiding(rules, ["Condition/a"]), []) == rules
+        assert hiding(rules, []) == rules
+        assert verdicts(hiding(rules, ["Condition/a"]), A, other, C) == [False, rules is None, True]
 
 
 def test_from_a_day_on_older_and_undated_data_are_left_out():
@@ -64,6 +69,25 @@ def test_from_a_day_on_older_and_undated_data_are_left_out():
     observed = [facts({"resourceType": "Observation", "id": "1", "effectiveDateTime": date}) for date in dates]
     assert verdicts(rules, *observed, facts({"resourceType": "Device", "id": "d"})) == [True, False, True, False, True]
     assert verdicts(hiding(rules, ["Observation/1"]), observed[0]) == [False]
+
+
+def test_a_first_day_narrows_what_other_rules_permit():
+    """What they do not permit stays so, whatever its date; of what they permit the elder is left out, at any depth."""
+    inner = {"type": "permit", "code": ["1-8"]}
+    tree = {"type": "deny", "provision": [{"type": "permit", "class": ["lab"], "provision": [
+        {"type": "deny", "code": ["1-8", "2-7"], "provision": [inner]}
+    ]}, {"type": "permit", "class": ["Device"]}]}  # fmt: skip
+    rules = {"v": 1, "policies": [{"opt-in": True, "provision": tree}]}
+    coded = {code: {"coding": [{"code": code}]} for code in ("1-8", "2-7", "3-6")}
+    lab = {"category": [{"coding": [{"system": CATEGORY, "code": "laboratory"}]}]}
+    observed = [
+        facts({"resourceType": "Observation", "id": "1", "effectiveDateTime": date, "code": code} | lab)
+        for code in coded.values() for date in ("2026-02-01", "2026-03-02")
+    ]  # fmt: skip
+    others = [facts({"resourceType": kind, "id": "d"}) for kind in ("Condition", "Device")]
+    assert verdicts(rules, *observed, *others) == [True, True, False, False, True, True, False, True]
+    narrowed = since(date(2026, 3, 1), rules)
+    assert verdicts(narrowed, *observed, *others) == [False, True, False, False, False, True, False, True]
 
 
 def test_rules_of_a_first_day_are_told_from_rules_that_say_more():

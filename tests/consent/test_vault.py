@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -108,3 +109,18 @@ def test_no_secret_shows(home):
     for secret in (bytes(home.vault.root), *(key.secret for key in home.vault.sets.values())):
         assert repr(secret)[2:-1] not in shown
     assert "resourceType" not in shown
+
+
+def test_a_vault_in_which_something_is_hidden_is_none_for_a_client_that_would_lose_it(home):
+    """Its form has another number, also while an amended grant still remembers; both forms are read."""
+    (gid, terms), *_ = home.vault.terms.items()
+    assert json.loads(home.vault.dump())["v"] == 1
+    hidden = home.vault.with_hides(["Observation/1"])
+    remembered = home.vault.with_terms(gid, replace(terms, hides=("Observation/1",)))
+    for vault in (hidden, remembered):
+        assert json.loads(vault.dump())["v"] == 2
+        again = Vault.load(vault.dump())
+        assert (again.hides, again.terms) == (vault.hides, vault.terms)
+    other = json.loads(hidden.dump()) | {"v": 3}
+    with pytest.raises(Rejected, match="vault"):
+        Vault.load(json.dumps(other).encode())

@@ -198,8 +198,9 @@ def test_finer_rules_are_said_where_they_are_known(shared):
     client, practice, gid = shared
     assert reason(client, practice, VITALS)[0].finer is False
     rules = finer_rules.hiding(None, ["Observation/w1"])
-    client.vault = client.vault.with_terms(gid, replace(client.vault.terms[gid], rules=rules))
-    assert reason(client, practice, VITALS)[0].finer is True
+    for more in ({"rules": rules}, {"hides": ("Observation/w1",)}):
+        client.vault = client.vault.with_terms(gid, replace(client.vault.terms[gid], **more))
+        assert reason(client, practice, VITALS)[0].finer is True
     (line,) = told.lines(who.who(client.hub.record, client.vault, client.now), "de")
     assert line.endswith("Einzelnes ist davon ausgenommen.")
 

@@ -6,6 +6,7 @@ import pytest
 
 from connectors.patient import delegation, enrolment, restrictions, sharing
 from connectors.patient.delegation import Deputy
+from consent import categories, steps
 from consent.categories import INDEX
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
@@ -62,36 +63,82 @@ def test_a_new_version_of_what_is_hidden_stays_hidden(client, practice):
 
 
 def test_a_crash_before_anybody_was_told_is_made_up_for(client, patient, practice, monkeypatch):
-    """The vault says it is hidden; `obhut patient settle` tells the readers."""
+    """The vault says it is hidden; `obhut patient settle` tells the readers, and so does whatever she does next."""
     write(client, 1, 2)
     sharing.grant(client, practice.account, {VITALS})
-    monkeypatch.setattr(restrictions.steps, "grant", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        restrictions.hide(client, ["Observation/w1"])
-    assert found(practice, client) == {"w1", "w2"}
-    assert patient("settle").returncode == 0
+    for number, words in ((1, ["settle"]), (2, ["requests"])):
+        with monkeypatch.context() as crash:
+            crash.setattr(steps, "grant", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                restrictions.hide(client, [f"Observation/w{number}"])
+        assert f"w{number}" in found(practice, client)
+        assert patient(*words).returncode == 0
+        assert f"w{number}" not in found(practice, client)
+        client.sync()
+
+
+def test_what_is_hidden_is_hidden_when_another_device_was_faster(client, practice, monkeypatch):
+    """A lost race, at the vault or at the grant, is run again."""
+    write(client, 1, 2)
+    sharing.grant(client, practice.account, {VITALS})
+    post, lost = client.post, iter([True, False, True])
+
+    def race(*args, **more):
+        if next(lost, False):
+            raise Problem("refused", "another device was faster", reason="head")
+        post(*args, **more)
+
+    monkeypatch.setattr(client, "post", race)
+    assert restrictions.hide(client, ["Observation/w1"]) == []
+    assert next(lost, "used up") == "used up"
     assert found(practice, client) == {"w2"}
 
 
-def test_a_consent_of_her_own_is_kept_to_rule_by_rule(client, patient, practice, tmp_path):
-    """A FHIR Consent with exceptions by code and by date: granted as one grant, shown as it says."""
-    write(client, 1, 2)
-    write(client, 3, day="2026-03-01")
+def rules(client, practice, id_="c1", **provision):
+    """A FHIR Consent of hers about what a practice may do, as R4 writes it."""
     party = {"identifier": {"system": "urn:obhut:account", "value": practice.account}}
-    old = {"type": "deny", "dataPeriod": {"end": "2026-09-30"}}
-    consent = {
-        "resourceType": "Consent", "status": "active", "id": "c1", "dateTime": "2026-11-26",
+    return {
+        "resourceType": "Consent", "status": "active", "id": id_, "dateTime": "2020-11-26",
         "scope": {"coding": [{"code": "patient-privacy"}]}, "category": [{"coding": [{"code": "59284-0"}]}],
         "patient": {"identifier": {"system": "urn:obhut:account", "value": client.account}},
         "policyRule": {"coding": [{"code": "OPTIN"}]},
-        "provision": {"type": "permit", "purpose": [{"code": "TREAT",
-            "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason"}],
-            "actor": [{"role": {"coding": [{"code": "IRCP"}]}, "reference": party}],
-            "code": [{"coding": [{"system": LOINC, "code": "29463-7"}]}], "provision": [old]},
+        "provision": {"actor": [{"role": {"coding": [{"code": "IRCP"}]}, "reference": party}], **provision},
     }  # fmt: skip
-    file = tmp_path / "consent.json"
-    file.write_text(json.dumps(consent))
-    done = patient("sign", str(file), "--to", practice.account)
+
+
+def permission(client, practice, **more):
+    """What she permits: all vitals, for treatment."""
+    treat = {"code": "TREAT", "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason"}
+    vitals = {"system": categories.SYSTEM, "code": "vitals"}
+    return rules(client, practice, type="permit", purpose=[treat], **{"class": [vitals]}, **more)
+
+
+def without(*references):
+    """A refusal of single entries."""
+    data = [{"meaning": "instance", "reference": {"reference": one}} for one in references]
+    return {"type": "deny", "data": data}
+
+
+@pytest.fixture
+def sign(tmp_path, patient, practice):
+    """`obhut patient sign` of these Consents."""
+
+    def run(*consents, more=()):
+        files = [tmp_path / f"consent-{number}.json" for number, _ in enumerate(consents)]
+        for file, consent in zip(files, consents, strict=True):
+            file.write_text(json.dumps(consent))
+        return patient("sign", *map(str, files), "--to", practice.account, *more)
+
+    return run
+
+
+def test_a_consent_of_her_own_is_kept_to_rule_by_rule(client, practice, sign):
+    """A FHIR Consent with exceptions by code and by date: granted as one grant, shown as it says."""
+    write(client, 1, 2)
+    write(client, 3, day="2026-03-01")
+    old = {"type": "deny", "dataPeriod": {"end": "2026-09-30"}}
+    consent = permission(client, practice, code=[{"coding": [{"system": LOINC, "code": "29463-7"}]}], provision=[old])
+    done = sign(consent)
     assert done.returncode == 0, done.stderr
     assert found(practice, client) == {"w1", "w2"}
     client.sync()
@@ -99,10 +146,93 @@ def test_a_consent_of_her_own_is_kept_to_rule_by_rule(client, patient, practice,
     shown = resources.parse(practice.inbox.consents.text(client.account, grant))
     assert "dataPeriod" not in json.dumps(shown)
     consent["provision"].pop("purpose")
-    file.write_text(json.dumps(consent))
-    refused = patient("sign", str(file), "--to", practice.account)
+    refused = sign(consent)
     assert refused.returncode != 0
     assert "Name the purposes" in refused.stderr
+
+
+def test_a_refusal_of_single_entries_is_no_list_of_hers(client, patient, practice, sign):
+    """A Consent that refuses by data is kept to, whatever else is hidden and shown again."""
+    write(client, 1, 2)
+    refusal = rules(client, practice, "c2", **without("Observation/w1"))
+    assert sign(permission(client, practice), refusal).returncode == 0
+    assert found(practice, client) == {"w2"}
+    assert patient("hide", "Observation/w2").returncode == 0
+    assert found(practice, client) == set()
+    assert patient("unhide", "Observation/w2").returncode == 0
+    assert found(practice, client) == {"w2"}
+
+
+def test_what_is_signed_takes_the_place_of_what_was_granted_before(client, practice, sign):
+    """Of grants and of Consents: the elder ends, and where nothing is permitted, everything; it is said."""
+    write(client, 1, 2)
+    first = sharing.grant(client, practice.account, {VITALS, LAB})
+    narrowed = sign(permission(client, practice, provision=[without("Observation/w1")]))
+    assert f"ended {first}, granted before" in narrowed.stdout
+    assert found(practice, client) == {"w2"}
+    refusal = rules(client, practice, "c2", type="deny")
+    ended = sign(permission(client, practice), refusal)
+    assert (ended.returncode, ended.stdout.split("\n")[0]) == (
+        0, f"nothing is permitted to {practice.account} from now on"
+    ), ended.stderr  # fmt: skip
+    assert found(practice, client) == set()
+    again = sign(refusal)
+    assert again.returncode != 0
+    assert "Nothing is permitted" in again.stderr
+
+
+def test_a_crash_between_what_is_signed_and_what_ends_is_made_up_for(client, practice, sign, monkeypatch):
+    """Until then the wider one counts; to sign it again leaves one grant."""
+    write(client, 1, 2)
+    sharing.grant(client, practice.account, {VITALS})
+    narrow = permission(client, practice, provision=[without("Observation/w1")])
+    with monkeypatch.context() as crash:
+        crash.setattr(sharing, "end", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            restrictions.sign(client, [narrow], practice.account)
+    assert found(practice, client) == {"w1", "w2"}
+    assert sign(narrow).returncode == 0
+    assert found(practice, client) == {"w2"}
+    client.sync()
+    assert len(client.record.relations[practice.account].live(client.now)) == 1
+
+
+def test_what_is_signed_from_now_on_leaves_out_what_is_older(client, practice, sign):
+    """Also what is written later and is older by its clinical date."""
+    assert sign(permission(client, practice), more=["--from-now-on"]).returncode == 0
+    write(client, 1, day="2020-03-01")
+    write(client, 2, day="2030-03-01")
+    assert found(practice, client) == {"w2"}
+
+
+def test_all_is_signed_or_nothing(client, practice, monkeypatch):
+    """What is granted already counts among the grants that there can be."""
+    sharing.grant(client, practice.account, {LAB})
+    monkeypatch.setattr(restrictions, "MAX_GRANTS", 2)
+    pause = {"type": "deny", "period": {"start": "2040-01-01", "end": "2040-01-31"}}
+    before = client.record.relations[practice.account].head
+    with pytest.raises(Problem, match="withdraw") as refused:
+        restrictions.sign(client, [permission(client, practice, provision=[pause])], practice.account)
+    assert refused.value.code == "unprocessable"
+    client.sync()
+    assert client.record.relations[practice.account].head == before
+
+
+def test_a_relative_who_does_not_know_yet_what_is_hidden_shows_it_to_nobody_for_long(ada, ben, practice, monkeypatch):
+    """What he grants by the rules of before is signed again when her own client comes."""
+    write(ada.client, 1, 2)
+    give(ada, ben, VITALS, end="2029-01-01")
+    delegation.appoint(ada.client, ben.card, "2030-01-01")
+    sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
+    deputy = Deputy(ben.reading, ada.account)
+    deputy.sync()
+    restrictions.hide(ada.client, ["Observation/w1"])
+    monkeypatch.setattr(deputy, "sync", lambda: None)
+    deputy.grant(practice.account, {VITALS})
+    assert found(practice, ada.client) == {"w1", "w2"}
+    ada.client.sync()
+    ada.client.settle()
+    assert found(practice, ada.client) == {"w2"}
 
 
 def test_a_relative_hands_on_no_more_than_she_may_see(ada, ben, practice):

@@ -22,8 +22,9 @@ export type Candidate = {
  * What the patient agreed with a counterpart under one grant id, in the words of the projection.
  *
  * `categories`: indices granted. `whole`: from the first epoch, else from now on. `consent`: the FHIR Consent as
- * signed for this counterpart, `salt` its 16 bytes. `rules`: the finer rules, JSON. Times in Unix seconds.
- * `emergency`: absent, or as `em` of the grant: the span in seconds, then the roles that may declare.
+ * signed for this counterpart, `salt` its 16 bytes. `rules`: the finer rules as agreed, JSON; `hides`: absent, or what
+ * she hid from all when it was signed, as `Type/id`. Other rules or other hides take another salt. Times in Unix
+ * seconds. `emergency`: absent, or as `em` of the grant: the span in seconds, then the roles that may declare.
  */
 export type Terms = {
   readonly oth: string;
@@ -38,6 +39,7 @@ export type Terms = {
   readonly rules: unknown;
   readonly request: string;
   readonly emergency?: readonly (number | string)[];
+  readonly hides?: readonly string[];
 };
 
 /** The master of one epoch, named by set, number and digest. */
@@ -145,7 +147,7 @@ export class Vault {
   dump(): Uint8Array {
     const { root, handleKey, readingKeys, sets, masters, candidates, terms, hides } = this.#content;
     const value: Dumped = {
-      v: 1,
+      v: this.#version(),
       root: b64(root.bytes()),
       handle_key: b64(handleKey),
       reading_keys: [...readingKeys.values()].map((key) => b64(key.bytes())),
@@ -160,11 +162,17 @@ export class Vault {
     return utf8(JSON.stringify(value));
   }
 
+  /** 2 where anything is hidden: a client that knows nothing of that must not write the vault without it. */
+  #version(): number {
+    const { hides, terms } = this.#content;
+    return hides.length > 0 || [...terms.values()].some((one) => (one.hides ?? []).length > 0) ? 2 : 1;
+  }
+
   /** Read what `dump` wrote. Throws `Rejected(broken, vault)`. */
   static load(plaintext: Uint8Array): Vault {
     try {
       const value: Dumped = JSON.parse(utf8Text(plaintext, "vault"));
-      if (value.v !== 1) throw broken("vault");
+      if (value.v !== 1 && value.v !== 2) throw broken("vault");
       const readingKeys = value.reading_keys.map((key) => new BoxKey(unb64(key, 32)));
       const masters = value.masters.map(([set, epoch, digest, secret]) => {
         const master = { set, epoch, digest: unb64(digest, 16), master: new Master(unb64(secret, 32)) };
@@ -212,11 +220,8 @@ function dumpTerms(terms: Terms): DumpedTerms {
 }
 
 function loadTerms(terms: DumpedTerms): Terms {
-  const { oth, whole, grow, purposes, nb, until, rules, request, emergency } = terms;
   const categories = new Set(terms.categories);
-  const [consent, salt] = [unb64(terms.consent), unb64(terms.salt)];
-  const loaded = { oth, categories, whole, grow, purposes, nb, until, consent, salt, rules, request };
-  return emergency === undefined ? loaded : { ...loaded, emergency };
+  return { ...terms, categories, consent: unb64(terms.consent), salt: unb64(terms.salt) };
 }
 
 /** Seal the vault's content as this version. Returns nonce ‖ ciphertext. */
