@@ -42,6 +42,12 @@ def unreached(record: Record, vault: Vault, now: int) -> list[str]:
     return [known.gid for oth, known in _readable(record, vault, now) if _terms(record, vault, oth, known) is None]
 
 
+def assumed(record: Record, vault: Vault, now: int) -> list[str]:
+    """The ids of grants of delegates that `amend` takes to have the rules by which the delegate reads."""
+    terms = {known.gid: _terms(record, vault, oth, known) for oth, known in _readable(record, vault, now)}
+    return [gid for gid, one in terms.items() if one is not None and not one.salt and one.hides != vault.hides]
+
+
 def _readable(record: Record, vault: Vault, now: int) -> Iterator[tuple[str, Grant]]:
     """Counterpart and grant of all by which somebody reads; in an emergency what she chose for one counts instead."""
     for relation, known in record.live_grants(now):

@@ -272,9 +272,9 @@ def settle(directory: Path) -> None:
     """Finish what a crash or an absent device left undone: rotations, extensions."""
     client = Client.open(directory)
     client.sync()
-    steps = client.settle()
-    warn(restrictions.unreached(client))
-    click.echo(f"steps: {steps}, envelopes sent: {client.flush()}")
+    settled = restrictions.settle(client)
+    warn(settled)
+    click.echo(f"steps: {settled.steps}, envelopes sent: {client.flush()}")
 
 
 @patient.command()

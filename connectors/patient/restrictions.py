@@ -1,6 +1,7 @@
 """What she withholds: single entries hidden from all who read, Consents with rules of their own (PROTOCOL.md 4.4)."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.patient import sharing
@@ -64,33 +65,43 @@ def _check(client: Client, found: Sequence[Projection], counterpart: str) -> Non
         raise Problem("unprocessable", detail, expression="Consent.provision")
 
 
-def hide(client: Client, references: Collection[str]) -> list[str]:
-    """Hide resources, by `Type/id`, from all who read by a grant, now and later; not in an emergency.
-
-    Returns the grants that could not be changed (`consent.hidden.unreached`).
+@dataclass(frozen=True)
+class Settled:
+    """How many steps were taken, and what became of grants that a delegate made (`consent.hidden`): ids of those that
+    could not be changed, and of those that now have the rules by which the delegate reads.
     """
+
+    steps: int
+    unreached: list[str]
+    assumed: list[str]
+
+
+def hide(client: Client, references: Collection[str]) -> Settled:
+    """Hide resources, by `Type/id`, from all who read by a grant, now and later; not in an emergency."""
     client.sync()
     return _set(client, add=references)
 
 
-def show(client: Client, references: Collection[str]) -> list[str]:
-    """Let what was hidden be seen again by who may read its category. Returns, raises as `hide`; `not-found`."""
+def show(client: Client, references: Collection[str]) -> Settled:
+    """Let what was hidden be seen again by who may read its category. Raises `Problem(not-found)`."""
     client.sync()
     if unknown := sorted(set(references) - set(client.vault.hides)):
         raise Problem("not-found", f"{unknown[0]} is not hidden: `obhut patient show` lists what is")
     return _set(client, drop=references)
 
 
-def _set(client: Client, add: Collection[str] = (), drop: Collection[str] = ()) -> list[str]:
+def _set(client: Client, add: Collection[str] = (), drop: Collection[str] = ()) -> Settled:
     def save() -> None:
         vault = client.vault
         client.save_vault(vault.with_hides({*vault.hides, *add} - set(drop)))
 
     client.anew(save)
-    client.settle()
-    return unreached(client)
+    return settle(client)
 
 
-def unreached(client: Client) -> list[str]:
-    """The grants that do not hide what is hidden, as far as is known; none where nothing is hidden."""
-    return hidden.unreached(client.record, client.vault, client.now) if client.vault.hides else []
+def settle(client: Client) -> Settled:
+    """Do all that is owed, and tell what became of grants of delegates; nothing where nothing is hidden."""
+    assumed = hidden.assumed(client.record, client.vault, client.now)
+    count = client.settle()
+    left = hidden.unreached(client.record, client.vault, client.now) if client.vault.hides else []
+    return Settled(count, left, assumed)

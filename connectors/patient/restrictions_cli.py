@@ -10,6 +10,7 @@ from connectors.command_line import plainly
 from connectors.patient import restrictions
 from connectors.patient.client import Client
 from connectors.patient.options import ACCOUNT, read_party
+from connectors.patient.restrictions import Settled
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
@@ -72,12 +73,14 @@ def _read(references: tuple[str, ...]) -> tuple[str, ...]:
     return references
 
 
-def _say(left: list[str], done: str) -> None:
+def _say(settled: Settled, done: str) -> None:
     click.echo(done)
-    warn(left)
+    warn(settled)
 
 
-def warn(left: list[str]) -> None:
-    """Tell of grants that do not hide what is hidden."""
-    for gid in left:
+def warn(settled: Settled) -> None:
+    """Tell what became of grants that a relative made."""
+    for gid in settled.assumed:
+        click.echo(f"grant {gid}, made by a relative, now has the rules by which the relative reads", err=True)
+    for gid in settled.unreached:
         click.echo(f"not under grant {gid}, whose rules only the relative who made it knows: withdraw it", err=True)

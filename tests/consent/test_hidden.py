@@ -78,6 +78,7 @@ def test_what_a_delegate_granted_hides_it_too_and_grows_no_longer(family):  # no
     (gid,) = client.hub.record.relations[practice.account].grants
     client.save(client.vault.with_hides(["Observation/1"]))
     assert hidden.unreached(client.hub.record, client.vault, client.now) == []
+    assert hidden.assumed(client.hub.record, client.vault, client.now) == [gid]
     assert amended(client)[1] == 2
     now = named(client, practice, gid)
     assert (now.until, now.hides) == (client.now + 10, ("Observation/1",))

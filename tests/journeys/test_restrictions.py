@@ -89,7 +89,7 @@ def test_what_is_hidden_is_hidden_when_another_device_was_faster(client, practic
         post(*args, **more)
 
     monkeypatch.setattr(client, "post", race)
-    assert restrictions.hide(client, ["Observation/w1"]) == []
+    assert restrictions.hide(client, ["Observation/w1"]).unreached == []
     assert next(lost, "used up") == "used up"
     assert found(practice, client) == {"w2"}
 
@@ -246,7 +246,9 @@ def test_a_relative_hands_on_no_more_than_she_may_see(ada, ben, practice):
     deputy.sync()
     deputy.grant(practice.account, {VITALS})
     assert found(practice, ada.client) == {"w2", "w3"}
-    assert restrictions.hide(ada.client, ["Observation/w2"]) == []
+    settled = restrictions.hide(ada.client, ["Observation/w2"])
+    assert (settled.unreached, len(settled.assumed)) == ([], 1)
+    assert restrictions.settle(ada.client).assumed == []
     assert found(practice, ada.client) == {"w3"}
 
 
