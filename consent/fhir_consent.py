@@ -14,7 +14,7 @@ from typing import Any
 
 from consent import categories
 from consent.dates import FOREVER, ZONE, period
-from consent.fhir_export import write
+from consent.fhir_export import VERIFIED_BY, write
 from consent.identifiers import account
 from consent.primitives import Rejected, unb64
 from consent.provisions import (
@@ -33,8 +33,25 @@ from consent.provisions import (
 from consent.purposes import known
 from consent.template import template
 
+SCAN = "ni:///sha-256;"
+"""Before the hash of a file in base64url: its name by RFC 6920."""
 _NOT_ABOUT_ACCESS = frozenset({"adr", "treatment"})
 _NO_END = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """That a consent was signed on paper, and who recorded it.
+
+    `desk`: its account. `date`: when, FHIR dateTime. `scan`: the signed paper by its SHA-256, a URI of RFC 6920;
+    `title` and `media_type` of that file, which itself lies sealed in her record.
+    """
+
+    desk: str
+    date: str
+    scan: str
+    title: str
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,7 @@ class Agreement:
     `patient` and `counterpart` are accounts; `categories` indices of `consent.categories.NAMES`; `purposes` codes of
     v3-ActReason; `start` and `end` FHIR dates or dateTimes, a date meaning the whole day in Berlin, "" for open.
     `policy` is the URI of the template whose text was shown, `language` in which; both "" where there was none.
+    `paper`: where it was signed on paper, at a desk.
     """
 
     patient: str
@@ -54,6 +72,7 @@ class Agreement:
     end: str = ""
     policy: str = ""
     language: str = ""
+    paper: Paper | None = None
 
     def seconds(self) -> tuple[int, int]:
         """The time as Unix seconds, first and first after, a grant's `nb` and `until`; open ends: 0 and 2^53 - 1."""
@@ -74,11 +93,16 @@ def last_moment(until: int) -> str:
 def build(terms: Agreement, id_: str, signed: datetime) -> dict[str, Any]:
     """The R4 Consent that the patient signs: an opt-in list for this counterpart, which names nothing that is withheld.
 
-    Amendments keep `id_`, so that the newer one replaces the elder. Raises `Problem(unprocessable)` for terms
-    that permit nothing or name an unknown purpose or party, `Problem` for a template that is not known here.
+    Amendments keep `id_`, so that the newer one replaces the elder. Its source is the paper, where it was signed on
+    paper, else the text as it was shown. Raises `Problem(unprocessable)` for terms that permit nothing or name an
+    unknown purpose or party, `Problem` for a template that is not known here.
     """
     form = _form(terms, id_, "active", signed) | {"performer": [terms.patient]}
-    return _in_language(write(form | ({"source": [{"attachment": _shown(terms)}]} if terms.policy else {})), terms)
+    if terms.paper:
+        form |= _from_paper(terms.paper, terms.patient)
+    elif terms.policy:
+        form |= {"source": [{"attachment": _shown(terms)}]}
+    return _in_language(write(form), terms)
 
 
 def proposed(terms: Agreement, id_: str, asked: datetime) -> dict[str, Any]:
@@ -102,7 +126,7 @@ def agreement(consent: Mapping[str, Any]) -> Agreement:
     purposes = tuple(permits[0]["purpose"])
     found = Agreement(
         form["patient"], permits[0]["actor"][0], chosen, purposes, time.get("start", ""), time.get("end", ""),
-        *_policy(consent),
+        *_policy(consent), _paper(form),
     )  # fmt: skip
     _check(found)
     return found
@@ -215,9 +239,19 @@ def _verification(one: Any, path: str) -> dict[str, Any]:
     plain: dict[str, Any] = {"verified": given["verified"]}
     if "verifiedWith" in given:
         plain["with"] = reference(given["verifiedWith"], f"{path}.verifiedWith")
+    if by := [one for one in _verifiers(given, path) if one is not None]:
+        plain["by"] = reference(by[0], f"{path}.verifiedBy")
     date = given.get("verificationDate")
     last = date[-1] if isinstance(date, list) and date else date  # R5 has a list of them
     return plain if last is None else plain | {"date": text({"verificationDate": last}, "verificationDate", path)}
+
+
+def _verifiers(given: Mapping[str, Any], path: str) -> Iterator[Any]:
+    """Who verified: R5's element, which R4 carries as an extension."""
+    yield given.get("verifiedBy")
+    for i, one in enumerate(entries(given, "extension", path)):
+        if mapping(one, f"{path}.extension[{i}]").get("url") == VERIFIED_BY:
+            yield one.get("valueReference", {})
 
 
 def _sources(consent: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -288,6 +322,34 @@ def _policy(consent: Mapping[str, Any]) -> tuple[str, str]:
     """URI and language of the template that a Consent names; empty texts where it names none."""
     uris = [str(one["uri"]) for one in entries(consent, "policy") if isinstance(one, Mapping) and "uri" in one]
     return (uris[0], str(consent.get("language", ""))) if uris else ("", "")
+
+
+def _from_paper(paper: Paper, patient: str) -> dict[str, Any]:
+    """Source and verification of a consent that was signed on paper before the desk's eyes."""
+    return {
+        "source": [{"attachment": {"contentType": paper.media_type, "url": paper.scan, "title": paper.title}}],
+        "verification": [{"verified": True, "by": paper.desk, "with": patient, "date": paper.date}],
+    }
+
+
+def _paper(form: Mapping[str, Any]) -> Paper | None:
+    """Back from `_from_paper`; None without any verification. Raises `Problem(unprocessable)` for another one."""
+    verified = form.get("verification", [])
+    if not verified:
+        return None
+    one = verified[-1]
+    source: Mapping[str, Any] = next((x["attachment"] for x in form.get("source", []) if "attachment" in x), {})
+    said = (one.get("by"), one.get("date"), *(source.get(name) for name in ("url", "title", "contentType")))
+    if len(verified) > 1 or not one["verified"] or not all(isinstance(each, str) and each for each in said):
+        raise refused("verification", "Only a consent on paper is verified here: by a desk, with a scan as its source.")
+    desk, date, scan, title, media_type = map(str, said)
+    if not scan.startswith(SCAN) or one.get("with") != form["patient"]:
+        raise refused("verification", "A consent on paper is verified with the patient, and names its scan by a hash.")
+    try:
+        account(desk)
+    except Rejected as error:
+        raise refused("verification.verifiedBy", "A desk is named by its account, name@hub.") from error
+    return Paper(desk, date, scan, title, media_type)
 
 
 def _check(terms: Agreement) -> None:

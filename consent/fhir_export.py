@@ -31,6 +31,8 @@ _SCOPE = {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code"
 _DOCUMENT = {"system": "http://loinc.org", "code": "59284-0", "display": "Consent Document"}
 _RULES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _RECIPIENT = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
+VERIFIED_BY = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Consent.verification.verifiedBy"
+"""R5's `Consent.verification.verifiedBy` in R4 (https://hl7.org/fhir/versions.html#extensions)."""
 _ACTIONS = frozenset({"access", "collect", "use", "disclose", "correct"})
 _WRITTEN = frozenset(
     {"id", "status", "dateTime", "patient", "policy", "controller", "performer", "verification", "source", "template"}
@@ -104,6 +106,8 @@ def write_r5(form: Mapping[str, Any]) -> dict[str, Any]:
         "provision": _below(root, "provision"),
     }
     for one in consent["verification"]:
+        for extension in one.pop("extension", []):
+            one["verifiedBy"] = extension["valueReference"]
         if "verificationDate" in one:
             one["verificationDate"] = [one["verificationDate"]]
     return {element: value for element, value in consent.items() if value != []}
@@ -236,6 +240,8 @@ def _verification(given: Any, path: str) -> dict[str, Any]:
     written: dict[str, Any] = {"verified": one["verified"]}
     if "with" in one:
         written["verifiedWith"] = party(one["with"], f"{path}.with")
+    if "by" in one:
+        written["extension"] = [{"url": VERIFIED_BY, "valueReference": party(one["by"], f"{path}.by")}]
     return written | ({"verificationDate": text(one, "date", path)} if "date" in one else {})
 
 

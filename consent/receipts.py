@@ -197,7 +197,7 @@ def fields(receipt: Receipt) -> dict[str, Any]:
                 for index in sorted(terms.categories)
             ],
             "pii_controllers": [terms.counterpart],
-            "collection_method": "signed by a device of the PII principal",
+            "collection_method": _collected(terms),
             "processing_method": "reading what was opened, end-to-end encrypted on its way",
             "storage_locations": [f"sealed: hub {receipt.card.account.domain}", f"opened: {terms.counterpart}"],
             "retention_period": terms.end or None,
@@ -217,6 +217,11 @@ def fields(receipt: Receipt) -> dict[str, Any]:
         "validity_duration": terms.end or None,
         "known_until": _time(receipt.head.iat),
     }
+
+
+def _collected(terms: Agreement) -> str:
+    signed = "signed by a device of the PII principal"
+    return f"recorded from paper by {terms.paper.desk} ({terms.paper.scan}), {signed}" if terms.paper else signed
 
 
 def _effect(terms: Agreement) -> str:

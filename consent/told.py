@@ -97,6 +97,7 @@ def _line(group: list[Access], language: str, patient: str) -> str:
         return _OWN[at].format(who=one.counterpart)
     if one.reason == "granted":
         basis = _BASIS[bool(patient) and one.by != patient][at].format(by=one.by)
+        basis += f", {words.on_paper(one.desk, language)}" if one.desk else ""
         scope = "" if one.earlier else _SCOPE[at]
         granted = _GRANTED[at].format(rule=rule, since=words.day(one.since, language), scope=scope, basis=basis)
         return granted + (_FINER[at] if one.finer else "")

@@ -59,7 +59,7 @@ class Vault:
     """Root key, set keys, masters, candidates, terms. Never changed; each method returns the next version's content.
 
     `terms`: by the grant's id; what an amendment replaced, by the hash of its Consent. `hides`: resources that nobody
-    reads by a grant, as `Type/id`.
+    reads by a grant, as `Type/id`. `desks`: by device, the account of the desk at which it was for a visit.
     """
 
     root: SigningKey
@@ -70,6 +70,7 @@ class Vault:
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     terms: Mapping[str, Terms] = field(default_factory=dict)
     hides: tuple[str, ...] = ()
+    desks: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Vault {len(self.sets)} sets, {len(self.masters)} epochs>"
@@ -104,6 +105,10 @@ class Vault:
         """With just these resources hidden."""
         return replace(self, hides=tuple(sorted(set(references))))
 
+    def with_desk(self, device: str, desk: str) -> Self:
+        """With a device at a desk."""
+        return replace(self, desks={**self.desks, device: desk})
+
     def dump(self) -> bytes:
         """The plaintext that is sealed."""
         value = {
@@ -118,12 +123,13 @@ class Vault:
             },
             "terms": {gid: _dump_terms(terms) for gid, terms in self.terms.items()},
             "hides": list(self.hides),
+            "desks": dict(self.desks),
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _version(self) -> int:
-        """2 where anything is hidden: a client that knows nothing of that must not write the vault without it."""
-        return 2 if self.hides or any(terms.hides for terms in self.terms.values()) else 1
+        """2 where anything is hidden, or desks: a client that knows nothing of that must not write the vault without it."""
+        return 2 if self.hides or self.desks or any(terms.hides for terms in self.terms.values()) else 1
 
     @classmethod
     def load(cls, plaintext: bytes) -> Self:
@@ -142,6 +148,7 @@ class Vault:
                 {s: Candidate(c[0], Master(unb64(c[1], 32)), c[2], c[3]) for s, c in value["candidates"].items()},
                 {gid: _load_terms(terms) for gid, terms in value["terms"].items()},
                 tuple(map(str, value.get("hides", ()))),
+                {str(device): str(desk) for device, desk in value.get("desks", {}).items()},
             )
         except (primitives.Rejected, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
             raise broken("vault") from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from consent.accounts import by_device
+from consent.fhir_consent import agreement
 from consent.finer_rules import only_since
 from consent.grants import Record
 from consent.primitives import unb64
@@ -19,6 +20,7 @@ from consent.sets import CATEGORIES, SetKey
 from consent.statements import Statement
 from consent.steps import consent_hash
 from consent.vault import Terms, Vault
+from fhir_profiles import resources
 
 Reason = Literal["granted", "emergency", "not-yet", "withdrawn", "expired", "narrowed", "closed", "never"]
 
@@ -75,7 +77,8 @@ class Access:
     `visible`, and why (`reason`). `since`: from when without a break; `until`: when it ends or ended. `earlier`: what
     was there before the grant is seen, too. `gid`, `by`: which grant, and who signed it; `consent`: the id of its FHIR
     Consent. `own`: only what the counterpart wrote itself, to which no Consent belongs. `finer`: whether finer rules
-    leave out some of it; None where another party made the grant and its rules are not held here.
+    leave out some of it; None where another party made the grant and its rules are not held here. `desk`: where it was
+    signed on paper, the desk that recorded it.
     """
 
     counterpart: str
@@ -91,6 +94,7 @@ class Access:
     earlier: bool = True
     own: bool = False
     finer: bool | None = False
+    desk: str = ""
 
 
 # --- the chain as stretches of time -------------------------------------------------------------------------------
@@ -142,13 +146,16 @@ def who(record: Record, vault: Vault, at: int) -> list[Access]:
 
 def _of(all_: list[Stretch], vault: Vault, oth: str, at: int) -> Iterator[Access]:
     begun = [(one, categories(one, vault.sets)) for one in all_ if one.rules.iat <= at]
-    finer = {one.gid: _finer(one, vault) for one, _ in begun if one.holds(at) and not one.own}
+    held = [one for one, _ in begun if one.holds(at) and not one.own]
+    finer = {one.gid: _finer(one, vault) for one in held}
+    desks = {one.gid: desk_of(vault, one.rules) for one in held}
     for category in range(CATEGORIES):
         of_it = [one for one, opens in begun if category in opens]
         now = [one for one in of_it if one.holds(at)]
         for one in now:
             reason: Reason = "emergency" if one.emergency else "granted"
-            yield replace(_access(one, of_it, category, reason, one.until), finer=finer.get(one.gid, False))
+            told = _access(one, of_it, category, reason, one.until)
+            yield replace(told, finer=finer.get(one.gid, False), desk=desks.get(one.gid, ""))
         if all(one.own for one in now):
             yield _nothing([one for one in of_it if not one.own], oth, category, at)
 
@@ -204,6 +211,14 @@ def terms_of(vault: Vault, rules: Statement) -> Terms | None:
     """
     kept = (vault.terms.get(rules.body["gid"]), vault.terms.get(rules.body["consent"]))
     return next((one for one in kept if one is not None and consent_hash(one) == rules.body["consent"]), None)
+
+
+def desk_of(vault: Vault, rules: Statement) -> str:
+    """The account of the desk that recorded the Consent of a `grant` statement from paper; empty for any other."""
+    terms = terms_of(vault, rules)
+    consent = resources.parse(terms.consent) if terms and terms.consent else {}
+    paper = agreement(consent).paper if "verification" in consent else None
+    return paper.desk if paper else ""
 
 
 def latest(record: Record) -> int:

@@ -106,6 +106,11 @@ _RULE = (
     "{who} may see: {what} – for {why}, {until}.",
     "{who} darf das sehen:\n{what}\nWofür? Für {why}.\nWie lange? {until}.",
 )
+_ON_PAPER = (
+    "auf Papier unterschrieben, aufgenommen bei {desk}",
+    "signed on paper, recorded at the desk of {desk}",
+    "auf Papier unterschrieben bei {desk}",
+)
 _EVER = ("bis Sie widerrufen", "until you withdraw", "Bis Sie Nein sagen")
 _DAY = ("bis einschließlich {}", "until the end of {}", "Bis zum {}, den ganzen Tag")
 _MOMENT = ("bis {}", "until {}", "Bis {}")
@@ -176,3 +181,8 @@ def rule(who: str, what: Collection[int], why: Collection[str], end: int, langua
     return _RULE[place(language)].format(
         who=who, what=categories(what, language), why=purposes(why, language), until=until(end, language)
     )
+
+
+def on_paper(desk: str, language: str) -> str:
+    """That a consent was signed on paper, and which desk recorded it: part of a sentence."""
+    return _ON_PAPER[place(language)].format(desk=desk)

@@ -13,7 +13,7 @@ from consent.messages import MAX_AGE_SECONDS, unseal
 from consent.primitives import Rejected, unb64
 from consent.purposes import within
 from consent.sets import IN_USE
-from consent.who import categories, stretches
+from consent.who import categories, desk_of, stretches
 from fhir_profiles.problems import Problem
 
 EMERGENCY = "emergency"
@@ -48,6 +48,7 @@ class Entry:
     automated: bool = False
     objection: str = ""
     answer: str = ""
+    desk: str = ""
 
 
 def entries(client: Client, after: int = 0) -> list[Entry]:
@@ -93,7 +94,8 @@ def _explain(
     actor, objection, answer = said.get(entry.seq, ("", "", ""))
     if actor != entry.actor:
         objection, answer = "", ""
-    entry = replace(entry, name=names[entry.actor], categories=(category,) if category else ())
+    desk = client.vault.desks.get(entry.device, "") if entry.actor == client.account else ""
+    entry = replace(entry, name=names[entry.actor], categories=(category,) if category else (), desk=desk)
     return replace(entry, basis=basis(client, entry), automated=not entry.person, objection=objection, answer=answer)
 
 
@@ -133,6 +135,7 @@ def basis(client: Client, entry: Entry) -> list[dict[str, Any]]:
     told = [
         {
             "grant": one.gid, "at": one.rules.iat, "by": one.rules.by[0], "emergency": one.emergency, "own": one.own,
+            "desk": desk_of(client.vault, one.rules),
         }
         for one in held
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import emergency_cli, enrolment, offers, permits, renewal, restrictions, sharing
+from connectors.patient import emergency_cli, enrolment, offers, paper, permits, renewal, restrictions, sharing
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
@@ -18,7 +18,7 @@ from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate
 from connectors.patient.documents_cli import add
 from connectors.patient.log_cli import log
 from connectors.patient.objecting import object_command
-from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, TEMPLATE, read_categories, read_party
+from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, PAPER, TEMPLATE, read_categories, read_party
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading
 from connectors.patient.reading_cli import close, delete, export, read
@@ -134,6 +134,7 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 @click.option("--end", default="", help="FHIR date or dateTime at which it ends.")
 @click.option("--from-now-on", is_flag=True, help="Nothing written before today.")
 @click.option("--write", "writes", is_flag=True, help="Let it write into the record as well.")
+@PAPER
 @click.option("--dry-run", is_flag=True, help="Sign nothing: tell what the counterpart would see.")
 @LANGUAGE
 @FOR
@@ -141,8 +142,8 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 @plainly
 def grant(
     directory: Path, party: str, request_id: str | None, counterpart: str | None, template_name: str, categories: str,
-    purposes: tuple[str, ...], end: str, from_now_on: bool, writes: bool, dry_run: bool, language: str, patient: str,
-    as_json: bool,
+    purposes: tuple[str, ...], end: str, from_now_on: bool, writes: bool, scan: Path | None, dry_run: bool,
+    language: str, patient: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Allow a counterpart some categories; as a delegate, of those that you may read yourself.
 
@@ -150,7 +151,7 @@ def grant(
     """
     chosen, counterpart = read_categories(categories) if categories else [], counterpart or party
     if patient:
-        if template_name or dry_run:
+        if template_name or dry_run or scan:
             raise Problem("invalid", "for another a grant takes --categories, and is signed at once")
         _hand_on(directory, patient, request_id, counterpart, chosen, purposes, end, from_now_on or writes)
         return
@@ -166,14 +167,16 @@ def grant(
             click.echo(offers.foreseen(directory, client, offer, language, as_json))
             return
         known = None if request else renewal.standing(client, offer.agreement(client.account, language))
+        signed = paper.recorded(client, scan)
         if known is not None:
             gid = known.gid
-            done = offers.renewed(client, known, offer, language)
+            done = offers.renewed(client, known, offer, language, signed)
         else:
             done = "granted"
             gid = sharing.grant(
                 client, to, offer.categories, purposes=offer.purposes, end=offer.end, whole=whole, request=request,
                 fingerprint=fingerprint, policy=offer.policy, language=language if offer.policy else "",
+                paper=signed,
             )  # fmt: skip
         if writes:
             permits.permit(client, to)

@@ -149,8 +149,21 @@ class Client:
                 detail = "the hub's vault is not the one that the account chain names"
                 raise Problem("stale", detail, reason="stale")
             set_state(self.db, "vault", sealed)
-        self._vault = hash_, vaults.unseal(sealed, self.account, version, self.vault_key)
+        self._vault = hash_, self._unseal(sealed, version)
         return self._vault[1]
+
+    def _unseal(self, sealed: bytes, version: int) -> Vault:
+        """Open the vault; where another device was removed its key has changed, and is wrapped for this one (5.2)."""
+        try:
+            return vaults.unseal(sealed, self.account, version, self.vault_key)
+        except Rejected:
+            wrap = self.hub.vault(self.account)[2].get(self.keyring.device)
+            if wrap is None:
+                raise
+        key = vaults.unwrap_by_device(wrap, self.account, self.keyring.device, self.keyring.box)
+        vault = vaults.unseal(sealed, self.account, version, key)
+        set_state(self.db, "vault_key", key)
+        return vault
 
     def save_vault(self, vault: Vault, wraps: Mapping[str, bytes] | None = None, fetch: bytes = b"") -> None:
         """Write the vault's next version; lost races surface as `Problem(refused)`."""

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import insight, renewal
+from connectors.patient import insight, paper, renewal
 from connectors.patient.client import Client
-from connectors.patient.options import ACCOUNT, JSON, LANGUAGE
+from connectors.patient.options import ACCOUNT, JSON, LANGUAGE, PAPER
 from connectors.patient.receipt import receipt as receipt_of
 from consent import authzen, identifiers, receipts, steps, told, words
 from consent import template as templates_of
@@ -156,9 +156,9 @@ def receipt(
         client.sync()
         made = receipt_of(client, gid)
     if pdf is not None:
-        from connectors.patient.receipt_pdf import paper  # noqa: PLC0415 - only this command draws
+        from connectors.patient import receipt_pdf  # noqa: PLC0415 - only this command draws
 
-        pdf.write_bytes(paper(receipts.verify(made), language))
+        pdf.write_bytes(receipt_pdf.paper(receipts.verify(made), language))
     if out is not None:
         out.write_bytes(made)
     if pdf is None and out is None:
@@ -183,8 +183,8 @@ def _verify(file: Path, card: str, language: str, as_json: bool) -> None:
             "card": str(proven.card), "grant": proven.gid, "counterpart": proven.counterpart,
             "categories": [NAMES[c] for c in sorted(terms.categories)], "purposes": terms.purposes, "end": terms.end,
             "policy": terms.policy, "language": terms.language, "signed": signed.iat, "by": signed.by[0],
-            "position": signed.position, "replaced": proven.replaced, "ended": proven.ended,
-            "known_until": proven.head.iat, "mark": proven.mark,
+            "desk": terms.paper.desk if terms.paper else "", "position": signed.position,
+            "replaced": proven.replaced, "ended": proven.ended, "known_until": proven.head.iat, "mark": proven.mark,
         }  # fmt: skip
         click.echo(json.dumps(value))
         return
@@ -193,12 +193,12 @@ def _verify(file: Path, card: str, language: str, as_json: bool) -> None:
 
 
 def _proven(proven: receipts.Receipt, language: str, compared: bool) -> list[str]:
-    at, signed = words.place(language), proven.signed
-    rule = words.rule(
-        proven.counterpart, proven.terms.categories, proven.terms.purposes, proven.terms.seconds()[1], language
-    )
+    at, signed, terms = words.place(language), proven.signed, proven.terms
+    rule = words.rule(proven.counterpart, terms.categories, terms.purposes, terms.seconds()[1], language)
     by = _SIGNED[at].format(by=signed.by[0], at=words.moment(signed.iat, language))
     lines = [_HOLDS[at], rule, by]
+    if terms.paper:
+        lines.append(f"{words.on_paper(terms.paper.desk, language)}: {terms.paper.title}, {terms.paper.scan}")
     if proven.replaced:
         lines.append(_REPLACED[at])
     if proven.ended is not None:
@@ -212,12 +212,14 @@ def _proven(proven: receipts.Receipt, language: str, compared: bool) -> list[str
 @ACCOUNT
 @click.argument("gid", metavar="GRANT")
 @click.option("--end", default="", help="FHIR date; else as long as it was first granted for, from today.")
+@PAPER
 @LANGUAGE
 @plainly
-def renew(directory: Path, gid: str, end: str, language: str) -> None:
+def renew(directory: Path, gid: str, end: str, scan: Path | None, language: str) -> None:
     """Sign a grant once more before it ends: the same counterpart, categories and purposes."""
     with closing(Client.open(directory)) as client:
-        counterpart, agreed = renewal.renew(client, gid, end)
+        client.sync()
+        counterpart, agreed = renewal.renew(client, gid, end, paper=paper.recorded(client, scan))
         until = agreed.seconds()[1]
     click.echo(words.rule(counterpart, agreed.categories, agreed.purposes, until, language))
 

@@ -61,7 +61,7 @@ def _naming(path: Path, problem: Problem) -> Problem:
 
 def _read(client: Client, path: Path) -> dict[str, Any]:
     """The resource that a file is, or that is made of it; checked, about the patient, with an id."""
-    content = _content(path)
+    content = content_of(path)
     patient = identifiers.account(client.account).local
     name = identity(patient, "file", hashlib.sha256(content).hexdigest()).hex()
     is_resource = path.suffix.lower() == ".json" or (path.suffix.lower() != ".txt" and content.lstrip()[:1] == b"{")
@@ -75,7 +75,8 @@ def _read(client: Client, path: Path) -> dict[str, Any]:
     return resource
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """The bytes of a file that is to become a document. Raises `Problem`."""
     try:
         if path.stat().st_size > MAX_FILE:
             raise Problem("too-large", f"a file may have {MAX_FILE} bytes: split it, or save it smaller")

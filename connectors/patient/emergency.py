@@ -16,6 +16,7 @@ from connectors.patient.client import Client, Declared
 from consent import declarations, messages
 from consent.categories import INDEX
 from consent.decide import EMERGENCY_ROLES
+from consent.fhir_consent import Paper
 from consent.primitives import Rejected
 from consent.purposes import within
 from consent.relations import Grant
@@ -64,11 +65,12 @@ class Emergency:
 
 def allow(
     client: Client, counterpart: str, categories: Collection[int], roles: Collection[str], span: int, *,
-    end: str = "", fingerprint: str = "",
+    end: str = "", fingerprint: str = "", paper: Paper | None = None,
 ) -> str:  # fmt: skip
     """Let a counterpart declare an emergency; takes the place of what it was allowed for one before.
 
-    `span`: how long one lasts, seconds. Returns the grant's id. Raises `Problem(value)`.
+    `span`: how long one lasts, seconds. `paper`: where it was signed on paper, at a desk. Returns the grant's id. Raises
+    `Problem(value)`.
     """
     if unknown := sorted(set(roles) - EMERGENCY_ROLES):
         raise Problem("value", f"unknown role {unknown[0]!r}: choose of {', '.join(sorted(EMERGENCY_ROLES))}")
@@ -78,7 +80,7 @@ def allow(
     before = allowed(client, counterpart)
     gid = sharing.grant(
         client, counterpart, categories, purposes=PURPOSES, end=end, fingerprint=fingerprint,
-        emergency=(span, *sorted(set(roles))),
+        emergency=(span, *sorted(set(roles))), paper=paper,
     )  # fmt: skip
     for grant in before:
         sharing.withdraw(client, counterpart, grant.gid)

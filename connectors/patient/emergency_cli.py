@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import emergency, overview
+from connectors.patient import emergency, overview, paper
 from connectors.patient.client import Client
 from connectors.patient.emergency import CATEGORIES, CONFIRMED, OBJECTED, Emergency
-from connectors.patient.options import ACCOUNT, JSON, read_categories, read_party
+from connectors.patient.options import ACCOUNT, JSON, PAPER, read_categories, read_party
 from consent.categories import NAMES
 from consent.decide import EMERGENCY_ROLES
 from consent.statements import MAX_EMERGENCY_SECONDS
@@ -35,18 +35,22 @@ def group() -> None:
 @click.option("--roles", default=DEFAULT_ROLES, show_default=True, help="Who may declare; comma separated.")
 @click.option("--span", type=int, default=MAX_EMERGENCY_SECONDS, show_default=True, help="How long it opens, seconds.")
 @click.option("--until", "end", default="", help="FHIR date or dateTime at which this ends.")
+@PAPER
 @plainly
 def turn_on(
-    directory: Path, counterpart: str, everyone: bool, categories: str, roles: str, span: int, end: str
-) -> None:
+    directory: Path, counterpart: str, everyone: bool, categories: str, roles: str, span: int, end: str,
+    scan: Path | None,
+) -> None:  # fmt: skip
     """Let an emergency department (its card or account) open these categories when it declares an emergency.
 
     It sees nothing before that. You and your delegates are told at once; the most confidential is never opened.
     """
     chosen, declaring = read_categories(categories), [role.strip() for role in roles.split(",") if role.strip()]
     with closing(Client.open(directory)) as client:
+        client.sync()
+        signed = paper.recorded(client, scan)
         for name, fingerprint in _parties(client, counterpart, everyone):
-            gid = emergency.allow(client, name, chosen, declaring, span, end=end, fingerprint=fingerprint)
+            gid = emergency.allow(client, name, chosen, declaring, span, end=end, fingerprint=fingerprint, paper=signed)
             click.echo(f"for emergencies: {gid} to {name}")
 
 

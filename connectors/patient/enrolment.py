@@ -57,8 +57,10 @@ def card(client: Client) -> Card:
     return Card(identifiers.account(client.account), client.record.account.fingerprint)
 
 
-def enrol(directory: Path, hub_url: str, clock: Callable[[], float] = time.time) -> tuple[Client, RecoveryCode]:
-    """A new patient at a hub. Returns her client and the code of the recovery sheet.
+def enrol(
+    directory: Path, hub_url: str, clock: Callable[[], float] = time.time, sheet: RecoveryCode | None = None
+) -> tuple[Client, RecoveryCode]:
+    """A new patient at a hub. Returns her client and the code of the recovery sheet: `sheet`, or a fresh one.
 
     Keys are kept before anything is sent; running it again in the same directory finishes what was begun.
     """
@@ -71,7 +73,7 @@ def enrol(directory: Path, hub_url: str, clock: Callable[[], float] = time.time)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     secrets = {
         "root": b64(random_bytes(32)), "reading": b64(random_bytes(32)), "vault": b64(random_bytes(32)),
-        "code": str(RecoveryCode.generate()), "handle": b64(keys.handle_key), "now": hub["now"],
+        "code": str(sheet or RecoveryCode.generate()), "handle": b64(keys.handle_key), "now": hub["now"],
     }  # fmt: skip
     write_private(begun, json.dumps(secrets).encode())
     keys.save(directory)
@@ -117,6 +119,32 @@ def _create(client: Client, keys: Keyring, root: SigningKey, reading: BoxKey, co
     registration = messages.register(keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=now)
     client.hub.enrol([w.frame for w in writer.written], registration)
     client.chains.take("acct", keys.account, "", [w.frame for w in writer.written])
+
+
+def leave(client: Client, sheet: RecoveryCode) -> None:
+    """This device ends, and with it what it knows: the vault gets another key, the account another reading key (5.2).
+
+    The new key is wrapped for the sheet and for the other clients; a passphrase is to be set anew. One request, all or
+    nothing. Rotation is then pending until another device comes, by the sheet too.
+    """
+    account, keys = client.record.account, client.keyring
+    reading, key = BoxKey.generate(), random_bytes(32)
+    others = [one for one in account.devices.values() if one.until is None and one.role == "client"]
+    wraps = {
+        one.name: vaults.wrap_for_device(key, client.account, one.name, one.box)
+        for one in others
+        if one.name != keys.device
+    }
+    wraps[SHEET] = vaults.wrap_for_secret(key, client.account, SHEET, sheet.wrap_key)
+    reading_keys = {**client.vault.reading_keys, b64(reading.public): reading}
+    vault = replace(client.vault, reading_keys=reading_keys, candidates={})
+    version = account.vault[0] + 1
+    sealed = vaults.seal(vault, client.account, version, key)
+    writer = AccountWriter(client.account, account, client.now)
+    writer.add(keys.sign, keys.signer.by, "vault", {"ver": version, "hash": blob_hash(sealed)}, sealed)
+    writer.add(vault.root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
+    writer.add(vault.root, ("root",), "undevice", {"dev": keys.device})
+    client.post(writer.written, wraps)
 
 
 def _wraps(keys: Keyring, vault_key: bytes, code: RecoveryCode) -> dict[str, bytes]:
@@ -168,9 +196,12 @@ def join(
 
 
 def recover(
-    directory: Path, hub_url: str, account: str, code: RecoveryCode, clock: Callable[[], float] = time.time
-) -> tuple[Client, RecoveryCode]:
+    directory: Path, hub_url: str, account: str, code: RecoveryCode, clock: Callable[[], float] = time.time,
+    sheet: RecoveryCode | None = None,
+) -> tuple[Client, RecoveryCode]:  # fmt: skip
     """The account on a new device by the recovery sheet: new root, new device, new sheet; all other devices end.
+
+    `sheet`: the code of the new sheet, if it is not to be a fresh one.
 
     Everything that lost devices may have seen is rotated at once. The new sheet's code is kept before anything is sent;
     running it again in the same directory, with the old code, finishes what was begun.
@@ -181,7 +212,7 @@ def recover(
         token = hub.recover(account, code.fetch_token)
         state, vault, _, _ = _fetch(hub, account, token, SHEET, code.wrap_key)
         keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
-        fresh, root, vault_key = RecoveryCode.generate(), SigningKey.generate(), random_bytes(32)
+        fresh, root, vault_key = sheet or RecoveryCode.generate(), SigningKey.generate(), random_bytes(32)
         writer = AccountWriter(account, state, int(hub.time))
         body = {"root": b64(root.public), "recovery": b64(fresh.signing_key.public)}
         writer.add(code.signing_key, ("recovery",), "root", body)
@@ -191,10 +222,10 @@ def recover(
         reading_keys = {**vault.reading_keys, b64(reading.public): reading}
         vault = replace(vault, root=root, reading_keys=reading_keys, candidates={})
         _keep_arrival(begun, keys, writer, vault, vault_key, _wraps(keys, vault_key, fresh), fresh)
-    client, sheet = _arrive(begun, lambda: hub.recover(account, code.fetch_token), clock)
+    client, written = _arrive(begun, lambda: hub.recover(account, code.fetch_token), clock)
     client.settle()
     begun.unlink()
-    return client, RecoveryCode.parse(sheet)
+    return client, RecoveryCode.parse(written)
 
 
 def _begun(directory: Path, account: str) -> Path:

@@ -98,6 +98,7 @@ ACTIONS: Mapping[str, Pair] = {
 }
 OTHER: Pair = ("{who}: {action}", "{who}: {action}")
 YOU: Pair = ("you", "Ihre Seite")
+AT_A_DESK: Pair = ("you, at the desk of {desk}", "Ihre Seite, bei {desk},")
 PURPOSE: Pair = ("for {purpose}", "für {purpose}")
 AUTOMATED: Pair = ("by a program, no person looked", "durch ein Programm, ohne dass ein Mensch hinsah")
 IN_PERSON: Pair = ("by a person", "durch einen Menschen")
@@ -167,7 +168,7 @@ def _kind(entry: Entry) -> str:
 def who(entry: Entry, account: str, language: str) -> str:
     """The person and the organisation, by its name in the directory where it has one."""
     if entry.actor == account:
-        return _pick(YOU, language)
+        return _pick(AT_A_DESK if entry.desk else YOU, language).format(desk=entry.desk)
     house = f"{entry.name} ({entry.actor})" if entry.name else entry.actor
     person = f"{entry.person} ({entry.role})" if entry.person and entry.role else entry.person
     return f"{person}, {house}" if person else house
@@ -210,7 +211,8 @@ def basis(entry: Entry, account: str, language: str) -> str:
     newest = entry.basis[0]
     pair = EMERGENCY if newest["emergency"] else CONSENT if newest["by"] == account else DELEGATED
     pair = OWN if newest["own"] else pair
-    return _pick(pair, language).format(day=words.day(newest["at"], language), by=newest["by"])
+    said = _pick(pair, language).format(day=words.day(newest["at"], language), by=newest["by"])
+    return f"{said}, {words.on_paper(newest['desk'], language)}" if newest.get("desk") else said
 
 
 # --- whether it is whole ------------------------------------------------------------------------------------------

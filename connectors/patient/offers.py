@@ -14,7 +14,7 @@ from connectors.patient.sharing import Request
 from consent import preview, words
 from consent import template as templates
 from consent.categories import NAMES
-from consent.fhir_consent import Agreement
+from consent.fhir_consent import Agreement, Paper
 from consent.relations import Grant
 from consent.template import Template
 from fhir_profiles.problems import Problem
@@ -77,11 +77,11 @@ def asked(request: Request, language: str) -> list[str]:
     return [rule, *([f"{found.title[language]}: obhut patient templates {found.id}"] if found else [])]
 
 
-def renewed(client: Client, known: Grant, offer: Offer, language: str) -> str:
+def renewed(client: Client, known: Grant, offer: Offer, language: str, paper: Paper | None = None) -> str:
     """Renew the grant that stands, unless it runs as long already. What was done, in one word."""
     if offer.agreement(client.account, language).seconds()[1] <= known.until:
         return "kept"
-    renewal.renew(client, known.gid, offer.end, language)
+    renewal.renew(client, known.gid, offer.end, language, paper)
     return "renewed"
 
 

@@ -21,6 +21,11 @@ LANGUAGE = click.option(
 )
 TEMPLATE = click.option("--template", "template_name", default="", help="As `obhut patient templates` lists them.")
 
+PAPER = click.option(
+    "--paper", "scan", type=click.Path(path_type=Path, dir_okay=False),
+    help="At a desk: the scan of what she signed (PDF, JPEG, PNG).",
+)  # fmt: skip
+
 
 def read_categories(text: str) -> list[int]:
     """The indices of categories named with commas between them. Raises `Problem(value)`."""

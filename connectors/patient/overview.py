@@ -14,6 +14,8 @@ from consent.categories import NAMES
 from consent.grants import Record
 from consent.pending import pending_since
 from consent.relations import Grant
+from consent.who import desk_of
+from consent.words import EN, on_paper
 
 ALARM_SECONDS = 7 * 24 * 3600
 """After so long a rotation that is pending is told with more than a date (PROTOCOL.md 5.11)."""
@@ -23,6 +25,7 @@ def overview(client: Client, reading: Reading | None = None) -> dict[str, Any]:
     """Of the patient herself. `reading`: where others have granted her anything."""
     shown = [
         _grant(oth, grant, steps.granted(client.vault, grant), terms.whole if terms else None)
+        | {"desk": desk_of(client.vault, grant.rules)}
         for oth, grant, terms in sharing.granted(client)
     ]
     acts_for = [
@@ -84,6 +87,7 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
     for one in told["grants"]:
         what = ", ".join(one["categories"]) if one["categories"] is not None else "categories that you do not see"
         by = f", by {one['by']}" if one["by"] != told["account"] else ""
+        by += f", {on_paper(one['desk'], EN)}" if one.get("desk") else ""
         if one["emergency"]:
             words.append(f"emergency {emergency_line(one)}{by}")
         else:

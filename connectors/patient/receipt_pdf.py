@@ -21,6 +21,7 @@ _LABELS = {
     "why": ("Wofür", "For what", "Wofür"),
     "until": ("Wie lange", "How long", "Wie lange"),
     "signed": ("Unterschrieben", "Signed", "Unterschrieben"),
+    "paper": ("Wie", "How", "Wie"),
     "state": ("Stand", "State", "Wie ist es jetzt"),
     "policy": ("Vorlage und Sprache", "Template and language", "Vorlage und Sprache"),
     "withdraw": ("So widerrufen Sie", "How to withdraw", "So sagen Sie Nein"),
@@ -36,6 +37,11 @@ _HOW = (
     "Der Nachweis als Datei (FHIR) wird ohne Netz geprüft: obhut patient receipt --verify DATEI. Das muss ergeben:",
     "The receipt as a file (FHIR) is checked offline: obhut patient receipt --verify FILE. It must give this line:",
     "Es gibt diesen Beleg auch als Datei. Ein Computer kann die Datei prüfen. Er muss diese Zeile zeigen:",
+)
+_BY_SHEET = (
+    "mit dem Wiederherstellungsblatt, dort steht es",
+    "with the recovery sheet, which says how",
+    "Mit dem Blatt mit Ihrem Code. Da steht, wie es geht",
 )
 _CODE = (
     "QR-Code mit derselben Zeile: {}",
@@ -64,16 +70,16 @@ def paper(receipt: Receipt, language: str) -> bytes:
 def _rule(receipt: Receipt, language: str) -> list[Block]:
     """The one sentence, unless the text below begins with it."""
     terms = receipt.terms
-    if terms.language == language:
+    if terms.language == language and not terms.paper:
         return []
     until = terms.seconds()[1]
     return [Block("P", words.rule(receipt.counterpart, terms.categories, terms.purposes, until, language))]
 
 
 def _text(receipt: Receipt, language: str) -> list[Block]:
-    shown = resources.parse(receipt.consent).get("sourceAttachment")
-    if not shown:
-        return []
+    shown = resources.parse(receipt.consent).get("sourceAttachment", {})
+    if "data" not in shown:
+        return []  # what was signed on paper is on that paper
     text = base64.b64decode(shown["data"]).decode()
     other = _tag(shown["language"]) if _tag(shown["language"]) != _tag(language) else ""
     title = Block("H2", f"{_SHOWN[place(language)]}: {shown['title']}")
@@ -92,12 +98,22 @@ def _facts(receipt: Receipt, language: str) -> list[tuple[str, str]]:
         ("why", words.purposes(terms.purposes, language)),
         ("until", words.until(terms.seconds()[1], language)),
         ("signed", f"{words.moment(signed.iat, language)}, {signed.by[0]} ({signed.by[1]})"),
+        ("paper", _on_paper(receipt, language)),
         ("state", state),
         ("policy", f"{terms.policy} ({terms.language})" if terms.policy else ""),
-        ("withdraw", f"obhut patient withdraw --to {receipt.counterpart} --grant {receipt.gid}"),
+        ("withdraw", _BY_SHEET[place(language)] if terms.paper else _by_command(receipt)),
         ("record", receipt.gid),
         ("schema", SCHEMA),
     ]
+
+
+def _by_command(receipt: Receipt) -> str:
+    return f"obhut patient withdraw --to {receipt.counterpart} --grant {receipt.gid}"
+
+
+def _on_paper(receipt: Receipt, language: str) -> str:
+    paper = receipt.terms.paper
+    return f"{words.on_paper(paper.desk, language)}; {paper.title}, {paper.scan}" if paper else ""
 
 
 def _tag(language: str) -> str:

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from connectors.patient.client import Client
-from connectors.patient.sharing import granted
+from connectors.patient.sharing import check_paper, granted
 from consent import steps
 from consent.dates import ZONE
-from consent.fhir_consent import Agreement, agreement, build
+from consent.fhir_consent import Agreement, Paper, agreement, build
 from consent.primitives import random_bytes
 from consent.relations import Grant
 from consent.steps import consent_hash
@@ -34,20 +34,24 @@ def standing(client: Client, wanted: Agreement) -> Grant | None:
         if counterpart != wanted.counterpart or terms is None or not wanted.policy:
             continue
         known = agreement(resources.parse(terms.consent))
-        if replace(known, end=wanted.end, language=wanted.language) == wanted:
+        if replace(known, end=wanted.end, language=wanted.language, paper=wanted.paper) == wanted:
             return grant
     return None
 
 
-def renew(client: Client, gid: str, end: str = "", language: str = "") -> tuple[str, Agreement]:
+def renew(
+    client: Client, gid: str, end: str = "", language: str = "", paper: Paper | None = None
+) -> tuple[str, Agreement]:
     """Sign a grant that is live once more, for as long as it was first made for, or until `end`, a FHIR date.
 
-    Counterpart, categories, purposes and template stay, and what the grant covers; the `language` may be another.
+    Counterpart, categories, purposes and template stay, and what the grant covers; the `language` may be another, and
+    `paper` tells whether this time it was signed on paper.
     Returns the counterpart, and what is agreed now. The elder terms are kept in the vault under the hash of their
     Consent, as proof of what was allowed until now. Raises `Problem`: `not-found`, `forbidden` for what a delegate
     granted, `value` for an end that is no later.
     """
     client.sync()
+    check_paper(client, paper)
     client.settle()
     found = next(((oth, grant, terms) for oth, grant, terms in granted(client) if grant.gid == gid), None)
     if found is None:
@@ -60,7 +64,7 @@ def renew(client: Client, gid: str, end: str = "", language: str = "") -> tuple[
     consent = resources.parse(terms.consent)
     before = agreement(consent)
     until_day = end or _end(before, consent["dateTime"], client.now)
-    agreed = replace(before, end=until_day, language=language or before.language)
+    agreed = replace(before, end=until_day, language=language or before.language, paper=paper)
     _, until = agreed.seconds()
     if until <= known.until:
         raise Problem("value", "it runs as long as that already: choose a later end with --end")

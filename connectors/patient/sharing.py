@@ -9,7 +9,7 @@ from typing import Any
 from connectors.patient.client import Client, Received
 from consent import finer_rules, messages, steps
 from consent.dates import ZONE
-from consent.fhir_consent import Agreement, agreement, build, consent_id
+from consent.fhir_consent import Agreement, Paper, agreement, build, consent_id
 from consent.grants import Record
 from consent.identifiers import new_id
 from consent.primitives import random_bytes
@@ -17,6 +17,8 @@ from consent.relations import Grant
 from consent.vault import Terms
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
+
+ONLY_AT_A_DESK = "a consent on paper is recorded at a desk: obhut desk visit"
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,26 @@ def grant(
     policy: str = "",
     language: str = "",
     emergency: tuple[int | str, ...] = (),
+    paper: Paper | None = None,
 ) -> str:
     """Allow a counterpart these categories, from the beginning (`whole`) or from today on. Returns the grant's id.
 
     `end`: FHIR date or dateTime, or empty. `policy`, `language`: the template by its URI, and in which language its
-    text was shown. `emergency`: as `em` of a grant, if it is for emergencies. The order makes a crash harmless:
-    relation, rotation where only the future is granted, terms into the vault, and then the grant, which the hub takes
-    only complete.
+    text was shown. `emergency`: as `em` of a grant, if it is for emergencies. `paper`: where it was signed on paper, at a
+    desk. The order makes a crash harmless: relation, rotation where only the future is granted, terms into the vault,
+    and then the grant, which the hub takes only complete.
     """
     client.sync()
     agreed = Agreement(
-        client.account, counterpart, frozenset(categories), purposes, end=end, policy=policy, language=language
-    )
+        client.account, counterpart, frozenset(categories), purposes, end=end, policy=policy, language=language,
+        paper=paper,
+    )  # fmt: skip
     return put(client, agreed, whole=whole, request=request, fingerprint=fingerprint, emergency=emergency)
 
 
 def check(client: Client, agreed: Agreement) -> None:
     """Raise the `Problem` for which no grant can be made of an agreement."""
+    check_paper(client, agreed.paper)
     nb, until = agreed.seconds()
     if until <= max(nb, client.now):
         raise Problem("value", "this grant would have ended already: choose a later end")
@@ -126,6 +131,20 @@ def meet(client: Client, counterpart: str, *, fingerprint: str = "", request: bo
     if counterpart not in client.record.relations:
         met = "request" if request else "card" if fingerprint else "directory"
         client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])
+
+
+def visited(client: Client) -> str:
+    """The desk at which this device is for a visit, by its account; empty for a device of her own."""
+    return client.vault.desks.get(client.keyring.device, "")
+
+
+def check_paper(client: Client, paper: Paper | None) -> None:
+    """At a desk only what was signed on paper is granted, and nowhere else is paper recorded. Raises `Problem`."""
+    desk = visited(client)
+    if desk and paper is None:
+        raise Problem("invalid", "at a desk she signs on paper first: obhut patient grant … --paper SCAN.pdf")
+    if paper is not None and (not desk or paper.desk != desk):
+        raise Problem("invalid", ONLY_AT_A_DESK)
 
 
 def is_own(terms: Terms | None) -> bool:

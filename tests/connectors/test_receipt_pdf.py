@@ -5,11 +5,13 @@ import re
 import pytest
 
 from connectors.patient.receipt_pdf import paper
+from connectors.patient.sheet_pdf import sheet
 from connectors.patient.tagged_pdf import MARGIN, PAGE, Block, render, wrapped
 from consent import receipts
+from consent.keys import RecoveryCode
 from consent.words import LANGUAGES
 from tests.consent import world
-from tests.consent.test_receipts import sign
+from tests.consent.test_receipts import PAPER, sign
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,26 @@ def test_it_says_who_sees_what_until_when_and_how_to_check_it(receipt, language)
     assert receipt.counterpart in text and receipt.gid in text
     assert receipt.mark.replace(" ", "") in text.replace(" ", "")
     assert "?" not in text.replace("Wofür?", "").replace("Wie lange?", "")
+
+
+def test_a_receipt_of_a_consent_on_paper_needs_no_computer():
+    """It names the desk and the scan, and sends her to her sheet instead of to a command."""
+    client, practice = world.client(), world.organisation("praxis")
+    gid, terms = sign(client, practice, paper=PAPER)
+    text = shown(paper(receipts.verify(receipts.make(client.hub.record, practice.account, gid, terms)), "en"))
+    assert f"signed on paper, recorded at the desk of {PAPER.desk}" in text and PAPER.scan[:20] in text
+    assert "may see:" in text
+    assert "with the recovery sheet" in text and "obhut patient withdraw" not in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sheet_has_the_code_and_says_how_to_take_back(language):
+    """Nothing of it is lost on the way to its encoding."""
+    code = RecoveryCode.generate()
+    text = shown(sheet("p-a@hub.example", code, language))
+    assert code == RecoveryCode.parse(re.search(r"Code: (\S+ \S+)", text).group(1))
+    assert len(str(code).split("-")) == 14 and "p-a@hub.example" in text
+    assert "?" not in text.replace("Falsches?", "")
 
 
 def test_it_is_tagged_and_names_its_language(receipt):

@@ -13,7 +13,8 @@ from consent.categories import NAMES
 from consent.dates import interval
 from consent.decide import decide
 from consent.facts import facts
-from consent.fhir_consent import Agreement, agreement, build, check_written, proposed, read
+from consent.fhir_consent import Agreement, Paper, agreement, build, check_written, proposed, read
+from consent.fhir_export import write_r5
 from consent.policy import READ_DEPTH, compile, depth  # noqa: A004
 from consent.state import Request, State
 from fhir_profiles import resources
@@ -49,6 +50,59 @@ def test_what_is_made_is_valid_r4(make):
     """Signed and proposed Consents pass the check that every resource has to pass."""
     resources.check(make(TERMS, "c1", NOW))
     resources.check(make(replace(TERMS, start="", end="", purposes=("TREAT", "PROJ7")), "c1", NOW))
+
+
+DESK = "buergeramt@hub-b.example"
+PAPER = Paper(DESK, "2026-01-01T10:00:00+01:00", "ni:///sha-256;" + "A" * 43, "signed.pdf", "application/pdf")
+
+
+@pytest.mark.parametrize("policy", ["", "https://fhir.obhut.org/policy/one-visit/1"])
+def test_a_consent_on_paper_says_so_and_is_read_back(policy):
+    """Valid R4: the scan is its source, by hash; the desk verified it with the patient, who stays its performer."""
+    terms = replace(TERMS, paper=PAPER, policy=policy, language="de" if policy else "")
+    made = build(terms, "c1", NOW)
+    resources.check(made)
+    assert agreement(made) == terms
+    assert made["sourceAttachment"] == {"contentType": "application/pdf", "url": PAPER.scan, "title": "signed.pdf"}
+    (verified,) = made["verification"]
+    assert verified["verified"] is True and verified["verificationDate"] == PAPER.date
+    assert verified["extension"][0]["valueReference"]["identifier"]["value"] == DESK
+    assert verified["verifiedWith"] == made["performer"][0] == made["patient"]
+    form = read(made)
+    again = write_r5(form)
+    assert again["verification"][0]["verifiedBy"]["identifier"]["value"] == DESK
+    assert read(again)["verification"] == form["verification"]
+    assert compile(form).legal is True
+
+
+def other(verification=None, **source):
+    """A Consent on paper with its verification or source changed."""
+    made = signed(paper=PAPER)
+    made["verification"] = verification or made["verification"]
+    return made | {"sourceAttachment": made["sourceAttachment"] | source}
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        (other([{"verified": False}]), "verification"),
+        (other([{"verified": True}]), "verification"),
+        (other(signed(paper=PAPER)["verification"] * 2), "verification"),
+        (other(url="https://elsewhere.example/scan"), "verification"),
+        (other(title=""), "verification"),
+        (signed(paper=replace(PAPER, desk="a desk")), "verification.verifiedBy"),
+        (
+            other([signed(paper=PAPER)["verification"][0] | {"verifiedWith": {"reference": "Patient/x"}}]),
+            "verification",
+        ),
+        (other([{"verified": True, "extension": "no list"}]), "verification[0].extension"),
+    ],
+)
+def test_any_other_verification_is_refused(changed, path):
+    """A mark that is half there is none that a reader could rely on."""
+    with pytest.raises(Problem) as refused:
+        agreement(changed)
+    assert refused.value.expression == f"Consent.{path}"
 
 
 def test_template_and_language_are_named_and_read_back():

@@ -60,7 +60,13 @@ class Writer:
     def form(self):
         random = self.random
         verified = random.choice(
-            [[], [], [{"verified": True, "with": MOTHER, "date": "2024-02-01"}], [{"verified": False}]]
+            [
+                [],
+                [],
+                [{"verified": True, "with": MOTHER, "date": "2024-02-01"}],
+                [{"verified": False}],
+                [{"verified": True, "by": "desk@hub.example"}],
+            ]
         )
         performer = random.choice([[], [PATIENT], [MOTHER]])
         source = random.choice([[], [{"reference": "DocumentReference/1"}], [{"attachment": {"title": "Formular"}}]])

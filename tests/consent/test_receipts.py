@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consent import identifiers, receipts, steps
-from consent.fhir_consent import Agreement, build
+from consent import identifiers, receipts, steps, told
+from consent.fhir_consent import Agreement, Paper, build
 from consent.identifiers import Card
 from consent.primitives import Rejected, random_bytes, unb64
 from consent.template import template
 from consent.vault import Terms
+from consent.who import who
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 from tests.consent import world
@@ -20,14 +21,14 @@ from tests.consent.delegation import appoint, pass_on
 from tests.consent.world import DAY
 
 
-def sign(client, other, language="de", gid=None, name="practice-90-days"):
+def sign(client, other, language="de", gid=None, name="practice-90-days", paper=None):
     """A grant by a template, signed and posted; returns its id and terms."""
     client.meet(other)
     found, gid = template(name), gid or identifiers.new_id()
     now = datetime.fromtimestamp(client.now, UTC)
     agreed = Agreement(
         client.me.account, other.account, found.categories, found.purposes, end=found.end(now), policy=found.uri,
-        language=language,
+        language=language, paper=paper,
     )  # fmt: skip
     consent = resources.dump(build(agreed, unb64(gid, 16).hex(), now))
     terms = Terms(
@@ -45,6 +46,24 @@ def signed():
     client, practice = world.client(), world.organisation("praxis")
     gid, terms = sign(client, practice)
     return client, practice, gid, terms, receipts.make(client.hub.record, practice.account, gid, terms)
+
+
+PAPER = Paper("amt@hub.example", "2026-01-01T10:00:00+01:00", "ni:///sha-256;" + "A" * 43, "a.pdf", "application/pdf")
+
+
+def test_a_consent_on_paper_is_proven_as_one():
+    """Terms and fields name the desk and the scan's hash, and so does who sees what; of other consents nothing does."""
+    client, practice = world.client(), world.organisation("praxis")
+    gid, terms = sign(client, practice, paper=PAPER)
+    proven = receipts.verify(receipts.make(client.hub.record, practice.account, gid, terms), card(client))
+    assert proven.terms.paper == PAPER
+    collected = receipts.fields(proven)["pii_processing"]["collection_method"]
+    assert PAPER.desk in collected and PAPER.scan in collected
+    (line,) = told.lines(who(client.hub.record, client.vault, client.now), "en", client.me.account)
+    assert "signed on paper, recorded at the desk of amt@hub.example" in line
+    sign(client, practice, gid=gid)
+    (line,) = told.lines(who(client.hub.record, client.vault, client.now), "en", client.me.account)
+    assert "paper" not in line
 
 
 def card(client):

@@ -117,7 +117,7 @@ def test_statements_and_permits_are_signed_to_the_same_bytes(twin, ended):
 def test_the_vault_goes_both_ways(twin, played):
     """What Python sealed TypeScript reads and seals anew; Python finds the same vault, under the next version only."""
     key, account = bytes(range(32)), played.patient.me.account
-    before = played.patient.vault
+    before = played.patient.vault.with_desk("d-1", "amt@hub.example")
     (gid, terms), *_ = before.terms.items()
     before = before.with_hides(["Observation/1"]).with_terms(gid, replace(terms, hides=("Observation/1",)))
     sealed = vault.seal(before, account, 7, key)

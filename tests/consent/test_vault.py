@@ -26,12 +26,14 @@ def home():
 
 def test_vault_comes_back_as_it_was(home):
     """Sealed and opened, everything is there: keys, sets, masters, candidates, terms."""
+    home.save(home.vault.with_desk("d-1", "amt@hub.example"))
     version, sealed = home.hub.vault
     again = vaults.unseal(sealed, home.me.account, version, home.vault_key)
     assert json.loads(again.dump()) == json.loads(home.vault.dump())
     assert (again.sets, again.masters, again.candidates, again.terms) == (
         home.vault.sets, home.vault.masters, home.vault.candidates, home.vault.terms
     )  # fmt: skip
+    assert again.desks == {"d-1": "amt@hub.example"}
     assert bytes(again.root) == bytes(home.vault.root)
     assert again.reading_keys.keys() == home.vault.reading_keys.keys()
 

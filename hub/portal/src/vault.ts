@@ -59,6 +59,7 @@ type Content = {
   readonly candidates: ReadonlyMap<string, Candidate>;
   readonly terms: ReadonlyMap<string, Terms>;
   readonly hides: readonly string[];
+  readonly desks: { readonly [device: string]: string };
 };
 
 function masterName(set: string, epoch: number, digest: Uint8Array): string {
@@ -71,7 +72,7 @@ export class Vault {
 
   constructor(root: SigningKey, handleKey: Uint8Array, rest: Partial<Content> = {}) {
     const none = new Map<never, never>();
-    const empty = { readingKeys: none, sets: none, masters: none, candidates: none, terms: none, hides: [] };
+    const empty = { readingKeys: none, sets: none, masters: none, candidates: none, terms: none, hides: [], desks: {} };
     this.#content = { ...empty, ...rest, root, handleKey };
   }
 
@@ -145,7 +146,7 @@ export class Vault {
 
   /** The plaintext that is sealed. */
   dump(): Uint8Array {
-    const { root, handleKey, readingKeys, sets, masters, candidates, terms, hides } = this.#content;
+    const { root, handleKey, readingKeys, sets, masters, candidates, terms, hides, desks } = this.#content;
     const value: Dumped = {
       v: this.#version(),
       root: b64(root.bytes()),
@@ -158,14 +159,16 @@ export class Vault {
       ),
       terms: Object.fromEntries([...terms].map(([gid, one]) => [gid, dumpTerms(one)])),
       hides,
+      desks,
     };
     return utf8(JSON.stringify(value));
   }
 
   /** 2 where anything is hidden: a client that knows nothing of that must not write the vault without it. */
   #version(): number {
-    const { hides, terms } = this.#content;
-    return hides.length > 0 || [...terms.values()].some((one) => (one.hides ?? []).length > 0) ? 2 : 1;
+    const { hides, terms, desks } = this.#content;
+    const hidden = hides.length > 0 || [...terms.values()].some((one) => (one.hides ?? []).length > 0);
+    return hidden || Object.keys(desks).length > 0 ? 2 : 1;
   }
 
   /** Read what `dump` wrote. Throws `Rejected(broken, vault)`. */
@@ -185,6 +188,7 @@ export class Vault {
         candidates: new Map(Object.entries(value.candidates).map(([set, c]) => [set, loadCandidate(c)])),
         terms: new Map(Object.entries(value.terms).map(([gid, terms]) => [gid, loadTerms(terms)])),
         hides: value.hides ?? [],
+        desks: value.desks ?? {},
       });
     } catch {
       throw broken("vault");
@@ -208,6 +212,7 @@ type Dumped = {
   readonly candidates: { readonly [set: string]: DumpedCandidate };
   readonly terms: { readonly [gid: string]: DumpedTerms };
   readonly hides?: readonly string[];
+  readonly desks?: { readonly [device: string]: string };
 };
 
 function loadCandidate([epoch, master, accountSeq, iat]: DumpedCandidate): Candidate {
