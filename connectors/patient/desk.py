@@ -50,8 +50,7 @@ def visit(
         raise Problem("invalid", "to open her account takes the code of her sheet")
     if visited(client) not in ("", desk):
         raise Problem("conflict", f"this is a visit at the desk of {visited(client)}")
-    if client.chains.account(desk, fingerprint).cls == "person":
-        raise Problem("value", "a desk is an organisation's: name its account")
+    _check_desk(client, desk, fingerprint)
     if not visited(client):
         client.save_vault(client.vault.with_desk(client.keyring.device, desk))
     return client
@@ -140,6 +139,19 @@ def wipe(directory: Path) -> None:
     directory.rmdir()
 
 
+def _check_desk(client: Client, desk: str, fingerprint: str) -> None:
+    try:
+        state = client.chains.account(desk, fingerprint)
+    except Problem as problem:
+        if problem.code != "not-found":
+            raise
+        raise Problem(
+            "not-found", f"the hub knows no organisation {desk}: say it again with the desk's account"
+        ) from None
+    if state.cls == "person":
+        raise Problem("value", "a desk is an organisation's: say it again with that account")
+
+
 def _keys_last(path: Path) -> tuple[bool, bool, str]:
     return (path.name == FILE, path.name == VISIT, str(path))
 
@@ -165,7 +177,7 @@ def _kept_code(directory: Path) -> RecoveryCode:
 
 
 def _due(client: Client) -> dict[str, str]:
-    """Name → grant id of the papers: the sheet, without one, and a receipt of each grant for what was done last here."""
+    """Name → grant id of the papers: the sheet, without one, and a receipt of each grant, by what was done last."""
     receipts_of = {str(link.body["gid"]): link.seq for link in _signed(client)}
     names = {f"receipt-{unb64(gid, 16).hex()}-{seq}.pdf": gid for gid, seq in receipts_of.items()}
     return {f"sheet-{client.keyring.device}.pdf": "", **names}

@@ -69,8 +69,8 @@ def allow(
 ) -> str:  # fmt: skip
     """Let a counterpart declare an emergency; takes the place of what it was allowed for one before.
 
-    `span`: how long one lasts, seconds. `paper`: where it was signed on paper, at a desk. Returns the grant's id. Raises
-    `Problem(value)`.
+    `span`: how long one lasts, seconds. `paper`: where it was signed on paper, at a desk. Returns the grant's id.
+    Raises `Problem(value)`.
     """
     if unknown := sorted(set(roles) - EMERGENCY_ROLES):
         raise Problem("value", f"unknown role {unknown[0]!r}: choose of {', '.join(sorted(EMERGENCY_ROLES))}")

@@ -72,9 +72,9 @@ def grant(
     """Allow a counterpart these categories, from the beginning (`whole`) or from today on. Returns the grant's id.
 
     `end`: FHIR date or dateTime, or empty. `policy`, `language`: the template by its URI, and in which language its
-    text was shown. `emergency`: as `em` of a grant, if it is for emergencies. `paper`: where it was signed on paper, at a
-    desk. The order makes a crash harmless: relation, rotation where only the future is granted, terms into the vault,
-    and then the grant, which the hub takes only complete.
+    text was shown. `emergency`: as `em` of a grant, if it is for emergencies. `paper`: where it was signed on paper, at
+    a desk. The order makes a crash harmless: relation, rotation where only the future is granted, terms into the
+    vault, and then the grant, which the hub takes only complete.
     """
     client.sync()
     agreed = Agreement(

@@ -16,10 +16,11 @@ import pytest
 from connectors.gateway import keystore
 from connectors.hub_client import HubClient
 from connectors.patient import desk as visits
-from connectors.patient import enrolment, paper
+from connectors.patient import enrolment, paper, renewal, sharing
 from connectors.patient.client import Client
 from consent import accounts
 from consent import vault as vaults
+from consent.categories import INDEX
 from consent.fhir_consent import SCAN, agreement
 from consent.keys import RecoveryCode
 from consent.pending import pending_since
@@ -199,6 +200,17 @@ def test_the_sheets_code_is_kept_before_the_account_is_there(hub, amt, tmp_path,
     code = json.loads((directory / "visit.json").read_bytes())["code"]
     client = visits.visit(directory, hub.url, amt)
     client.close()
+    with pytest.raises(Problem, match="another visit"):
+        visits.visit(directory, hub.url, amt, account=client.account)
+    with pytest.raises(Problem, match="something else"):
+        visits.visit(tmp_path, hub.url, amt)
+    with pytest.raises(Problem, match="the code of her sheet"):
+        visits.visit(tmp_path / "new", hub.url, amt, account=client.account)
+    with pytest.raises(Problem, match="no organisation"):
+        visits.visit(tmp_path / "newer", hub.url, "nobody@hub-a.obhut.example")
+    with closing(Client.open(tmp_path / "newer")) as newer, pytest.raises(Problem, match="an organisation's"):
+        visits.visit(tmp_path / "newer", hub.url, newer.account)
+    visits.visit(tmp_path / "newer", hub.url, amt).close()
     other, _ = enrolment.recover(tmp_path / "other", hub.url, client.account, RecoveryCode.parse(code))
     other.close()
     with closing(Client.open(directory)) as client:  # the sheet was used elsewhere: nothing is left to do here
@@ -214,7 +226,13 @@ def test_another_device_goes_on_with_the_new_key_of_the_vault(hub, amt, practice
     enrolment.set_passphrase(client, words)
     own = enrolment.join(tmp_path / "own", hub.url, client.account, words)
     client.sync()
-    visits.papers(directory, client, "en")
+    with pytest.raises(Problem, match="signs on paper"):
+        give_vitals(client, practice)
+    gid = give_vitals(own, practice)
+    client.sync()
+    with pytest.raises(Problem, match="signs on paper"):
+        renewal.renew(client, gid, "2099-12-31")
+    assert [one.name.partition("-")[0] for one in visits.papers(directory, client, "en")] == ["sheet"]
     client.close()
     visits.end(directory)
     own.sync()
@@ -224,6 +242,10 @@ def test_another_device_goes_on_with_the_new_key_of_the_vault(hub, amt, practice
     with pytest.raises(Problem, match="recorded at a desk"):
         paper.recorded(own, tmp_path / "scan.pdf")
     own.close()
+
+
+def give_vitals(client, practice):
+    return sharing.grant(client, practice.account, {INDEX["vitals"]}, end="2099-01-01")
 
 
 class PowerCutError(Exception):
