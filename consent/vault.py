@@ -128,7 +128,7 @@ class Vault:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _version(self) -> int:
-        """2 where anything is hidden, or desks: a client that knows nothing of that must not write the vault without it."""
+        """2 where anything is hidden, or a desk noted: who knows nothing of it must not write the vault without it."""
         return 2 if self.hides or self.desks or any(terms.hides for terms in self.terms.values()) else 1
 
     @classmethod

@@ -52,7 +52,7 @@ def visit(
         raise Problem("conflict", f"this is a visit at the desk of {visited(client)}")
     _check_desk(client, desk, fingerprint)
     if not visited(client):
-        client.save_vault(client.vault.with_desk(client.keyring.device, desk))
+        client.anew(lambda: client.save_vault(client.vault.with_desk(client.keyring.device, desk)))
     return client
 
 
@@ -93,7 +93,7 @@ def end(directory: Path, clock: Callable[[], float] = time.time) -> None:
                     raise Problem(
                         "conflict", "there are papers that were not printed: obhut desk end without --printed"
                     )
-                enrolment.leave(client, code)
+                client.anew(lambda: enrolment.leave(client, code))
         write_private(directory / ENDED, b"")
     wipe(directory)
 

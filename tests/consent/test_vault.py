@@ -26,14 +26,12 @@ def home():
 
 def test_vault_comes_back_as_it_was(home):
     """Sealed and opened, everything is there: keys, sets, masters, candidates, terms."""
-    home.save(home.vault.with_desk("d-1", "amt@hub.example"))
     version, sealed = home.hub.vault
     again = vaults.unseal(sealed, home.me.account, version, home.vault_key)
     assert json.loads(again.dump()) == json.loads(home.vault.dump())
     assert (again.sets, again.masters, again.candidates, again.terms) == (
         home.vault.sets, home.vault.masters, home.vault.candidates, home.vault.terms
     )  # fmt: skip
-    assert again.desks == {"d-1": "amt@hub.example"}
     assert bytes(again.root) == bytes(home.vault.root)
     assert again.reading_keys.keys() == home.vault.reading_keys.keys()
 
@@ -119,10 +117,11 @@ def test_a_vault_in_which_something_is_hidden_is_none_for_a_client_that_would_lo
     assert json.loads(home.vault.dump())["v"] == 1
     hidden = home.vault.with_hides(["Observation/1"])
     remembered = home.vault.with_terms(gid, replace(terms, hides=("Observation/1",)))
-    for vault in (hidden, remembered):
+    noted = home.vault.with_desk("d-1", "amt@hub.example")
+    for vault in (hidden, remembered, noted):
         assert json.loads(vault.dump())["v"] == 2
         again = Vault.load(vault.dump())
-        assert (again.hides, again.terms) == (vault.hides, vault.terms)
+        assert (again.hides, again.terms, again.desks) == (vault.hides, vault.terms, vault.desks)
     other = json.loads(hidden.dump()) | {"v": 3}
     with pytest.raises(Rejected, match="vault"):
         Vault.load(json.dumps(other).encode())

@@ -164,7 +164,7 @@ export class Vault {
     return utf8(JSON.stringify(value));
   }
 
-  /** 2 where anything is hidden: a client that knows nothing of that must not write the vault without it. */
+  /** 2 where anything is hidden, or a desk noted: who knows nothing of that must not write the vault without it. */
   #version(): number {
     const { hides, terms, desks } = this.#content;
     const hidden = hides.length > 0 || [...terms.values()].some((one) => (one.hides ?? []).length > 0);
