@@ -18,6 +18,7 @@ from connectors.hub_client import HubClient
 from connectors.patient import desk as visits
 from connectors.patient import enrolment, paper, renewal, sharing
 from connectors.patient.client import Client
+from connectors.patient.overview import overview
 from consent import accounts
 from consent import vault as vaults
 from consent.categories import INDEX
@@ -219,8 +220,8 @@ def test_the_sheets_code_is_kept_before_the_account_is_there(hub, amt, tmp_path,
     assert not directory.exists()
 
 
-def test_another_device_goes_on_with_the_new_key_of_the_vault(hub, amt, practice, tmp_path):
-    """She joined a device of her own meanwhile: it opens the vault after the visit, and rotates what the desk had."""
+def test_another_device_goes_on_with_the_new_key_of_the_vault(hub, amt, practice, scan, tmp_path):
+    """She joined a device of her own in a visit: it opens the vault afterwards, and rotates what the desk had."""
     directory, words = tmp_path / "visit", "six words that are chosen well enough"
     client = visits.visit(directory, hub.url, amt)
     enrolment.set_passphrase(client, words)
@@ -232,7 +233,13 @@ def test_another_device_goes_on_with_the_new_key_of_the_vault(hub, amt, practice
     client.sync()
     with pytest.raises(Problem, match="signs on paper"):
         renewal.renew(client, gid, "2099-12-31")
-    assert [one.name.partition("-")[0] for one in visits.papers(directory, client, "en")] == ["sheet"]
+    said(obhut("patient", "emergency", "on", practice.account, "--account", str(directory), "--paper", scan))
+    made = visits.papers(directory, client, "en")
+    assert [one.name.partition("-")[0] for one in made] == [
+        "sheet",
+        "receipt",
+    ]
+    assert {bool(one["emergency"]): one["desk"] for one in overview(client)["grants"]} == {True: amt, False: ""}
     client.close()
     visits.end(directory)
     own.sync()
