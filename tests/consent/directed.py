@@ -10,6 +10,7 @@ from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes
 from consent.sets import Master, SetKey
 from consent.streams import SetState
+from consent.vault import Candidate, Vault
 from tests.consent import world
 from tests.consent.world import START, Client
 
@@ -49,6 +50,42 @@ def _many_sets() -> object:
     vault = client.vault.with_set(set_id, SetKey(random_bytes(32)), Master(random_bytes(32)))
     full = replace(record, sets=many)
     return rules.admit(full, steps.begin(full, vault, set_id, client.me.signer, START).frame, None, START)
+
+
+def _klinik() -> tuple[str, str]:
+    """Counterpart and id of the grant."""
+    (relation,) = (one for one in home().hub.record.relations.values() if one.grants)
+    return relation.oth, next(iter(relation.grants))
+
+
+def _first() -> str:
+    return min(home().hub.record.sets)
+
+
+def _over(vault: Vault, changes: dict[str, bool], *, all_: bool = False) -> None:
+    """After an emergency all open sets get candidates whose keys are here, but not the first where it was changed."""
+    record = home().hub.record
+    sets = dict(record.sets)
+    sets[_first()] = sets[_first()].fork()
+    vars(sets[_first()]).update(changes)
+    step = owed.owed_after(replace(record, sets=sets), vault, [(*_klinik(), START + 10**6)])
+    changed = bool(changes) or vault is not home().vault
+    assert step is not None
+    assert set(step.sets) == sets.keys() - ({_first()} if changed and not all_ else set())
+
+
+def _none_over(oth: str, gid: str) -> None:
+    assert owed.owed_after(home().hub.record, home().vault, [(oth, gid, START + 10**6)]) is None
+
+
+def _without_a_set() -> Vault:
+    vault = home().vault
+    return replace(vault, sets={name: key for name, key in vault.sets.items() if name != _first()})
+
+
+def _with_a_used_up() -> Vault:
+    current = home().hub.record.sets[_first()].current
+    return home().vault.with_candidate(_first(), Candidate(current, Master(random_bytes(32)), 0, START))
 
 
 def _many_epochs() -> object:
@@ -125,6 +162,12 @@ CASES = [
     Case("accounts", "a device that never was, in a second", "signer", _no_device),
     Case("grants", "what narrows and what does not", "ok", _narrowings),
     Case("owed", "a grant with an unknown counterpart", "unknown", lambda: owed.grant_of(home().hub.record, "x", "y")),
+    Case("owed", "an emergency that is over", "ok", lambda: _over(home().vault, {})),
+    Case("owed", "an emergency, and a set that is closed", "ok", lambda: _over(home().vault, {"closed": True})),
+    Case("owed", "an emergency, and a set of which the keys are lost", "ok", lambda: _over(_without_a_set(), {})),
+    Case("owed", "an emergency, and a used-up candidate", "ok", lambda: _over(_with_a_used_up(), {}, all_=True)),
+    Case("owed", "an emergency of nobody known", "ok", lambda: _none_over("x", "y")),
+    Case("owed", "an emergency by no grant known", "ok", lambda: _none_over(_klinik()[0], "y")),
     Case("owed", "an unknown grant", "unknown",
          lambda: owed.grant_of(home().hub.record, next(iter(home().hub.record.relations)), "y")),
 ]  # fmt: skip
