@@ -18,6 +18,12 @@ LOINC = "http://loinc.org"
 
 
 @pytest.fixture
+def database_url(tmp_path):
+    """One database is enough here: what is tested lies at her client and at the readers'."""
+    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
+
+
+@pytest.fixture
 def client(tmp_path, hub):
     """An enrolled patient, in the directory `patient`."""
     client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
