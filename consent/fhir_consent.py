@@ -31,12 +31,12 @@ from consent.provisions import (
     text,
 )
 from consent.purposes import known
+from consent.relations import NO_END
 from consent.template import template
 
 SCAN = "ni:///sha-256;"
 """Before the hash of a file in base64url: its name by RFC 6920."""
 _NOT_ABOUT_ACCESS = frozenset({"adr", "treatment"})
-_NO_END = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Agreement:
     def seconds(self) -> tuple[int, int]:
         """The time as Unix seconds, first and first after, a grant's `nb` and `until`; open ends: 0 and 2^53 - 1."""
         start, end = period(self.start or None, self.end or None)
-        return max(0, -(-start // 1_000_000)), _NO_END if end == FOREVER else end // 1_000_000
+        return max(0, -(-start // 1_000_000)), NO_END if end == FOREVER else end // 1_000_000
 
 
 def consent_id(gid: str) -> str:
@@ -87,7 +87,7 @@ def consent_id(gid: str) -> str:
 
 def last_moment(until: int) -> str:
     """The last moment before `until` as a FHIR dateTime, whose own second counts as within; empty for no end."""
-    return "" if until == _NO_END else datetime.fromtimestamp(until - 1, UTC).isoformat()
+    return "" if until == NO_END else datetime.fromtimestamp(until - 1, UTC).isoformat()
 
 
 def build(terms: Agreement, id_: str, signed: datetime) -> dict[str, Any]:

@@ -235,15 +235,7 @@ def _permitted(trees: tuple[tuple[bool, str], ...]) -> frozenset[int]:
 def _outcomes(trees: Iterable[tuple[bool, str]], category: int) -> frozenset[str]:
     """What the trees together can say of a resource of a category: a denial by one goes before all permissions."""
     each = [_of_tree(json.loads(tree), category, opt_in) for opt_in, tree in trees]
-    found = set()
-    if any(_DENY in one for one in each):
-        found.add(_DENY)
-    if not any(one == {_DENY} for one in each):
-        if any(_PERMIT in one for one in each):
-            found.add(_PERMIT)
-        if all(_SILENT in one for one in each):
-            found.add(_SILENT)
-    return frozenset(found)
+    return _together(each, _SILENT)
 
 
 def _of_tree(tree: Tree, category: int, opt_in: bool) -> frozenset[str]:
@@ -256,17 +248,19 @@ def _of_rule(rule: Tree, category: int, own: str) -> frozenset[str]:
     if classes and not any(_may_be(word, category) for word in classes):
         return frozenset({_SILENT})
     below = [_of_rule(child, category, child["type"]) for child in rule.get("provision", [])]
-    found = set()
-    if any(_DENY in one for one in below):
-        found.add(_DENY)
-    if not any(one == {_DENY} for one in below):
-        if any(_PERMIT in one for one in below):
-            found.add(_PERMIT)
-        if all(_SILENT in one for one in below):
-            found.add(own)
+    found = _together(below, own)
     covers_all = not classes or categories.NAMES[category] in classes
     if not covers_all or rule.keys() & {"code", "securityLabel", "dataPeriod", "data"}:
-        found.add(_SILENT)
+        return found | {_SILENT}
+    return found
+
+
+def _together(each: Sequence[frozenset[str]], else_: str) -> frozenset[str]:
+    """What can come of these: a denial by one before all permissions, and `else_` where all are silent."""
+    found = {_DENY} if any(_DENY in one for one in each) else set()
+    if not any(one == {_DENY} for one in each):
+        found |= {_PERMIT} if any(_PERMIT in one for one in each) else set()
+        found |= {else_} if all(_SILENT in one for one in each) else set()
     return frozenset(found)
 
 

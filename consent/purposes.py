@@ -11,6 +11,9 @@ from types import MappingProxyType
 PURPOSE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 PROJECT_SYSTEM = "https://fhir.obhut.org/CodeSystem/project"
 
+BREAK_THE_GLASS = "BTG"
+"""What is told of a read in a declared emergency: code of v3-ActReason."""
+
 _CHILDREN_OF_PURPOSE = {
     # http://terminology.hl7.org/CodeSystem/v3-ActReason, the branch PurposeOfUse
     "HMARKT": "",

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from consent.accounts import AccountState, authority, by_device
+from consent.canonical import MAX_INTEGER
 from consent.chains import Chain, check_citations, replay_into
 from consent.primitives import Rejected, broken, unb64
 from consent.statements import Permit, Statement, parse_permit
 from consent.streams import MAX_EPOCHS
 
 MAX_GRANTS = 16
+NO_END = MAX_INTEGER
+"""The `until` of a grant that does not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,11 @@ from types import MappingProxyType
 from consent.categories import NAMES
 from consent.dates import ZONE
 from consent.purposes import purposes_above
+from consent.relations import NO_END
 from fhir_profiles.problems import Problem
 
 LANGUAGES = ("de", "en", "de-simple")
 DE, EN, SIMPLE = LANGUAGES
-FOR_EVER = 2**53 - 1
-"""The `until` of a grant without an end, as in the protocol."""
 
 _CATEGORIES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
@@ -168,7 +167,7 @@ def moment(second: int, language: str) -> str:
 
 def until(second: int, language: str) -> str:
     """How long, told by the first Unix second after: by the day where it ends with one, else by the minute."""
-    if second >= FOR_EVER:
+    if second >= NO_END:
         return _EVER[place(language)]
     at = datetime.fromtimestamp(second, UTC).astimezone(ZONE)
     if (at.hour, at.minute, at.second) == (0, 0, 0):

@@ -14,6 +14,7 @@ from consent.declarations import Declaration
 from consent.frames import MAX_HEADER
 from consent.grants import Record
 from consent.primitives import Rejected, b64, broken
+from consent.purposes import BREAK_THE_GLASS
 from consent.relations import Grant, RelationState
 from hub import auth, copies, forwarding, wire
 from hub.auth import Caller
@@ -28,8 +29,6 @@ from hub.store.declarations import Opening
 from hub.store.feed import DECLARE, Notice, announce
 
 BODY_BYTES = 2 * MAX_HEADER
-PURPOSE = "BTG"
-"""What the log says it was for: code of v3-ActReason, "break the glass"."""
 
 pages = Blueprint("emergencies", __name__)
 
@@ -102,7 +101,13 @@ def _log(tx: Tx, caller: Caller, declared: Declaration, opening: Opening) -> Non
     """The patient's log bears the whole declaration: her client opens who it was and why."""
     detail = {"gid": opening.gid, "role": declared.role, "until": opening.until, "frame": b64(opening.frame)}
     audit.write(
-        tx, at=opening.at, actor=caller.acc, device=caller.dev, action="emergency", purpose=PURPOSE, detail=detail
+        tx,
+        at=opening.at,
+        actor=caller.acc,
+        device=caller.dev,
+        action="emergency",
+        purpose=BREAK_THE_GLASS,
+        detail=detail,
     )
 
 
@@ -110,7 +115,7 @@ def _refused(tx: Tx, caller: Caller, relation: RelationState, declared: Declarat
     if relation.links:
         detail = {"what": "emergency", "reason": reason, "role": declared.role}
         audit.write(
-            tx, at=now, actor=caller.acc, device=caller.dev, action="refusal", purpose=PURPOSE, detail=detail
+            tx, at=now, actor=caller.acc, device=caller.dev, action="refusal", purpose=BREAK_THE_GLASS, detail=detail
         )  # fmt: skip
 
 

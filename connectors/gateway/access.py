@@ -11,10 +11,9 @@ from sqlalchemy import Connection, delete, insert, select
 
 from connectors.gateway.database import Database
 from connectors.gateway.models import emergencies, read_reports, staff_tokens
+from consent.purposes import BREAK_THE_GLASS
 
 TOKEN_BYTES = 32
-EMERGENCY = "BTG"
-"""What is told of a read in an emergency that the reader declared: code of v3-ActReason, "break the glass"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def report(database: Database, reader: Reader, what: str, numbers: Mapping[str, 
     if rows:
         with database.write() as connection:
             urgent = _in_emergency(connection, reader.person, [row["patient"] for row in rows], int(_now(now)))
-            told = [row | ({"purpose": EMERGENCY} if row["patient"] in urgent else {}) for row in rows]
+            told = [row | ({"purpose": BREAK_THE_GLASS} if row["patient"] in urgent else {}) for row in rows]
             connection.execute(insert(read_reports), told)
 
 

@@ -50,7 +50,7 @@ class Change:
         self._sqlite = sqlite
         self._known_spans = known_spans
         self._new: list[tuple[dict[str, Any], Indexed, frozenset[str]]] = []
-        self._again: list[tuple[int, Indexed, frozenset[str]]] = []
+        self._again: list[tuple[int, Indexed]] = []
         self.spans: dict[str, int] = {}
 
     def add(
@@ -75,7 +75,7 @@ class Change:
         values = _row(resource, body, version, updated, source, rows.low)
         self.connection.execute(_REPLACE.values(**values), {"at": before.rid})
         self._unindex([(before.rid, before.body)])
-        self._again.append((before.rid, rows, frozenset()))
+        self._again.append((before.rid, rows))
 
     def mark_back(self, before: Stored, source: Source) -> None:
         """Note that what the house wrote has come back by the feed, in this envelope."""
@@ -144,17 +144,17 @@ class Change:
         numbered = list(self._again)
         if self._new:
             rids = self.connection.execute(_INSERT, [row for row, _, _ in self._new]).scalars().all()
-            numbered += [(rid, *more) for rid, (_, *more) in zip(rids, self._new, strict=True)]
+            numbered += [(rid, rows) for rid, (_, rows, _) in zip(rids, self._new, strict=True)]
+            self.permit([(gid, rid) for rid, (_, _, under) in zip(rids, self._new, strict=True) for gid in under])
         if numbered:
             self._index(
                 {
-                    index_text: [row for rid, rows, _ in numbered for row in rows.text_rows(rid)],
-                    index_date: [row for rid, rows, _ in numbered for row in rows.date_rows(rid)],
-                    index_quantity: [row for rid, rows, _ in numbered for row in rows.quantity_rows(rid)],
+                    index_text: [row for rid, rows in numbered for row in rows.text_rows(rid)],
+                    index_date: [row for rid, rows in numbered for row in rows.date_rows(rid)],
+                    index_quantity: [row for rid, rows in numbered for row in rows.quantity_rows(rid)],
                 }
             )
-        self.permit([(gid, rid) for rid, _, under in numbered for gid in under])
-        for _, rows, _ in numbered:
+        for _, rows in numbered:
             if rows.span > max(self._known_spans.get(rows.type, 0), self.spans.get(rows.type, 0)):
                 self.spans[rows.type] = rows.span
         for type_, span in self.spans.items():

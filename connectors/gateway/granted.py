@@ -4,18 +4,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.chain_store import ChainStore
 from connectors.gateway import emergency
-from connectors.gateway.access import EMERGENCY
 from connectors.gateway.consents import Consents
 from connectors.gateway.destinations import places
 from connectors.gateway.emergency import Opened
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.records import Live
 from connectors.gateway.store import Store
-from consent.relations import Grant
+from consent.purposes import BREAK_THE_GLASS
+from consent.relations import NO_END, Grant
 
 OWN_PURPOSE = "PATRQT"
 """For what a person reads her own record: code of v3-ActReason, "patient requested"."""
-FOREVER = 2**53 - 1
 
 
 class Granted:
@@ -62,7 +61,7 @@ class Granted:
         for patient in {*patients, *(patient for patient, turn in self._turns.items() if turn <= now)}:
             if patient == self._me:
                 self._store.set_live(patient, self._own_streams())
-                self._store.confirm([patient], 0, FOREVER)
+                self._store.confirm([patient], 0, NO_END)
             else:
                 self._refresh(patient, now)
 
@@ -70,7 +69,7 @@ class Granted:
         """All streams of the reader's own record: nobody else's word is needed for them."""
         purposes = frozenset({OWN_PURPOSE})
         return [
-            Live(stream, 1, FOREVER, purposes)
+            Live(stream, 1, NO_END, purposes)
             for (acc, _), state in self._chains.sets.items()
             if acc == self._me
             for stream in state.ids
@@ -135,4 +134,4 @@ def _shown(grant: Grant, opened: Iterable[Opened], rules: str) -> list[tuple[int
     if not grant.emergency:
         return [(grant.until, frozenset(grant.purposes), rules, "")]
     mine = [one for one in opened if one.gid == grant.gid]
-    return [(min(one.until, grant.until), frozenset({EMERGENCY}), rules, one.person) for one in mine]
+    return [(min(one.until, grant.until), frozenset({BREAK_THE_GLASS}), rules, one.person) for one in mine]

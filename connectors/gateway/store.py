@@ -209,7 +209,7 @@ class Store:
                 connection.execute(insert(live_streams), list(longest.values()))
 
     def decided(self, patient: str) -> dict[str, str]:
-        """A patient's grants of whose finer rules it is known what they permit, and by which Consent they decided."""
+        """A patient's grants of whose finer rules it is known what they permit, and the hash of those rules."""
         query = select(decided.c.rules, decided.c.name).where(decided.c.patient == patient)
         with self.database.read() as connection:
             return dict(connection.execute(query).all())

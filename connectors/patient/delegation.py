@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.gateway.granted import FOREVER
 from connectors.patient.client import Client
 from connectors.patient.enrolment import AccountWriter
 from connectors.patient.reading import Reading
@@ -23,7 +22,7 @@ from consent.identifiers import Card, new_id
 from consent.mandates import MOST_CHOSEN, Mandate, may_choose
 from consent.primitives import Rejected, random_bytes
 from consent.purposes import within
-from consent.relations import Grant
+from consent.relations import NO_END, Grant
 from consent.sets import CATEGORIES, IN_USE, STAND_IN
 from consent.steps import Written
 from consent.streams import position
@@ -45,7 +44,7 @@ def appoint(client: Client, card: Card, end: str) -> None:
     name = str(card.account)
     state = client.chains.account(name, card.fingerprint)
     _, until = Agreement(client.account, name, frozenset(), (), end=end).seconds()
-    if until <= client.now or until == FOREVER:
+    if until <= client.now or until == NO_END:
         raise Problem("value", "say until when, by a date to come: a delegate is named for a time")
     present = _present(client.record, name)
     if present is not None and (present.end, present.scope) != (until, MANAGE):

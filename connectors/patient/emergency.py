@@ -18,12 +18,12 @@ from consent.categories import INDEX
 from consent.decide import EMERGENCY_ROLES
 from consent.fhir_consent import Paper
 from consent.primitives import Rejected
-from consent.purposes import within
+from consent.purposes import BREAK_THE_GLASS, within
 from consent.relations import Grant
 from consent.statements import MAX_EMERGENCY_SECONDS
 from fhir_profiles.problems import Problem
 
-PURPOSES = ("BTG", "ETREAT")
+PURPOSES = (BREAK_THE_GLASS, "ETREAT")
 """What it is granted for: "break the glass" and emergency treatment, codes of v3-ActReason."""
 CATEGORIES = tuple(
     INDEX[name]

@@ -6,15 +6,13 @@ from consent import steps
 from consent.grants import Record
 from consent.identifiers import new_id
 from consent.primitives import random_bytes
-from consent.relations import Grant, RelationState
+from consent.relations import NO_END, Grant, RelationState
 from consent.steps import EVERYTHING
 from consent.vault import Terms
 from fhir_profiles.problems import Problem
 
 PURPOSES = ("TREAT",)
 """For which an author is released its own writing; in its house it reads that as its own record."""
-
-FOR_EVER = 2**53 - 1
 
 
 def permit(client: Client, counterpart: str, *, fingerprint: str = "") -> str:
@@ -112,7 +110,7 @@ def _grant_own(client: Client, counterpart: str, set_id: str) -> None:
     gid = next((gid for gid in kept if gid not in relation.grants), None)
     if gid is None:
         gid = new_id()
-        terms = Terms(counterpart, EVERYTHING, True, False, PURPOSES, 0, FOR_EVER, b"", random_bytes(16))
+        terms = Terms(counterpart, EVERYTHING, True, False, PURPOSES, 0, NO_END, b"", random_bytes(16))
         client.save_vault(client.vault.with_terms(gid, terms))
     terms = client.vault.terms[gid]
     client.post([steps.own_grant(client.record, client.vault, gid, set_id, terms, signer, client.now)])

@@ -162,6 +162,14 @@ def practice(practices: Callable[[str], Practice]) -> Practice:
     return practices("praxis-a")
 
 
+@pytest.fixture
+def client(tmp_path: Path, hub: RunningHub) -> Iterator[Client]:
+    """The client of a patient who is enrolled at the hub, in the directory `patient`."""
+    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
+    yield client
+    client.close()
+
+
 class Person:
     """An enrolled person and what she reads."""
 

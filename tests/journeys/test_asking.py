@@ -25,13 +25,6 @@ def database_url(tmp_path):
 
 
 @pytest.fixture
-def client(tmp_path, hub):
-    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def ward(practice):
     """The practice's FHIR API, and the turns of the process beside it."""
     made = Ward(practice)

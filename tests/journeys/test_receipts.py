@@ -24,12 +24,10 @@ def database_url(tmp_path):
 
 
 @pytest.fixture
-def client(tmp_path, hub):
+def client(client):
     """A patient with three weights in her record."""
-    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
     write(client, 1, 2, 3)
-    yield client
-    client.close()
+    return client
 
 
 @pytest.fixture

@@ -23,14 +23,6 @@ class Cut(Exception):  # noqa: N818 - what happens, not what went wrong
 
 
 @pytest.fixture
-def client(tmp_path, hub):
-    """An enrolled patient."""
-    opened, _ = enrolment.enrol(tmp_path / "patient", hub.url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def places(practice):
     """The gateway's keystore and where the root key is."""
     return practice.directory / "keys", practice.directory / "root"

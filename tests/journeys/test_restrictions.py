@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from connectors.patient import delegation, enrolment, restrictions, sharing
+from connectors.patient import delegation, restrictions, sharing
 from connectors.patient.delegation import Deputy
 from consent import categories, steps
 from consent.categories import INDEX
@@ -21,14 +21,6 @@ LOINC = "http://loinc.org"
 def database_url(tmp_path):
     """One database is enough here: what is tested lies at her client and at the readers'."""
     return f"sqlite:///{tmp_path / 'hub.sqlite'}"
-
-
-@pytest.fixture
-def client(tmp_path, hub):
-    """An enrolled patient, in the directory `patient`."""
-    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -94,13 +94,6 @@ def pressure(patient, id_, value=120, **members):
 
 
 @pytest.fixture
-def client(tmp_path, hub):
-    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def reader(practices, client):
     """Another practice, which may read the patient's vitals."""
     other = practices("praxis-b")
