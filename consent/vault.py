@@ -1,10 +1,13 @@
-"""The vault: what the patient's side keeps, sealed under one key, and who can unwrap that key (PROTOCOL.md 5).
+"""The vault: what the patient's side keeps, sealed in two compartments, and who can unwrap their keys (PROTOCOL.md 5).
 
-The hub stores ciphertext and wraps. The account chain names version and hash, so an older vault is noticed.
+The root compartment is for the patient alone; it holds the key of the other, which a delegate of scope `full` is given
+too. The hub stores ciphertext and wraps. The account chain names version and hash, so an older vault is noticed.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -12,6 +15,10 @@ from consent import finer_rules, primitives
 from consent.keys import BoxKey, SigningKey
 from consent.primitives import KEY_BYTES, NONCE_BYTES, b64, broken, equal, label_hash, random_bytes, unb64
 from consent.sets import Master, SetKey
+
+VERSION = 3
+LENGTH = 4
+"""Bytes of the length before the root compartment."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +61,71 @@ class Terms:
         return finer_rules.hiding(self.rules, self.hides) if self.hides else self.rules
 
 
-@dataclass(frozen=True, repr=False)
-class Vault:
-    """Root key, set keys, masters, candidates, terms. Never changed; each method returns the next version's content.
+@dataclass(frozen=True)
+class Named:
+    """How the patient's side names a delegate: a kind of `mandates.KINDS`, and the categories kept from it."""
 
-    `terms`: by the grant's id; what an amendment replaced, by the hash of its Consent. `hides`: resources that nobody
-    reads by a grant, as `Type/id`. `desks`: by device, the account of the desk at which it was for a visit.
+    kind: str
+    private: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Word:
+    """What one guardian last decided for a counterpart: when (Unix seconds), and the terms, or None for a refusal."""
+
+    at: int
+    terms: Terms | None
+
+
+@dataclass(frozen=True, repr=False)
+class RootCompartment:
+    """What no delegate gets: the root key, the key of her own handles, and the key of the other compartment.
+
+    `shared`: accounts of the delegates to whom `key` was handed.
     """
 
     root: SigningKey
     handle_key: bytes
+    key: bytes
+    shared: tuple[str, ...] = ()
+
+    @classmethod
+    def new(cls, root: SigningKey, handle_key: bytes) -> Self:
+        """With a fresh key that nobody has."""
+        return cls(root, handle_key, random_bytes(KEY_BYTES))
+
+    def locked(self) -> Self:
+        """With another key, which nobody has yet."""
+        return replace(self, key=random_bytes(KEY_BYTES), shared=())
+
+    def dump(self) -> bytes:
+        """The plaintext that is sealed."""
+        value = {
+            "root": b64(bytes(self.root)),
+            "handle_key": b64(self.handle_key),
+            "key": b64(self.key),
+            "shared": list(self.shared),
+        }
+        return _json(value)
+
+    @classmethod
+    def load(cls, plaintext: bytes) -> Self:
+        """Read what `dump` wrote. Raises `Rejected(broken, vault)`."""
+        with _reading():
+            value = json.loads(plaintext)
+            secrets = [unb64(value[name], KEY_BYTES) for name in ("root", "handle_key", "key")]
+            return cls(SigningKey(secrets[0]), secrets[1], secrets[2], tuple(map(str, value["shared"])))
+
+
+@dataclass(frozen=True, repr=False)
+class Vault:
+    """The key compartment: set keys, masters, candidates, terms. Each method returns the next version's content.
+
+    `terms`: by the grant's id; what an amendment replaced, by the hash of its Consent. `hides`: resources that nobody
+    reads by a grant, as `Type/id`. `desks`: by device, the account of the desk at which it was for a visit.
+    `mandates`: by a delegate's account, how it is named. `words`: by counterpart and guardian, what that one decided.
+    """
+
     reading_keys: Mapping[str, BoxKey] = field(default_factory=dict)
     sets: Mapping[str, SetKey] = field(default_factory=dict)
     masters: Mapping[tuple[str, int, bytes], Master] = field(default_factory=dict)
@@ -71,6 +133,8 @@ class Vault:
     terms: Mapping[str, Terms] = field(default_factory=dict)
     hides: tuple[str, ...] = ()
     desks: Mapping[str, str] = field(default_factory=dict)
+    mandates: Mapping[str, Named] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, Word]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Vault {len(self.sets)} sets, {len(self.masters)} epochs>"
@@ -112,9 +176,7 @@ class Vault:
     def dump(self) -> bytes:
         """The plaintext that is sealed."""
         value = {
-            "v": self._version(),
-            "root": b64(bytes(self.root)),
-            "handle_key": b64(self.handle_key),
+            "v": VERSION,
             "reading_keys": [b64(bytes(key)) for key in self.reading_keys.values()],
             "sets": {set_id: b64(key.secret) for set_id, key in self.sets.items()},
             "masters": [[s, e, b64(d), b64(m.secret)] for (s, e, d), m in self.masters.items()],
@@ -124,34 +186,48 @@ class Vault:
             "terms": {gid: _dump_terms(terms) for gid, terms in self.terms.items()},
             "hides": list(self.hides),
             "desks": dict(self.desks),
+            "mandates": {name: [one.kind, sorted(one.private)] for name, one in self.mandates.items()},
+            "words": {
+                oth: {name: [word.at, word.terms and _dump_terms(word.terms)] for name, word in words.items()}
+                for oth, words in self.words.items()
+            },
         }
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-    def _version(self) -> int:
-        """2 where anything is hidden, or a desk noted: who knows nothing of it must not write the vault without it."""
-        return 2 if self.hides or self.desks or any(terms.hides for terms in self.terms.values()) else 1
+        return _json(value)
 
     @classmethod
     def load(cls, plaintext: bytes) -> Self:
         """Read what `dump` wrote. Raises `Rejected(broken, vault)`."""
-        try:
+        with _reading():
             value = json.loads(plaintext)
-            if value["v"] not in (1, 2):
+            if value["v"] != VERSION:
                 raise broken("vault")
-            reading = [BoxKey(unb64(key, 32)) for key in value["reading_keys"]]
+            reading = [BoxKey(unb64(key, KEY_BYTES)) for key in value["reading_keys"]]
             return cls(
-                SigningKey(unb64(value["root"], 32)),
-                unb64(value["handle_key"], 32),
                 {b64(key.public): key for key in reading},
-                {set_id: SetKey(unb64(key, 32)) for set_id, key in value["sets"].items()},
-                {(s, e, unb64(d, 16)): Master(unb64(m, 32)) for s, e, d, m in value["masters"]},
+                {set_id: SetKey(unb64(key, KEY_BYTES)) for set_id, key in value["sets"].items()},
+                {(s, e, unb64(d, 16)): Master(unb64(m, KEY_BYTES)) for s, e, d, m in value["masters"]},
                 {s: Candidate(c[0], Master(unb64(c[1], 32)), c[2], c[3]) for s, c in value["candidates"].items()},
                 {gid: _load_terms(terms) for gid, terms in value["terms"].items()},
-                tuple(map(str, value.get("hides", ()))),
-                {str(device): str(desk) for device, desk in value.get("desks", {}).items()},
+                tuple(map(str, value["hides"])),
+                {str(device): str(desk) for device, desk in value["desks"].items()},
+                {name: Named(str(kind), frozenset(private)) for name, (kind, private) in value["mandates"].items()},
+                {
+                    oth: {name: Word(at, None if t is None else _load_terms(t)) for name, (at, t) in words.items()}
+                    for oth, words in value["words"].items()
+                },
             )
-        except (primitives.Rejected, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-            raise broken("vault") from None
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (primitives.Rejected, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        raise broken("vault") from None
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _dump_terms(terms: Terms) -> dict[str, Any]:
@@ -174,29 +250,63 @@ def _load_terms(value: dict[str, Any]) -> Terms:
     )  # fmt: skip
 
 
-def seal(vault: Vault, account: str, version: int, key: bytes) -> bytes:
-    """Seal the vault's content as this version. Returns nonce ‖ ciphertext."""
+def seal_root(root: RootCompartment, account: str, vault_key: bytes) -> bytes:
+    """Seal the root compartment. Returns nonce ‖ ciphertext, which every version carries until it changes."""
+    return _seal(vault_key, _root_context(account), root.dump())
+
+
+def unseal_root(sealed: bytes, account: str, vault_key: bytes) -> RootCompartment:
+    """Open the root compartment of a sealed vault. Raises `Rejected(broken, aead)` for another key or account.
+
+    Whether it holds the root key of the account chain is the caller's to check: who may write the vault may put an
+    elder compartment there.
+    """
+    return RootCompartment.load(_unseal(vault_key, _root_context(account), compartments(sealed)[0]))
+
+
+def seal(sealed_root: bytes, vault: Vault, account: str, version: int, key: bytes) -> bytes:
+    """Seal the vault's content as this version. Returns LE32 length ‖ sealed root compartment ‖ nonce ‖ ciphertext."""
+    context = label_hash("obhut-vault", account, version)
+    return struct.pack("<I", len(sealed_root)) + sealed_root + _seal(key, context, vault.dump())
+
+
+def unseal(sealed: bytes, account: str, version: int, key: bytes) -> Vault:
+    """Open the key compartment of a sealed vault. Raises `Rejected(broken, aead)` for another key, account, version."""
+    return Vault.load(_unseal(key, label_hash("obhut-vault", account, version), compartments(sealed)[1]))
+
+
+def compartments(sealed: bytes) -> tuple[bytes, bytes]:
+    """The two compartments of a sealed vault, both sealed. Raises `Rejected(broken, vault)`."""
+    if len(sealed) < LENGTH or len(sealed) < (end := LENGTH + struct.unpack("<I", sealed[:LENGTH])[0]):
+        raise broken("vault")
+    return sealed[LENGTH:end], sealed[end:]
+
+
+def _seal(key: bytes, context: bytes, plaintext: bytes) -> bytes:
     nonce = random_bytes(NONCE_BYTES)
-    ctx = label_hash("obhut-vault", account, version)
-    return nonce + primitives.encrypt(key, nonce, ctx, primitives.pad(vault.dump()))
+    return nonce + primitives.encrypt(key, nonce, context, primitives.pad(plaintext))
 
 
-def unseal(ciphertext: bytes, account: str, version: int, key: bytes) -> Vault:
-    """Open a sealed vault. Raises `Rejected(broken, aead)` for another key, account or version."""
-    ctx = label_hash("obhut-vault", account, version)
-    padded = primitives.decrypt(key, ciphertext[:NONCE_BYTES], ctx, ciphertext[NONCE_BYTES:])
-    return Vault.load(primitives.unpad(padded))
+def _unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
+    return primitives.unpad(primitives.decrypt(key, sealed[:NONCE_BYTES], context, sealed[NONCE_BYTES:]))
 
 
-def wrap_for_device(key: bytes, account: str, device: str, box: bytes) -> bytes:
-    """The vault's key for one of the patient's devices: a sealed box to its box key."""
-    return primitives.seal_box(key + _wrap_context(account, device), box)
+def _root_context(account: str) -> bytes:
+    return label_hash("obhut-vault-root", account)
 
 
-def unwrap_by_device(wrap: bytes, account: str, device: str, box: BoxKey) -> bytes:
-    """The vault's key by a device. Raises `Rejected(broken, …)`."""
+def wrap_for_box(key: bytes, account: str, name: str, box: bytes) -> bytes:
+    """A sealed box of the vault's key to a device's box key, or of the key compartment's to a delegate's reading key.
+
+    `name`: that device, or that delegate's account.
+    """
+    return primitives.seal_box(key + _wrap_context(account, name), box)
+
+
+def unwrap_by_box(wrap: bytes, account: str, name: str, box: BoxKey) -> bytes:
+    """The key that `wrap_for_box` wrapped. Raises `Rejected(broken, …)`."""
     opened = box.open(wrap)
-    if len(opened) != 2 * KEY_BYTES or not equal(opened[KEY_BYTES:], _wrap_context(account, device)):
+    if len(opened) != 2 * KEY_BYTES or not equal(opened[KEY_BYTES:], _wrap_context(account, name)):
         raise broken("context")
     return opened[:KEY_BYTES]
 

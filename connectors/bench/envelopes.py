@@ -69,7 +69,7 @@ class _Home:
         writer.add_device(root, self.keys, "client")
         self.account = writer.state
         record = Record(self.account, accounts={self.account.acc: self.account})
-        vault = steps.new_sets(Vault(root, random_bytes(32), {b64(reading.public): reading}), 1)
+        vault = steps.new_sets(Vault({b64(reading.public): reading}), 1)
         (self.set,) = vault.sets
         vault = steps.prepare(record, vault, [self.set], self.now)
         start = steps.begin(record, vault, self.set, self.keys.signer, self.now).frame

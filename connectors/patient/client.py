@@ -1,16 +1,11 @@
-"""The patient's client: her chains, her vault, her outbox, and the one way in which anything of it is written.
+"""The patient's own client: her chains, her whole vault, her outbox, and what others send her."""
 
-What is to be sent is kept first; sending the same bytes again is harmless; what is still to be done is computed by
-`owed` from the chains and the vault. So whatever a crash leaves half done, the next start finishes.
-"""
-
-import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from connectors.chain_store import ChainStore
 from connectors.hub_client import HubClient
@@ -18,24 +13,17 @@ from connectors.hub_keys import HubKeys
 from connectors.keyring import Keyring
 from connectors.local_database import get_state, open_database, set_state
 from connectors.outbox import Outbox
-from consent import declarations, hidden, steps
+from connectors.patient.side import Side
+from consent import declarations
 from consent import vault as vaults
 from consent.accounts import AccountState
-from consent.declarations import Declaration
-from consent.grants import Record
 from consent.messages import Message, unseal
-from consent.owed import owed, owed_after
-from consent.primitives import Rejected, b64, unb64
-from consent.rules import blob_hash
+from consent.primitives import Rejected, unb64
 from consent.sealing import Destination
-from consent.statements import Position, Statement, parse, sign
-from consent.steps import Written
-from consent.vault import Vault
+from consent.vault import RootCompartment, Vault
 from fhir_profiles.problems import Problem
 
 DATABASE = "client.db"
-MAX_STEPS = 10_000
-MAX_RACES = 20
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL, answered INTEGER NOT NULL DEFAULT 0
@@ -51,18 +39,6 @@ CREATE TABLE IF NOT EXISTS objections (
 ) WITHOUT ROWID;
 """
 
-RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale")
-"""Reasons after which the chains are read again and the next step is computed anew."""
-
-ROLLBACK = "rollback"
-"""The hub's chain is shorter than what it acknowledged: nothing is written beside it."""
-
-WISHES = ("grant", "end", "permit", "unpermit")
-
-UNDECIDED = ("busy", "stale", "internal", "too-many", "unauthenticated")
-"""Problems after which it is not known or not decided whether the hub takes a statement: it is sent again."""
-
-T = TypeVar("T")
 log = logging.getLogger("obhut.patient")
 
 
@@ -75,27 +51,12 @@ class Received:
     sender: AccountState = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Declared:
-    """An emergency of the patient `acc`, open from `at` until `until` by her hub; `verdict`: what she said of it."""
-
-    acc: str
-    declaration: Declaration = field(repr=False)
-    at: int
-    until: int
-    verdict: str
-
-
-class Client:
+class Client(Side):
     """One device of role `client`. `Client.open(directory)`; every method that talks raises `Problem`."""
 
     def __init__(self, directory: Path, keyring: Keyring, clock: Callable[[], float] = time.time) -> None:
-        self.keyring = keyring
-        self.clock = clock
-        self.db = open_database(directory / DATABASE, SCHEMA)
-        self.hub = HubClient(keyring.hub, keyring.credentials, clock=clock)
-        self.chains = ChainStore(self.db, self.hub)
-        self._vault: tuple[str, Vault] | None = None
+        db, hub = open_database(directory / DATABASE, SCHEMA), HubClient(keyring.hub, keyring.credentials, clock=clock)
+        super().__init__(keyring.account, keyring, db, hub, ChainStore(db, hub), clock)
         self.outbox = Outbox(
             self.db, keyring.author, keyring.handle_key, self.destination, lambda _: self.sync(), clock,
             HubKeys(self.db, keyring, self.hub).key,
@@ -111,21 +72,6 @@ class Client:
         self.hub.close()
         self.db.close()
 
-    @property
-    def now(self) -> int:
-        """Unix second, by the hub's clock once it was heard: a wrong clock here must not keep the patient out."""
-        return int(self.hub.time)
-
-    @property
-    def account(self) -> str:
-        """The patient's account."""
-        return self.keyring.account
-
-    @property
-    def record(self) -> Record:
-        """All of the patient's chains."""
-        return self.chains.record(self.account)
-
     # --- the vault --------------------------------------------------------------------------------------------
 
     @property
@@ -137,161 +83,34 @@ class Client:
         return key
 
     @property
-    def vault(self) -> Vault:
-        """The vault's content, at the version that the account chain names."""
-        version, hash_ = self.record.account.vault
-        if self._vault is not None and self._vault[0] == hash_:
-            return self._vault[1]
-        sealed = get_state(self.db, "vault")
-        if sealed is None or blob_hash(sealed) != hash_:
-            fetched, sealed, _ = self.hub.vault(self.account)
-            if fetched != version or blob_hash(sealed) != hash_:
-                detail = "the hub's vault is not the one that the account chain names"
-                raise Problem("stale", detail, reason="stale")
-            set_state(self.db, "vault", sealed)
-        self._vault = hash_, self._unseal(sealed, version)
-        return self._vault[1]
+    def root(self) -> RootCompartment:
+        """What of the vault is hers alone, as `vault`."""
+        return self._unseal_root(self.sealed_vault())
 
-    def _unseal(self, sealed: bytes, version: int) -> Vault:
-        """Open the vault; where another device was removed its key has changed, and is wrapped for this one (5.2)."""
+    def _key(self, sealed: bytes) -> bytes:
+        return self._unseal_root(sealed).key
+
+    def _unseal_root(self, sealed: bytes) -> RootCompartment:
+        """Where another device was removed the vault's key has changed, and is wrapped for this one (5.2)."""
         try:
-            return vaults.unseal(sealed, self.account, version, self.vault_key)
+            root = vaults.unseal_root(sealed, self.account, self.vault_key)
         except Rejected:
             wrap = self.hub.vault(self.account)[2].get(self.keyring.device)
             if wrap is None:
                 raise
-        key = vaults.unwrap_by_device(wrap, self.account, self.keyring.device, self.keyring.box)
-        vault = vaults.unseal(sealed, self.account, version, key)
-        set_state(self.db, "vault_key", key)
-        return vault
+            key = vaults.unwrap_by_box(wrap, self.account, self.keyring.device, self.keyring.box)
+            root = vaults.unseal_root(sealed, self.account, key)
+            set_state(self.db, "vault_key", key)
+        if root.root.public != self.record.account.roots[-1][1]:
+            raise Problem("stale", "the hub's vault holds another root key than the account chain", reason="root")
+        return root
 
-    def save_vault(self, vault: Vault, wraps: Mapping[str, bytes] | None = None, fetch: bytes = b"") -> None:
-        """Write the vault's next version; lost races surface as `Problem(refused)`."""
-        account = self.record.account
-        version = account.vault[0] + 1
-        sealed = vaults.seal(vault, self.account, version, self.vault_key)
-        body = {"ver": version, "hash": blob_hash(sealed)}
-        frame = self._sign_account("vault", body, account)
-        self.post([Written(frame, sealed)], wraps, fetch)
-
-    def _sign_account(self, typ: str, body: Mapping[str, object], account: AccountState) -> bytes:
-        head: Position | None = account.head
-        return sign(
-            self.keyring.sign, kind="acct", acc=self.account, head=head, typ=typ, by=self.keyring.signer.by, body=body,
-            iat=max(self.now, account.links[-1].iat),
-        )  # fmt: skip
-
-    # --- writing ----------------------------------------------------------------------------------------------
-
-    def post(self, written: Sequence[Written], wraps: Mapping[str, bytes] | None = None, fetch: bytes = b"") -> None:
-        """Keep what is to be sent, send it, and take it into the own chains once the hub has it."""
-        pending = {
-            "statements": [[b64(w.frame), "" if w.blob is None else b64(w.blob)] for w in written],
-            "wraps": {name: b64(wrap) for name, wrap in (wraps or {}).items()},
-            "fetch": b64(fetch),
-        }
-        kept = json.dumps(pending).encode()
-        set_state(self.db, "pending", kept)
-        self._send(kept)
-
-    def resume(self) -> None:
-        """Send what a crash, or a hub that did not answer, left unsent.
-
-        What lost a race meanwhile is dropped: what is owed is computed anew; what the patient herself wanted (a grant,
-        its end, a permit) nobody can, so she is told by `Problem(conflict)`.
-        """
-        kept = get_state(self.db, "pending")
-        if kept is None:
-            return
-        try:
-            self._send(kept)
-        except Problem as problem:
-            if problem.code in UNDECIDED or problem.extra.get("reason") == ROLLBACK:
-                raise
-            if any(self._is_wish(parse(unb64(frame))) for frame, _ in json.loads(kept)["statements"]):
-                detail = "what was not sent before cannot be sent any more: look what is granted now, and say it again"
-                raise Problem("conflict", detail) from None
-
-    def _is_wish(self, st: Statement) -> bool:
-        """Whether she herself wanted it, and it does not follow from what is there."""
-        known = self.chains.relations.get((st.acc, st.oth))
-        amends = st.typ == "grant" and known is not None and st.body["gid"] in known.grants
-        return st.typ in WISHES and not amends
-
-    def _send(self, kept: bytes) -> None:
-        pending = json.loads(kept)
-        written = [Written(unb64(frame), unb64(blob) if blob else None) for frame, blob in pending["statements"]]
-        wraps = {name: unb64(wrap) for name, wrap in pending["wraps"].items()}
-        try:
-            self.hub.post(written, wraps, unb64(pending["fetch"]))
-        except Problem as problem:
-            if problem.code not in UNDECIDED:
-                self._sent(kept)
-            if _went_back(problem, written):
-                detail = "the hub has lost statements that it acknowledged: ask its operator which backup was restored"
-                raise Problem("refused", detail, reason=ROLLBACK) from None
-            raise
-        self._take(written)
-        self._sent(kept)
-
-    def _sent(self, kept: bytes) -> None:
-        """Forget what was to be sent; another process may have put something else there."""
-        self.db.execute("DELETE FROM state WHERE key = 'pending' AND value = ?", (kept,))
-
-    def _take(self, written: Sequence[Written]) -> None:
-        for w in written:
-            st = parse(w.frame)
-            self.chains.take(st.kind, st.acc, st.oth, [w.frame])
-            if st.typ == "vault" and w.blob is not None:
-                set_state(self.db, "vault", w.blob)
-
-    def settle(self) -> int:
-        """Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here.
-
-        After an emergency too; and grants are signed again so that they hide what is hidden. Nothing is owed of an
-        account that is closed.
-        """
-        if self.record.account.closed:
-            return 0
-        for count in range(MAX_STEPS):
-            if not self.anew(self._do_next):
-                return count
-        raise Problem("conflict", "other devices of this account keep changing it; try again")
-
-    def anew(self, step: Callable[[], T]) -> T:
-        """Do a step, and do it anew after each race that it lost, from what the other one wrote."""
-        for _ in range(MAX_RACES):
-            try:
-                return step()
-            except Problem as problem:
-                if problem.extra.get("reason") not in RACES:
-                    raise
-                self.sync()
-                self.refresh_accounts()
-        return step()
-
-    def _do_next(self) -> bool:
-        """Do the next step that is owed, or hide from a reader what is hidden; False where nothing is left to do."""
-        vault, record, signer = self.vault, self.record, self.keyring.signer
-        over = [one for one in self.declared() if one.acc == self.account and one.until <= self.now]
-        ended = [(one.declaration.sender, one.declaration.gid, one.until) for one in over]
-        step = owed_after(record, vault, ended) or owed(record, vault, self.now)
-        if step is None:
-            result = hidden.amend(record, vault, signer, self.now)
-        else:
-            result = steps.perform(record, vault, step, signer, self.now)
-        if result is None:
-            return False
-        if isinstance(result, Vault):
-            self.save_vault(result)
-        else:
-            self.post([result])
-        return True
-
-    def refresh_accounts(self) -> None:
-        """Fetch what is new in the account chains of all counterparts: nobody announces a new reading key to her."""
-        for name in {self.account, *self.record.relations}:
-            self.chains.refresh("acct", name)
+    def lock_vault(
+        self, root: RootCompartment, vault: Vault, wraps: Mapping[str, bytes] | None = None, fetch: bytes = b""
+    ) -> None:
+        """Write the vault's next version with another root compartment; with it, if given, all wraps of its keys."""
+        sealed_root = vaults.seal_root(root, self.account, self.vault_key)
+        self.post([self.vault_written(sealed_root, vault, root.key)], wraps, fetch)
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -334,12 +153,6 @@ class Client:
         if word.acc == event["acc"]:
             row = (word.acc, word.rnd, raw, int(event["at"]), int(event["until"]))
             self.db.execute("INSERT OR IGNORE INTO declared (acc, rnd, frame, at, until) VALUES (?, ?, ?, ?, ?)", row)
-
-    def declared(self) -> list[Declared]:
-        """Emergencies of her own and of those for whom she acts, as far as `sync` has brought them, oldest first."""
-        query = "SELECT acc, frame, at, until, verdict FROM declared ORDER BY at, rnd"
-        rows = self.db.execute(query).fetchall()
-        return [Declared(acc, declarations.read(bytes(raw)), *rest) for acc, raw, *rest in rows]
 
     def reviewed(self, number: str, verdict: str) -> None:
         """Remember what she said of an emergency."""
@@ -385,12 +198,3 @@ class Client:
         index = set_key.index(category)
         epoch = state.epoch(state.current)
         return Destination(patient, set_key.ids[index], epoch.number, epoch.publics[index])
-
-
-def _went_back(problem: Problem, written: Sequence[Written]) -> bool:
-    """Whether the hub's chain ends before the link that the first of these statements, all of one chain, follows."""
-    read = [parse(w.frame) for w in written]
-    if "head" not in problem.extra or len({(st.kind, st.acc, st.oth) for st in read}) != 1:
-        return False
-    head = problem.extra["head"]
-    return (head[0] if head else -1) < read[0].seq - 1

@@ -104,7 +104,7 @@ def _stand_ins(client: Client, name: str) -> list[Grant]:
 def by_root(client: Client, typ: str, body: dict[str, object]) -> None:
     """Send a statement of her account chain that her root key signs."""
     writer = AccountWriter(client.account, client.record.account, client.now)
-    writer.add(client.vault.root, ("root",), typ, body)
+    writer.add(client.root.root, ("root",), typ, body)
     client.post(writer.written)
 
 

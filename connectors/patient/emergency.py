@@ -12,7 +12,8 @@ from typing import Any
 
 from connectors.patient import access_log, sharing
 from connectors.patient.access_log import Entry
-from connectors.patient.client import Client, Declared
+from connectors.patient.client import Client
+from connectors.patient.side import Declared
 from consent import declarations, messages
 from consent.categories import INDEX
 from consent.decide import EMERGENCY_ROLES

@@ -11,7 +11,8 @@ from typing import Any
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring, write_private
 from connectors.local_database import get_state, set_state
-from connectors.patient.client import UNDECIDED, Client
+from connectors.patient.client import Client
+from connectors.patient.side import UNDECIDED
 from consent import accounts, identifiers, messages, statements, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
@@ -21,7 +22,7 @@ from consent.primitives import b64, random_bytes, unb64
 from consent.rules import blob_hash
 from consent.statements import Position
 from consent.steps import Written
-from consent.vault import Vault
+from consent.vault import RootCompartment, Vault
 from fhir_profiles.problems import Problem
 
 SHEET, PASSPHRASE = "sheet", "passphrase"
@@ -100,9 +101,9 @@ def _finish(directory: Path, begun: Path, clock: Callable[[], float]) -> tuple[C
         set_state(client.db, "vault_key", vault_key)
     client.sync()
     if client.record.account.vault[0] == 0:
-        vault = Vault(root, unb64(secrets["handle"], 32), {b64(reading.public): reading})
-        wraps = _wraps(keys, vault_key, code)
-        client.save_vault(steps.new_sets(vault), wraps, _fetch_hash(code))
+        vault = steps.new_sets(Vault({b64(reading.public): reading}))
+        own = RootCompartment.new(root, unb64(secrets["handle"], 32))
+        client.lock_vault(own, vault, _wraps(keys, vault_key, code), _fetch_hash(code))
     client.settle()
     _permit_herself(client)
     begun.unlink()
@@ -131,25 +132,25 @@ def leave(client: Client, sheet: RecoveryCode) -> None:
     reading, key = BoxKey.generate(), random_bytes(32)
     others = [one for one in account.devices.values() if one.until is None and one.role == "client"]
     wraps = {
-        one.name: vaults.wrap_for_device(key, client.account, one.name, one.box)
+        one.name: vaults.wrap_for_box(key, client.account, one.name, one.box)
         for one in others
         if one.name != keys.device
     }
     wraps[SHEET] = vaults.wrap_for_secret(key, client.account, SHEET, sheet.wrap_key)
     reading_keys = {**client.vault.reading_keys, b64(reading.public): reading}
-    vault = replace(client.vault, reading_keys=reading_keys, candidates={})
+    vault, root = replace(client.vault, reading_keys=reading_keys, candidates={}), client.root.locked()
     version = account.vault[0] + 1
-    sealed = vaults.seal(vault, client.account, version, key)
+    sealed = vaults.seal(vaults.seal_root(root, client.account, key), vault, client.account, version, root.key)
     writer = AccountWriter(client.account, account, client.now)
     writer.add(keys.sign, keys.signer.by, "vault", {"ver": version, "hash": blob_hash(sealed)}, sealed)
-    writer.add(vault.root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
-    writer.add(vault.root, ("root",), "undevice", {"dev": keys.device})
+    writer.add(root.root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
+    writer.add(root.root, ("root",), "undevice", {"dev": keys.device})
     client.post(writer.written, wraps)
 
 
 def _wraps(keys: Keyring, vault_key: bytes, code: RecoveryCode) -> dict[str, bytes]:
     return {
-        keys.device: vaults.wrap_for_device(vault_key, keys.account, keys.device, keys.box.public),
+        keys.device: vaults.wrap_for_box(vault_key, keys.account, keys.device, keys.box.public),
         SHEET: vaults.wrap_for_secret(vault_key, keys.account, SHEET, code.wrap_key),
     }
 
@@ -171,7 +172,7 @@ def set_passphrase(client: Client, passphrase: str) -> None:
     derived = PassphraseKeys.derive(client.account, passphrase)
     wrap = vaults.wrap_for_secret(client.vault_key, client.account, PASSPHRASE, derived.wrap_key)
     _, _, wraps = client.hub.vault(client.account)
-    client.save_vault(client.vault, wraps | {PASSPHRASE: wrap})
+    client.lock_vault(client.root, client.vault, wraps | {PASSPHRASE: wrap})
     client.hub.set_sign_in(derived.sign_in)
 
 
@@ -184,12 +185,12 @@ def join(
     hub = HubClient(hub_url, clock=clock)
     if not begun.exists():
         token = hub.sign_in(account, derived.sign_in)
-        state, vault, vault_key, known = _fetch(hub, account, token, PASSPHRASE, derived.wrap_key)
-        keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
+        state, root, vault, vault_key, known = _fetch(hub, account, token, PASSPHRASE, derived.wrap_key)
+        keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), root.handle_key)
         writer = AccountWriter(account, state, int(hub.time))
-        writer.add_device(vault.root, keys, "client")
-        wraps = known | {keys.device: vaults.wrap_for_device(vault_key, account, keys.device, keys.box.public)}
-        _keep_arrival(begun, keys, writer, vault, vault_key, wraps)
+        writer.add_device(root.root, keys, "client")
+        wraps = known | {keys.device: vaults.wrap_for_box(vault_key, account, keys.device, keys.box.public)}
+        _keep_arrival(begun, keys, writer, (root, vault), vault_key, wraps)
     client, _ = _arrive(begun, lambda: hub.sign_in(account, derived.sign_in), clock)
     begun.unlink()
     return client
@@ -210,8 +211,8 @@ def recover(
     hub = HubClient(hub_url, clock=clock)
     if not begun.exists():
         token = hub.recover(account, code.fetch_token)
-        state, vault, _, _ = _fetch(hub, account, token, SHEET, code.wrap_key)
-        keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), vault.handle_key)
+        state, lost, vault, _, _ = _fetch(hub, account, token, SHEET, code.wrap_key)
+        keys = Keyring.generate(account, hub_url, unb64(hub.hub()["key"], 32), lost.handle_key)
         fresh, root, vault_key = sheet or RecoveryCode.generate(), SigningKey.generate(), random_bytes(32)
         writer = AccountWriter(account, state, int(hub.time))
         body = {"root": b64(root.public), "recovery": b64(fresh.signing_key.public)}
@@ -220,8 +221,8 @@ def recover(
         reading = BoxKey.generate()  # the lost device could open what is sealed to the old one
         writer.add(root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
         reading_keys = {**vault.reading_keys, b64(reading.public): reading}
-        vault = replace(vault, root=root, reading_keys=reading_keys, candidates={})
-        _keep_arrival(begun, keys, writer, vault, vault_key, _wraps(keys, vault_key, fresh), fresh)
+        opened = RootCompartment.new(root, lost.handle_key), replace(vault, reading_keys=reading_keys, candidates={})
+        _keep_arrival(begun, keys, writer, opened, vault_key, _wraps(keys, vault_key, fresh), fresh)
     client, written = _arrive(begun, lambda: hub.recover(account, code.fetch_token), clock)
     client.settle()
     begun.unlink()
@@ -245,8 +246,8 @@ def _begun(directory: Path, account: str) -> Path:
 
 def _fetch(
     hub: HubClient, account: str, token: str, wrap: str, wrap_key: bytes
-) -> tuple[AccountState, Vault, bytes, dict[str, bytes]]:
-    """The account chain, the vault that it names, unsealed, the vault's key, and all wraps."""
+) -> tuple[AccountState, RootCompartment, Vault, bytes, dict[str, bytes]]:
+    """The account chain, the vault that it names, both compartments unsealed, the vault's key, and all wraps."""
     state = accounts.replay(hub.chain("acct", account, token=token), account)
     version, sealed, wraps = hub.vault(account, token)
     if (version, blob_hash(sealed)) != state.vault:
@@ -254,7 +255,8 @@ def _fetch(
     if wrap not in wraps:
         raise Problem("not-found", "the hub holds no wrap of the vault for this way in")
     vault_key = vaults.unwrap_by_secret(wraps[wrap], account, wrap, wrap_key)
-    return state, vaults.unseal(sealed, account, version, vault_key), vault_key, wraps
+    root = vaults.unseal_root(sealed, account, vault_key)
+    return state, root, vaults.unseal(sealed, account, version, root.key), vault_key, wraps
 
 
 def _fetch_hash(code: RecoveryCode) -> bytes:
@@ -263,12 +265,12 @@ def _fetch_hash(code: RecoveryCode) -> bytes:
 
 
 def _keep_arrival(
-    begun: Path, keys: Keyring, writer: AccountWriter, vault: Vault, vault_key: bytes, wraps: Mapping[str, bytes],
-    fresh: RecoveryCode | None = None,
+    begun: Path, keys: Keyring, writer: AccountWriter, opened: tuple[RootCompartment, Vault], vault_key: bytes,
+    wraps: Mapping[str, bytes], fresh: RecoveryCode | None = None,
 ) -> None:  # fmt: skip
     """Keep the links that bring a device in, with the vault's next version, and the new sheet's code if any."""
-    version = writer.state.vault[0] + 1
-    sealed = vaults.seal(vault, keys.account, version, vault_key)
+    version, (root, vault) = writer.state.vault[0] + 1, opened
+    sealed = vaults.seal(vaults.seal_root(root, keys.account, vault_key), vault, keys.account, version, root.key)
     body = {"ver": version, "hash": blob_hash(sealed)}
     writer.add(keys.sign, keys.signer.by, "vault", body, sealed)
     begun.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

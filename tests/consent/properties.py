@@ -145,7 +145,7 @@ def lengths_tell_nothing(home: Client, gid: str, oth: str) -> None:
     terms = vault.terms[gid]
     sizes = set()
     for categories in (frozenset[int](), terms.categories, steps.EVERYTHING):
-        other = Vault(vault.root, vault.handle_key, vault.reading_keys, vault.sets, vault.masters)
+        other = Vault(vault.reading_keys, vault.sets, vault.masters)
         one = type(terms)(**{**_fields(terms), "categories": categories})
         fresh = Record(
             record.account, record.sets, {**record.relations, oth: _without(record, oth, gid)}, record.accounts

@@ -134,12 +134,16 @@ def test_every_byte_of_what_a_hub_vouches_for_counts(post, what):
 
 
 def test_every_byte_of_a_vault_counts(post):
-    """The sealed vault, and both kinds of wrap."""
-    home = post.home
+    """Both compartments of the sealed vault, and both kinds of wrap."""
+    home, account = post.home, post.home.me.account
     version, sealed = home.hub.vault
-    refused(sealed[:600], lambda other: vault.unseal(other + sealed[600:], home.me.account, version, home.vault_key))
-    wrap = vault.wrap_for_device(home.vault_key, home.me.account, home.me.device, home.me.box.public)
-    refused(wrap, lambda other: vault.unwrap_by_device(other, home.me.account, home.me.device, home.me.box))
+    length = vault.LENGTH + len(vault.compartments(sealed)[0])
+    refused(sealed[:length], lambda other: vault.unseal_root(other + sealed[length:], account, home.vault_key))
+    keys = sealed[length : length + 600]
+    rest = sealed[length + 600 :]
+    refused(keys, lambda other: vault.unseal(sealed[:length] + other + rest, account, version, home.root.key))
+    wrap = vault.wrap_for_box(home.vault_key, home.me.account, home.me.device, home.me.box.public)
+    refused(wrap, lambda other: vault.unwrap_by_box(other, home.me.account, home.me.device, home.me.box))
     secret = random_bytes(32)
     wrap = vault.wrap_for_secret(home.vault_key, home.me.account, "sheet", secret)
     refused(wrap, lambda other: vault.unwrap_by_secret(other, home.me.account, "sheet", secret))

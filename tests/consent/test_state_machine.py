@@ -98,7 +98,7 @@ class Consent(Crowd):
         for _ in range(count):
             if next_step := owed.owed(self.hub.record, home.vault, self.now):
                 home.do(next_step)
-        self.clients[by] = replace(home, vault=Vault(home.vault.root, home.vault.handle_key))
+        self.clients[by] = replace(home, vault=Vault())
 
     @rule(by=CLIENTS)
     def compute(self, by):

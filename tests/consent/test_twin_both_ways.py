@@ -115,19 +115,36 @@ def test_statements_and_permits_are_signed_to_the_same_bytes(twin, ended):
 
 
 def test_the_vault_goes_both_ways(twin, played):
-    """What Python sealed TypeScript reads and seals anew; Python finds the same vault, under the next version only."""
-    key, account = bytes(range(32)), played.patient.me.account
-    before = played.patient.vault.with_desk("d-1", "amt@hub.example")
-    (gid, terms), *_ = before.terms.items()
-    before = before.with_hides(["Observation/1"]).with_terms(gid, replace(terms, hides=("Observation/1",)))
-    sealed = vault.seal(before, account, 7, key)
+    """What Python sealed TypeScript reads and seals anew; Python finds the same vault, under the next version only.
+
+    A delegate's does it with the key of one compartment, and leaves the other as it is.
+    """
+    key, account, patient = bytes(range(32)), played.patient.me.account, played.patient
+    root = replace(patient.root, shared=("p-x@hub.example",))
+    (gid, terms), *_ = patient.vault.terms.items()
+    before = patient.vault.with_desk("d-1", "amt@hub.example").with_hides(["Observation/1"])
+    before = before.with_terms(gid, replace(terms, hides=("Observation/1",)))
+    before = replace(
+        before, mandates={"p-x@hub.example": vault.Named("guardian", frozenset([14, 13]))},
+        words={terms.oth: {"p-x@hub.example": vault.Word(8, terms), "p-y@hub.example": vault.Word(9, None)}},
+    )  # fmt: skip
+    sealed = vault.seal(vault.seal_root(root, account, key), before, account, 7, root.key)
     arguments = {"account": account, "version": 7, "key": b64(key)}
     again = unb64(twin.make("reseal_vault", sealed=b64(sealed), **arguments))
-    assert vault.unseal(again, account, 8, key).dump() == before.dump()
-    altered_vaults = [sealed[:-1], b"", sealed[:30], bytes([sealed[0] ^ 1]) + sealed[1:]]
+    assert vault.unseal_root(again, account, key).dump() == root.dump()
+    assert vault.unseal(again, account, 8, root.key).dump() == before.dump()
+    by_delegate = unb64(
+        twin.make("reseal_by_delegate", sealed=b64(sealed), account=account, version=7, key=b64(root.key))
+    )
+    assert vault.compartments(by_delegate)[0] == vault.compartments(sealed)[0]
+    assert vault.unseal(by_delegate, account, 8, root.key).dump() == before.dump()
+
+    altered_vaults = [sealed[:-1], sealed[:4] + bytes([sealed[4] ^ 1]) + sealed[5:], sealed[:900]]
     found = twin.ask([("reseal_vault", arguments | {"sealed": b64(one)}) for one in altered_vaults])
     found += twin.ask([("reseal_vault", arguments | {"sealed": b64(sealed), "version": 8})])
-    assert found == [{"kind": "broken", "reason": "aead"}] * 5
+    assert found == [{"kind": "broken", "reason": "aead"}] * 4
+    short = twin.ask([("reseal_vault", arguments | {"sealed": b64(one)}) for one in (b"", b"abc", sealed[:30])])
+    assert short == [{"kind": "broken", "reason": "vault"}] * 3
 
 
 def test_wraps_of_the_vault_key_go_both_ways(twin):
@@ -138,16 +155,16 @@ def test_wraps_of_the_vault_key_go_both_ways(twin):
         "wrap", key=b64(key), account=account, device=device, box=b64(box.public), name="sheet", wrap_key=b64(wrap_key)
     )
     ours = [
-        vault.wrap_for_device(key, account, device, box.public),
+        vault.wrap_for_box(key, account, device, box.public),
         vault.wrap_for_secret(key, account, "sheet", wrap_key),
     ]
     for by_device, by_secret in (theirs, [b64(wrap) for wrap in ours]):
         device_asked = {"wrap": by_device, "account": account, "device": device, "secret": b64(bytes(box))}
         secret_asked = {"wrap": by_secret, "account": account, "name": "sheet", "wrap_key": b64(wrap_key)}
-        good = [("unwrap_by_device", device_asked), ("unwrap_by_secret", secret_asked)]
+        good = [("unwrap_by_box", device_asked), ("unwrap_by_secret", secret_asked)]
         assert agree(twin, good) == [{"ok": b64(key)}] * 2
         bad = [
-            ("unwrap_by_device", device_asked | c)
+            ("unwrap_by_box", device_asked | c)
             for c in ({"device": "dbbbbbbbbbbbbbbbb"}, {"wrap": "AAAA"}, {"secret": b64(key)})
         ]
         bad += [

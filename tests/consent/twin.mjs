@@ -166,15 +166,20 @@ const answers = {
     return b64(statements.permit(new keys.SigningKey(unb64(seed)), { ...draft, cite: cited }));
   },
   reseal_vault({ sealed, account, version, key }) {
+    const root = vault.unsealRoot(unb64(sealed), account, unb64(key));
+    const found = vault.unseal(unb64(sealed), account, version, root.key);
+    return b64(vault.seal(vault.sealRoot(root, account, unb64(key)), found, account, version + 1, root.key));
+  },
+  reseal_by_delegate({ sealed, account, version, key }) {
     const found = vault.unseal(unb64(sealed), account, version, unb64(key));
-    return b64(vault.seal(found, account, version + 1, unb64(key)));
+    return b64(vault.seal(vault.compartments(unb64(sealed))[0], found, account, version + 1, unb64(key)));
   },
   wrap: ({ key, account, device, box, name, wrap_key }) => [
-    b64(vault.wrapForDevice(unb64(key), account, device, unb64(box))),
+    b64(vault.wrapForBox(unb64(key), account, device, unb64(box))),
     b64(vault.wrapForSecret(unb64(key), account, name, unb64(wrap_key))),
   ],
-  unwrap_by_device: ({ wrap, account, device, secret }) =>
-    b64(vault.unwrapByDevice(unb64(wrap), account, device, new keys.BoxKey(unb64(secret)))),
+  unwrap_by_box: ({ wrap, account, device, secret }) =>
+    b64(vault.unwrapByBox(unb64(wrap), account, device, new keys.BoxKey(unb64(secret)))),
   unwrap_by_secret: ({ wrap, account, name, wrap_key }) =>
     b64(vault.unwrapBySecret(unb64(wrap), account, name, unb64(wrap_key))),
   message({ seed, draft, reading }) {

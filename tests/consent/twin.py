@@ -255,8 +255,8 @@ def _verify_registration(raw: str, frames: list[str], acc: str, now: int) -> Non
     messages.read_registration(unb64(raw)).verify(replayed("acct", acc, "", frames, {}), now)
 
 
-def _unwrap_by_device(wrap: str, account: str, device: str, secret: str) -> str:
-    return b64(vault.unwrap_by_device(unb64(wrap), account, device, keys.BoxKey(unb64(secret))))
+def _unwrap_by_box(wrap: str, account: str, device: str, secret: str) -> str:
+    return b64(vault.unwrap_by_box(unb64(wrap), account, device, keys.BoxKey(unb64(secret))))
 
 
 def _unwrap_by_secret(wrap: str, account: str, name: str, wrap_key: str) -> str:
@@ -291,6 +291,6 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "object": _object,
     "unseal_message": _unseal_message,
     "verify_registration": _verify_registration,
-    "unwrap_by_device": _unwrap_by_device,
+    "unwrap_by_box": _unwrap_by_box,
     "unwrap_by_secret": _unwrap_by_secret,
 }

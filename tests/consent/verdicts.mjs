@@ -4,7 +4,7 @@
 import * as consent from "../../hub/static/portal/consent.js";
 
 const { accounts, canonical, identifiers, keys, primitives } = consent;
-const { relations, sealing, sets, statements, streams } = consent;
+const { relations, sealing, sets, statements, streams, vault } = consent;
 const { b64, keyedHash, labelHash, unb64 } = primitives;
 
 /** `ok`, the kind and reason of the refusal, or that it failed. */
@@ -335,6 +335,14 @@ function objects(vector, shared) {
   same(plaintext.every((byte, place) => byte === place % 251), true);
 }
 
+function vaults({ part, sealed, account, version, key, content }) {
+  const found =
+    part === "root"
+      ? vault.unsealRoot(unb64(sealed), account, unb64(key))
+      : vault.unseal(unb64(sealed), account, version, unb64(key));
+  same(JSON.parse(new TextDecoder().decode(found.dump())), content);
+}
+
 const RUN = {
   "label-hash": labelHashes,
   "canonical": canonicals,
@@ -350,6 +358,7 @@ const RUN = {
   "declaration": declared,
   "object": objects,
   "opening-object": openings,
+  "vault": vaults,
 };
 
 /** The kinds of vectors that are run here. */

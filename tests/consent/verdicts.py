@@ -19,6 +19,7 @@ from consent import (
     relations,
     rules,
     streams,
+    vault,
 )
 from consent.accounts import AccountState
 from consent.chains import BadLink
@@ -31,7 +32,7 @@ from consent.sealing import bundle_context, commitment, handle
 from consent.sets import Master, SetKey
 from consent.statements import chain_id
 from consent.streams import SetState, epoch_digest, range_digest
-from consent.vault import Vault
+from consent.vault import RootCompartment, Vault
 from tests.consent.readers import plain_check
 
 Vector = dict[str, Any]
@@ -357,8 +358,18 @@ def releases(vector: Vector, shared: Shared) -> None:
 
 def owings(vector: Vector, shared: Shared) -> None:
     """The next step from chains and vault."""
-    vault = Vault.load(json.dumps(shared["vaults"][vector["vault"]]).encode())
-    assert step_value(owed.owed(record_of(vector["record"], shared), vault, vector["now"])) == vector["step"]
+    held = Vault.load(json.dumps(shared["vaults"][vector["vault"]]).encode())
+    assert step_value(owed.owed(record_of(vector["record"], shared), held, vector["now"])) == vector["step"]
+
+
+def vaults(vector: Vector, _: Shared) -> None:
+    """A compartment of the sealed vault."""
+    sealed, key = unb64(vector["sealed"]), unb64(vector["key"])
+    if vector["part"] == "root":
+        part: Vault | RootCompartment = vault.unseal_root(sealed, vector["account"], key)
+    else:
+        part = vault.unseal(sealed, vector["account"], vector["version"], key)
+    assert json.loads(part.dump()) == vector["content"]
 
 
 def step_value(step: owed.Step | None) -> list[Any] | None:
@@ -395,4 +406,5 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "joint-rules": joint_rules,
     "owed": owings,
     "release": releases,
+    "vault": vaults,
 }

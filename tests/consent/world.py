@@ -13,7 +13,7 @@ from consent.grants import Record
 from consent.keys import BoxKey, RecoveryCode, SigningKey
 from consent.primitives import Rejected, b64, random_bytes
 from consent.steps import EVERYTHING, Signer, Written
-from consent.vault import Terms, Vault
+from consent.vault import RootCompartment, Terms, Vault
 
 DOMAIN = "hub-a.example.org"
 START = 1_790_000_000
@@ -175,6 +175,7 @@ class Client:
     vault: Vault
     now: int = START
     vault_key: bytes = b""
+    root: RootCompartment = field(kw_only=True)
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -182,7 +183,7 @@ class Client:
         """The next link of the patient's own account chain, for the hub."""
         state = self.hub.record.account
         frame = statements.sign(
-            key or self.vault.root, kind="acct", acc=state.acc, head=state.head,
+            key or self.root.root, kind="acct", acc=state.acc, head=state.head,
             iat=max(self.now, state.links[-1].iat), typ=typ, by=by, body=body,
         )  # fmt: skip
         return Written(frame)
@@ -194,7 +195,8 @@ class Client:
     def vault_written(self, vault: Vault) -> Written:
         """The next version of the vault, with the statement that names it."""
         version = self.hub.record.account.vault[0] + 1
-        sealed = vaults.seal(vault, self.me.account, version, self.vault_key)
+        sealed_root = vaults.seal_root(self.root, self.me.account, self.vault_key)
+        sealed = vaults.seal(sealed_root, vault, self.me.account, version, self.root.key)
         body = {"ver": version, "hash": rules.blob_hash(sealed)}
         return Written(self.account("vault", body, self.me.signer.by, self.me.sign).frame, sealed)
 
@@ -208,7 +210,8 @@ class Client:
         version, sealed = self.hub.vault
         if (version, rules.blob_hash(sealed)) != self.hub.record.account.vault:
             raise AssertionError("the hub keeps another vault than the chain names")
-        self.vault = vaults.unseal(sealed, self.me.account, version, self.vault_key)
+        self.root = vaults.unseal_root(sealed, self.me.account, self.vault_key)
+        self.vault = vaults.unseal(sealed, self.me.account, version, self.root.key)
 
     def settle(self, limit: int = 200) -> int:
         """Run `owed` until nothing is left; returns the number of steps."""
@@ -315,7 +318,8 @@ class Client:
 def client(now: int = START) -> Client:
     """A patient who has enrolled, with one block of four sets started."""
     me = person(now)
-    made = Client(me, Hub(me), Vault(me.root, random_bytes(32), me.reading), now, random_bytes(32))
+    root = RootCompartment.new(me.root, random_bytes(32))
+    made = Client(me, Hub(me), Vault(me.reading), now, random_bytes(32), root=root)
     made.save(steps.new_sets(made.vault))
     made.settle()
     return made

@@ -17,7 +17,7 @@ from consent.accounts import AccountState
 from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes, unb64
 from consent.steps import Written, new_sets
-from consent.vault import Vault
+from consent.vault import RootCompartment, Vault
 from hub import schema
 from hub.app import create_app
 from hub.config import Config
@@ -128,8 +128,8 @@ class Town:
     def patient(self) -> "Patient":
         """A patient with a block of four sets."""
         me = self.person()
-        vault = Vault(me.root, random_bytes(32), me.reading)
-        made = Patient(me, RemoteHub(me, self), vault, self.now, random_bytes(32))
+        root = RootCompartment.new(me.root, random_bytes(32))
+        made = Patient(me, RemoteHub(me, self), Vault(me.reading), self.now, random_bytes(32), root=root)
         made.save(new_sets(made.vault))
         made.settle()
         return made

@@ -165,7 +165,9 @@ def _opens_and_signs_nothing(directory):
         version, sealed, wraps = hub.vault(client.account, token)
         assert client.keyring.device not in wraps
         with pytest.raises(Rejected):
-            vaults.unseal(sealed, client.account, version, client.vault_key)
+            vaults.unseal_root(sealed, client.account, client.vault_key)
+        with pytest.raises(Rejected):
+            vaults.unseal(sealed, client.account, version, client.root.key)
         state = accounts.replay(hub.chain("acct", client.account, token=token), client.account)
         with pytest.raises(Rejected):
             state.client(client.keyring.device)

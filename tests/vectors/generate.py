@@ -20,6 +20,7 @@ from tests.vectors import (
     relation_chain,
     releases,
     stream_chain,
+    vaults,
 )
 from tests.vectors.making import HERE, Source, fixed, text
 
@@ -44,6 +45,7 @@ FILES: dict[str, Maker] = {
     "joint-rules": joint.vectors,
     "owed": owing.vectors,
     "release": releases.vectors,
+    "vault": vaults.vectors,
 }
 
 

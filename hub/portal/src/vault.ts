@@ -1,7 +1,8 @@
 /**
- * The vault: what the patient's side keeps, sealed under one key, and who can unwrap that key (PROTOCOL.md 5).
+ * The vault: what the patient's side keeps, sealed in two compartments, and who can unwrap their keys (PROTOCOL.md 5).
  *
- * The hub stores ciphertext and wraps. The account chain names version and hash, so an older vault is noticed.
+ * The root compartment is for the patient alone; it holds the key of the other, which a delegate of scope `full` is
+ * given too. The hub stores ciphertext and wraps. The account chain names version and hash, so an older vault is noticed.
  */
 
 import { BoxKey, SigningKey } from "./keys.ts";
@@ -42,6 +43,12 @@ export type Terms = {
   readonly hides?: readonly string[];
 };
 
+/** How the patient's side names a delegate: a kind of mandate, and the categories kept from it. */
+export type Named = { readonly kind: string; readonly private: ReadonlySet<number> };
+
+/** What one guardian last decided for a counterpart: when (Unix seconds), and the terms, or null for a refusal. */
+export type Word = { readonly at: number; readonly terms: Terms | null };
+
 /** The master of one epoch, named by set, number and digest. */
 export type EpochMaster = {
   readonly set: string;
@@ -51,8 +58,6 @@ export type EpochMaster = {
 };
 
 type Content = {
-  readonly root: SigningKey;
-  readonly handleKey: Uint8Array;
   readonly readingKeys: ReadonlyMap<string, BoxKey>;
   readonly sets: ReadonlyMap<string, SetKey>;
   readonly masters: ReadonlyMap<string, EpochMaster>;
@@ -60,30 +65,60 @@ type Content = {
   readonly terms: ReadonlyMap<string, Terms>;
   readonly hides: readonly string[];
   readonly desks: { readonly [device: string]: string };
+  readonly mandates: ReadonlyMap<string, Named>;
+  readonly words: ReadonlyMap<string, ReadonlyMap<string, Word>>;
 };
+
+const VERSION = 3;
+/** Bytes of the length before the root compartment. */
+const LENGTH = 4;
 
 function masterName(set: string, epoch: number, digest: Uint8Array): string {
   return `${set} ${epoch} ${b64(digest)}`;
 }
 
-/** Root key, set keys, masters, candidates, terms. Never changed; each method returns the next version's content. */
+/** What no delegate gets: the root key, the key of her own handles, and the key of the other compartment. */
+export class RootCompartment {
+  readonly root: SigningKey;
+  readonly handleKey: Uint8Array;
+  readonly key: Uint8Array;
+  /** Accounts of the delegates to whom `key` was handed. */
+  readonly shared: readonly string[];
+
+  constructor(root: SigningKey, handleKey: Uint8Array, key: Uint8Array, shared: readonly string[] = []) {
+    this.root = root;
+    this.handleKey = handleKey;
+    this.key = key;
+    this.shared = shared;
+  }
+
+  /** The plaintext that is sealed. */
+  dump(): Uint8Array {
+    const { root, handleKey, key, shared } = this;
+    const value = { root: b64(root.bytes()), handle_key: b64(handleKey), key: b64(key), shared };
+    return utf8(JSON.stringify(value));
+  }
+
+  /** Read what `dump` wrote. Throws `Rejected(broken, vault)`. */
+  static load(plaintext: Uint8Array): RootCompartment {
+    try {
+      const value = JSON.parse(utf8Text(plaintext, "vault"));
+      const [root, handleKey, key] = [value.root, value.handle_key, value.key].map((text) => unb64(text, KEY_BYTES));
+      return new RootCompartment(new SigningKey(root!), handleKey!, key!, value.shared.map(String));
+    } catch {
+      throw broken("vault");
+    }
+  }
+}
+
+/** The key compartment: set keys, masters, candidates, terms. Each method returns the next version's content. */
 export class Vault {
   readonly #content: Content;
 
-  constructor(root: SigningKey, handleKey: Uint8Array, rest: Partial<Content> = {}) {
+  constructor(content: Partial<Content> = {}) {
     const none = new Map<never, never>();
-    const empty = { readingKeys: none, sets: none, masters: none, candidates: none, terms: none, hides: [], desks: {} };
-    this.#content = { ...empty, ...rest, root, handleKey };
-  }
-
-  /** The root key of the account. */
-  get root(): SigningKey {
-    return this.#content.root;
-  }
-
-  /** What the patient's own handles are keyed with. */
-  get handleKey(): Uint8Array {
-    return this.#content.handleKey;
+    const maps = { readingKeys: none, sets: none, masters: none, candidates: none, terms: none };
+    this.#content = { ...maps, hides: [], desks: {}, mandates: none, words: none, ...content };
   }
 
   /** Reading keys by their public key. */
@@ -136,7 +171,7 @@ export class Vault {
   }
 
   #with(changed: Partial<Content>): Vault {
-    return new Vault(this.root, this.handleKey, { ...this.#content, ...changed });
+    return new Vault({ ...this.#content, ...changed });
   }
 
   #masters(set: string, epoch: number, master: Master): ReadonlyMap<string, EpochMaster> {
@@ -146,11 +181,9 @@ export class Vault {
 
   /** The plaintext that is sealed. */
   dump(): Uint8Array {
-    const { root, handleKey, readingKeys, sets, masters, candidates, terms, hides, desks } = this.#content;
+    const { readingKeys, sets, masters, candidates, terms, hides, desks, mandates, words } = this.#content;
     const value: Dumped = {
-      v: this.#version(),
-      root: b64(root.bytes()),
-      handle_key: b64(handleKey),
+      v: VERSION,
       reading_keys: [...readingKeys.values()].map((key) => b64(key.bytes())),
       sets: Object.fromEntries([...sets].map(([set, key]) => [set, b64(key.bytes())])),
       masters: [...masters.values()].map((m) => [m.set, m.epoch, b64(m.digest), b64(m.master.bytes())]),
@@ -160,35 +193,32 @@ export class Vault {
       terms: Object.fromEntries([...terms].map(([gid, one]) => [gid, dumpTerms(one)])),
       hides,
       desks,
+      mandates: Object.fromEntries([...mandates].map(([name, one]) => [name, [one.kind, ascending(one.private)]])),
+      words: Object.fromEntries([...words].map(([oth, all]) => [oth, dumpWords(all)])),
     };
     return utf8(JSON.stringify(value));
-  }
-
-  /** 2 where anything is hidden, or a desk noted: who knows nothing of that must not write the vault without it. */
-  #version(): number {
-    const { hides, terms, desks } = this.#content;
-    const hidden = hides.length > 0 || [...terms.values()].some((one) => (one.hides ?? []).length > 0);
-    return hidden || Object.keys(desks).length > 0 ? 2 : 1;
   }
 
   /** Read what `dump` wrote. Throws `Rejected(broken, vault)`. */
   static load(plaintext: Uint8Array): Vault {
     try {
       const value: Dumped = JSON.parse(utf8Text(plaintext, "vault"));
-      if (value.v !== 1 && value.v !== 2) throw broken("vault");
+      if (value.v !== VERSION) throw broken("vault");
       const readingKeys = value.reading_keys.map((key) => new BoxKey(unb64(key, 32)));
       const masters = value.masters.map(([set, epoch, digest, secret]) => {
         const master = { set, epoch, digest: unb64(digest, 16), master: new Master(unb64(secret, 32)) };
         return [masterName(set, epoch, master.digest), master] as const;
       });
-      return new Vault(new SigningKey(unb64(value.root, 32)), unb64(value.handle_key, 32), {
+      return new Vault({
         readingKeys: new Map(readingKeys.map((key) => [b64(key.public), key])),
         sets: new Map(Object.entries(value.sets).map(([set, key]) => [set, new SetKey(unb64(key, 32))])),
         masters: new Map(masters),
         candidates: new Map(Object.entries(value.candidates).map(([set, c]) => [set, loadCandidate(c)])),
         terms: new Map(Object.entries(value.terms).map(([gid, terms]) => [gid, loadTerms(terms)])),
-        hides: value.hides ?? [],
-        desks: value.desks ?? {},
+        hides: value.hides.map(String),
+        desks: Object.fromEntries(Object.entries(value.desks)),
+        mandates: new Map(Object.entries(value.mandates).map(([name, [kind, kept]]) => [name, named(kind, kept)])),
+        words: new Map(Object.entries(value.words).map(([oth, all]) => [oth, loadWords(all)])),
       });
     } catch {
       throw broken("vault");
@@ -204,24 +234,40 @@ type DumpedTerms = Omit<Terms, "categories" | "consent" | "salt"> & {
 };
 type Dumped = {
   readonly v: number;
-  readonly root: string;
-  readonly handle_key: string;
   readonly reading_keys: readonly string[];
   readonly sets: { readonly [set: string]: string };
   readonly masters: readonly [set: string, epoch: number, digest: string, secret: string][];
   readonly candidates: { readonly [set: string]: DumpedCandidate };
   readonly terms: { readonly [gid: string]: DumpedTerms };
-  readonly hides?: readonly string[];
-  readonly desks?: { readonly [device: string]: string };
+  readonly hides: readonly string[];
+  readonly desks: { readonly [device: string]: string };
+  readonly mandates: { readonly [delegate: string]: readonly [kind: string, kept: readonly number[]] };
+  readonly words: { readonly [oth: string]: DumpedWords };
 };
+type DumpedWords = { readonly [guardian: string]: readonly [at: number, terms: DumpedTerms | null] };
 
 function loadCandidate([epoch, master, accountSeq, iat]: DumpedCandidate): Candidate {
   return { epoch, master: new Master(unb64(master, 32)), accountSeq, iat };
 }
 
+function ascending(categories: ReadonlySet<number>): readonly number[] {
+  return [...categories].sort((a, b) => a - b);
+}
+
+function named(kind: string, kept: readonly number[]): Named {
+  return { kind, private: new Set(kept) };
+}
+
+function dumpWords(words: ReadonlyMap<string, Word>): DumpedWords {
+  return Object.fromEntries([...words].map(([name, { at, terms }]) => [name, [at, terms && dumpTerms(terms)]]));
+}
+
+function loadWords(words: DumpedWords): ReadonlyMap<string, Word> {
+  return new Map(Object.entries(words).map(([name, [at, terms]]) => [name, { at, terms: terms && loadTerms(terms) }]));
+}
+
 function dumpTerms(terms: Terms): DumpedTerms {
-  const categories = [...terms.categories].sort((a, b) => a - b);
-  return { ...terms, categories, consent: b64(terms.consent), salt: b64(terms.salt) };
+  return { ...terms, categories: ascending(terms.categories), consent: b64(terms.consent), salt: b64(terms.salt) };
 }
 
 function loadTerms(terms: DumpedTerms): Terms {
@@ -229,36 +275,69 @@ function loadTerms(terms: DumpedTerms): Terms {
   return { ...terms, categories, consent: unb64(terms.consent), salt: unb64(terms.salt) };
 }
 
-/** Seal the vault's content as this version. Returns nonce ‖ ciphertext. */
-export function seal(vault: Vault, account: string, version: number, key: Uint8Array): Uint8Array {
-  const nonce = randomBytes(NONCE_BYTES);
+/** Seal the root compartment. Returns nonce ‖ ciphertext, which every version carries until it changes. */
+export function sealRoot(root: RootCompartment, account: string, vaultKey: Uint8Array): Uint8Array {
+  return encrypt(vaultKey, rootContext(account), primitives.pad(root.dump()));
+}
+
+/**
+ * Open the root compartment of a sealed vault. Throws `Rejected(broken, aead)` for another key or account.
+ *
+ * Whether it holds the root key of the account chain is the caller's to check: who may write the vault may put an elder
+ * compartment there.
+ */
+export function unsealRoot(sealed: Uint8Array, account: string, vaultKey: Uint8Array): RootCompartment {
+  return RootCompartment.load(primitives.unpad(decrypt(vaultKey, rootContext(account), compartments(sealed)[0])));
+}
+
+/** Seal the vault's content as this version. Returns LE32 length ‖ sealed root compartment ‖ nonce ‖ ciphertext. */
+export function seal(
+  sealedRoot: Uint8Array, vault: Vault, account: string, version: number, key: Uint8Array,
+): Uint8Array {
+  const length = new Uint8Array(LENGTH);
+  new DataView(length.buffer).setUint32(0, sealedRoot.length, true);
   const ctx = labelHash("obhut-vault", account, version);
-  return concat(nonce, primitives.encrypt(key, nonce, ctx, primitives.pad(vault.dump())));
+  return concat(length, sealedRoot, encrypt(key, ctx, primitives.pad(vault.dump())));
 }
 
-/** Open a sealed vault. Throws `Rejected(broken, aead)` for another key, account or version. */
-export function unseal(ciphertext: Uint8Array, account: string, version: number, key: Uint8Array): Vault {
+/** Open the key compartment of a sealed vault. Throws `Rejected(broken, aead)` for another key, account or version. */
+export function unseal(sealed: Uint8Array, account: string, version: number, key: Uint8Array): Vault {
   const ctx = labelHash("obhut-vault", account, version);
-  return Vault.load(primitives.unpad(decrypt(key, ctx, ciphertext)));
+  return Vault.load(primitives.unpad(decrypt(key, ctx, compartments(sealed)[1])));
 }
 
-/** The vault's key for one of the patient's devices: a sealed box to its box key. */
-export function wrapForDevice(key: Uint8Array, account: string, device: string, box: Uint8Array): Uint8Array {
-  return primitives.sealBox(concat(key, wrapContext(account, device)), box);
+/** The two compartments of a sealed vault, both sealed. Throws `Rejected(broken, vault)`. */
+export function compartments(sealed: Uint8Array): [root: Uint8Array, keys: Uint8Array] {
+  if (sealed.length < LENGTH) throw broken("vault");
+  const end = LENGTH + new DataView(sealed.buffer, sealed.byteOffset).getUint32(0, true);
+  if (sealed.length < end) throw broken("vault");
+  return [sealed.slice(LENGTH, end), sealed.slice(end)];
 }
 
-/** The vault's key by a device. Throws `Rejected(broken, …)`. */
-export function unwrapByDevice(wrap: Uint8Array, account: string, device: string, box: BoxKey): Uint8Array {
+function rootContext(account: string): Uint8Array {
+  return labelHash("obhut-vault-root", account);
+}
+
+/**
+ * A sealed box of the vault's key to a device's box key, or of the key compartment's to a delegate's reading key.
+ *
+ * `name`: that device, or that delegate's account.
+ */
+export function wrapForBox(key: Uint8Array, account: string, name: string, box: Uint8Array): Uint8Array {
+  return primitives.sealBox(concat(key, wrapContext(account, name)), box);
+}
+
+/** The key that `wrapForBox` wrapped. Throws `Rejected(broken, …)`. */
+export function unwrapByBox(wrap: Uint8Array, account: string, name: string, box: BoxKey): Uint8Array {
   const opened = box.open(wrap);
   const key = opened.slice(0, KEY_BYTES);
-  if (!equal(opened, concat(key, wrapContext(account, device)))) throw broken("context");
+  if (!equal(opened, concat(key, wrapContext(account, name)))) throw broken("context");
   return key;
 }
 
 /** The vault's key for the recovery sheet (`name` = `sheet`) or the passphrase (`passphrase`). */
 export function wrapForSecret(key: Uint8Array, account: string, name: string, wrapKey: Uint8Array): Uint8Array {
-  const nonce = randomBytes(NONCE_BYTES);
-  return concat(nonce, primitives.encrypt(wrapKey, nonce, wrapContext(account, name), key));
+  return encrypt(wrapKey, wrapContext(account, name), key);
 }
 
 /** The vault's key by the recovery sheet or the passphrase. Throws `Rejected(broken, aead)`. */
@@ -268,6 +347,12 @@ export function unwrapBySecret(wrap: Uint8Array, account: string, name: string, 
 
 function wrapContext(account: string, name: string): Uint8Array {
   return labelHash("obhut-wrap", account, name);
+}
+
+/** nonce ‖ ciphertext. */
+function encrypt(key: Uint8Array, data: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  const nonce = randomBytes(NONCE_BYTES);
+  return concat(nonce, primitives.encrypt(key, nonce, data, plaintext));
 }
 
 /** Open nonce ‖ ciphertext. */
