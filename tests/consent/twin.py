@@ -36,8 +36,8 @@ from tests.consent import verdicts
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "hub/static/portal/consent.js"
 
-HUB_ONLY = {"joint-rules", "deposit", "owed", "release"}
-"""Kinds of vectors for what a hub or the owner of a vault decides; the portal's twin reads and writes."""
+HUB_ONLY = {"deposit"}
+"""Kinds of vectors for what a hub alone decides."""
 
 
 def twin_vectors() -> list[Path]:

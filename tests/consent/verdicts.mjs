@@ -288,6 +288,52 @@ function openings(vector, shared) {
   same(reader.categoryOf(opened.set, opened.index), vector.category);
 }
 
+// --- all chains of a patient ---------------------------------------------------------------------------------------
+
+/** Records already replayed, by file and name. */
+const records = new WeakMap();
+
+/** The record that a vector names, replayed once. */
+export function recordOf(name, shared) {
+  if (!records.has(shared)) records.set(shared, new Map());
+  const known = records.get(shared);
+  if (!known.has(name)) known.set(name, record(shared.records[name], shared));
+  return known.get(name);
+}
+
+function record({ acc, account: own, accounts: others, sets: chains, relations: all }, shared) {
+  const known = knownAccounts(shared, { ...others, [acc]: own });
+  const states = (kind, named) =>
+    new Map(Object.entries(named).map(([oth, links]) => [oth, replay(kind, acc, oth, frames(shared, links), known)]));
+  const found = { account: known.get(acc), sets: states("set", chains), relations: states("rel", all) };
+  return new consent.grants.Record({ ...found, accounts: known });
+}
+
+function jointRules(vector, shared) {
+  const [raw, blob = null] = frames(shared, [vector.statement, ...(vector.blob === undefined ? [] : [vector.blob])]);
+  consent.rules.admit(recordOf(vector.record, shared), raw, blob, vector.now);
+}
+
+function releases(vector, shared) {
+  const relation = recordOf(vector.record, shared).relations.get(vector.reader);
+  same(consent.grants.covers(relation, vector, vector.now, new Set(vector.declared)), vector.grant);
+}
+
+function owings(vector, shared) {
+  const vault = vaultOf(shared.vaults[vector.vault]);
+  same(stepValue(consent.owed.owed(recordOf(vector.record, shared), vault, vector.now)), vector.step);
+}
+
+/** A vault from the JSON that it seals. */
+export function vaultOf(value) {
+  return consent.vault.Vault.load(primitives.utf8(JSON.stringify(value)));
+}
+
+/** A step as JSON: its name and its fields. */
+export function stepValue(step) {
+  return step && Object.values(step);
+}
+
 // --- what a hub vouches for ------------------------------------------------------------------------------------------
 
 function hubWords(vector) {
@@ -359,6 +405,9 @@ const RUN = {
   "object": objects,
   "opening-object": openings,
   "vault": vaults,
+  "joint-rules": jointRules,
+  "owed": owings,
+  "release": releases,
 };
 
 /** The kinds of vectors that are run here. */

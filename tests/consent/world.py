@@ -3,6 +3,7 @@
 The hub here is `consent.rules` over dictionaries: the same checks in the same order as the real one, without HTTP.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -168,7 +169,10 @@ class Hub:
 
 @dataclass
 class Client:
-    """One of the patient's clients: a copy of the vault, and a hub to write to."""
+    """One of the patient's clients: a copy of the vault, and a hub to write to.
+
+    `steps` and `next_step`: what it writes by, this package or the portal's twin.
+    """
 
     me: Identity
     hub: Hub
@@ -176,6 +180,8 @@ class Client:
     now: int = START
     vault_key: bytes = b""
     root: RootCompartment = field(kw_only=True)
+    steps: Any = steps
+    next_step: Callable[[Record, Vault, int], owed.Step | None] = owed.owed
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -216,7 +222,7 @@ class Client:
     def settle(self, limit: int = 200) -> int:
         """Run `owed` until nothing is left; returns the number of steps."""
         for count in range(limit):
-            step = owed.owed(self.hub.record, self.vault, self.now)
+            step = self.next_step(self.hub.record, self.vault, self.now)
             if step is None:
                 return count
             self.do(step)
@@ -224,7 +230,7 @@ class Client:
 
     def do(self, step: owed.Step) -> None:
         """Perform one step of `owed`."""
-        result = steps.perform(self.hub.record, self.vault, step, self.me.signer, self.now)
+        result = self.steps.perform(self.hub.record, self.vault, step, self.me.signer, self.now)
         if isinstance(result, Vault):
             self.save(result)
         else:
@@ -236,7 +242,7 @@ class Client:
         """Open the relation with a counterpart."""
         self.hub.know(other)
         if other.account not in self.hub.record.relations:
-            self.post(steps.open_relation(self.hub.record, other.account, "card", self.me.signer, self.now))
+            self.post(self.steps.open_relation(self.hub.record, other.account, "card", self.me.signer, self.now))
 
     def grant(
         self, other: Identity, categories, *, whole=True, until=None, gid=None, purposes=("TREAT",), emergency=(), nb=0
@@ -251,19 +257,19 @@ class Client:
         if not whole:
             self.turn()
         self.save(self.vault.with_terms(gid, terms))
-        self.post(steps.grant(self.hub.record, self.vault, gid, terms, self.me.signer, self.now))
+        self.post(self.steps.grant(self.hub.record, self.vault, gid, terms, self.me.signer, self.now))
         self.settle()
         return gid
 
     def turn(self) -> None:
         """Start a new epoch in every open set: from now on."""
         open_sets = [s for s, state in self.hub.record.sets.items() if not state.closed]
-        self.save(steps.prepare(self.hub.record, self.vault, open_sets, self.now))
+        self.save(self.steps.prepare(self.hub.record, self.vault, open_sets, self.now))
         self.settle()
 
     def withdraw(self, other: Identity, gid: str, settle: bool = True) -> None:
         """End a grant."""
-        self.post(steps.end(self.hub.record, other.account, gid, self.me.signer, self.now))
+        self.post(self.steps.end(self.hub.record, other.account, gid, self.me.signer, self.now))
         if settle:
             self.settle()
 
@@ -273,7 +279,7 @@ class Client:
             for set_id, state in self.hub.record.sets.items():
                 if not state.closed and self.hub.record.author(set_id) is None:
                     return set_id
-            self.save(steps.new_sets(self.vault))
+            self.save(self.steps.new_sets(self.vault))
             self.settle()
         raise AssertionError("no spare set")
 
@@ -288,8 +294,8 @@ class Client:
             )
             self.save(self.vault.with_terms(gid, terms))
             record = self.hub.record
-            self.post(steps.own_grant(record, self.vault, gid, set_id, terms, self.me.signer, self.now))
-        self.post(steps.permit(self.hub.record, other.account, set_id, self.me.signer, self.now))
+            self.post(self.steps.own_grant(record, self.vault, gid, set_id, terms, self.me.signer, self.now))
+        self.post(self.steps.permit(self.hub.record, other.account, set_id, self.me.signer, self.now))
         return set_id
 
     # --- what an author writes ------------------------------------------------------------------------------------

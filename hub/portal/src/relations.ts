@@ -1,12 +1,15 @@
 /** Relation chains: what one patient has with one counterpart: permits, grants, withdrawals (PROTOCOL.md 2.4). */
 
 import { authority, byDevice, cited, citedAt, witnesses } from "./accounts.ts";
+import { MAX_INTEGER } from "./canonical.ts";
 import { type Accounts, Chain, checkCitations, replayInto, sameNames } from "./chains.ts";
 import { broken, Rejected, unb64 } from "./primitives.ts";
 import { type Bodies, parsePermit, type SignedPermit, type StatementOf } from "./statements.ts";
 import { MAX_EPOCHS } from "./streams.ts";
 
 export const MAX_GRANTS = 16;
+/** The `until` of a grant that does not end by itself. */
+export const NO_END = MAX_INTEGER;
 
 type Of<T extends keyof Bodies["rel"]> = StatementOf<"rel", T>;
 

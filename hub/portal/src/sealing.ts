@@ -159,8 +159,17 @@ export function sealBundle(cid: string, place: Position, gid: string, rk: string
 /** The seeds of one epoch for one counterpart: 548 bytes, whatever is granted. */
 export function record(setId: string, epoch: number, setKey: SetKey, master: Master, mask: number): Uint8Array {
   const indices = setKey.indices(setKey.granted(mask));
-  const seeds = indices.flatMap((index) => [Uint8Array.of(index), master.seed(index)]);
-  return concat(unb64(setId, 16), le32(epoch), ...seeds);
+  return pack(
+    setId,
+    epoch,
+    indices.map((index) => [index, master.seed(index)] as const),
+  );
+}
+
+/** The record of sixteen (index, seed), in the order of categories. */
+export function pack(setId: string, epoch: number, seeds: readonly (readonly [index: number, seed: Uint8Array])[]) {
+  const packed = seeds.flatMap(([index, seed]) => [Uint8Array.of(index), seed]);
+  return concat(unb64(setId, 16), le32(epoch), ...packed);
 }
 
 /** The records of a bundle, in the order of `has`, epochs ascending. */

@@ -7,7 +7,7 @@ import { b64, broken, labelHash, unb64 } from "./primitives.ts";
 import { type Position, STREAMS } from "./shapes.ts";
 import type { ChainKind, StatementOf } from "./statements.ts";
 
-export const SUITES: readonly string[] = ["HS1", "HS2"];
+export const SUITES: readonly [string, string] = ["HS1", "HS2"];
 export const MAX_GRACE_SECONDS = 2_592_000;
 export const MAX_EPOCHS = 4096;
 

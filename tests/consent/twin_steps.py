@@ -1,0 +1,179 @@
+"""A patient's client whose steps are written by the portal's twin, each compared with what Python would write."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from consent import owed, steps
+from consent.chains import Chain
+from consent.grants import Record
+from consent.identifiers import new_id
+from consent.primitives import b64, unb64
+from consent.statements import parse
+from consent.steps import Signer, Written
+from consent.vault import Terms, Vault
+from tests.consent.twin import Twin
+from tests.consent.verdicts import step_value
+
+SEALED = {"key", "lst"}
+"""What of a statement follows from the bundle's own key, which is random."""
+
+
+class TwinSteps:
+    """`steps` and `next_step` of a `Client`: the functions of `consent.steps`, written by Node.js.
+
+    The twin keeps the patient's chains under a name and is sent only the links that are new.
+    """
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+        self._home = new_id()
+        self._told: dict[tuple[str, str], int] = {}
+        self._vault: Vault | None = None
+
+    def next_step(self, record: Record, vault: Vault, now: int) -> owed.Step | None:
+        """The next step, the same to both."""
+        self._tell(record, vault)
+        mine = owed.owed(record, vault, now)
+        assert self._twin.make("owed", home=self._home, now=now) == step_value(mine)
+        return mine
+
+    def owed_after(self, record: Record, vault: Vault, ended: list[tuple[str, str, int]]) -> owed.Prepare | None:
+        """What is owed when emergencies are over, the same to both."""
+        self._tell(record, vault)
+        mine = owed.owed_after(record, vault, ended)
+        assert self._twin.make("owed_after", home=self._home, ended=ended) == step_value(mine)
+        return mine
+
+    def perform(self, record: Record, vault: Vault, step: owed.Step, signer: Signer, now: int) -> Written | Vault:
+        """What a step writes."""
+        made = self._write(record, vault, "perform", signer, now, step=step_value(step))
+        mine = steps.perform(record, vault, step, signer, now)
+        if isinstance(mine, Vault):
+            return _same_vault(mine, Vault.load(unb64(made["vault"])))
+        return _same(mine, made)
+
+    def prepare(self, record: Record, vault: Vault, set_ids: Iterable[str], now: int) -> Vault:
+        """The vault with candidates."""
+        made = self._write(record, vault, "prepare", None, now, sets=list(set_ids))
+        return _same_vault(steps.prepare(record, vault, list(set_ids), now), Vault.load(unb64(made["vault"])))
+
+    def new_sets(self, vault: Vault, count: int = steps.BLOCK) -> Vault:
+        """The vault with fresh sets."""
+        made = self._twin.make("new_sets", vault=b64(vault.dump()), count=count)
+        found = Vault.load(unb64(made))
+        assert len(found.sets) == len(vault.sets) + count
+        for set_id in found.sets.keys() - vault.sets.keys():
+            candidate = found.candidates[set_id]
+            assert (candidate.epoch, candidate.account_seq, candidate.iat) == (1, 0, 0)
+            assert found.master(set_id, 1, candidate.master.digest(set_id, 1)) == candidate.master
+        return found
+
+    def open_relation(self, record: Record, oth: str, met: str, signer: Signer, now: int) -> Written:
+        """The first link with a counterpart."""
+        made = self._write(record, None, "open", signer, now, oth=oth, met=met)
+        return _same(steps.open_relation(record, oth, met, signer, now), made)
+
+    def permit(self, record: Record, oth: str, set_id: str, signer: Signer, now: int) -> Written:
+        """A permit."""
+        made = self._write(record, None, "permit", signer, now, oth=oth, set=set_id)
+        return _same(steps.permit(record, oth, set_id, signer, now), made)
+
+    def unpermit(self, record: Record, oth: str, set_id: str, signer: Signer, now: int) -> Written:
+        """The end of a permit."""
+        made = self._write(record, None, "unpermit", signer, now, oth=oth, set=set_id)
+        return _same(steps.unpermit(record, oth, set_id, signer, now), made)
+
+    def end(self, record: Record, oth: str, gid: str, signer: Signer, now: int) -> Written:
+        """The end of a grant."""
+        made = self._write(record, None, "end", signer, now, oth=oth, gid=gid)
+        return _same(steps.end(record, oth, gid, signer, now), made)
+
+    def grant(self, record: Record, vault: Vault, gid: str, terms: Terms, signer: Signer, now: int) -> Written:
+        """A grant by terms that the vault holds."""
+        assert vault.terms[gid] == terms
+        made = self._write(record, vault, "grant", signer, now, gid=gid)
+        return _same(steps.grant(record, vault, gid, terms, signer, now), made)
+
+    def own_grant(
+        self, record: Record, vault: Vault, gid: str, set_id: str, terms: Terms, signer: Signer, now: int
+    ) -> Written:
+        """An author's grant of its own set."""
+        assert vault.terms[gid] == terms
+        made = self._write(record, vault, "own_grant", signer, now, gid=gid, set=set_id)
+        return _same(steps.own_grant(record, vault, gid, set_id, terms, signer, now), made)
+
+    def hand_on(
+        self, record: Record, vault: Vault, own: str, oth: str, seeds: dict[tuple[str, int, int], bytes],
+        category_of: Callable[[str, int], int | None], signer: Signer, now: int
+    ) -> Written:  # fmt: skip
+        """A grant by a delegate, of all that the grant `own` gave it, by the same terms."""
+        cover, gid = record.relations[vault.terms[own].oth].grants[own].cover, new_id()
+
+        def held(set_id: str, epoch: int, mask: int) -> list[tuple[int, bytes]]:
+            indices = [i for s, e, i in seeds if (s, e) == (set_id, epoch) and mask >> i & 1]
+            return [(i, seeds[set_id, epoch, i]) for i in sorted(indices, key=lambda i: category_of(set_id, i) or 0)]
+
+        packed = {
+            f"{set_id} {epoch.number} {mask}": [[i, b64(seed)] for i, seed in held(set_id, epoch.number, mask)]
+            for set_id, (_, mask) in cover.items() for epoch in record.sets[set_id].epochs
+        }  # fmt: skip
+        rows = [[set_id, *place] for set_id, place in cover.items()]
+        made = self._write(record, vault, "hand_on", signer, now, gid=gid, like=own, oth=oth, cover=rows, seeds=packed)
+        terms = replace(vault.terms[own], oth=oth)
+        return _same(steps.hand_on(record, held, gid, terms, dict(cover), signer, now), made)
+
+    def _write(
+        self, record: Record, vault: Vault | None, what: str, signer: Signer | None, now: int, **arguments: Any
+    ) -> dict[str, str]:
+        self._tell(record, vault)
+        by = signer and {"account": signer.account, "device": signer.device, "seed": b64(bytes(signer.key))}
+        return self._twin.make("write", home=self._home, does=what, signer=by, now=now, **arguments)
+
+    def _tell(self, record: Record, vault: Vault | None) -> None:
+        """Send what the twin does not know yet of chains and vault; other accounts first, because some cite them."""
+        others = [("acct", acc, state) for acc, state in record.accounts.items() if acc != record.account.acc]
+        chains = [
+            *others, ("acct", record.account.acc, record.account),
+            *(("set", oth, state) for oth, state in record.sets.items()),
+            *(("rel", oth, state) for oth, state in record.relations.items()),
+        ]  # fmt: skip
+        fresh = [[kind, oth, self._fresh(kind, oth, state)] for kind, oth, state in chains]
+        questions: list[Any] = []
+        if any(frames for _, _, frames in fresh):
+            questions.append(("home", {"home": self._home, "acc": record.account.acc, "chains": fresh}))
+        if vault is not None and vault is not self._vault:
+            self._vault = vault
+            questions.append(("vault", {"home": self._home, "vault": b64(vault.dump())}))
+        if questions:
+            assert self._twin.ask(questions) == [{"ok": None}] * len(questions)
+
+    def _fresh(self, kind: str, oth: str, state: Chain) -> list[str]:
+        told = self._told.get((kind, oth), 0)
+        self._told[kind, oth] = len(state.links)
+        return [b64(link.frame.raw) for link in state.links[told:]]
+
+
+def _same(mine: Written, made: dict[str, str]) -> Written:
+    """The twin's statement: the bytes that Python signs, or the same words about a bundle of the same length."""
+    theirs = Written(unb64(made["frame"]), unb64(made["blob"]) if made["blob"] else None)
+    assert theirs == mine if mine.blob is None else _words(theirs) == _words(mine)
+    assert len(theirs.blob or b"") == len(mine.blob or b"")
+    return theirs
+
+
+def _words(written: Written) -> dict[str, Any]:
+    """A statement but for what is random in it."""
+    said = dict(parse(written.frame).frame.header)
+    said["body"] = {name: value for name, value in said["body"].items() if name not in SEALED}
+    return said
+
+
+def _same_vault(mine: Vault, theirs: Vault) -> Vault:
+    """The twin's vault: the same as Python's, but for the masters that are fresh."""
+    assert [(s, c.epoch, c.account_seq, c.iat) for s, c in theirs.candidates.items()] == [
+        (s, c.epoch, c.account_seq, c.iat) for s, c in mine.candidates.items()
+    ]
+    assert [where[:2] for where in theirs.masters] == [where[:2] for where in mine.masters]
+    assert (theirs.sets, theirs.terms) == (mine.sets, mine.terms)
+    return theirs
