@@ -11,6 +11,8 @@ DATABASE := postgresql
 # The environment's programs first: Node.js is among them where the machine has none.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Else every program that a test starts compiles the whole project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test soak check lint types promises conformance bench docs format wheel runtime lock clean

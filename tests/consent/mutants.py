@@ -4,10 +4,10 @@ Only the code object of one function is exchanged, in memory, so that everybody 
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -15,12 +15,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Mutant:
-    """One thing taken out of one function. `name` tells which, as it stands in the source."""
+    """One thing taken out of one function. `name` tells which, as it stands in the source; `code` compiles the rest."""
 
     module: ModuleType
     function: str
-    code: CodeType
     name: str
+    code: Callable[[], CodeType]
     reason: str = ""
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ def running(mutant: Mutant) -> Iterator[None]:
     target = target.fget if isinstance(target, property) else target
     assert isinstance(target, FunctionType)
     original = target.__code__
-    target.__code__ = mutant.code
+    target.__code__ = mutant.code()
     try:
         yield
     finally:
@@ -45,26 +45,28 @@ def running(mutant: Mutant) -> Iterator[None]:
 
 def without_refusals(module: ModuleType) -> Iterator[Mutant]:
     """Every `raise broken(…)`, `raise stale(…)` and `raise Rejected(…)` taken out, one after another."""
-    tree = _tree(module)
-    for number, node in enumerate(_nodes(tree, ast.Raise)):
+    for number, node, function in _within_functions(module, ast.Raise):
         if isinstance(node.exc, ast.Call):
-            twin = deepcopy(tree)
-            victim = list(_nodes(twin, ast.Raise))[number]
-            _replace(twin, victim, ast.copy_location(ast.Pass(), victim))
-            yield from _made(module, tree, twin, node, ast.unparse(node), _reason(node.exc))
+            code = partial(_code, module, function, ast.Raise, number, _nothing)
+            yield Mutant(module, function, f"{ast.unparse(node)} ({node.lineno})", code, _reason(node.exc))
 
 
 def without_conditions(module: ModuleType) -> Iterator[Mutant]:
     """Every operand of `and` and `or` taken out, one after another."""
-    tree = _tree(module)
-    for number, node in enumerate(_nodes(tree, ast.BoolOp)):
-        for operand in range(len(node.values)):
-            twin = deepcopy(tree)
-            victim = list(_nodes(twin, ast.BoolOp))[number]
-            rest = [value for place, value in enumerate(victim.values) if place != operand]
-            new = rest[0] if len(rest) == 1 else ast.BoolOp(victim.op, rest)
-            _replace(twin, victim, ast.copy_location(new, victim))
-            yield from _made(module, tree, twin, node, f"[{ast.unparse(node.values[operand])}] of {ast.unparse(node)}")
+    for number, node, function in _within_functions(module, ast.BoolOp):
+        for place, operand in enumerate(node.values):
+            code = partial(_code, module, function, ast.BoolOp, number, partial(_others, place=place))
+            name = f"[{ast.unparse(operand)}] of {ast.unparse(node)} ({node.lineno})"
+            yield Mutant(module, function, name, code)
+
+
+def _nothing(_: ast.Raise) -> ast.Pass:
+    return ast.Pass()
+
+
+def _others(node: ast.BoolOp, place: int) -> ast.expr:
+    rest = node.values[:place] + node.values[place + 1 :]
+    return rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
 
 
 def _tree(module: ModuleType) -> ast.Module:
@@ -72,8 +74,30 @@ def _tree(module: ModuleType) -> ast.Module:
     return ast.parse(Path(module.__file__).read_text(), module.__file__)
 
 
-def _nodes(tree: ast.AST, kind: type[Any]) -> Iterator[Any]:
-    return (node for node in ast.walk(tree) if isinstance(node, kind))
+def _nodes(tree: ast.AST, kind: type[Any]) -> list[Any]:
+    return [node for node in ast.walk(tree) if isinstance(node, kind)]
+
+
+def _within_functions(module: ModuleType, kind: type[Any]) -> Iterator[tuple[int, Any, str]]:
+    """The nodes of a kind, each with its number and its function, which is one of the module or of a class."""
+    tree = _tree(module)
+    functions = dict(_functions(tree))
+    for number, node in enumerate(_nodes(tree, kind)):
+        if functions[node] and "<locals>" not in functions[node]:
+            yield number, node, functions[node]
+
+
+def _functions(tree: ast.AST, prefix: str = "", function: str = "") -> Iterator[tuple[ast.AST, str]]:
+    """Each node with the name of the innermost function that it stands in, `""` for none."""
+    for child in ast.iter_child_nodes(tree):
+        own, inside = function, prefix
+        if isinstance(child, ast.ClassDef):
+            inside = f"{prefix}{child.name}."
+        elif isinstance(child, ast.FunctionDef):
+            own = f"{prefix}{child.name}"
+            inside = f"{own}.<locals>."
+        yield child, own
+        yield from _functions(child, inside, own)
 
 
 def _reason(call: ast.Call) -> str:
@@ -92,25 +116,16 @@ def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> None:
                         value[place] = new
 
 
-def _made(
-    module: ModuleType, tree: ast.Module, twin: ast.Module, node: ast.AST, name: str, reason: str = ""
-) -> Iterator[Mutant]:
-    function = _function_of(tree, node)
-    code = _find(compile(ast.fix_missing_locations(twin), module.__file__ or "", "exec"), function)
-    if code is not None and "<locals>" not in function:
-        yield Mutant(module, function, code, f"{name} ({getattr(node, 'lineno', 0)})", reason)
-
-
-def _function_of(tree: ast.AST, node: ast.AST, prefix: str = "") -> str:
-    for child in ast.iter_child_nodes(tree):
-        if node in ast.walk(child):
-            if isinstance(child, ast.ClassDef):
-                return _function_of(child, node, f"{prefix}{child.name}.")
-            if isinstance(child, ast.FunctionDef):
-                inner = _function_of(child, node, f"{prefix}{child.name}.<locals>.")
-                return inner or f"{prefix}{child.name}"
-            return _function_of(child, node, prefix)
-    return ""
+def _code(
+    module: ModuleType, function: str, kind: type[Any], number: int, instead: Callable[[Any], ast.AST]
+) -> CodeType:  # fmt: skip
+    """The code of a function where something else stands instead of one node of its module."""
+    tree = _tree(module)
+    victim = _nodes(tree, kind)[number]
+    _replace(tree, victim, ast.copy_location(instead(victim), victim))
+    code = _find(compile(ast.fix_missing_locations(tree), module.__file__ or "", "exec"), function)
+    assert code is not None
+    return code
 
 
 def _find(code: CodeType, name: str) -> CodeType | None:
