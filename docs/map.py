@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/architecture.md"
 ROOMS = ("fhir_profiles", "consent", "hub", "connectors")
 BUILT = {"node_modules", "static", "tables", "__pycache__"}
-SUFFIXES = {".py", ".ts", ".md"}
+SUFFIXES = {".py", ".ts", ".tsx", ".css", ".md"}
 BEGIN, END = "<!-- map: written by `make docs` -->\n", "<!-- /map -->\n"
 
 
@@ -39,8 +39,8 @@ def _subject(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         said = ast.get_docstring(ast.parse(text)) or ""
-    elif path.suffix == ".ts":
-        comment = re.match(r"/\*\*(.*?)\*/", text, re.DOTALL)
+    elif path.suffix in {".ts", ".tsx", ".css"}:
+        comment = re.match(r"/\*\*?(.*?)\*/", text, re.DOTALL)
         said = re.sub(r"(?m)^\s*\* ?", "", comment[1]).strip() if comment else ""
     else:
         said = next(line.lstrip("# ") for line in text.splitlines() if line.strip())

@@ -38,6 +38,7 @@ from hub.config import Config
 from hub.context import Hub, hub
 from hub.models import counters
 from hub.observability import Metrics
+from hub.portal import views
 from hub.store import peers
 from hub.store.database import Database
 from hub.sweeping import Sweep
@@ -46,6 +47,7 @@ BODY_BYTES = 64 * 1024
 PAGES = (
     audit.pages, chains.pages, directory.pages, emergencies.pages, enrolment.pages, envelopes.pages, fhir.pages,
     heads.pages, objects.pages, observability.pages, openapi.pages, peering.pages, requests.pages, tokens.pages,
+    views.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",

@@ -35,15 +35,17 @@ def build(root: Path) -> None:
     portal = root / "hub/portal"
     npm = ["npm", "--prefix", str(portal), "--loglevel=error"]
     package = [portal / "package.json", portal / "package-lock.json", portal / ".npmrc"]
-    sources = sorted((portal / "src").rglob("*.ts"))
+    bundle = root / "hub/static/portal"
+    sources = sorted(path for folder in ("src", "style") for path in (portal / folder).rglob("*") if path.is_file())
+    typed = any(path.suffix == ".ts" for path in sources)
     packages = portal / "node_modules"
     definitions = root / "fhir_profiles/definitions.py"
     tables = root / "fhir_profiles/tables"
     program = [sys.executable, "-m", "fhir_profiles.definitions"]
-    if not sources:
+    if not typed:
         raise SystemExit("this tree is not whole: hub/portal/src has no TypeScript files")
     _make(root, packages, of=package, by=[*npm, "ci", "--ignore-scripts"])
-    _make(root, root / "hub/static/portal", of=[*package, *sources], by=[*npm, "run", "--silent", "build"])
+    _make(root, bundle, of=[*package, portal / "tsconfig.json", *sources], by=[*npm, "run", "--silent", "build"])
     _make(root, tables, of=[*package, definitions], by=[*program, str(packages / "hl7.fhir.r4.examples"), str(tables)])
 
 

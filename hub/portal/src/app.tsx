@@ -1,0 +1,138 @@
+/** The portal: the frame around all pages, and which of them is shown. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type Device, lookUp } from "./client/device.ts";
+import { ENTRANCES, PAGES } from "./pages/index.ts";
+import { SignUp } from "./pages/sign_up.tsx";
+import { Unlock } from "./pages/unlock.tsx";
+import { PortalContext } from "./portal.ts";
+import { usePath } from "./router.ts";
+import { type Key, LANGUAGES, language, speak, text } from "./text.ts";
+import { Button } from "./ui/button.tsx";
+import { Icon } from "./ui/icon.tsx";
+
+export function App({ hub, first }: { hub: string; first: Device }) {
+  const [device, enter] = useState(first);
+  const [, setLanguage] = useState(language());
+  const path = usePath();
+  const lock = () => void lookUp().then(enter);
+  const { title, view } = shown(device, path);
+  return (
+    <PortalContext.Provider value={{ device, enter, lock }}>
+      <a class="skip" href="#main" onClick={skip}>
+        {text("frame.skip")}
+      </a>
+      <header>
+        <a class="brand" href="#/">
+          {hub}
+        </a>
+        <div class="tools">
+          <LanguageSwitch onChange={setLanguage} />
+          {device.state === "open" && (
+            <Button look="plain" onClick={lock}>
+              <Icon name="lock" />
+              {text("frame.lock")}
+            </Button>
+          )}
+        </div>
+      </header>
+      {device.state === "open" && <Navigation path={path} />}
+      <Main name={text(title)} hub={hub} key={`${device.state} ${path}`}>
+        {view}
+      </Main>
+      <Footer />
+    </PortalContext.Provider>
+  );
+}
+
+function shown(device: Device, path: string): { title: Key; view: ComponentChildren } {
+  if (device.state === "locked") return { title: "unlock.title", view: <Unlock label={device.label} /> };
+  if (device.state === "begun") return { title: "sign-up.title", view: <SignUp /> };
+  if (device.state === "nobody") {
+    const { title, view: View } = ENTRANCES.find((page) => page.path === path) ?? ENTRANCES[0];
+    return { title, view: <View /> };
+  }
+  const { title, view: View } = PAGES.find((page) => page.path === path) ?? PAGES[0];
+  return { title, view: <View client={device.client} /> };
+}
+
+/** A new page is announced by its heading, which takes the focus; the first one leaves the focus where it is. */
+function Main({ name, hub, children }: { name: string; hub: string; children: ComponentChildren }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (arrived) heading.current?.focus();
+    arrived = true;
+  }, []);
+  useEffect(() => {
+    document.title = `${name} · ${hub}`;
+  }, [name, hub]);
+  return (
+    <main id="main" tabIndex={-1}>
+      <h1 ref={heading} tabIndex={-1}>
+        {name}
+      </h1>
+      {children}
+    </main>
+  );
+}
+
+let arrived = false;
+
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
+function Navigation({ path }: { path: string }) {
+  return (
+    <nav aria-label={text("frame.navigation")}>
+      {PAGES.map(
+        (page) =>
+          page.icon && (
+            <a key={page.path} href={`#/${page.path}`} aria-current={page.path === path ? "page" : undefined}>
+              <Icon name={page.icon} />
+              {text(page.title)}
+            </a>
+          ),
+      )}
+    </nav>
+  );
+}
+
+const NAMES = { de: "Deutsch", en: "English" } as const;
+
+function LanguageSwitch({ onChange }: { onChange: (next: (typeof LANGUAGES)[number]) => void }) {
+  return (
+    <div class="languages" role="group" aria-label={text("frame.language")}>
+      {LANGUAGES.map((name) => (
+        <button
+          key={name}
+          type="button"
+          class="button plain"
+          lang={name}
+          aria-pressed={name === language()}
+          onClick={() => {
+            speak(name);
+            onChange(name);
+          }}
+        >
+          {NAMES[name]}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The SHA-256 of this very script stands in its address, which the browser checked it against. */
+function Footer() {
+  const digest = import.meta.url.split("/").at(-2) ?? "";
+  return (
+    <footer>
+      <p>{text("frame.sealed")}</p>
+      <p>
+        {text("frame.bundle")} <a href="/portal/bundle.json">SHA-256</a> <code>{digest}</code>
+      </p>
+    </footer>
+  );
+}

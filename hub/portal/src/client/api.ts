@@ -1,0 +1,217 @@
+/**
+ * The only HTTP caller: the hub as one of its participants sees it. The twin of `connectors/hub_client.py`.
+ *
+ * What comes back is parsed, never trusted: chains are replayed and envelopes opened by those who asked.
+ */
+
+import { newId } from "../identifiers.ts";
+import type { SigningKey } from "../keys.ts";
+import { b64, Rejected, unb64, utf8 } from "../primitives.ts";
+import { Problem, problemOf } from "./problem.ts";
+
+const RETRIES = 4;
+const TIMEOUT_MS = 35_000;
+const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/** A statement to send, with the bundle or vault that goes beside it. */
+export type Written = { readonly frame: Uint8Array; readonly blob: Uint8Array | null };
+
+export type Wraps = { readonly [name: string]: Uint8Array };
+
+/** Who calls: an account's device and the Ed25519 key it signs token requests with. */
+export type Credentials = { readonly account: string; readonly device: string; readonly tokenKey: SigningKey };
+
+export type HubInfo = {
+  readonly domain: string;
+  readonly title: string;
+  readonly key: string;
+  readonly peers: { readonly [domain: string]: string };
+  readonly now: number;
+  readonly token_endpoint: string;
+};
+
+export type SealedVault = { readonly version: number; readonly sealed: Uint8Array; readonly wraps: Wraps };
+
+/** An event of the feed, as it came: `type` says what else it holds. */
+export type FeedEvent = { readonly type: string; readonly [member: string]: unknown };
+export type FeedPage = {
+  readonly events: readonly FeedEvent[];
+  readonly next: string;
+  readonly permits: { readonly [set: string]: string };
+};
+
+type Options = {
+  readonly method?: string;
+  readonly json?: unknown;
+  readonly body?: BodyInit;
+  readonly type?: string;
+  readonly query?: { readonly [name: string]: string };
+  /** Of a sign-in or recovery instead of the device's own; `null` for doors without a token. */
+  readonly token?: string | null;
+};
+
+/** Methods throw `Problem`; `busy` when the hub cannot be reached. */
+export class Hub {
+  readonly #credentials: Credentials | null;
+  #token = { text: "", until: 0 };
+  #ahead = 0;
+
+  constructor(credentials: Credentials | null = null) {
+    this.#credentials = credentials;
+  }
+
+  /** The hub's Unix second as last heard, by which it judges what is signed; the own clock until it was asked. */
+  get now(): number {
+    return Math.floor(Date.now() / 1000 + this.#ahead);
+  }
+
+  /** Domain, title, public key and time of the hub. */
+  async info(): Promise<HubInfo> {
+    const info: HubInfo = await this.#json("/v1/hub", { token: null });
+    this.#ahead = info.now - Date.now() / 1000;
+    return info;
+  }
+
+  /** Create an account: its first statements and the registration of its first device. */
+  async enrol(frames: readonly Uint8Array[], registration: Uint8Array): Promise<void> {
+    await this.#json("/v1/accounts", { json: { frames: frames.map(b64), client: b64(registration) }, token: null });
+  }
+
+  /** Register a further device's token key. */
+  async register(registration: Uint8Array): Promise<void> {
+    await this.#json("/v1/clients", { json: { frame: b64(registration) }, token: null });
+  }
+
+  // --- chains -----------------------------------------------------------------------------------------------------
+
+  /** Append statements, all or nothing. `wraps` (all that shall count) and `fetch` (SHA-256) go with a vault. */
+  async post(written: readonly Written[], wraps: Wraps = {}, fetch: Uint8Array | null = null, token?: string) {
+    const statements = written.map(({ frame, blob }) => ({ frame: b64(frame), ...(blob && { blob: b64(blob) }) }));
+    const named = Object.entries(wraps).map(([name, wrap]) => [name, b64(wrap)]);
+    const json = {
+      statements,
+      ...(named.length > 0 && { wraps: Object.fromEntries(named) }),
+      ...(fetch && { fetch: b64(fetch) }),
+    };
+    await this.#call("/v1/statements", { json, ...(token && { token }) });
+  }
+
+  /** The frames of a chain behind a position. `fingerprint`: from a card, at first contact. */
+  async chain(kind: string, acc: string, oth = "", more: { after?: number; fingerprint?: string; token?: string } = {}) {
+    const { after = -1, fingerprint = "", token } = more;
+    const path = `/v1/chains/${kind}/${acc}${oth && `/${oth}`}`;
+    const query = { after: String(after), ...(fingerprint && { fp: fingerprint }) };
+    const answer = await this.#json<{ frames: string[] }>(path, { query, ...(token && { token }) });
+    return understood(() => answer.frames.map((frame) => unb64(frame)));
+  }
+
+  /** Version, ciphertext and wraps of the vault. */
+  async vault(acc: string, token?: string): Promise<SealedVault> {
+    type Answer = { ver: number; ciphertext: string; wraps: { [name: string]: string } };
+    const answer = await this.#json<Answer>(`/v1/vault/${acc}`, token ? { token } : {});
+    return understood(() => ({
+      version: answer.ver,
+      sealed: unb64(answer.ciphertext),
+      wraps: Object.fromEntries(Object.entries(answer.wraps).map(([name, wrap]) => [name, unb64(wrap)])),
+    }));
+  }
+
+  // --- people -----------------------------------------------------------------------------------------------------
+
+  /** Let the passphrase's sign-in key fetch the sealed vault. */
+  async setSignIn(key: Uint8Array): Promise<void> {
+    await this.#call("/v1/sign-in", { method: "PUT", json: { key: b64(key) } });
+  }
+
+  /** A short token for the sealed vault, by the passphrase's sign-in key. */
+  async signIn(account: string, key: Uint8Array): Promise<string> {
+    const json = { account, key: b64(key) };
+    return (await this.#json<{ access_token: string }>("/v1/sign-in", { json, token: null })).access_token;
+  }
+
+  /** A short token for the sealed vault, by the recovery sheet. */
+  async recover(account: string, fetchToken: Uint8Array): Promise<string> {
+    const json = { account, token: b64(fetchToken) };
+    return (await this.#json<{ access_token: string }>("/v1/recover", { json, token: null })).access_token;
+  }
+
+  // --- the feed ---------------------------------------------------------------------------------------------------
+
+  /** The next page of the own feed. `only`: types of event, by comma; `wait`: seconds to wait for news, at most 25. */
+  async feed(after: string, only: string, wait = 0): Promise<FeedPage> {
+    const query = { wait: String(wait), only, ...(after && { after }) };
+    return this.#json("/v1/feed", { query });
+  }
+
+  // --- transport --------------------------------------------------------------------------------------------------
+
+  async #json<T>(path: string, options: Options = {}): Promise<T> {
+    const response = await this.#call(path, options);
+    try {
+      return await response.json();
+    } catch {
+      throw new Problem("busy", "the hub's answer is not JSON");
+    }
+  }
+
+  /** One request, repeated with growing pauses while the hub is unreachable or busy: all calls are idempotent. */
+  async #call(path: string, options: Options): Promise<Response> {
+    const { json, body = json === undefined ? null : JSON.stringify(json), token, query = {} } = options;
+    const { method = body === null ? "GET" : "POST", type = "application/json" } = options;
+    const asked = new URLSearchParams(query).toString();
+    let refused = new Problem("busy", "the hub cannot be reached; nothing is lost, try again later");
+    for (let attempt = 0; attempt <= RETRIES; attempt += 1) {
+      if (attempt > 0) await new Promise((go) => setTimeout(go, 100 * 4 ** (attempt - 1)));
+      const headers = new Headers(body === null ? {} : { "Content-Type": type });
+      if (token !== null) headers.set("Authorization", `Bearer ${token ?? (await this.#accessToken())}`);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const request = { method, body, headers, signal, credentials: "omit", redirect: "error" } as const;
+      const response = await fetch(asked ? `${path}?${asked}` : path, request).catch(() => null);
+      if (response?.ok) return response;
+      if (response !== null) refused = await problemOf(response);
+      if (response !== null && response.status !== 429 && response.status !== 503) {
+        // It may be the token that the hub no longer knows.
+        if (response.status === 401 && token === undefined) this.#token = { text: "", until: 0 };
+        break;
+      }
+    }
+    throw refused;
+  }
+
+  /** The token that all calls carry: asked for when there is none, or the last one soon ends. */
+  async #accessToken(): Promise<string> {
+    if (Date.now() / 1000 < this.#token.until - 30) return this.#token.text;
+    if (this.#credentials === null) throw new Problem("unauthenticated", "this call needs an account at the hub");
+    const { token_endpoint } = await this.info();
+    const body = new URLSearchParams({
+      grant_type: "client_credentials",
+      scope: "system/*.rs",
+      client_assertion_type: ASSERTION,
+      client_assertion: assertion(this.#credentials, token_endpoint, this.now),
+    });
+    const type = "application/x-www-form-urlencoded";
+    type Answer = { access_token: string; expires_in: number };
+    const answer = await this.#json<Answer>("/oauth/token", { body: body.toString(), type, token: null });
+    this.#token = { text: answer.access_token, until: Date.now() / 1000 + answer.expires_in };
+    return answer.access_token;
+  }
+}
+
+/** https://hl7.org/fhir/smart-app-launch/backend-services.html#step-3-access-token */
+function assertion({ account, device, tokenKey }: Credentials, endpoint: string, now: number): string {
+  const client = `${account}/${device}`;
+  const claims = { iss: client, sub: client, aud: endpoint, exp: now + 240, iat: now, jti: newId() };
+  const header = { alg: "Ed25519", typ: "JWT", kid: device };
+  const signed = [header, claims].map((part) => b64(utf8(JSON.stringify(part)))).join(".");
+  return `${signed}.${b64(tokenKey.sign(utf8(signed)))}`;
+}
+
+/** An answer in which something is missing or of another shape is `busy`: the hub's fault, not a crash. */
+function understood<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Rejected || error instanceof TypeError) throw new Problem("busy", "the answer is not understood");
+    throw error;
+  }
+}

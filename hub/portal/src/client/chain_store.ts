@@ -1,0 +1,151 @@
+/**
+ * The copies of chains that this device holds: replayed when they come, never going back, fetched where one is missing.
+ *
+ * The twin of `connectors/chain_store.py`.
+ */
+
+import * as accounts from "../accounts.ts";
+import { AccountState } from "../accounts.ts";
+import type { Chain } from "../chains.ts";
+import { broken, equal, Rejected, stale } from "../primitives.ts";
+import * as relations from "../relations.ts";
+import { RelationState } from "../relations.ts";
+import { type ChainKind, parse } from "../statements.ts";
+import * as streams from "../streams.ts";
+import { SetState } from "../streams.ts";
+import type { Hub } from "./api.ts";
+import type { Database, LinkRow } from "./database.ts";
+
+export class ChainStore {
+  readonly accounts = new Map<string, AccountState>();
+  /** By account and set. */
+  readonly #sets = new Map<string, SetState>();
+  /** By account and counterpart. */
+  readonly #relations = new Map<string, RelationState>();
+  readonly #db: Database;
+  readonly #hub: Hub;
+
+  private constructor(db: Database, hub: Hub) {
+    this.#db = db;
+    this.#hub = hub;
+  }
+
+  /** All chains that the database holds, replayed. */
+  static async open(db: Database, hub: Hub): Promise<ChainStore> {
+    const store = new ChainStore(db, hub);
+    await store.catchUp();
+    return store;
+  }
+
+  /** Replay what the database holds and this page does not: all at first, later what another tab kept. */
+  async catchUp(): Promise<void> {
+    let waiting = (await this.#db.getAll("chains")).filter((row) => row.seq >= this.#length(row));
+    while (waiting.length > 0) {
+      const left = this.#replay(waiting);
+      if (left.length === waiting.length) throw stale();
+      waiting = left;
+    }
+  }
+
+  /** Apply links; returns those of chains that cite an account which has to be replayed further first. */
+  #replay(rows: readonly LinkRow[]): LinkRow[] {
+    const stuck = new Set<string>();
+    return rows.filter((row) => {
+      const chain = `${row.kind} ${row.acc} ${row.oth}`;
+      try {
+        if (stuck.has(chain)) return true;
+        this.#apply(row);
+        return false;
+      } catch (error) {
+        if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
+        stuck.add(chain);
+        return true;
+      }
+    });
+  }
+
+  // --- what is held -----------------------------------------------------------------------------------------------
+
+  /** The sets of one patient that are held here, by set. */
+  sets(acc: string): ReadonlyMap<string, SetState> {
+    return new Map([...this.#sets.values()].filter((state) => state.acc === acc).map((state) => [state.oth, state]));
+  }
+
+  /** The relations of one patient that are held here, by counterpart. */
+  relations(acc: string): ReadonlyMap<string, RelationState> {
+    const own = [...this.#relations.values()].filter((state) => state.acc === acc);
+    return new Map(own.map((state) => [state.oth, state]));
+  }
+
+  /** An account's chain, fetched if it is not held yet. Throws `Problem`; `Rejected` for a wrong fingerprint. */
+  async account(name: string, fingerprint = ""): Promise<AccountState> {
+    if (!this.accounts.has(name)) await this.refresh("acct", name, "", fingerprint);
+    const found = this.accounts.get(name);
+    if (found === undefined) throw stale();
+    if (fingerprint && found.fingerprint !== fingerprint) throw broken("fingerprint");
+    return found;
+  }
+
+  // --- what comes -------------------------------------------------------------------------------------------------
+
+  /** Fetch the links behind the head that is held. */
+  async refresh(kind: ChainKind, acc: string, oth = "", fingerprint = ""): Promise<void> {
+    const after = this.#length({ kind, acc, oth }) - 1;
+    for (const frame of await this.#hub.chain(kind, acc, oth, { after, fingerprint })) {
+      await this.#keep({ kind, acc, oth, seq: parse(frame).seq, frame }, fingerprint);
+    }
+  }
+
+  /** Verify and keep links. Links already held must be the same bytes. Throws `Rejected`. */
+  async take(kind: ChainKind, acc: string, oth: string, frames: readonly Uint8Array[]): Promise<void> {
+    for (const frame of frames) {
+      const { seq } = parse(frame);
+      if (seq > this.#length({ kind, acc, oth })) await this.refresh(kind, acc, oth);
+      await this.#keep({ kind, acc, oth, seq, frame });
+    }
+  }
+
+  async #keep(row: LinkRow, fingerprint = ""): Promise<void> {
+    const held = await this.#db.get("chains", [row.kind, row.acc, row.oth, row.seq]);
+    if (held !== undefined && !equal(held.frame, row.frame)) throw broken("rollback");
+    if (held !== undefined && row.seq < this.#length(row)) return;
+    if (held !== undefined) return this.catchUp();
+    await this.#append(row, fingerprint);
+    await this.#db.put("chains", row);
+  }
+
+  async #append(row: LinkRow, fingerprint: string): Promise<void> {
+    try {
+      this.#apply(row, fingerprint);
+    } catch (error) {
+      if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
+      for (const name of parse(row.frame).cite.keys()) await this.refresh("acct", name);
+      this.#apply(row, fingerprint);
+    }
+  }
+
+  #apply({ kind, acc, oth, frame }: LinkRow, fingerprint = ""): void {
+    const name = `${acc} ${oth}`;
+    if (kind === "acct") {
+      const state = this.accounts.get(acc) ?? new AccountState(acc);
+      this.accounts.set(acc, accounts.extend(state, frame, this.accounts, fingerprint || null));
+    } else if (kind === "set") {
+      const state = this.#sets.get(name) ?? new SetState(acc, oth);
+      this.#sets.set(name, streams.extend(state, frame, this.accounts));
+    } else {
+      const state = this.#relations.get(name) ?? new RelationState(acc, oth);
+      this.#relations.set(name, relations.extend(state, frame, this.accounts));
+    }
+  }
+
+  /** How many links of a chain this page has replayed. */
+  #length({ kind, acc, oth }: Omit<LinkRow, "seq" | "frame">): number {
+    const name = `${acc} ${oth}`;
+    const held: { readonly [kind in ChainKind]: Chain<ChainKind> | undefined } = {
+      acct: this.accounts.get(acc),
+      set: this.#sets.get(name),
+      rel: this.#relations.get(name),
+    };
+    return held[kind]?.links.length ?? 0;
+  }
+}

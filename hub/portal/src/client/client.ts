@@ -1,0 +1,114 @@
+/** The patient's own client: what only she has of her vault, and what the hub's feed brings. */
+
+import { account as parseAccount, Card } from "../identifiers.ts";
+import { b64, equal, Rejected, unb64 } from "../primitives.ts";
+import { parse } from "../statements.ts";
+import * as vaults from "../vault.ts";
+import type { RootCompartment, Vault } from "../vault.ts";
+import { type FeedEvent, Hub, type Wraps } from "./api.ts";
+import { ChainStore } from "./chain_store.ts";
+import { type Database, getState, setState } from "./database.ts";
+import type { Begun } from "./enrolment.ts";
+import { type DumpedKeyring, Keyring } from "./keyring.ts";
+import { Problem } from "./problem.ts";
+import type { Safe } from "./safe.ts";
+import { Side } from "./side.ts";
+
+/** What the safe of a device holds; `begun`: of a way in that is not finished. */
+export type Secrets = {
+  readonly keyring: DumpedKeyring;
+  readonly vaultKey: string;
+  readonly begun: Begun | null;
+};
+
+/** One device of role `client`, unlocked. The twin of `connectors/patient/client.py`. */
+export class Client extends Side {
+  readonly safe: Safe<Secrets>;
+  #vaultKey: Uint8Array;
+
+  private constructor(db: Database, safe: Safe<Secrets>, secrets: Secrets, hub: Hub, chains: ChainStore) {
+    super(secrets.keyring.account, Keyring.load(secrets.keyring), db, hub, chains);
+    this.safe = safe;
+    this.#vaultKey = unb64(secrets.vaultKey);
+  }
+
+  /** The account of this device, by what its safe held. */
+  static async open(db: Database, safe: Safe<Secrets>, secrets: Secrets): Promise<Client> {
+    const hub = new Hub(Keyring.load(secrets.keyring).credentials);
+    return new Client(db, safe, secrets, hub, await ChainStore.open(db, hub));
+  }
+
+  /** What the patient shows at first contact. */
+  get card(): Card {
+    return new Card(parseAccount(this.account), this.state.fingerprint);
+  }
+
+  /** The key of the vault, as this device keeps it. */
+  get vaultKey(): Uint8Array {
+    return this.#vaultKey;
+  }
+
+  /** What of the vault is hers alone. */
+  async root(): Promise<RootCompartment> {
+    return this.#unsealRoot(await this.sealedVault());
+  }
+
+  protected async key(sealed: Uint8Array): Promise<Uint8Array> {
+    return (await this.#unsealRoot(sealed)).key;
+  }
+
+  async #unsealRoot(sealed: Uint8Array): Promise<RootCompartment> {
+    const root = await this.#tryRoot(sealed);
+    if (!equal(root.root.public, this.state.root)) {
+      throw new Problem("stale", "the hub's vault holds another root key than the account chain", { reason: "root" });
+    }
+    return root;
+  }
+
+  /** Where another device was removed the vault's key has changed, and is wrapped for this one (PROTOCOL.md 5.2). */
+  async #tryRoot(sealed: Uint8Array): Promise<RootCompartment> {
+    try {
+      return vaults.unsealRoot(sealed, this.account, this.#vaultKey);
+    } catch (error) {
+      const wrap = (await this.hub.vault(this.account)).wraps[this.keyring.device];
+      if (!(error instanceof Rejected) || wrap === undefined) throw error;
+      const key = vaults.unwrapByBox(wrap, this.account, this.keyring.device, this.keyring.box);
+      const root = vaults.unsealRoot(sealed, this.account, key);
+      this.#vaultKey = key;
+      await this.safe.write({ ...(await this.safe.read()), vaultKey: b64(key) });
+      return root;
+    }
+  }
+
+  /** Write the vault's next version with another root compartment; with it, if given, all wraps of its keys. */
+  async lockVault(root: RootCompartment, vault: Vault, wraps: Wraps = {}, fetch: Uint8Array | null = null) {
+    const sealedRoot = vaults.sealRoot(root, this.account, this.#vaultKey);
+    await this.post([this.vaultWritten(sealedRoot, vault, root.key)], wraps, fetch);
+  }
+
+  // --- reading ----------------------------------------------------------------------------------------------------
+
+  /** Send what was left unsent, and take in every new statement. */
+  async sync(): Promise<void> {
+    await this.resume();
+    let cursor = (await getState<string>(this.db, "cursor")) ?? "";
+    for (;;) {
+      const { events, next } = await this.hub.feed(cursor, "statement");
+      for (const event of events) if (event.type === "statement") await this.#takeStatement(event);
+      if (events.length === 0) return;
+      cursor = next;
+      await setState(this.db, "cursor", cursor);
+    }
+  }
+
+  async #takeStatement(event: FeedEvent): Promise<void> {
+    const link = parse(unb64(event["frame"]));
+    try {
+      await this.chains.take(link.kind, link.acc, link.oth, [link.frame.raw]);
+    } catch (error) {
+      // Her own chains stop her where they do not hold; somebody else's must not.
+      const theirs = error instanceof Rejected || (error instanceof Problem && error.code === "not-found");
+      if (link.acc === this.account || !theirs) throw error;
+    }
+  }
+}

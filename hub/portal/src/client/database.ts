@@ -1,0 +1,57 @@
+/**
+ * What this browser keeps: one IndexedDB for the one account of this device.
+ *
+ * Secrets lie in it only as `safe.ts` seals them; the rest is what the hub holds too, chains and sealed frames.
+ */
+
+import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import type { ChainKind } from "../statements.ts";
+
+const NAME = "obhut";
+const VERSION = 1;
+
+/** A link of a chain, verified before it was kept. */
+export type LinkRow = {
+  readonly kind: ChainKind;
+  readonly acc: string;
+  readonly oth: string;
+  readonly seq: number;
+  readonly frame: Uint8Array;
+};
+
+interface Tables extends DBSchema {
+  /** Single values by name. */
+  state: { key: string; value: unknown };
+  chains: { key: [string, string, string, number]; value: LinkRow };
+}
+
+export type Database = IDBPDatabase<Tables>;
+
+/** Open the database, made or brought to this version. */
+export function openDatabase(): Promise<Database> {
+  return openDB<Tables>(NAME, VERSION, {
+    upgrade(db, from) {
+      if (from < 1) {
+        db.createObjectStore("state");
+        db.createObjectStore("chains", { keyPath: ["kind", "acc", "oth", "seq"] });
+      }
+    },
+  });
+}
+
+/** A single value, or `null`. Its type is that of whoever put it there. */
+export async function getState<T>(db: Database, name: string): Promise<T | null> {
+  return ((await db.get("state", name)) as T | undefined) ?? null;
+}
+
+/** Keep a single value. */
+export async function setState(db: Database, name: string, value: unknown): Promise<void> {
+  await db.put("state", value, name);
+}
+
+/** Forget all: the account is not on this device any more. */
+export async function forgetAll(db: Database): Promise<void> {
+  const names = [...db.objectStoreNames];
+  const all = db.transaction(names, "readwrite");
+  await Promise.all([...names.map((name) => all.objectStore(name).clear()), all.done]);
+}

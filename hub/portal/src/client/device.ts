@@ -1,0 +1,31 @@
+/** What this device is to its user: nobody's, locked, on its way in, or open. */
+
+import type { PassphraseKeys } from "../keys.ts";
+import { Client, type Secrets } from "./client.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { Problem } from "./problem.ts";
+import { type Label, passphraseUnlock, Safe } from "./safe.ts";
+
+/** `begun`: unlocked, but its way in is not finished. */
+export type Device =
+  | { readonly state: "nobody"; readonly db: Database }
+  | { readonly state: "locked"; readonly db: Database; readonly label: Label }
+  | { readonly state: "begun"; readonly db: Database; readonly client: Client }
+  | { readonly state: "open"; readonly db: Database; readonly client: Client };
+
+/** The device as it is when the page starts, or was just locked. */
+export async function lookUp(): Promise<Device> {
+  const db = await openDatabase();
+  const label = await Safe.label(db);
+  return label === null ? { state: "nobody", db } : { state: "locked", db, label };
+}
+
+/** Unlock by the passphrase. Throws `Problem(unauthenticated)` for a wrong one. */
+export async function unlock(db: Database, { account, ways }: Label, passphrase: PassphraseKeys): Promise<Device> {
+  const way = ways.find(({ kind }) => kind === "passphrase");
+  if (way === undefined) throw new Problem("not-found", "there is no account on this device");
+  const safe = await Safe.open<Secrets>(db, way, passphraseUnlock(passphrase.wrapKey, account));
+  const secrets = await safe.read();
+  const client = await Client.open(db, safe, secrets);
+  return { state: secrets.begun === null ? "open" : "begun", db, client };
+}

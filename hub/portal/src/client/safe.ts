@@ -1,0 +1,123 @@
+/**
+ * The safe: this device's secrets at rest, under two keys at once.
+ *
+ * One key never leaves this browser (WebCrypto, not extractable); the other is wrapped for each way to unlock, a
+ * passphrase or a passkey. Who copies the disk lacks the first, who sits at the open browser lacks the second.
+ */
+
+import { decrypt, encrypt, KEY_BYTES, keyedHash, labelHash, NONCE_BYTES, randomBytes } from "../primitives.ts";
+import { concat, utf8, utf8Text } from "../primitives.ts";
+import { type Database, getState, setState } from "./database.ts";
+import { Problem } from "./problem.ts";
+
+const IV_BYTES = 12;
+
+/** A way to unlock: the passphrase, or a passkey by its credential id with the salt that it is asked with. */
+export type Way = {
+  readonly name: string;
+  readonly kind: "passphrase" | "passkey";
+  readonly wrap: Uint8Array;
+  readonly credential?: Uint8Array;
+  readonly salt?: Uint8Array;
+};
+
+/** What lies open beside the safe: whose it is, and how it is opened. */
+export type Label = { readonly account: string; readonly ways: readonly Way[] };
+
+/** The key that opens a passphrase's wrap here; the stretched passphrase has other purposes at the hub. */
+export function passphraseUnlock(wrapKey: Uint8Array, account: string): Uint8Array {
+  return keyedHash(wrapKey, "portal-passphrase", account);
+}
+
+/** The key that opens a passkey's wrap here, from the output of its PRF. */
+export function passkeyUnlock(output: Uint8Array, account: string): Uint8Array {
+  return keyedHash(output, "portal-passkey", account);
+}
+
+/** An open safe. Let go of it, and the secrets are locked. */
+export class Safe<T> {
+  readonly #db: Database;
+  readonly #key: Uint8Array;
+  readonly #browserKey: CryptoKey;
+
+  private constructor(db: Database, key: Uint8Array, browserKey: CryptoKey) {
+    this.#db = db;
+    this.#key = key;
+    this.#browserKey = browserKey;
+  }
+
+  /** What is written on the safe, or `null` where there is none. */
+  static label(db: Database): Promise<Label | null> {
+    return getState<Label>(db, "safe-label");
+  }
+
+  /** A new safe for an account, in place of any other, opened by a passphrase. */
+  static async make<T>(db: Database, account: string, unlock: Uint8Array, secrets: T): Promise<Safe<T>> {
+    const algorithm = { name: "AES-GCM", length: 256 };
+    const browserKey = await crypto.subtle.generateKey(algorithm, false, ["encrypt", "decrypt"]);
+    const safe = new Safe<T>(db, randomBytes(KEY_BYTES), browserKey);
+    await setState(db, "browser-key", browserKey);
+    await safe.write(secrets);
+    const wrap = await safe.#seal(unlock, "passphrase", safe.#key);
+    await setState(db, "safe-label", { account, ways: [{ name: "passphrase", kind: "passphrase", wrap }] });
+    return safe;
+  }
+
+  /** Open it one way. Throws `Problem(unauthenticated)` where the key does not fit. */
+  static async open<T>(db: Database, way: Way, unlock: Uint8Array): Promise<Safe<T>> {
+    const browserKey = await getState<CryptoKey>(db, "browser-key");
+    if (browserKey === null) throw new Problem("not-found", "there is no account on this device");
+    return new Safe<T>(db, await unsealed(browserKey, unlock, way.name, way.wrap), browserKey);
+  }
+
+  /** The secrets. */
+  async read(): Promise<T> {
+    const sealed = await getState<Uint8Array>(this.#db, "safe");
+    if (sealed === null) throw new Problem("not-found", "there is no account on this device");
+    return JSON.parse(utf8Text(await unsealed(this.#browserKey, this.#key, "secrets", sealed), "safe"));
+  }
+
+  /** Put other secrets in, all or nothing. */
+  async write(secrets: T): Promise<void> {
+    await setState(this.#db, "safe", await this.#seal(this.#key, "secrets", utf8(JSON.stringify(secrets))));
+  }
+
+  /** Let one more way open it, or another in place of the one of this name. */
+  async addWay(way: Omit<Way, "wrap">, unlock: Uint8Array): Promise<void> {
+    const wrap = await this.#seal(unlock, way.name, this.#key);
+    await this.#changeWays((ways) => [...ways.filter(({ name }) => name !== way.name), { ...way, wrap }]);
+  }
+
+  /** Let a way open it no longer; the passphrase stays. */
+  async removeWay(name: string): Promise<void> {
+    await this.#changeWays((ways) => ways.filter((way) => way.name !== name || way.kind === "passphrase"));
+  }
+
+  async #changeWays(change: (ways: readonly Way[]) => readonly Way[]): Promise<void> {
+    const label = await Safe.label(this.#db);
+    if (label === null) throw new Problem("not-found", "there is no account on this device");
+    await setState(this.#db, "safe-label", { ...label, ways: change(label.ways) });
+  }
+
+  async #seal(key: Uint8Array, name: string, plaintext: Uint8Array): Promise<Uint8Array> {
+    const [nonce, iv] = [randomBytes(NONCE_BYTES), randomBytes(IV_BYTES)];
+    const inner = concat(nonce, encrypt(key, nonce, labelHash("portal-safe", name), plaintext));
+    const outer = await crypto.subtle.encrypt({ name: "AES-GCM", iv: buffer(iv) }, this.#browserKey, buffer(inner));
+    return concat(iv, new Uint8Array(outer));
+  }
+}
+
+async function unsealed(browserKey: CryptoKey, key: Uint8Array, name: string, sealed: Uint8Array): Promise<Uint8Array> {
+  try {
+    const algorithm = { name: "AES-GCM", iv: buffer(sealed.slice(0, IV_BYTES)) };
+    const inner = new Uint8Array(await crypto.subtle.decrypt(algorithm, browserKey, buffer(sealed.slice(IV_BYTES))));
+    return decrypt(key, inner.slice(0, NONCE_BYTES), labelHash("portal-safe", name), inner.slice(NONCE_BYTES));
+  } catch {
+    throw new Problem("unauthenticated", "this does not unlock the device");
+  }
+}
+
+/** As WebCrypto wants it: bytes that are surely not shared memory. */
+function buffer(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(data);
+}

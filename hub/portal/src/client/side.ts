@@ -1,0 +1,131 @@
+/**
+ * The patient's side: who has the keys of her vault and signs for her, and the one way in which anything is written.
+ *
+ * What is to be sent is kept first; sending the same bytes again is harmless. So whatever a closed tab leaves half done,
+ * the next start finishes. The twin of `connectors/patient/side.py`.
+ */
+
+import type { AccountState } from "../accounts.ts";
+import { blobHash } from "../rules.ts";
+import { type Bodies, parse, sign } from "../statements.ts";
+import * as vaults from "../vault.ts";
+import type { Vault } from "../vault.ts";
+import type { Hub, Wraps, Written } from "./api.ts";
+import type { ChainStore } from "./chain_store.ts";
+import { type Database, getState, setState } from "./database.ts";
+import type { Keyring } from "./keyring.ts";
+import { Problem } from "./problem.ts";
+
+/** Problems after which it is not known or not decided whether the hub takes a statement: it is sent again. */
+const UNDECIDED = ["busy", "stale", "internal", "too-many", "unauthenticated"];
+
+type Pending = { readonly written: readonly Written[]; readonly wraps: Wraps; readonly fetch: Uint8Array | null };
+
+/** Who acts for the patient `account` with one device. Methods that talk throw `Problem`. */
+export abstract class Side {
+  readonly account: string;
+  readonly keyring: Keyring;
+  readonly db: Database;
+  readonly hub: Hub;
+  readonly chains: ChainStore;
+  #opened: { readonly hash: string; readonly vault: Vault } | null = null;
+
+  constructor(account: string, keyring: Keyring, db: Database, hub: Hub, chains: ChainStore) {
+    this.account = account;
+    this.keyring = keyring;
+    this.db = db;
+    this.hub = hub;
+    this.chains = chains;
+  }
+
+  /** The key of the vault's key compartment. */
+  protected abstract key(sealed: Uint8Array): Promise<Uint8Array>;
+
+  /** The patient's account chain as far as it is held here. Throws `Problem(not-found)` before there is one. */
+  get state(): AccountState {
+    const found = this.chains.accounts.get(this.account);
+    if (found === undefined) throw new Problem("not-found", "this account has not been made yet");
+    return found;
+  }
+
+  // --- the vault --------------------------------------------------------------------------------------------------
+
+  /** The vault's content, at the version that the account chain names. */
+  async vault(): Promise<Vault> {
+    const [version, hash] = this.state.vault;
+    if (this.#opened?.hash === hash) return this.#opened.vault;
+    const sealed = await this.sealedVault();
+    this.#opened = { hash, vault: vaults.unseal(sealed, this.account, version, await this.key(sealed)) };
+    return this.#opened.vault;
+  }
+
+  /** The sealed vault that the account chain names. Throws `Problem(stale)` where the hub has another. */
+  async sealedVault(): Promise<Uint8Array> {
+    const [version, hash] = this.state.vault;
+    const kept = await getState<Uint8Array>(this.db, this.#vaultState);
+    if (kept !== null && blobHash(kept) === hash) return kept;
+    const fetched = await this.hub.vault(this.account);
+    if (fetched.version !== version || blobHash(fetched.sealed) !== hash) {
+      throw new Problem("stale", "the hub's vault is not the one that the account chain names", { reason: "stale" });
+    }
+    await setState(this.db, this.#vaultState, fetched.sealed);
+    return fetched.sealed;
+  }
+
+  get #vaultState(): string {
+    return `vault ${this.account}`;
+  }
+
+  /** Write the next version of the vault's key compartment; lost races surface as `Problem(refused)`. */
+  async saveVault(vault: Vault): Promise<void> {
+    const sealed = await this.sealedVault();
+    await this.post([this.vaultWritten(vaults.compartments(sealed)[0], vault, await this.key(sealed))]);
+  }
+
+  /** The vault's next version, and the statement that names it. */
+  protected vaultWritten(sealedRoot: Uint8Array, vault: Vault, key: Uint8Array): Written {
+    const version = this.state.vault[0] + 1;
+    const blob = vaults.seal(sealedRoot, vault, this.account, version, key);
+    return { frame: this.#signAccount("vault", { ver: version, hash: blobHash(blob) }), blob };
+  }
+
+  /** The next statement of the account chain, by this device. */
+  #signAccount<T extends keyof Bodies["acct"]>(typ: T, body: Bodies["acct"][T]): Uint8Array {
+    const { head, links } = this.state;
+    const iat = Math.max(this.hub.now, links.at(-1)?.iat ?? 0);
+    return sign(this.keyring.sign, { kind: "acct", acc: this.account, head, iat, typ, by: this.keyring.by, body });
+  }
+
+  // --- writing ----------------------------------------------------------------------------------------------------
+
+  /** Keep what is to be sent, send it, and take it into the own chains once the hub has it. */
+  async post(written: readonly Written[], wraps: Wraps = {}, fetch: Uint8Array | null = null): Promise<void> {
+    const pending: Pending = { written, wraps, fetch };
+    await setState(this.db, "pending", pending);
+    await this.#send(pending);
+  }
+
+  /** Send what a closed tab, or a hub that did not answer, left unsent. What lost a race meanwhile is dropped. */
+  async resume(): Promise<void> {
+    const pending = await getState<Pending>(this.db, "pending");
+    if (pending === null) return;
+    await this.#send(pending).catch((error: unknown) => {
+      if (!(error instanceof Problem) || UNDECIDED.includes(error.code)) throw error;
+    });
+  }
+
+  async #send({ written, wraps, fetch }: Pending): Promise<void> {
+    try {
+      await this.hub.post(written, wraps, fetch);
+    } catch (error) {
+      if (error instanceof Problem && !UNDECIDED.includes(error.code)) await this.db.delete("state", "pending");
+      throw error;
+    }
+    for (const { frame, blob } of written) {
+      const { kind, acc, oth, typ } = parse(frame);
+      await this.chains.take(kind, acc, oth, [frame]);
+      if (typ === "vault" && blob !== null) await setState(this.db, this.#vaultState, blob);
+    }
+    await this.db.delete("state", "pending");
+  }
+}

@@ -1,0 +1,17 @@
+/** All pages, in the order of the navigation. A further page is a line here, a file beside it, and its texts. */
+
+import type { Entrance, Page } from "../portal.ts";
+import { Overview } from "./overview.tsx";
+import { SignUp } from "./sign_up.tsx";
+import { Welcome } from "./welcome.tsx";
+
+/** For a device that is nobody's yet; the first is shown where no other is asked for. */
+export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
+  { path: "", title: "welcome.title", view: Welcome },
+  { path: "sign-up", title: "sign-up.title", view: SignUp },
+];
+
+/** For an open device; the first is shown where no other is asked for. */
+export const PAGES: readonly [Page, ...Page[]] = [
+  { path: "", title: "overview.title", icon: "home", view: Overview },
+];

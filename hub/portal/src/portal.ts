@@ -1,0 +1,36 @@
+/** What all pages share: the device as it is now, and how it changes. */
+
+import { type ComponentType, createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Client } from "./client/client.ts";
+import type { Device } from "./client/device.ts";
+import type { Key } from "./text.ts";
+import type { IconName } from "./ui/icon.tsx";
+
+/** A page inside, for an open device. `icon`: it stands in the navigation. */
+export type Page = {
+  readonly path: string;
+  readonly title: Key;
+  readonly icon?: IconName;
+  readonly view: ComponentType<{ readonly client: Client }>;
+};
+
+/** A page for a device that is nobody's yet. */
+export type Entrance = { readonly path: string; readonly title: Key; readonly view: ComponentType };
+
+export type Portal = {
+  readonly device: Device;
+  /** The device is another's now, or in another state. */
+  readonly enter: (device: Device) => void;
+  /** Drop all secrets from memory. */
+  readonly lock: () => void;
+};
+
+export const PortalContext = createContext<Portal | null>(null);
+
+/** The portal around a page. */
+export function usePortal(): Portal {
+  const portal = useContext(PortalContext);
+  if (portal === null) throw new TypeError("there is no portal around this page");
+  return portal;
+}

@@ -1,0 +1,5 @@
+/** Lists of words are text to the bundle. */
+declare module "*.txt" {
+  const text: string;
+  export default text;
+}

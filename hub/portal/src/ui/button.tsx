@@ -1,0 +1,36 @@
+/** Buttons, and links that look like them. */
+
+import type { ComponentChildren } from "preact";
+
+export type Look = "primary" | "secondary" | "danger" | "plain";
+
+export type ButtonProps = {
+  readonly children: ComponentChildren;
+  readonly look?: Look;
+  readonly type?: "button" | "submit";
+  /** What it does is under way: it says so, and does not do it twice. */
+  readonly busy?: boolean;
+  readonly onClick?: () => void;
+};
+
+export function Button({ children, look = "secondary", type = "button", busy = false, onClick }: ButtonProps) {
+  return (
+    <button type={type} class={`button ${look}`} aria-disabled={busy} onClick={busy ? refuse : onClick}>
+      {busy && <span class="spinner" aria-hidden="true" />}
+      {children}
+    </button>
+  );
+}
+
+/** A disabled button would drop the focus; a busy one keeps it and does nothing. */
+function refuse(event: Event): void {
+  event.preventDefault();
+}
+
+export function LinkButton({ to, look = "secondary", children }: { to: string; look?: Look; children: ComponentChildren }) {
+  return (
+    <a class={`button ${look}`} href={`#/${to}`}>
+      {children}
+    </a>
+  );
+}

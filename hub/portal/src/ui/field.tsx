@@ -1,0 +1,59 @@
+/** A labelled line of input, with a hint and what is wrong with it, both read out with it. */
+
+import { useId, useState } from "preact/hooks";
+import { text } from "../text.ts";
+
+export type FieldProps = {
+  readonly label: string;
+  readonly value: string;
+  readonly onInput?: (value: string) => void;
+  readonly hint?: string;
+  readonly error?: string;
+  readonly autocomplete?: string;
+  readonly readOnly?: boolean;
+  readonly code?: boolean;
+  /** Hidden while typed, unless she asks to see it. */
+  readonly secret?: boolean;
+};
+
+export function Field(props: FieldProps) {
+  const { label, value, onInput, hint, error, autocomplete = "off", readOnly, code, secret } = props;
+  const id = useId();
+  const [shown, show] = useState(!secret);
+  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {hint && (
+        <p class="hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+      <div class="line">
+        <input
+          {...(shown ? { type: "text" } : { type: "password" })}
+          id={id}
+          class={code ? "code" : ""}
+          value={value}
+          readOnly={readOnly}
+          autocomplete={autocomplete as "off"}
+          autocapitalize="none"
+          spellcheck={false}
+          aria-invalid={error ? "true" : "false"}
+          aria-describedby={described || undefined}
+          onInput={(event) => onInput?.(event.currentTarget.value)}
+        />
+        {secret && (
+          <button type="button" class="button plain" aria-pressed={shown} onClick={() => show(!shown)}>
+            {text("field.show")}
+          </button>
+        )}
+      </div>
+      {error && (
+        <p class="error" id={`${id}-error`}>
+          {error}
+        </p>
+      )}
+    </div>
+  );
+}

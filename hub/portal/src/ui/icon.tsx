@@ -1,0 +1,22 @@
+/** Small pictures beside words; never instead of them. */
+
+const PATHS = {
+  home: "M3 11.5 12 4l9 7.5M5.5 9.5V20h13V9.5M10 20v-5.5h4V20",
+  lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3",
+  key: "M14.5 9.5a4 4 0 1 1-4-4 4 4 0 0 1 4 4zm-1.2 2.8L20 19v2h-3v-2h-2v-2h-2",
+  card: "M3 6h18v12H3zM3 10h18M6.5 14.5h4",
+  info: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 11v5.5M12 7.5v.5",
+  check: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM8 12.2l2.8 2.8 5.2-5.6",
+  warning: "M12 4 2.8 20h18.4zM12 10v4.5M12 17v.5",
+  print: "M7 9V4h10v5M7 17H4V9h16v8h-3M7 14h10v6H7z",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}

@@ -1,0 +1,48 @@
+/** Words for a passphrase: suggested at random, read forgivingly. */
+
+import { PASSPHRASE_WORDS } from "./keys.ts";
+import { randomBytes } from "./primitives.ts";
+import { language, type Language } from "./text.ts";
+import de from "./texts/words.de.txt";
+import en from "./texts/words.en.txt";
+
+/** 1,024 words in each language, so that six are 60 bits; beside Argon2id with 256 MiB that is beyond guessing. */
+export const LISTS: { readonly [language in Language]: readonly string[] } = { de: listed(de), en: listed(en) };
+export const LIST_LENGTH = 1024;
+
+/** Six random words of the reader's language. */
+export function suggestion(): string {
+  const list = LISTS[language()];
+  return Array.from({ length: PASSPHRASE_WORDS }, () => list[below(LIST_LENGTH)]).join(" ");
+}
+
+/** A passphrase as it counts: one space between words, none around. */
+export function tidy(typed: string): string {
+  return typed.trim().split(/\s+/).join(" ");
+}
+
+/** How many words a tidy passphrase has. */
+export function wordCount(passphrase: string): number {
+  return passphrase === "" ? 0 : passphrase.split(" ").length;
+}
+
+/** Two different random places below `length`, in their order. */
+export function twoOf(length: number): readonly number[] {
+  const first = below(length);
+  const second = (first + 1 + below(length - 1)) % length;
+  return [first, second].sort((a, b) => a - b);
+}
+
+/** A random integer below `bound`, at most 65,536: what would favour some is drawn again. */
+function below(bound: number): number {
+  const fair = 65_536 - (65_536 % bound);
+  for (;;) {
+    const [high = 0, low = 0] = randomBytes(2);
+    const drawn = high * 256 + low;
+    if (drawn < fair) return drawn % bound;
+  }
+}
+
+function listed(text: string): readonly string[] {
+  return text.split(/\s+/).filter(Boolean);
+}

@@ -1,0 +1,135 @@
+"""The portal in a real browser against a real hub: one hub for all of these tests, a fresh browser profile for each."""
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.journeys.conftest import RunningHub
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "hub/portal/node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+TEXTS = {name: json.loads((ROOT / f"hub/portal/src/texts/{name}.json").read_text()) for name in ("de", "en")}
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="session")
+def portal_hub(tmp_path_factory) -> Iterator[RunningHub]:
+    """A hub that all tests of the portal share; none needs it empty."""
+    home = tmp_path_factory.mktemp("portal-hub")
+    running = RunningHub(home, f"sqlite:///{home / 'hub.sqlite'}")
+    # WebAuthn wants a name, not a number.
+    running.url = running.environment["OBHUT_HUB_URL"] = running.url.replace("127.0.0.1", "localhost")
+    running.start()
+    yield running
+    running.kill()
+
+
+class Visitor:
+    """Somebody at a browser of her own: finds things by their words, as its language has them."""
+
+    def __init__(self, browser: Browser, url: str, language: str, viewport: dict[str, int], **more: object) -> None:
+        self.language = language
+        self.context: BrowserContext = browser.new_context(viewport=viewport, locale=language, **more)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.complaints: list[str] = []
+        self.sent: list[str] = []
+        self.context.on("console", lambda message: self.complaints.append(message.text))
+        self.context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        self.context.on("request", lambda request: self.sent.append(f"{request.url}\n{request.post_data or ''}"))
+        self.url = f"{url}/portal/"
+        self.page: Page = self.context.new_page()
+        self.page.goto(self.url)
+
+    def text(self, key: str, **values: object) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), TEXTS[self.language][key])
+
+    def sees(self, key: str, **values: object) -> None:
+        """The page with this title is there."""
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(self.text(key, **values))
+
+    def field(self, key: str, **values: object) -> Locator:
+        return self.page.get_by_label(self.text(key, **values), exact=True)
+
+    def button(self, key: str) -> Locator:
+        return self.page.get_by_role("button", name=self.text(key), exact=True)
+
+    def link(self, key: str) -> Locator:
+        return self.page.get_by_role("link", name=self.text(key), exact=True)
+
+    def press(self, key: str) -> None:
+        self.button(key).click()
+
+    def follow(self, key: str) -> None:
+        self.link(key).click()
+
+    def enter(self, key: str, value: str, **values: object) -> None:
+        self.field(key, **values).fill(value)
+
+    def is_well(self) -> None:
+        """axe finds nothing on the page as it is now, and nothing sticks out of the screen."""
+        self.page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
+        self.page.evaluate(AXE.read_text("utf-8"))
+        found = self.page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        assert not [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    def gave_away(self, *secrets: str) -> list[str]:
+        """Which of these texts left the browser, as they are or inside binary values."""
+        sent = "\n".join(self.sent)
+        words = re.findall(r"[\w-]{16,}", sent, re.ASCII)
+        binary = b"\n".join(b64decode(word + "==", b"-_") for word in words if len(word) % 4 != 1)
+        whole = (sent.encode() + binary).lower()
+        return [secret for secret in secrets if secret.lower().encode() in whole]
+
+    def close(self) -> None:
+        """At the end the browser must not have complained of anything."""
+        self.context.close()
+        assert self.complaints == []
+
+
+class Typist(Visitor):
+    """A visitor who has no pointer: she moves by Tab, and presses Enter."""
+
+    def reach(self, what: Locator) -> None:
+        """Move the focus there by Tab alone."""
+        what.wait_for()
+        for _ in range(60):
+            if what.evaluate("one => one === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"{what} cannot be reached by Tab")
+
+    def press(self, key: str) -> None:
+        self.reach(self.button(key))
+        self.page.keyboard.press("Enter")
+
+    def follow(self, key: str) -> None:
+        self.reach(self.link(key))
+        self.page.keyboard.press("Enter")
+
+    def enter(self, key: str, value: str, **values: object) -> None:
+        self.reach(self.field(key, **values))
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(value)
+
+
+@pytest.fixture
+def visitors(browser: Browser, portal_hub: RunningHub) -> Iterator[type]:
+    """Makes visitors."""
+    made: list[Visitor] = []
+
+    def make(kind: type[Visitor] = Visitor, language: str = "de", viewport: dict[str, int] = PHONE, **more) -> Visitor:
+        made.append(kind(browser, portal_hub.url, language, viewport, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

@@ -1,0 +1,53 @@
+"""The bundle: what is published can be made again by anybody, and is what the hub serves under its policy."""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import requests
+
+from tests.portal.conftest import ROOT
+
+BUILT = ROOT / "hub/static/portal"
+MOST = 350_000
+
+
+def test_two_folders_give_the_same_bundle(tmp_path: Path):
+    """A build elsewhere gives the same bytes."""
+    elsewhere = tmp_path / "another/hub/portal"
+    shutil.copytree(ROOT / "hub/portal", elsewhere, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    (elsewhere / "node_modules").symlink_to(ROOT / "hub/portal/node_modules")
+    subprocess.run(["npm", "--prefix", elsewhere, "run", "--silent", "build"], check=True)
+    made = {path.name: path.read_bytes() for path in (elsewhere.parent / "static/portal").iterdir()}
+    assert made == {path.name: path.read_bytes() for path in BUILT.iterdir()}
+
+
+def test_the_script_is_small():
+    """All script of the pages, libsodium included, is at most 350 KB on its way."""
+    assert len(gzip.compress((BUILT / "portal.js").read_bytes())) <= MOST
+
+
+def test_the_hub_says_what_it_serves(portal_hub):
+    """The page names its files by their hashes, which stand at a URL of their own; another hash is not found."""
+    page = requests.get(f"{portal_hub.url}/portal/", timeout=10)
+    said = requests.get(f"{portal_hub.url}/portal/bundle.json", timeout=10).json()
+    for name, digest in said.items():
+        assert f'"/portal/{digest}/{name}"' in page.text
+        served = requests.get(f"{portal_hub.url}/portal/{digest}/{name}", timeout=10)
+        assert hashlib.sha256(served.content).hexdigest() == digest
+        assert "immutable" in served.headers["Cache-Control"]
+    assert requests.get(f"{portal_hub.url}/portal/{'0' * 64}/portal.js", timeout=10).status_code == 404
+
+
+def test_nothing_but_the_bundle_runs(portal_hub):
+    """The policy allows no inline script or style, no other origin, no form, no frame; and no cookie is set."""
+    answer = requests.get(f"{portal_hub.url}/portal/", timeout=10)
+    policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["script-src"] == "'self' 'wasm-unsafe-eval'"
+    assert policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert "<script>" not in answer.text and "style=" not in answer.text
+    assert "Set-Cookie" not in answer.headers
