@@ -13,6 +13,8 @@ be open, so that nobody gains by stating more; state the role in which the perso
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from consent.categories import INDEX
+
 Floor = Mapping[str, Mapping[str, frozenset[str]]]
 """Role → letter of CRUD → the classes closed to it: categories or types, `*` for everything."""
 
@@ -59,6 +61,16 @@ _TABLE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "other":         ("13", ("CRUD", "",     "",     "",     "",     "R",    "",   "",   "")),
 }
 # fmt: on
+_ROLE_OF_TYPE = {
+    "hospital": "hospital",
+    "emergency": "hospital",
+    "pharmacy": "pharmacist",
+    "payer": "payer",
+    "public-health": "public-health",
+    "occupational": "occupational-physician",
+}  # fmt: skip
+"""The directory's type of an organisation → the role in which all who act for it act, as gematik's policy goes by the
+institution. In a practice and a care service several professions work: there the role of the person alone counts."""
 _NONE: frozenset[str] = frozenset()
 _LETTERS = {
     "create": "C", "collect": "C", "read": "R", "search": "R", "access": "R", "use": "R", "disclose": "R",
@@ -91,3 +103,14 @@ def closed(floor: Floor, roles: Iterable[str], action: str) -> frozenset[str]:
     """The classes that are closed to any of these roles for this action; `*` among them for everything."""
     letters = _LETTERS.get(action, "")
     return _NONE.union(*(floor[role].get(letter, _NONE) for role in roles if role in floor for letter in letters))
+
+
+def roles(type_: str, person: str) -> frozenset[str]:
+    """In which roles a person acts: her own, and that of her organisation by its `type_` in the directory."""
+    return frozenset({person.strip().lower(), _ROLE_OF_TYPE.get(type_, "")} - {""})
+
+
+def categories_closed(roles: Iterable[str], action: str) -> frozenset[int]:
+    """The categories, by number, that are closed to any of these roles for this action."""
+    classes = closed(FLOOR, roles, action)
+    return frozenset(number for name, number in INDEX.items() if EVERYTHING in classes or name in classes)

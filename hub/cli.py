@@ -115,10 +115,12 @@ def reconcile() -> None:
 @hub.command()
 @click.argument("name")
 @click.option(
-    "--type", "type_", required=True, help="practice, hospital, emergency, care, pharmacy, laboratory or service."
-)
+    "--type", "type_", required=True,
+    help="practice, hospital, emergency, care, pharmacy, laboratory, service, payer, public-health or occupational.",
+)  # fmt: skip
 @click.option("--title", required=True, help="What people call it.")
-def admit(name: str, type_: str, title: str) -> None:
+@click.option("--part-of", default="", help="The account of what it is a part of, as a ward of its hospital.")
+def admit(name: str, type_: str, title: str, part_of: str) -> None:
     """Let an organisation make the account NAME; prints its admission code, good once."""
     from hub.app import open_hub  # noqa: PLC0415 - loads the whole hub only where it is needed
     from hub.directory import TYPES  # noqa: PLC0415
@@ -132,12 +134,24 @@ def admit(name: str, type_: str, title: str) -> None:
         raise click.ClickException("The name must be 2 to 63 of a-z, 0-9 and dashes.") from None
     if account.is_person or type_ not in TYPES:
         raise click.ClickException(f"Only organisations are admitted: {', '.join(TYPES)}.")
+    whole = _organisation(part_of)
     code = b32(secrets.token_bytes(CODE_BYTES))
     opened = open_hub(config, time.time)
     with opened.db.write() as tx:
-        store.admit(tx, str(account), title, type_, digest(code))
+        store.admit(tx, str(account), title, type_, digest(code), whole)
     opened.db.close()
     click.echo(code)
+
+
+def _organisation(account: str) -> str:
+    """The account of an organisation, as it is compared; empty for none."""
+    try:
+        found = identifiers.account(account) if account else None
+    except Rejected:
+        found = None
+    if account and (found is None or found.is_person):
+        raise click.ClickException("--part-of names an organisation by its account, name@hub.")
+    return str(found or "")
 
 
 @hub.command()

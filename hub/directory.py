@@ -16,7 +16,10 @@ from hub.states import Chains
 from hub.store import directory as store
 from hub.store.directory import Organisation, Search
 
-TYPES = ("practice", "hospital", "emergency", "care", "pharmacy", "laboratory", "service")
+TYPES = (
+    "practice", "hospital", "emergency", "care", "pharmacy", "laboratory", "service", "payer", "public-health",
+    "occupational",
+)  # fmt: skip
 PAGE = 100
 
 pages = Blueprint("directory", __name__)
@@ -65,5 +68,6 @@ def _entry(chains: Chains, organisation: Organisation) -> dict[str, Any]:
     account = chains.account(organisation.acc)
     return {
         "account": organisation.acc, "name": organisation.title, "type": organisation.type,
+        "part_of": organisation.part_of,
         "fingerprint": account.fingerprint, "reading_key": account.reading_key(),
     }  # fmt: skip

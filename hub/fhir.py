@@ -72,6 +72,7 @@ def _organization(home: Hub, chains: Chains, organisation: Organisation) -> dict
     if organisation.type == "emergency":
         types.append({"coding": [EMERGENCY_ROOM]})
     fingerprint = chains.account(organisation.acc).fingerprint
+    whole = {"reference": f"Organization/{_id(home, organisation.part_of)}"} if organisation.part_of else None
     return {
         "resourceType": "Organization",
         "id": _id(home, organisation.acc),
@@ -82,6 +83,7 @@ def _organization(home: Hub, chains: Chains, organisation: Organisation) -> dict
         "active": not chains.account(organisation.acc).closed,
         "type": types,
         "name": organisation.title,
+        **({"partOf": whole} if whole else {}),
         "endpoint": [{"reference": f"Endpoint/{_id(home, organisation.acc)}"}],
     }
 

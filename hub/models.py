@@ -304,13 +304,17 @@ clients = Table("clients", metadata, ClientColumns)
 
 
 class OrganisationColumns(TypedColumns):
-    """An organisation or service that the operator let in. `code`: hash of its admission code, empty once used."""
+    """An organisation or service that the operator let in. `code`: hash of its admission code, empty once used.
+
+    `part_of`: the account of the organisation that it is a part of; empty where it is none.
+    """
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
     title: Named[str] = Column(Text)
     type: Named[str] = Column(String(16))
     code: Named[str] = Column(String(HASH))
     joined: Named[int | None] = Column(BigInteger)
+    part_of: Named[str] = Column(String(NAME), server_default="")
 
 
 organisations = Table("organisations", metadata, OrganisationColumns)

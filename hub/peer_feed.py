@@ -145,7 +145,9 @@ def link_event(chains: Chains, chain: ChainName, seq: int, domain: str, now: int
     if kind == "acct":
         organisation = directory.organisation(chains.conn, acc)
         if organisation is not None:
-            event["organisation"] = {"title": organisation.title, "type": organisation.type}
+            event["organisation"] = {
+                "title": organisation.title, "type": organisation.type, "part_of": organisation.part_of,
+            }  # fmt: skip
     lst = link.body.get("lst", "") if kind == "rel" and domain_of(oth) == domain else ""
     if lst and rights.keeps_bundle(chains.relation(acc, oth), lst, now):
         bundle = chain_store.bundle(chains.conn, acc, lst)

@@ -26,6 +26,7 @@ from hub.store import chains as store
 from hub.store import directory, peers
 from hub.store.chains import ChainName
 from hub.store.database import Tx, domain_of
+from hub.store.directory import Organisation
 
 MAX_FETCHES = 64
 """So many chains are fetched for one batch of links; no honest one needs nearly as many."""
@@ -43,11 +44,11 @@ class Lacking(Exception):  # noqa: N818 - it is no fault: what is lacking is fet
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as another hub gives it. `organisation`: title and type of one that is at home there."""
+    """A link as another hub gives it. `organisation`: the directory's entry of one that is at home there."""
 
     statement: Statement
     blob: bytes | None = field(default=None, repr=False)
-    organisation: tuple[str, str] | None = None
+    organisation: Organisation | None = None
 
     @property
     def chain(self) -> ChainName:
@@ -67,8 +68,10 @@ def read_link(event: Any) -> Link:
     """A link from an answer. Raises what `understood` turns into `busy`."""
     about = event.get("organisation")
     blob = unb64(event["blob"]) if "blob" in event else None
-    organisation = (str(about["title"]), str(about["type"])) if about else None
-    return Link(statements.parse(unb64(event["frame"])), blob, organisation)
+    statement = statements.parse(unb64(event["frame"]))
+    part_of = str(about.get("part_of", "")) if about else ""
+    organisation = Organisation(statement.acc, str(about["title"]), str(about["type"]), part_of) if about else None
+    return Link(statement, blob, organisation)
 
 
 @dataclass
@@ -270,7 +273,7 @@ class _Keeper:
             after, _ = rules.extend(record, st.raw)
             self._keep(record, after, link)
         if link.organisation is not None and after.account.cls != "person" and domain_of(st.acc) == self.source:
-            directory.put_organisation(self.tx, st.acc, *link.organisation, self.hub.now())
+            directory.put_organisation(self.tx, link.organisation, self.hub.now())
         return after
 
     def _keep(self, before: Record, after: Record, link: Link) -> None:

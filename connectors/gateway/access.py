@@ -7,25 +7,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from connectors.gateway.database import Database
-from connectors.gateway.models import emergencies, read_reports, staff_tokens
+from connectors.gateway.models import emergencies, read_reports, staff_tokens, state
+from consent import floor
 from consent.purposes import BREAK_THE_GLASS
 
 TOKEN_BYTES = 32
+HOUSE_TYPE = "type"
+"""The house's type in the directory, among what a writer keeps beside (`Store.state`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A person of the house, what she is there, what she reads for (a code of v3-ActReason such as `TREAT`), and
-    whether she may write. `issued`: when her token was made, seconds since 1970."""
+    whether she may write. `issued`: when her token was made, seconds since 1970. `house`: the type of the house in the
+    directory."""
 
     person: str
     role: str
     purpose: str
     writes: bool = False
     issued: int = field(default=0, compare=False)
+    house: str = field(default="", compare=False)
+
+    def closed(self, action: str) -> frozenset[int]:
+        """The categories that the law closes to her here, whoever consents (`consent.floor`)."""
+        return floor.categories_closed(floor.roles(self.house, self.role), action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +85,11 @@ def end_token(database: Database, token: str) -> None:
         connection.execute(delete(staff_tokens).where(staff_tokens.c.hash == _hash(token)))
 
 
+_HOUSE_TYPE = select(state.c.value).where(state.c.key == HOUSE_TYPE)
 _READER = select(
-    staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose, staff_tokens.c.writes, staff_tokens.c.issued
-)
+    staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose, staff_tokens.c.writes, staff_tokens.c.issued,
+    func.coalesce(_HOUSE_TYPE.scalar_subquery(), ""),
+)  # fmt: skip
 
 
 def reader_of(database: Database, token: str, now: float | None = None) -> Reader | None:

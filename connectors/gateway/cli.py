@@ -18,6 +18,7 @@ from connectors.gateway.enrolment import ask, enrol
 from connectors.gateway.objections import answer_command, objections_command
 from connectors.gateway.options import CONFIG_OPTION, DATABASE_OPTION, database_of, opened, settings
 from connectors.gateway.renewal import replace_device_command, rotate_key_command
+from consent.floor import ROLES
 from consent.purposes import known
 from fhir_profiles import logs
 from fhir_profiles.problems import Problem
@@ -102,7 +103,10 @@ def token() -> None:
 
 @token.command()
 @click.option("--person", required=True, help="Name of the person, as the patient will see it.")
-@click.option("--role", default="practitioner", show_default=True, help="What the person is in this house.")
+@click.option(
+    "--role", default="practitioner", show_default=True,
+    help=f"What the person is in this house; the law binds {', '.join(sorted(ROLES))}.",
+)  # fmt: skip
 @click.option("--purpose", required=True, help="What she reads for: a purpose of use such as TREAT.")
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long it is valid.")
 @click.option("--write", "writes", is_flag=True, help="She may write, too.")

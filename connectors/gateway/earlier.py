@@ -4,7 +4,7 @@ import time
 
 from sqlalchemy import and_, select
 
-from connectors.gateway.access import Reader
+from connectors.gateway.access import HOUSE_TYPE, Reader
 from connectors.gateway.models import index_text, resources
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
@@ -21,6 +21,7 @@ def send(store: Store, local: str, person: str) -> int:
     Returns how many resources went. What was sent is not about `local` any more, so that a second call goes on after a
     crash. Raises `Problem(forbidden)` where she does not permit it.
     """
+    reader = Reader(person, "", "TREAT", writes=True, house=store.state(HOUSE_TYPE) or "")
     sent, after = 0, 0
     while True:
         rows = _about(store, local, after)
@@ -30,7 +31,7 @@ def send(store: Store, local: str, person: str) -> int:
         with store.change() as change:
             change.alone(f"{type_}/{id_}" for _, type_, id_ in rows)
             scope = Scope((), int(time.time()), store.house)
-            writing = Writing(store, change, "", Reader(person, "", "TREAT", writes=True), scope)
+            writing = Writing(store, change, "", reader, scope)
             for _, type_, id_ in rows:
                 found = change.find_own(type_, id_, store.house)
                 if found is not None and not found.deleted and not found.owner:

@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -26,9 +26,9 @@ from connectors.gateway.links import PAGE, Args, Links
 from connectors.gateway.negotiation import Return, versions
 from connectors.gateway.references import check_query
 from connectors.gateway.store import Store
-from connectors.gateway.visibility import Scope
+from connectors.gateway.visibility import Scope, scope
 from connectors.gateway.writing import Writing
-from consent.purposes import purposes_above, within
+from consent.purposes import within
 from fhir_profiles import bundles, capability, definitions, resources, search
 from fhir_profiles.bundles import Entry
 from fhir_profiles.problems import Problem
@@ -162,13 +162,13 @@ def search_type(
     query, counting = _query(gateway, type_, args)
     if not tokens:
         own_link = urlencode(query.used)
-    scope = _scope(gateway, reader)
+    seen = _scope(gateway, reader)
     links = {"self": f"{gateway.base_url}/{type_}" + ("?" + own_link if own_link else "")}
     if counting:
-        numbers = gateway.store.count(query, scope, change)
+        numbers = gateway.store.count(query, seen, change)
         _report(gateway, reader, type_, numbers, lambda connection: asked_about(connection, query))
         return Answer(200, bundles.searchset([], sum(numbers.values()), links))
-    page = gateway.store.search(query, scope, after, change)
+    page = gateway.store.search(query, seen, after, change)
     found = Counter(stored.owner for stored in page.matches)
     _report(gateway, reader, type_, found, lambda connection: asked_about(connection, query) if after is None else ())
     if page.after is not None:
@@ -320,8 +320,7 @@ def _scope(gateway: Gateway, reader: Reader | None) -> Scope | None:
     if reader is None:
         return None
     treats = reader.person if within(reader.purpose, emergency.CARE) else ""
-    purposes = tuple(sorted(purposes_above(reader.purpose)))
-    return Scope(purposes, int(time.time()), gateway.store.house, person=treats)
+    return replace(scope(reader, gateway.store.house, int(time.time())), person=treats)
 
 
 def _report(

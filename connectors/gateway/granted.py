@@ -90,8 +90,9 @@ class Granted:
                 for stream, index in state.ids.items() if state else ():
                     if mask >> index & 1:
                         covered[set_id, index] = stream
-                        if self._keystore.category(patient, set_id, index) in terms.categories:
-                            live += [Live(stream, first, *how) for how in _shown(grant, opened, rules)]
+                        category = self._keystore.category(patient, set_id, index)
+                        if category is not None and category in terms.categories:
+                            live += [Live(stream, first, *how, category) for how in _shown(grant, opened, rules)]
         self._set_live(patient, live, grants)
         self._store.set_destinations(patient, places(self._chains, self._keystore, patient, now))
         self._purge(patient, covered)

@@ -10,7 +10,7 @@ import click
 
 from connectors.command_line import plainly
 from connectors.gateway import earlier, keeping, linking, outgoing
-from connectors.gateway.access import Reader
+from connectors.gateway.access import HOUSE_TYPE, Reader
 from connectors.gateway.enrolment import KEYSTORE
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.options import CONFIG_OPTION, DATABASE_OPTION, JSON_OPTION, database_of
@@ -130,5 +130,7 @@ def keep(
     if not slash or not known(purpose):
         raise Problem("invalid", "name the resource as TYPE/ID, and a purpose of use of v3-ActReason such as TREAT")
     with closing(database_of(database, file)) as opened:
-        keeping.keep(Store(opened), Reader(person, role, purpose), type_, id_, reason)
+        store = Store(opened)
+        reader = Reader(person, role, purpose, house=store.state(HOUSE_TYPE) or "")
+        keeping.keep(store, reader, type_, id_, reason)
     click.echo(f"{resource} is part of the house's own record")

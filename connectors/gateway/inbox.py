@@ -15,6 +15,7 @@ from connectors.gateway.consents import NOTHING, Consents
 from connectors.gateway.granted import Granted
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.objects import Objects
+from connectors.gateway.own_entry import OwnEntry
 from connectors.gateway.records import Deletion, Item, Source, Taken, read_resource
 from connectors.gateway.reporting import report_reads
 from connectors.gateway.store import Store
@@ -72,6 +73,7 @@ class Inbox:
         self.granted = Granted(keystore, store, self.chains, self.consents, clock)
         self._objects = Objects(keystore, clock)
         self._house = not identifiers.account(self.me).is_person
+        self._entry = OwnEntry(store, self.me, clock)
 
     def run(
         self, stopped: Callable[[], bool], then: Callable[[], object] = lambda: None,
@@ -104,6 +106,8 @@ class Inbox:
 
     def take_page(self, wait: int = 0) -> int:
         """Take the next page of the feed in; returns the number of events. Raises `Problem`."""
+        if self._house:
+            self._entry.refresh(self.hub)
         page = self.hub.feed(self.store.state(CURSOR) or "", wait=wait, only=self._only)
         changed = self._take_statements(page["events"])
         met = self._keep_permits(page["permits"])

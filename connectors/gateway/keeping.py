@@ -9,8 +9,7 @@ from connectors.gateway import access
 from connectors.gateway.access import Reader
 from connectors.gateway.models import resources
 from connectors.gateway.store import Store
-from connectors.gateway.visibility import Scope
-from consent.purposes import purposes_above
+from connectors.gateway.visibility import scope
 from fhir_profiles.problems import Problem
 
 MAX_REASON = 200
@@ -24,9 +23,8 @@ def keep(store: Store, reader: Reader, type_: str, id_: str, reason: str) -> Non
     """
     if not reason.strip() or not reason.isprintable() or len(reason) > MAX_REASON:
         raise Problem("value", f"give the reason in one line of at most {MAX_REASON} signs")
-    scope = Scope(tuple(sorted(purposes_above(reader.purpose))), int(time.time()), store.house)
     with store.change() as change:
-        found = store.read(type_, id_, scope, change)
+        found = store.read(type_, id_, scope(reader, store.house, int(time.time())), change)
         if found is None or found.deleted:
             raise Problem("not-found", "there is no such resource, or it is not granted for this purpose")
         if not found.owner or found.author == store.house:

@@ -31,6 +31,8 @@ RowId = BigInteger().with_variant(Integer(), "sqlite")
 NO_DATE = -(2**62)
 """`low` of a resource that has no clinical date: it comes last when the newest come first."""
 
+NO_CATEGORY = -1
+
 resources = Table(
     "resources",
     metadata,
@@ -151,6 +153,7 @@ live_streams = Table(
     Column("person", Word, nullable=False, server_default=""),  # who alone sees it, in an emergency; '' for all
     Column("until", BigInteger, nullable=False),  # seconds since 1970, excluded
     Column("rules", Word, nullable=False, server_default=""),
+    Column("category", Integer, nullable=False, server_default=str(NO_CATEGORY)),  # NO_CATEGORY where it is not known
     PrimaryKeyConstraint("patient", "stream", "purpose", "from_epoch", "rules", "person"),
     sqlite_with_rowid=False,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from connectors.gateway.models import NO_CATEGORY
 from consent.objects import MAX_OBJECT
 from consent.primitives import broken
 from fhir_profiles import resources
@@ -70,7 +71,7 @@ class Deletion:
 @dataclass(frozen=True, slots=True)
 class Live:
     """A stream that may be shown from an epoch on, until a second, for purposes; `rules`: by that grant's rules;
-    `person`: in an emergency, to who declared it."""
+    `person`: in an emergency, to who declared it. `category`: of all that is in it, where that is known."""
 
     stream: str
     from_epoch: int
@@ -78,6 +79,7 @@ class Live:
     purposes: frozenset[str]
     rules: str = ""
     person: str = ""
+    category: int = NO_CATEGORY
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,7 @@ class Store:
                 "person": live.person,
                 "until": live.until,
                 "rules": live.rules,
+                "category": live.category,
             }
             for live in streams
             for purpose in sorted(live.purposes)

@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, exists, or_, select
 
-from connectors.gateway.models import confirmations, index_text, live_streams, permitted, resources
+from connectors.gateway.access import Reader
+from connectors.gateway.models import NO_CATEGORY, confirmations, index_text, live_streams, permitted, resources
+from consent.purposes import purposes_above
 
 NEVER_IN_EMERGENCY = frozenset({"V"})
 """The confidentiality that no emergency opens."""
@@ -21,7 +23,8 @@ class Scope:
     `purposes` are the codes any of which, in a grant, would allow the reading: the reader's own and those above it.
     `house`: the account whose own writing is always shown; empty where it has written nothing. `own`: the patient who
     reads her own record, of which nothing is withheld. `person`: who reads, to treat: what is open in an emergency that
-    this person declared is shown too, but for what is most confidential.
+    this person declared is shown too, but for what is most confidential. `closed`: categories that the law closes to
+    this reader, whatever was granted.
     """
 
     purposes: tuple[str, ...]
@@ -29,13 +32,21 @@ class Scope:
     house: str = ""
     own: str = ""
     person: str = ""
+    closed: tuple[int, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
         return {
             "v_purposes": self.purposes, "v_now": self.now, "v_house": self.house, "v_own": self.own or NOBODY,
-            "v_person": self.person,
+            "v_person": self.person, "v_closed": self.closed,
         }  # fmt: skip
+
+
+def scope(reader: Reader, house: str, now: int) -> Scope:
+    """What a person of the house may see. A stream of which the category is not known may be of one that is closed."""
+    closed = sorted(reader.closed("read"))
+    purposes = tuple(sorted(purposes_above(reader.purpose)))
+    return Scope(purposes, now, house, closed=(NO_CATEGORY, *closed) if closed else ())
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:
@@ -71,6 +82,7 @@ def shown(row: FromClause) -> ColumnElement[bool]:
             or_(and_(live.c.person == "", live.c.purpose.in_(bindparam("v_purposes", expanding=True))), declared),
             live.c.from_epoch <= row.c.epoch,
             live.c.until > bindparam("v_now"),
+            live.c.category.not_in(bindparam("v_closed", expanding=True)),
             or_(live.c.rules == "", by_rules),
         )
         .exists()

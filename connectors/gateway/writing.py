@@ -19,7 +19,7 @@ from connectors.gateway.negotiation import versions
 from connectors.gateway.records import HOUSE, Source, Stored, instant, microseconds
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope
-from consent.categories import category
+from consent.categories import NAMES, category
 from consent.identifiers import new_id
 from consent.opening import subject
 from fhir_profiles import resources, search
@@ -65,8 +65,10 @@ class Writing:
         before = self._before(type_, id_)
         _match(before, if_match)
         if before is not None and not before.deleted:
-            if before.owner and not self._take_back(before):
-                raise self._not_permitted()
+            if before.owner:
+                self._check_law(category(resources.parse(before.body)), "delete")
+                if not self._take_back(before):
+                    raise self._not_permitted()
             self.change.bury(before, microseconds(), before.version + 1)
 
     def matched(self, condition: search.Query) -> Stored | None:
@@ -94,7 +96,7 @@ class Writing:
             resource = linking.renamed(self.change.connection, resource, self.base_url)
             if proposals.is_proposal(resource):
                 proposals.read(resource, self.scope.house if self.scope is not None else "")
-            outlet = self._outlet(resource)
+            outlet = self._outlet(resource, "create" if before is None or before.deleted else "update")
         source = outlet.source if outlet is not None else HOUSE
         version, updated = (before.version + 1 if before is not None else 1), microseconds()
         meta = resource.get("meta", {}) | {"versionId": str(version), "lastUpdated": instant(updated)}
@@ -115,7 +117,7 @@ class Writing:
             self._send(written, outlet.category)
         return written
 
-    def _outlet(self, resource: dict[str, Any]) -> Outlet | None:
+    def _outlet(self, resource: dict[str, Any], action: str) -> Outlet | None:
         """Where a resource goes; None where it stays in the house.
 
         Raises `Problem(forbidden)` for an Obhut patient without a live permit, known here or not.
@@ -123,6 +125,7 @@ class Writing:
         name = (subject(resource) or "").removeprefix("Patient/")
         if not linking.is_obhut(name):
             return None
+        self._check_law(category(resource), action)
         found = self._destination(name, category(resource))
         if found is None:
             raise self._not_permitted()
@@ -170,6 +173,12 @@ class Writing:
             "at": int(time.time()),
         }
         self.change.connection.execute(insert(outgoing), row)
+
+    def _check_law(self, category_: int, action: str) -> None:
+        """Raises `Problem(forbidden)` for what the law closes to this person, whoever the patient is."""
+        if self.reader is not None and category_ in self.reader.closed(action):
+            detail = f"By law nobody in this role may {action} what is of the category {NAMES[category_]}."
+            raise Problem("forbidden", detail)
 
     def _not_permitted(self) -> Problem:
         house = self.scope.house if self.scope is not None else ""

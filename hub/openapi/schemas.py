@@ -138,7 +138,10 @@ SCHEMAS: dict[str, Schema] = {
     "Taken": closed({"results": many(closed({"status": {"type": "integer"}}))}),
     "Organisations": closed(
         {"organisations": many(
-            closed({"account": ACCOUNT, "name": TEXT, "type": TEXT, "fingerprint": TEXT, "reading_key": BINARY})
+            closed(
+                {"account": ACCOUNT, "name": TEXT, "type": TEXT, "part_of": TEXT, "fingerprint": TEXT,
+                 "reading_key": BINARY}
+            )
         ), "next": {"type": ["string", "null"]}}
     ),
 }  # fmt: skip

@@ -12,11 +12,12 @@ from hub.store.database import Database, Tx
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """An organisation or service of the directory."""
+    """An organisation or service of the directory. `part_of`: the account of what it is a part of, or empty."""
 
     acc: str
     title: str
     type: str
+    part_of: str = ""
 
 
 def create_account(db: Database, tx: Tx, acc: str, cls: str) -> bool:
@@ -33,21 +34,22 @@ def create_account(db: Database, tx: Tx, acc: str, cls: str) -> bool:
 # --- organisations ------------------------------------------------------------------------------------------------
 
 
-def admit(tx: Tx, acc: str, title: str, type_: str, code: str) -> None:
+def admit(tx: Tx, acc: str, title: str, type_: str, code: str, part_of: str = "") -> None:
     """Let an organisation in; `code` is the hash of its admission code. A new code replaces an unused one."""
     row = tx.conn.execute(select(organisations.c.joined).where(organisations.c.acc == acc)).one_or_none()
+    values = {"title": title, "type": type_, "part_of": part_of}
     if row is None:
-        tx.conn.execute(insert(organisations).values(acc=acc, title=title, type=type_, code=code, joined=None))
+        tx.conn.execute(insert(organisations).values(acc=acc, code=code, joined=None, **values))
     else:
-        values = {"title": title, "type": type_} | ({"code": code} if row[0] is None else {})
+        values |= {"code": code} if row[0] is None else {}
         tx.conn.execute(update(organisations).where(organisations.c.acc == acc).values(**values))
 
 
-def put_organisation(tx: Tx, acc: str, title: str, type_: str, now: int) -> None:
+def put_organisation(tx: Tx, said: Organisation, now: int) -> None:
     """Note what another hub's directory says of an organisation that is at home there."""
-    values = {"title": title, "type": type_}
-    if tx.conn.execute(update(organisations).where(organisations.c.acc == acc).values(**values)).rowcount == 0:
-        tx.conn.execute(insert(organisations).values(acc=acc, code="", joined=now, **values))
+    values = {"title": said.title, "type": said.type, "part_of": said.part_of}
+    if tx.conn.execute(update(organisations).where(organisations.c.acc == said.acc).values(**values)).rowcount == 0:
+        tx.conn.execute(insert(organisations).values(acc=said.acc, code="", joined=now, **values))
 
 
 def organisations_at(conn: Connection, domain: str) -> list[str]:
@@ -87,7 +89,8 @@ def organisations_found(conn: Connection, search: Search, after: str, limit: int
         title = organisations.c.title.icontains(word, autoescape=True)
         conditions.append(title | organisations.c.acc.icontains(word, autoescape=True))
     total = conn.execute(select(func.count()).select_from(organisations).where(*conditions)).scalar_one()
-    query = select(organisations.c.acc, organisations.c.title, organisations.c.type).where(*conditions)
+    row = organisations.c
+    query = select(row.acc, row.title, row.type, row.part_of).where(*conditions)
     query = query.where(organisations.c.acc > after).order_by(organisations.c.acc).limit(limit)
     return [Organisation(*row) for row in conn.execute(query)], total
 

@@ -47,6 +47,18 @@ def test_an_entry_has_the_public_keys(town, place):
     assert entry["type"] == "practice"
 
 
+def test_a_ward_is_a_part_of_its_hospital(town, place):
+    """As JSON by account, as FHIR by reference."""
+    with town.hub.db.write() as tx:
+        directory.admit(tx, place[0].account, "Station 3", "hospital", "x", place[1].account)
+    (entry,) = town.get("/v1/directory", place[1], q="station").json["organisations"]
+    assert entry["part_of"] == place[1].account
+    ward = town.get("/fhir/Organization/praxis-sonne", place[1]).json
+    assert ward["partOf"] == {"reference": "Organization/klinik"}
+    assert "partOf" not in town.get("/fhir/Organization/klinik", place[1]).json
+    resources.check(ward)
+
+
 @pytest.mark.parametrize("name", ["Organization", "Endpoint", "PractitionerRole"])
 def test_every_resource_is_valid_r4_and_found_by_search_and_read(town, place, name):
     """The searchset's resources pass HL7's definitions and are what a read gives."""

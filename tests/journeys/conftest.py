@@ -92,9 +92,9 @@ class RunningHub:
         os.killpg(self.process.pid, 9)
         self.process.wait()
 
-    def admit(self, name: str, type_: str = "practice") -> str:
-        """An admission code for a practice, or an organisation of another type."""
-        done = obhut("hub", "admit", name, "--type", type_, "--title", name, **self.environment)
+    def admit(self, name: str, type_: str = "practice", *more: str) -> str:
+        """An admission code for a practice, or an organisation of another type; `more` options."""
+        done = obhut("hub", "admit", name, "--type", type_, "--title", name, *more, **self.environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -111,10 +111,10 @@ def hub(tmp_path: Path, database_url: str) -> Iterator[RunningHub]:
 class Practice:
     """A practice's gateway without its FHIR server: keystore, inbox, store."""
 
-    def __init__(self, directory: Path, hub: RunningHub, name: str, type_: str = "practice") -> None:
+    def __init__(self, directory: Path, hub: RunningHub, name: str, type_: str = "practice", *more: str) -> None:
         self.directory = directory / name
         self.database = f"sqlite:///{self.directory / 'record.db'}"
-        code = hub.admit(name, type_)
+        code = hub.admit(name, type_, *more)
         self.keys, _ = keystore.enrol(self.directory / "keys", self.directory / "root", hub.url, name, code)
         self.environment = {
             "OBHUT_GATEWAY_HUB_URL": hub.url, "OBHUT_GATEWAY_KEYSTORE": str(self.directory / "keys"),
@@ -143,12 +143,12 @@ class Practice:
 
 
 @pytest.fixture
-def practices(tmp_path: Path, hub: RunningHub) -> Iterator[Callable[[str], Practice]]:
-    """Makes practices at the hub."""
+def practices(tmp_path: Path, hub: RunningHub) -> Iterator[Callable[..., Practice]]:
+    """Makes practices at the hub; organisations of another type, which may be parts of others."""
     made: list[Practice] = []
 
-    def make(name: str) -> Practice:
-        made.append(Practice(tmp_path, hub, name))
+    def make(name: str, *kind: str) -> Practice:
+        made.append(Practice(tmp_path, hub, name, *kind))
         return made[-1]
 
     yield make
@@ -157,7 +157,7 @@ def practices(tmp_path: Path, hub: RunningHub) -> Iterator[Callable[[str], Pract
 
 
 @pytest.fixture
-def practice(practices: Callable[[str], Practice]) -> Practice:
+def practice(practices: Callable[..., Practice]) -> Practice:
     """A practice at the hub."""
     return practices("praxis-a")
 

@@ -247,10 +247,8 @@ def test_another_purpose_finds_nothing(client, practice):
     assert found(practice, client) == {"w1"}
     query = parse("Observation", [("patient", account(client.account).local)])
     now = int(datetime.now(UTC).timestamp())
-    assert [len(practice.store.search(query, Scope((purpose,), now)).matches) for purpose in ("TREAT", "HRESCH")] == [
-        1,
-        0,
-    ]
+    for purpose, number in (("TREAT", 1), ("HRESCH", 0)):
+        assert len(practice.store.search(query, Scope((purpose,), now)).matches) == number
 
 
 @pytest.mark.parametrize("hours", [-30, 30])

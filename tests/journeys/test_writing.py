@@ -48,7 +48,8 @@ class Ward:
         self.open()
         config = Config(database=practice.database, hub_url="http://hub.test", keystore="keys")
         self.app = create_app(config)
-        token = access.issue_token(practice.store.database, Reader("Nurse Ada", "nurse", "TREAT", writes=True), 3600)
+        reader = Reader("Nurse Ada", "assistant", "TREAT", writes=True)
+        token = access.issue_token(practice.store.database, reader, 3600)
         self.headers = {"Authorization": f"Bearer {token}", "Content-Type": FHIR_JSON}
 
     def open(self):

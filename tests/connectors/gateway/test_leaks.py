@@ -1,7 +1,8 @@
 """Restrictions do not show (EHDS, Art. 8): with and without hidden data a gateway answers the same bytes.
 
 Two houses, alike but for one thing: in the first there is more than the reader may see, by finer rules, by a stream
-that is not granted, or under another purpose. Each side door is asked of both.
+that is not granted, or under another purpose; or because the law closes it to the reader's role, so that nobody can
+tell which of them it is. Each side door is asked of both.
 """
 
 import re
@@ -18,6 +19,7 @@ from connectors.gateway.database import Database
 from connectors.gateway.records import Item, Live, Source
 from connectors.gateway.store import HOUSE_ACCOUNT, Store
 from connectors.gateway.visibility import Scope
+from consent.categories import INDEX
 from fhir_profiles.search import parse
 from tests.connectors.gateway.conftest import Api, link, observation
 
@@ -25,6 +27,11 @@ LOCAL = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa"
 PATIENT, HOUSE = f"{LOCAL}@hub.test", "praxis@hub.test"
 FAR = 4_000_000_000
 HIDDEN = "h1"
+BY_LAW = [
+    Live("s1", 1, FAR, frozenset({"TREAT"}), "ruled", category=INDEX["lab"]),
+    *(Live(stream, 1, FAR, frozenset({"TREAT"}), category=INDEX["immunizations"]) for stream in ("s2", "s3")),
+]
+"""All granted, of which a physiotherapist may not see two streams."""
 LIVE = [Live("s1", 1, FAR, frozenset({"TREAT"}), "ruled"), Live("s3", 1, FAR, frozenset({"HRESCH"}))]
 
 
@@ -86,17 +93,17 @@ def hidden():
 class House:
     """A gateway, its store and a doctor's client."""
 
-    def __init__(self, url, more):
+    def __init__(self, url, more, live=LIVE, role="practitioner"):
         self.database = Database(url)
         schema.upgrade(self.database)
         self.store = Store(self.database)
         self.app = create_app(Config(database=url, hub_url="http://hub.test", keystore="keys"))
-        reader = Reader("Dr. Ada Beispiel", "practitioner", "TREAT", writes=True)
+        reader = Reader("Dr. Ada Beispiel", role, "TREAT", writes=True)
         self.api = Api(self.app.test_client())
         self.api.headers["Authorization"] = f"Bearer {access.issue_token(self.database, reader, 600)}"
         self.store.set_state(HOUSE_ACCOUNT, HOUSE)
         self.store.put_many(list(self._items(more)))
-        self.store.set_live(PATIENT, LIVE)
+        self.store.set_live(PATIENT, live)
         self.store.confirm([PATIENT], int(time.time()) - 1, FAR)
 
     def _items(self, more):
@@ -216,6 +223,32 @@ def test_what_is_hidden_does_not_show(houses, door):
     assert told(DOORS[door](more.api)) == told(DOORS[door](less.api))
     reports = [[(each.what, each.number) for each in access.pending_reports(one.database)] for one in houses]
     assert reports[0] == reports[1]
+
+
+@pytest.fixture(scope="module")
+def barred(tmp_path_factory):
+    """The same where the law hides it; all doors are asked of one pair, in their order: those that write come last."""
+    folder = tmp_path_factory.mktemp("barred")
+    pair = [House(f"sqlite:///{folder / f'{more}.sqlite'}", more, BY_LAW, "physiotherapist") for more in (True, False)]
+    yield pair
+    for one in pair:
+        one.close()
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_the_law_closes_does_not_show(barred, door):
+    """The same answer, and the same told to the patient."""
+    test_what_is_hidden_does_not_show(barred, door)
+
+
+def test_who_is_not_barred_sees_it(barred):
+    """What the law closes to one is there for her colleague."""
+    more, less = barred
+    doctor = Reader("Dr. Ben", "physician", "TREAT")
+    for house, status in ((more, 200), (less, 404)):
+        token = access.issue_token(house.database, doctor, 600)
+        assert house.api.get("Condition/h2", Authorization=f"Bearer {token}").status_code == status
+        access.forget_reports(house.database, [each.id for each in access.pending_reports(house.database)])
 
 
 def test_the_houses_differ(houses):

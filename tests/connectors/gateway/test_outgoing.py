@@ -21,7 +21,7 @@ class Ward(Scene):
     def __init__(self, directory, store, api):
         super().__init__(directory, store)
         self.api = api
-        token = access.issue_token(store.database, Reader("Nurse Ada", "nurse", "TREAT", writes=True), 600)
+        token = access.issue_token(store.database, Reader("Nurse Ada", "assistant", "TREAT", writes=True), 600)
         api.headers["Authorization"] = f"Bearer {token}"
         self.set = self.patient.permit(self.practice)
         self.wire.publish()

@@ -44,7 +44,7 @@ def nurse(house, database, store):
 
 
 def token(database, writes=True):
-    return access.issue_token(database, Reader("Nurse Ada", "nurse", "TREAT", writes), 600)
+    return access.issue_token(database, Reader("Nurse Ada", "assistant", "TREAT", writes), 600)
 
 
 def about(reference=f"Patient/{HERS}", **members):

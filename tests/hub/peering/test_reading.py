@@ -14,7 +14,7 @@ from hub.models import permits as permits_table
 from hub.peer_models import endings
 from hub.relay import introduce
 from hub.replicas import Replicas, read_link
-from hub.store import chains
+from hub.store import chains, directory
 from hub.store import peers as store
 from tests.consent import world
 from tests.consent.world import DOMAIN
@@ -301,10 +301,12 @@ def test_a_peer_seen_for_the_first_time_is_told_of_all_organisations(hubs):
     hospital = hubs.b.organisation("klinik", "Klinik", "hospital")
     with hubs.b.hub.db.write() as tx:
         tx.conn.execute(delete(feed).where(feed.c.recipient == DOMAIN))
+        directory.admit(tx, hospital.account, "Klinik", "hospital", "x", f"verbund@{OTHER}")
     introduce(hubs.b.hub)
     hubs.read(hubs.a)
     (entry,) = hubs.a.get("/v1/directory", hubs.a.person()).json["organisations"]
     assert (entry["account"], entry["name"], entry["type"]) == (hospital.account, "Klinik", "hospital")
+    assert entry["part_of"] == f"verbund@{OTHER}"
     assert entry["fingerprint"] == hospital.state.fingerprint
     before = hubs.b.dump()
     introduce(hubs.b.hub)
