@@ -34,25 +34,50 @@ class Projection:
     rules: dict[str, Any] | None = field(default=None, repr=False)
 
 
-def project(consents: Sequence[Mapping[str, Any]], counterpart: str, now: int) -> list[Projection]:
+def project(
+    consents: Sequence[Mapping[str, Any]], counterpart: str, now: int, wholes: Iterable[str] = ()
+) -> list[Projection]:
     """The grants by which a counterpart may read what R4 Consents of one patient permit, from a Unix second on.
 
-    `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. None where nothing
+    `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. `wholes`: what the
+    counterpart is a part of, at every level (`consent.actors`): what is said of them is said of it. None where nothing
     is permitted. Raises `Problem(unprocessable)` for what no grant can keep to, or cannot be told to be in force.
     """
-    return project_plain([check_written(consent) for consent in consents], counterpart, now)
+    return project_plain([check_written(consent) for consent in consents], counterpart, now, wholes)
 
 
-def project_plain(forms: Sequence[Mapping[str, Any]], counterpart: str, now: int) -> list[Projection]:
+def project_plain(
+    forms: Sequence[Mapping[str, Any]], counterpart: str, now: int, wholes: Iterable[str] = ()
+) -> list[Projection]:
     """`project` for Consents in plain form (`consent.policy`). Raises as it."""
+    actor = frozenset({counterpart, *wholes})
     patients = {form["patient"] for form in forms}
     if len(patients) != 1:
         raise refused("patient", "These Consents are not about one patient.")
     (patient,) = patients
-    found = _pieces(_in_force(forms, patient, counterpart, now * SECOND), counterpart, now * SECOND)
+    found = _pieces(_in_force(forms, patient, actor, now * SECOND), actor, now * SECOND)
     if len(found) > MAX_GRANTS:
         raise refused("provision", f"This needs more than {MAX_GRANTS} grants; write fewer periods and purposes.")
     return [_projection(patient, counterpart, piece, now * SECOND) for piece in found]
+
+
+def refused_plain(
+    forms: Sequence[Mapping[str, Any]], counterpart: str, purposes: Iterable[str], now: int, wholes: Iterable[str] = ()
+) -> frozenset[int]:
+    """The categories of which Consents in plain form that are refusals refuse a counterpart anything, now or later.
+
+    `purposes`: those of a grant; what is refused for one below them is refused.
+    """
+    actor, at = frozenset({counterpart, *wholes}), now * SECOND
+    counting = _in_force(forms, forms[0]["patient"], actor, at)
+    signed = [one for one in counting if not (one.root.permit or one.opt_in)]
+    rules = [rule for one in signed for rule in _all(one.root)]
+    asked = {*purposes, *(purpose for rule in rules for purpose in rule.purposes if within(purpose, purposes))}
+    times = {at, *(start for rule in rules if (start := rule.period[0]) > at)}
+    trees = [tuple(_trees(signed, actor, purposes_above(one), time)) for one in asked for time in times]
+    return frozenset(
+        index for index in range(len(categories.NAMES)) if any(_DENY in _outcomes(each, index) for each in trees)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +103,13 @@ class _Piece:
 # --- which Consents -----------------------------------------------------------------------------------------------
 
 
-def _in_force(forms: Sequence[Mapping[str, Any]], patient: str, counterpart: str, now: int) -> list[_Signed]:
+def _in_force(forms: Sequence[Mapping[str, Any]], patient: str, actor: frozenset[str], now: int) -> list[_Signed]:
     """The Consents that count from now on, as long as no other is signed (`consent.lineages`)."""
     compiled = [policy.compile(form) for form in forms]
     if any(one.recorded > now for one in compiled):
         raise refused("dateTime", "This Consent is dated later than now: sign it when it begins to count.")
     plain = {id(one): form.get("provision", {}) for one, form in zip(compiled, forms, strict=True)}
-    heads = in_force(State(tuple(compiled)), Request(patient, frozenset({counterpart}), "TREAT", now))
+    heads = in_force(State(tuple(compiled)), Request(patient, actor, "TREAT", now))
     if any(len(head) > 1 for head in heads):
         raise refused("dateTime", "Two of these Consents count together, being of one lineage and date: keep one.")
     return [_Signed(plain[id(one)], one.root, one.opt_in) for (one,) in heads if one.root is not None]
@@ -93,31 +118,31 @@ def _in_force(forms: Sequence[Mapping[str, Any]], patient: str, counterpart: str
 # --- which pieces -------------------------------------------------------------------------------------------------
 
 
-def _pieces(signed: Sequence[_Signed], counterpart: str, now: int) -> list[_Piece]:
+def _pieces(signed: Sequence[_Signed], actor: frozenset[str], now: int) -> list[_Piece]:
     roots = [one.root for one in signed]
     for root in roots:
-        _check_actions(root, counterpart)
+        _check_actions(root, actor)
     named = sorted({purpose for root in roots for rule in _all(root) for purpose in rule.purposes})
     edges = sorted({edge for root in roots for rule in _all(root) for edge in rule.period if edge > now})
     times = list(zip([now, *edges], [*edges, FOREVER], strict=True))
     times = [(start, end) for start, end in times if start < end]
     alike: dict[tuple[int, int, tuple[tuple[bool, str], ...]], list[str]] = {}
     for purpose in named:
-        for start, end, trees in _joined(signed, counterpart, purpose, times):
+        for start, end, trees in _joined(signed, actor, purpose, times):
             alike.setdefault((start, end, trees), []).append(purpose)
     for start, _ in times:
-        _check_every_purpose(signed, counterpart, start)
-        _check_exceptions(signed, counterpart, named, start)
+        _check_every_purpose(signed, actor, start)
+        _check_exceptions(signed, actor, named, start)
     return [_Piece(_highest(found), *about) for about, found in alike.items() if _seconds(*about[:2], now)]
 
 
 def _joined(
-    signed: Sequence[_Signed], counterpart: str, purpose: str, times: Iterable[tuple[int, int]]
+    signed: Sequence[_Signed], actor: frozenset[str], purpose: str, times: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[int, int, tuple[tuple[bool, str], ...]]]:
     """The times in which a purpose may see anything, those in which the same trees decide joined."""
     last: tuple[int, int, tuple[tuple[bool, str], ...]] | None = None
     for start, end in times:
-        trees = tuple(_trees(signed, counterpart, purposes_above(purpose), start))
+        trees = tuple(_trees(signed, actor, purposes_above(purpose), start))
         if last is not None and last[1:] == (start, trees):
             last = (last[0], end, trees)
             continue
@@ -129,17 +154,17 @@ def _joined(
 
 
 def _trees(
-    signed: Iterable[_Signed], counterpart: str, purposes: frozenset[str], at: int
+    signed: Iterable[_Signed], actor: frozenset[str], purposes: frozenset[str], at: int
 ) -> Iterator[tuple[bool, str]]:
     for one in signed:
-        kept = _cut(one.root, one.plain, counterpart, purposes, at)
+        kept = _cut(one.root, one.plain, actor, purposes, at)
         if kept is not None:
             yield one.opt_in, json.dumps(kept, ensure_ascii=False, sort_keys=True)
 
 
-def _cut(rule: Rule, plain: Tree, counterpart: str, purposes: frozenset[str], at: int) -> Tree | None:
+def _cut(rule: Rule, plain: Tree, actor: frozenset[str], purposes: frozenset[str], at: int) -> Tree | None:
     """The rule with only what it says of resources; None where it does not apply to this party, purpose and time."""
-    if not _applies(rule, counterpart, purposes, at):
+    if not _applies(rule, actor, purposes, at):
         return None
     if rule.roles:
         raise refused(
@@ -147,15 +172,15 @@ def _cut(rule: Rule, plain: Tree, counterpart: str, purposes: frozenset[str], at
         )
     kept = {name: value for name, value in plain.items() if name in ELEMENTS and name != "provision"}
     pairs = zip(rule.children, plain.get("provision", ()), strict=True)
-    children = [_cut(child, below, counterpart, purposes, at) for child, below in pairs]
+    children = [_cut(child, below, actor, purposes, at) for child, below in pairs]
     if any(children):
         kept["provision"] = [child for child in children if child is not None]
     return kept
 
 
-def _applies(rule: Rule, counterpart: str, purposes: frozenset[str], at: int) -> bool:
+def _applies(rule: Rule, actor: frozenset[str], purposes: frozenset[str], at: int) -> bool:
     return not (
-        (rule.actors and counterpart not in rule.actors)
+        (rule.actors and rule.actors.isdisjoint(actor))
         or (rule.actions and rule.actions.isdisjoint(actions_above("read")))
         or (rule.purposes and rule.purposes.isdisjoint(purposes))
         or not rule.period[0] <= at < rule.period[1]
@@ -176,34 +201,34 @@ def _highest(purposes: Sequence[str]) -> tuple[str, ...]:
 # --- what cannot be kept to ---------------------------------------------------------------------------------------
 
 
-def _check_actions(rule: Rule, counterpart: str) -> None:
+def _check_actions(rule: Rule, actor: frozenset[str]) -> None:
     """A grant is for both: whoever holds an entry also finds it."""
-    if rule.actors and counterpart not in rule.actors:
+    if rule.actors and rule.actors.isdisjoint(actor):
         return
     if len({rule.actions.isdisjoint(actions_above(action)) for action in ("read", "search")}) > 1:
         raise refused(f"{rule.path}.action", "Name reading and searching together, as access; one alone is no grant.")
     for child in rule.children:
-        _check_actions(child, counterpart)
+        _check_actions(child, actor)
 
 
-def _check_every_purpose(signed: Sequence[_Signed], counterpart: str, at: int) -> None:
-    if _permitted(tuple(_trees(signed, counterpart, frozenset(), at))):
+def _check_every_purpose(signed: Sequence[_Signed], actor: frozenset[str], at: int) -> None:
+    if _permitted(tuple(_trees(signed, actor, frozenset(), at))):
         raise refused("provision.purpose", "Name the purposes for which this is permitted; a grant has them all named.")
 
 
-def _check_exceptions(signed: Sequence[_Signed], counterpart: str, named: Sequence[str], at: int) -> None:
+def _check_exceptions(signed: Sequence[_Signed], actor: frozenset[str], named: Sequence[str], at: int) -> None:
     """A hub releases for a purpose what is granted for one above it: there, nothing may be taken away again."""
     for purpose in named:
         for above in purposes_above(purpose) - {purpose} & set(named):
-            if not _permitted(tuple(_trees(signed, counterpart, purposes_above(above), at))):
+            if not _permitted(tuple(_trees(signed, actor, purposes_above(above), at))):
                 continue
             for one in signed:
-                _check_exception(one.root, counterpart, (above, purpose), at)
+                _check_exception(one.root, actor, (above, purpose), at)
 
 
-def _check_exception(rule: Rule, counterpart: str, purposes: tuple[str, str], at: int, outer: bool = True) -> None:
+def _check_exception(rule: Rule, actor: frozenset[str], purposes: tuple[str, str], at: int, outer: bool = True) -> None:
     """`outer`: whether the rules around this one apply to the higher purpose, as they do to the lower."""
-    above, below = (_applies(rule, counterpart, purposes_above(purpose), at) for purpose in purposes)
+    above, below = (_applies(rule, actor, purposes_above(purpose), at) for purpose in purposes)
     above = above and outer
     if below and not above and not rule.permit:
         remedy = (
@@ -212,7 +237,7 @@ def _check_exception(rule: Rule, counterpart: str, purposes: tuple[str, str], at
         raise refused(f"{rule.path}.purpose", remedy)
     if below:
         for child in rule.children:
-            _check_exception(child, counterpart, purposes, at, above)
+            _check_exception(child, actor, purposes, at, above)
 
 
 # --- what a piece can permit --------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What she withholds: single entries hidden from all who read, Consents with rules of their own (PROTOCOL.md 4.4)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,22 @@ from connectors.patient import sharing
 from connectors.patient.client import Client
 from consent import hidden
 from consent.accounts import by_device
+from consent.actors import at_every_level
 from consent.fhir_consent import check_written
-from consent.projection import Projection, project_plain
-from consent.relations import MAX_GRANTS
+from consent.projection import Projection, project_plain, refused_plain
+from consent.relations import MAX_GRANTS, Grant
+from consent.steps import granted
 from fhir_profiles.problems import Problem
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What came of Consents: ids of the grants `made` and `ended`; `reached`: what was ended at parts of the
+    counterpart, account and id, because what is refused to a whole is refused to its parts."""
+
+    made: list[str]
+    ended: list[str]
+    reached: list[tuple[str, str]]
 
 
 def sign(
@@ -21,22 +33,21 @@ def sign(
     *,
     whole: bool = True,
     fingerprint: str = "",
-) -> tuple[list[str], list[str]]:
+) -> Signed:
     """Grant a counterpart what FHIR Consents of hers permit it, rule by rule, and nothing else that she granted before.
 
-    Returns the ids of the grants made and of those ended: first the new ones are made, so that what both allow is seen
-    all the time, and after a crash the same call finishes. What a delegate granted stays, as do grants for emergencies.
+    First the new grants are made, so that what both allow is seen all the time, and after a crash the same call
+    finishes. What a delegate granted stays, as do grants for emergencies. What the Consents say of that which the
+    counterpart is a part of, they say of it; and a refusal ends what it touches at the counterpart's parts.
     Raises `Problem(unprocessable)` for what no grant can keep to, and where there is neither anything to grant nor to
     end; `Problem(value)` for a time that is no time; nothing has happened then.
     """
     client.sync()
-    found = _projected(client, consents, counterpart)
-    earlier = [
-        known.gid
-        for oth, known, _ in sharing.granted(client)
-        if oth == counterpart and not known.emergency and by_device(known.rules.by)[0] == client.account
-    ]
-    if not (found or earlier):
+    forms = _forms(client, consents)
+    found = project_plain(forms, counterpart, client.now, wholes(client, counterpart))
+    earlier = [known.gid for oth, known in _own(client) if oth == counterpart]
+    reached = list(_reached(client, forms, counterpart))
+    if not (found or earlier or reached):
         detail = "Nothing is permitted to this party from now on, and nothing was before."
         raise Problem("unprocessable", detail, expression="Consent.provision")
     _check(client, found, counterpart)
@@ -44,14 +55,52 @@ def sign(
         sharing.put(client, one.agreed, whole=whole, rules=one.rules, fingerprint=fingerprint) for one in found
     ]  # fmt: skip
     sharing.end(client, counterpart, earlier)
-    return made, earlier
+    for part, gid in reached:
+        sharing.end(client, part, [gid])
+    return Signed(made, earlier, reached)
 
 
-def _projected(client: Client, consents: Sequence[Mapping[str, Any]], counterpart: str) -> list[Projection]:
+def _forms(client: Client, consents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     forms = [check_written(consent) for consent in consents]
     if any(form["patient"] != client.account for form in forms):
         raise Problem("unprocessable", "This Consent is about somebody else.", expression="Consent.patient")
-    return project_plain(forms, counterpart, client.now)
+    return forms
+
+
+def _own(client: Client) -> list[tuple[str, Grant]]:
+    """What she granted herself, not for emergencies: counterpart and grant."""
+    return [
+        (oth, known)
+        for oth, known, _ in sharing.granted(client)
+        if not known.emergency and by_device(known.rules.by)[0] == client.account
+    ]
+
+
+def _reached(client: Client, forms: Sequence[Mapping[str, Any]], whole: str) -> Iterator[tuple[str, str]]:
+    """The grants of parts of a counterpart that a refusal touches."""
+    levels: dict[str, frozenset[str]] = {}
+    for oth, known in _own(client):
+        if oth == whole:
+            continue
+        if oth not in levels:
+            levels[oth] = wholes(client, oth)
+        if whole in levels[oth]:
+            refused = refused_plain(forms, oth, known.purposes, client.now, levels[oth])
+            if refused & granted(client.vault, known):
+                yield oth, known.gid
+
+
+def wholes(client: Client, organisation: str) -> frozenset[str]:
+    """What an organisation is a part of, at every level, as the directory says. Raises `Problem(busy)`."""
+    part_of: dict[str, list[str]] = {}
+    waiting = [organisation]
+    while waiting:
+        one = waiting.pop()
+        if one not in part_of:
+            entries = [each for each in client.hub.directory(one) if each["account"] == one]
+            part_of[one] = [str(each["part_of"]) for each in entries if each.get("part_of")]
+            waiting += part_of[one]
+    return at_every_level([organisation], part_of) - {organisation}
 
 
 def _check(client: Client, found: Sequence[Projection], counterpart: str) -> None:

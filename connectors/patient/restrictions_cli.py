@@ -27,20 +27,23 @@ REFERENCES = click.argument("references", nargs=-1, required=True, metavar="TYPE
 def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on: bool) -> None:
     """Grant what FHIR Consents (R4, JSON) in FILES permit a counterpart: with exceptions, by kind, code, label, date.
 
-    All rules for this counterpart belong into one call, refusals too: what you granted it before ends.
+    All rules for this counterpart belong into one call, refusals too: what you granted it before ends. A refusal
+    for a hospital reaches its wards: what you granted one of them, and the refusal touches, ends as well.
     """
     to, fingerprint = read_party(counterpart)
     consents = [resources.parse(file.read_bytes()) for file in files]
     for consent in consents:
         resources.check(consent)
     with closing(Client.open(directory)) as client:
-        made, ended = restrictions.sign(client, consents, to, whole=not from_now_on, fingerprint=fingerprint)
-    for gid in made:
+        signed = restrictions.sign(client, consents, to, whole=not from_now_on, fingerprint=fingerprint)
+    for gid in signed.made:
         click.echo(f"granted {gid} to {to}")
-    if not made:
+    if not signed.made:
         click.echo(f"nothing is permitted to {to} from now on")
-    for gid in ended:
+    for gid in signed.ended:
         click.echo(f"ended {gid}, granted before")
+    for part, gid in signed.reached:
+        click.echo(f"ended {gid}, granted before to {part}: a part of {to}, which the refusal reaches")
 
 
 @click.command()

@@ -8,18 +8,21 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from consent import categories
+from consent.actors import at_every_level
 from consent.dates import interval
 from consent.decide import decide
 from consent.facts import facts
 from consent.fhir_consent import agreement, build
 from consent.finer_rules import decider, read
 from consent.policy import compile  # noqa: A004
-from consent.projection import project, project_plain
+from consent.projection import project, project_plain, refused_plain
 from consent.purposes import within
 from consent.state import Request, State
 from fhir_profiles.problems import Problem
 
 PATIENT, PRACTICE, OTHER = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@a.example", "praxis@a.example", "klinik@a.example"
+WHOLE = "verbund@a.example"
+ACTOR = at_every_level([PRACTICE], {PRACTICE: [WHOLE]})
 NOW = interval("2026-03-01T10:00:00Z")[0] // 1_000_000
 DAYS = ["2026-02-01", "2026-03-05", "2026-03-10", "2026-06-01"]
 PURPOSES = ["TREAT", "ETREAT", "BTG", "HRESCH", "PROJ1"]
@@ -33,7 +36,7 @@ def some(values):
 
 PERIODS = st.sampled_from([{"start": a, "end": b} for a in DAYS for b in DAYS if a <= b] + [{"end": b} for b in DAYS])
 LIMITS = {
-    "actor": some([PRACTICE, OTHER]), "purpose": some(PURPOSES), "action": some(["access", "disclose", "read"]),
+    "actor": some([PRACTICE, OTHER, WHOLE]), "purpose": some(PURPOSES), "action": some(["access", "disclose", "read"]),
     "class": some(["vitals", "lab", "mental", "Observation", "Condition", "conditions"]),
     "code": some(["8867-4", "718-7"]), "securityLabel": some(["N", "R", "PSY"]), "period": PERIODS,
     "dataPeriod": PERIODS, "data": st.sampled_from([[["instance", "Observation/1"]], [["authoredby", PRACTICE]]]),
@@ -103,13 +106,13 @@ def test_what_the_hub_releases_and_the_finer_rules_permit_is_what_the_consents_p
     """At every time and for every purpose: no rule without a key serves anything, no key without a rule."""
     state = State(tuple(map(compile, given_forms)))
     try:
-        projections = project_plain(given_forms, PRACTICE, NOW)
+        projections = project_plain(given_forms, PRACTICE, NOW, [WHOLE])
     except Problem:
         assume(False)  # refused: nothing is signed
     for second in TIMES:
         for purpose in PURPOSES:
             for action in ("read", "search"):
-                request = Request(PATIENT, frozenset({PRACTICE}), purpose, second * 1_000_000, action)
+                request = Request(PATIENT, ACTOR, purpose, second * 1_000_000, action)
                 for item in items:
                     permitted = decide(state, request, [item]).decision == "permit"
                     assert served(projections, purpose, second, item) == permitted, (purpose, second, action)
@@ -120,6 +123,42 @@ def permit(**limits):
     rule = {"type": "permit", "actor": [PRACTICE], "purpose": ["TREAT"]} | limits
     form = {"id": "c", "status": "active", "patient": PATIENT, "template": "OPT-IN"}
     return form | {"provision": {"type": "deny", "provision": [rule]}}
+
+
+def refusal(**limits):
+    """A Consent that refuses the whole of which the practice is a part."""
+    return {"id": "r", "status": "active", "patient": PATIENT, "provision": {"type": "deny", "actor": [WHOLE]} | limits}
+
+
+def test_what_is_said_of_a_whole_is_said_of_its_parts():
+    """A refusal goes down; a permission too; but nothing that is said of a part goes up."""
+    assert project_plain([permit(), refusal()], PRACTICE, NOW, [WHOLE]) == []
+    assert len(project_plain([permit(), refusal()], PRACTICE, NOW)) == 1
+    assert len(project_plain([permit(actor=[WHOLE])], PRACTICE, NOW, [WHOLE])) == 1
+    assert project_plain([permit(actor=[PRACTICE])], WHOLE, NOW) == []
+
+
+VITALS, LAB = categories.INDEX["vitals"], categories.INDEX["lab"]
+
+
+@pytest.mark.parametrize(
+    ("form", "purposes", "found"),
+    [
+        (refusal(**{"class": ["vitals"]}), ["TREAT"], {VITALS}),
+        (refusal(**{"class": ["vitals"], "code": ["8867-4"]}), ["TREAT"], {VITALS}),
+        (refusal(purpose=["ETREAT"], **{"class": ["lab"]}), ["TREAT"], {LAB}),
+        (refusal(purpose=["HRESCH"]), ["TREAT"], set()),
+        (refusal(period={"start": "2026-06-01"}, **{"class": ["lab"]}), ["TREAT"], {LAB}),
+        (refusal(period={"end": "2026-02-01"}), ["TREAT"], set()),
+        (refusal(actor=[OTHER]), ["TREAT"], set()),
+        (refusal() | {"status": "inactive"}, ["TREAT"], set()),
+        (permit(actor=[WHOLE], provision=[{"type": "deny"}]), ["TREAT"], set()),
+    ],
+    ids=["category", "code", "purpose below", "other purpose", "later", "over", "other", "withdrawn", "list"],
+)
+def test_which_categories_a_refusal_touches(form, purposes, found):
+    """Of what is granted for some purposes: now or later, in whole or in part; a list of permissions refuses none."""
+    assert refused_plain([form], PRACTICE, purposes, NOW, [WHOLE]) == found
 
 
 def test_an_agreement_needs_no_finer_rules():

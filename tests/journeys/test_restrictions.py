@@ -179,6 +179,27 @@ def test_what_is_signed_takes_the_place_of_what_was_granted_before(client, pract
     assert "Nothing is permitted" in again.stderr
 
 
+def test_a_refusal_for_a_hospital_reaches_its_wards(client, patient, practices, practice, sign, tmp_path):
+    """What was granted to a ward of a ward ends, and is not granted by what permits it; others keep what they have."""
+    write(client, 1)
+    clinic = practices("klinik", "hospital")
+    house = practices("chirurgie", "hospital", "--part-of", clinic.account)
+    ward = practices("station-3", "hospital", "--part-of", house.account)
+    for one in (ward, practice):
+        sharing.grant(client, one.account, {VITALS})
+        assert found(one, client) == {"w1"}
+    (of_the_ward,) = [known.gid for oth, known, _ in sharing.granted(client) if oth == ward.account]
+    refusal, file = rules(client, clinic, type="deny"), tmp_path / "refusal.json"
+    file.write_text(json.dumps(refusal))
+    done = patient("sign", str(file), "--to", clinic.account)
+    assert f"ended {of_the_ward}, granted before to {ward.account}: a part of" in done.stdout, done.stderr
+    assert (found(ward, client), found(practice, client)) == (set(), {"w1"})
+    client.sync()
+    with pytest.raises(Problem, match="Nothing is permitted"):
+        restrictions.sign(client, [permission(client, ward), refusal | {"id": "c2"}], ward.account)
+    assert restrictions.sign(client, [permission(client, ward)], ward.account).made
+
+
 def test_a_crash_between_what_is_signed_and_what_ends_is_made_up_for(client, practice, sign, monkeypatch):
     """Until then the wider one counts; to sign it again leaves one grant."""
     write(client, 1, 2)
