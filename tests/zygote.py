@@ -5,6 +5,7 @@ that `kill -9` of the group ends it with all its workers.
 """
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -114,6 +115,7 @@ def _serve() -> None:
     import hub.app  # noqa: PLC0415
     import hub.server  # noqa: F401, PLC0415
 
+    gc.freeze()  # what is shared with the forks is not touched by their collectors
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who ends is gone at once
     for line in sys.stdin:
         request = json.loads(line)
