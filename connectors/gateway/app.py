@@ -29,7 +29,7 @@ def create_app(config: Config, base_url: str | None = None, clock: Callable[[], 
     database = Database(config.database, config.threads)
     store = Store(database)
     url = (base_url or config.base_url or f"http://{config.host}:{config.port}/fhir").rstrip("/")
-    gateway = Gateway(store, Links(store), url, config.standalone, config.auth)
+    gateway = Gateway(store, Links(store), url, config.standalone, config.auth, clock)
     fhir_api.prepare()
     app.extensions["gateway"] = gateway
     rim.init_app(app, database)
@@ -135,7 +135,7 @@ def _begin(gateway: Gateway) -> Reader | None:
     if gateway.standalone:
         return None
     token = bearer(request)
-    reader = access.reader_of(gateway.store.database, token) if token else None
+    reader = access.reader_of(gateway.store.database, token, gateway.clock()) if token else None
     if reader is None:
         raise Problem("unauthenticated", "Send the bearer token of a person of this house.")
     return reader

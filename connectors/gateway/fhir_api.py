@@ -51,7 +51,8 @@ NOT_SEARCHED = ("_format", "_pretty", PAGE)
 class Gateway:
     """What the interactions work with. `standalone`: there is no hub, and everything may be written.
 
-    `auth`: programs are asked who they are and keep to their scopes; standalone without it nobody is asked.
+    `auth`: programs are asked who they are and keep to their scopes; standalone without it nobody is asked. `clock`
+    gives Unix seconds.
     """
 
     store: Store
@@ -59,6 +60,12 @@ class Gateway:
     base_url: str
     standalone: bool
     auth: bool = False
+    clock: Callable[[], float] = time.time
+
+    @property
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.clock())
 
 
 def prepare() -> None:
@@ -143,7 +150,7 @@ def read(
     if stored.deleted:
         raise Problem("gone", "This resource has been deleted.")
     if reader is not None:
-        access.report(gateway.store.database, reader, type_, {stored.owner: 1})
+        access.report(gateway.store.database, reader, type_, {stored.owner: 1}, gateway.now)
     if none_match is not None and set(versions(none_match)) & {"*", str(stored.version)}:
         return Answer(304, b"", stored)
     return Answer(200, stored.body, stored)
@@ -205,7 +212,7 @@ def declare(gateway: Gateway, id_: str, parameters: Mapping[str, Any], reader: R
     resources.check(dict(parameters))
     code, text = emergency.reason_of(parameters)
     database = gateway.store.database
-    emergency.await_answer(database, emergency.declare(database, reader, id_, code, text, int(time.time())))
+    emergency.await_answer(database, emergency.declare(database, reader, id_, code, text, gateway.now))
     return Answer(200, resources.dump(emergency.outcome()))
 
 
@@ -320,7 +327,7 @@ def _scope(gateway: Gateway, reader: Reader | None) -> Scope | None:
     if reader is None:
         return None
     treats = reader.person if within(reader.purpose, emergency.CARE) else ""
-    return replace(scope(reader, gateway.store.house, int(time.time())), person=treats)
+    return replace(scope(reader, gateway.store.house, gateway.now), person=treats)
 
 
 def _report(
@@ -334,4 +341,4 @@ def _report(
     if reader is not None:
         with gateway.store.database.read() as connection:
             nothing = dict.fromkeys(asked(connection), 0)
-        access.report(gateway.store.database, reader, type_, nothing | dict(numbers))
+        access.report(gateway.store.database, reader, type_, nothing | dict(numbers), gateway.now)

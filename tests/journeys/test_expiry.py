@@ -20,7 +20,7 @@ from consent.pending import pending_since
 from fhir_profiles.search import parse
 from hub.store import directory
 from hub.store.hashing import digest
-from tests.consent.world import DAY, DOMAIN, START
+from tests.consent.world import DAY, START
 from tests.hub import people
 from tests.journeys.test_sharing import VITALS, weight
 
@@ -45,10 +45,10 @@ def town(tmp_path, clock):
 class House:
     """A practice's gateway, by the same clock."""
 
-    def __init__(self, tmp_path, town, name):
+    def __init__(self, tmp_path, town, name, type_="practice"):
         made, url = town
         with made.hub.db.write() as tx:
-            directory.admit(tx, f"{name}@{DOMAIN}", name, "practice", digest(name))
+            directory.admit(tx, f"{name}@{made.domain}", name, type_, digest(name))
         home = tmp_path / name
         self.keys, _ = keystore.enrol(home / "keys", home / "root", url, name, name, made.clock)
         database = Database(f"sqlite:///{home / 'record.db'}")

@@ -226,20 +226,6 @@ def test_a_later_envelope_of_the_same_handle_replaces_the_earlier(client, practi
     assert b'"value":73.00' in practice.store.read("Observation", "w2", now).body
 
 
-def test_an_expired_grant_ends_by_itself(client, practice):
-    """After its end the gateway shows nothing, whatever the hub says, and forgets what it held."""
-    write(client, 1)
-    sharing.grant(client, practice.account, {VITALS}, end="2027-01-31")
-    assert found(practice, client) == {"w1"}
-    later = int(datetime(2027, 2, 2, tzinfo=UTC).timestamp())
-    scope = Scope(("TREAT",), later)
-    query = parse("Observation", [("patient", account(client.account).local)])
-    assert practice.store.search(query, scope).matches == []
-    practice.inbox.granted._clock = lambda: later
-    practice.inbox.granted.refresh([client.account])
-    assert practice.keys.held(client.account) == set()
-
-
 def test_another_purpose_finds_nothing(client, practice):
     """A grant for treatment does not open for research."""
     write(client, 1)
