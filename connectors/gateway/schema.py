@@ -4,11 +4,8 @@ import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from connectors.gateway.database import Database
@@ -23,23 +20,15 @@ LOCK_SECONDS = 3
 TRIES, PAUSE_SECONDS = 20, 1.0
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+def _versions() -> set[str]:
+    # Told by the files' names, so that a program that changes no tables need not load Alembic.
+    return {path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("*.py")}
 
 
 @functools.cache
 def expected() -> str:
     """The version of the tables that this code expects."""
-    head = _scripts().get_current_head()
-    assert head is not None
-    return head
+    return max(_versions())
 
 
 def present(conn: Connection) -> str | None:
@@ -48,7 +37,9 @@ def present(conn: Connection) -> str | None:
 
 
 def _recorded(conn: Connection) -> str | None:
-    return MigrationContext.configure(conn).get_current_revision()
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    return conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
 
 
 def check(conn: Connection) -> None:
@@ -87,7 +78,7 @@ def make(db: Database) -> None:
 
 
 def _check_known(version: str | None) -> None:
-    if version is not None and version not in {script.revision for script in _scripts().walk_revisions()}:
+    if version is not None and version not in _versions():
         raise Problem("conflict", f"The tables are of version {version}, which this program is too old to know.")
 
 
@@ -96,17 +87,22 @@ def _upgrade(conn: Connection) -> None:
         conn.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     if _recorded(conn) is None and present(conn) == FIRST:
-        _alembic(conn, command.stamp, FIRST)
+        _alembic(conn, "stamp", FIRST)
     bring(conn, "head")
 
 
 def bring(conn: Connection, version: str) -> None:
     """Bring the tables to a version, within the caller's transaction. Raises `Problem(conflict)` for an unknown one."""
     _check_known(None if version == "head" else version)
-    _alembic(conn, command.upgrade, version)
+    _alembic(conn, "upgrade", version)
 
 
-def _alembic(conn: Connection, work: Callable[[Config, str], object], version: str) -> None:
-    config = _config()
+def _alembic(conn: Connection, work: Literal["upgrade", "stamp"], version: str) -> None:
+    from alembic import command  # noqa: PLC0415 - loaded only where tables change
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
     config.attributes["connection"] = conn
-    work(config, version)
+    {"upgrade": command.upgrade, "stamp": command.stamp}[work](config, version)

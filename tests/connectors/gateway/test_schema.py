@@ -8,7 +8,6 @@ from collections import Counter
 from itertools import count
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from click.testing import CliRunner
@@ -89,7 +88,7 @@ def test_tables_of_before_migrations_are_recognised(database_url):
     """A database made before versions were counted is stamped, and keeps what it holds."""
     database = Database(database_url)
     with database.write() as conn:
-        schema._alembic(conn, command.upgrade, schema.FIRST)
+        schema.bring(conn, schema.FIRST)
         conn.exec_driver_sql("DROP TABLE alembic_version")
         conn.exec_driver_sql("INSERT INTO spans VALUES ('Observation', 7)")
     with database.read() as conn:
