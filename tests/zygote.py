@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,14 +40,24 @@ class Started:
             return int(self._status.read_text()) if self._status.exists() else -signal.SIGKILL
         return None
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Its exit code, when it has ended. Raises `TimeoutExpired`."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + timeout
         while (code := self.poll()) is None:
             if time.monotonic() > end:
-                raise subprocess.TimeoutExpired(str(self.pid), seconds)
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
             time.sleep(POLL_SECONDS)
         return code
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """kill -9 of it and what it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 class Zygote:
@@ -107,12 +118,15 @@ def zygote() -> Zygote:
 
 def _serve() -> None:
     import connectors.gateway.app  # noqa: PLC0415 - imported here, before the forks
+    import connectors.gateway.cli  # noqa: PLC0415
+    import connectors.gateway.follower  # noqa: PLC0415
     import connectors.gateway.schema  # noqa: PLC0415
     import connectors.gateway.server  # noqa: PLC0415
-    import connectors.patient.client  # noqa: PLC0415
+    import connectors.patient.cli  # noqa: PLC0415
     import connectors.wearables.cli  # noqa: F401, PLC0415
     import fhir_profiles.command  # noqa: F401, PLC0415
     import hub.app  # noqa: PLC0415
+    import hub.cli  # noqa: PLC0415
     import hub.server  # noqa: F401, PLC0415
 
     gc.freeze()  # what is shared with the forks is not touched by their collectors

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -52,16 +52,20 @@ class Programs:
         log = self.directory / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
-        with log.open("a") as file:
-            process = subprocess.Popen(
-                _command(words), stdout=file, stderr=subprocess.STDOUT, text=True, env=_environment(environment)
-            )
-        self.running[name] = process
+        self.running[name] = process = self._start(words, environment, log)
         until = time.monotonic() + START_SECONDS
         while b"listening" not in log.read_bytes()[start:]:
             if process.poll() is not None or time.monotonic() > until:
                 raise Failed(f"{name} does not start; its log: {log}")
             time.sleep(0.05)
+
+    def _start(
+        self, words: Sequence[str], environment: Mapping[str, str] | None, log: Path
+    ) -> "subprocess.Popen[str]":  # fmt: skip
+        with log.open("a") as file:
+            return subprocess.Popen(
+                _command(words), stdout=file, stderr=subprocess.STDOUT, text=True, env=_environment(environment)
+            )
 
     def until(self, look: Callable[[], T], good: Callable[[T], bool], otherwise: Callable[[T], str]) -> T:
         """Look until it is good. Raises `Failed` with what was seen last when patience ends."""
@@ -95,7 +99,7 @@ def _wait(process: "subprocess.Popen[str]") -> None:
         process.wait()
 
 
-def _command(words: tuple[str, ...]) -> list[str]:
+def _command(words: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "fhir_profiles.command", *words]
 
 

@@ -15,8 +15,8 @@ import requests
 from connectors.demo.story import STEPS
 from fhir_profiles.codes import METRICS
 from tests.journeys.conftest import command, free_port, obhut
+from tests.journeys.told import OFFSETS, story
 
-OFFSETS = (1, 2, 101, 102, 103)
 pytestmark = pytest.mark.timeout(900)  # whole stories, beside other tests
 HUBS = ("hub-a", "hub-b")
 
@@ -102,10 +102,9 @@ def test_the_same_needles_are_found_where_plaintext_belongs(stage):
 @pytest.fixture(scope="module")
 def once(tmp_path_factory):
     """The lines of `obhut demo --once --json`."""
-    base, directory = str(free_port(*OFFSETS)), tmp_path_factory.mktemp("once") / "stage"
-    done = obhut("demo", "--once", "--json", "--dir", str(directory), "--base-port", base)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    code, lines = story(tmp_path_factory.mktemp("once") / "stage")
+    assert code == 0, lines[-1]
+    return lines
 
 
 def test_once_plays_every_step_and_ends(once):

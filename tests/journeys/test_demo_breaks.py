@@ -1,12 +1,10 @@
 """`obhut demo --break`: whatever is made to go wrong, the story fails at the right place and says what it noticed."""
 
-import json
 
 import pytest
 
 from connectors.demo.breaks import BREAKS
-from tests.journeys.conftest import free_port, obhut
-from tests.journeys.test_demo import OFFSETS
+from tests.journeys.told import story
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -27,10 +25,8 @@ def test_each_break_is_known_here():
 @pytest.mark.parametrize("name", NOTICED)
 def test_the_story_notices(tmp_path, name):
     """The exit code is 1, the last line is of the step where it shows, and its words name what was noticed."""
-    base = str(free_port(*OFFSETS))
-    done = obhut("demo", "--once", "--json", "--dir", str(tmp_path / "stage"), "--base-port", base, "--break", name)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    code, lines = story(tmp_path / "stage", "--break", name)
     step, words = NOTICED[name]
-    assert (done.returncode, lines[-1]["step"], lines[-1]["ok"]) == (1, step, False), lines[-1]
+    assert (code, lines[-1]["step"], lines[-1]["ok"]) == (1, step, False), lines[-1]
     assert words in lines[-1]["detail"]
     assert all(line["ok"] for line in lines[:-1])

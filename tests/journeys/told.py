@@ -1,0 +1,42 @@
+"""`obhut demo --once --json`, quickly: real programs, each a fork of one that has imported everything."""
+
+import json
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from connectors.demo import cli
+from connectors.demo.programs import Programs
+from tests.journeys.conftest import free_port
+from tests.zygote import zygote
+
+OFFSETS = (1, 2, 101, 102, 103)
+"""Where the story's servers listen, from its base port on."""
+
+
+class Forked(Programs):
+    """Starts programs as the journeys do."""
+
+    def attempt(self, *words: str, environment: Mapping[str, str] | None = None) -> Any:
+        return zygote().run(words, environment or {})
+
+    def _start(self, words: Sequence[str], environment: Mapping[str, str] | None, log: Path) -> Any:
+        log.touch()
+        return zygote().start(words, environment or {}, log)
+
+
+def story(directory: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the lines."""
+    words = ["--once", "--json", "--dir", str(directory), "--base-port", str(free_port(*OFFSETS)), *options]
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cli, "Programs", Forked)
+            done = CliRunner().invoke(cli.demo, words, catch_exceptions=False)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]
