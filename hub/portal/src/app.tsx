@@ -3,8 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Device, lookUp } from "./client/device.ts";
-import { ENTRANCES, PAGES } from "./pages/index.ts";
-import { SignUp } from "./pages/sign_up.tsx";
+import { useIdle } from "./idle.ts";
+import { Arriving } from "./pages/arriving.tsx";
+import { ENTRANCES, PAGES, RECOVERY } from "./pages/index.ts";
 import { Unlock } from "./pages/unlock.tsx";
 import { PortalContext } from "./portal.ts";
 import { usePath } from "./router.ts";
@@ -16,7 +17,15 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   const [device, enter] = useState(first);
   const [, setLanguage] = useState(language());
   const path = usePath();
-  const lock = () => void lookUp().then(enter);
+  const lock = () => {
+    locking.postMessage("lock");
+    void lookUp().then(enter);
+  };
+  useEffect(() => {
+    // Who locks one tab means all of them.
+    locking.onmessage = () => void lookUp().then(enter);
+  }, []);
+  useIdle(device.state === "open", lock);
   const { title, view } = shown(device, path);
   return (
     <PortalContext.Provider value={{ device, enter, lock }}>
@@ -46,14 +55,19 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   );
 }
 
+const locking = new BroadcastChannel("obhut-lock");
+
 function shown(device: Device, path: string): { title: Key; view: ComponentChildren } {
-  if (device.state === "locked") return { title: "unlock.title", view: <Unlock label={device.label} /> };
-  if (device.state === "begun") return { title: "sign-up.title", view: <SignUp /> };
-  if (device.state === "nobody") {
-    const { title, view: View } = ENTRANCES.find((page) => page.path === path) ?? ENTRANCES[0];
+  const place = path.split("/")[0];
+  if (device.state === "begun") return { title: "arriving.title", view: <Arriving client={device.client} /> };
+  if (device.state === "locked" && place !== RECOVERY.path) {
+    return { title: "unlock.title", view: <Unlock label={device.label} /> };
+  }
+  if (device.state !== "open") {
+    const { title, view: View } = ENTRANCES.find((page) => page.path === place) ?? ENTRANCES[0];
     return { title, view: <View /> };
   }
-  const { title, view: View } = PAGES.find((page) => page.path === path) ?? PAGES[0];
+  const { title, view: View } = PAGES.find((page) => page.path === place) ?? PAGES[0];
   return { title, view: <View client={device.client} /> };
 }
 

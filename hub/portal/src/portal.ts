@@ -7,7 +7,7 @@ import type { Device } from "./client/device.ts";
 import type { Key } from "./text.ts";
 import type { IconName } from "./ui/icon.tsx";
 
-/** A page inside, for an open device. `icon`: it stands in the navigation. */
+/** A page inside, for an open device. `path`: up to the first slash; `icon`: it stands in the navigation. */
 export type Page = {
   readonly path: string;
   readonly title: Key;

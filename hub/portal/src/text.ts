@@ -35,6 +35,11 @@ export function text(key: Key, values: Values = {}): string {
   });
 }
 
+/** A moment (Unix seconds) in the reader's language and time zone. */
+export function moment(seconds: number): string {
+  return new Intl.DateTimeFormat(chosen, { dateStyle: "long", timeStyle: "short" }).format(seconds * 1000);
+}
+
 /** Whether the catalogue has this key. */
 function isKey(key: string): key is Key {
   return Object.hasOwn(de, key);

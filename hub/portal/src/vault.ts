@@ -148,6 +148,11 @@ export class Vault {
     return found.master;
   }
 
+  /** With one more reading key. */
+  withReadingKey(key: BoxKey): Vault {
+    return this.#with({ readingKeys: new Map(this.readingKeys).set(b64(key.public), key) });
+  }
+
   /** With a new set and the master of its first epoch. */
   withSet(set: string, setKey: SetKey, master: Master): Vault {
     return this.#with({ sets: new Map(this.sets).set(set, setKey), masters: this.#masters(set, 1, master) });

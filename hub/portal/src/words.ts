@@ -1,5 +1,6 @@
 /** Words for a passphrase: suggested at random, read forgivingly. */
 
+import { account } from "./identifiers.ts";
 import { PASSPHRASE_WORDS } from "./keys.ts";
 import { randomBytes } from "./primitives.ts";
 import { language, type Language } from "./text.ts";
@@ -24,6 +25,12 @@ export function tidy(typed: string): string {
 /** How many words a tidy passphrase has. */
 export function wordCount(passphrase: string): number {
   return passphrase === "" ? 0 : passphrase.split(" ").length;
+}
+
+/** An address as typed: case and outer spaces do not count, and this hub's name may be left out. */
+export function addressOf(typed: string, { domain }: { readonly domain: string }): string {
+  const plain = typed.trim().toLowerCase();
+  return String(account(plain.includes("@") ? plain : `${plain}@${domain}`));
 }
 
 /** Two different random places below `length`, in their order. */

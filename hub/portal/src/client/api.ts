@@ -7,14 +7,12 @@
 import { newId } from "../identifiers.ts";
 import type { SigningKey } from "../keys.ts";
 import { b64, Rejected, unb64, utf8 } from "../primitives.ts";
+import type { Written } from "../steps.ts";
 import { Problem, problemOf } from "./problem.ts";
 
 const RETRIES = 4;
 const TIMEOUT_MS = 35_000;
 const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/** A statement to send, with the bundle or vault that goes beside it. */
-export type Written = { readonly frame: Uint8Array; readonly blob: Uint8Array | null };
 
 export type Wraps = { readonly [name: string]: Uint8Array };
 

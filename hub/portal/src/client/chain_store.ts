@@ -7,6 +7,7 @@
 import * as accounts from "../accounts.ts";
 import { AccountState } from "../accounts.ts";
 import type { Chain } from "../chains.ts";
+import { Record } from "../grants.ts";
 import { broken, equal, Rejected, stale } from "../primitives.ts";
 import * as relations from "../relations.ts";
 import { RelationState } from "../relations.ts";
@@ -15,6 +16,7 @@ import * as streams from "../streams.ts";
 import { SetState } from "../streams.ts";
 import type { Hub } from "./api.ts";
 import type { Database, LinkRow } from "./database.ts";
+import { Problem } from "./problem.ts";
 
 export class ChainStore {
   readonly accounts = new Map<string, AccountState>();
@@ -66,15 +68,12 @@ export class ChainStore {
 
   // --- what is held -----------------------------------------------------------------------------------------------
 
-  /** The sets of one patient that are held here, by set. */
-  sets(acc: string): ReadonlyMap<string, SetState> {
-    return new Map([...this.#sets.values()].filter((state) => state.acc === acc).map((state) => [state.oth, state]));
-  }
-
-  /** The relations of one patient that are held here, by counterpart. */
-  relations(acc: string): ReadonlyMap<string, RelationState> {
-    const own = [...this.#relations.values()].filter((state) => state.acc === acc);
-    return new Map(own.map((state) => [state.oth, state]));
+  /** All chains of one patient that are held here. Throws `Problem(not-found)` where there is none. */
+  record(acc: string): Record {
+    const account = this.accounts.get(acc);
+    if (account === undefined) throw new Problem("not-found", "nothing is held of this account");
+    const [sets, relations] = [ofPatient(this.#sets, acc), ofPatient(this.#relations, acc)];
+    return new Record({ account, sets, relations, accounts: this.accounts });
   }
 
   /** An account's chain, fetched if it is not held yet. Throws `Problem`; `Rejected` for a wrong fingerprint. */
@@ -148,4 +147,10 @@ export class ChainStore {
     };
     return held[kind]?.links.length ?? 0;
   }
+}
+
+/** Of all chains those of one patient, by the other party. */
+function ofPatient<C extends Chain<ChainKind>>(all: ReadonlyMap<string, C>, acc: string): ReadonlyMap<string, C> {
+  const own = [...all.values()].filter((state) => state.acc === acc);
+  return new Map(own.map((state) => [state.oth, state]));
 }

@@ -1,5 +1,6 @@
 /** The patient's own client: what only she has of her vault, and what the hub's feed brings. */
 
+import { read as readDeclaration } from "../declarations.ts";
 import { account as parseAccount, Card } from "../identifiers.ts";
 import { b64, equal, Rejected, unb64 } from "../primitives.ts";
 import { parse } from "../statements.ts";
@@ -88,13 +89,16 @@ export class Client extends Side {
 
   // --- reading ----------------------------------------------------------------------------------------------------
 
-  /** Send what was left unsent, and take in every new statement. */
+  /** Send what was left unsent, and take in everything new: statements of all chains, and declared emergencies. */
   async sync(): Promise<void> {
     await this.resume();
     let cursor = (await getState<string>(this.db, "cursor")) ?? "";
     for (;;) {
-      const { events, next } = await this.hub.feed(cursor, "statement");
-      for (const event of events) if (event.type === "statement") await this.#takeStatement(event);
+      const { events, next } = await this.hub.feed(cursor, "statement,declare");
+      for (const event of events) {
+        if (event.type === "statement") await this.#takeStatement(event);
+        else if (event.type === "declare") await this.#takeDeclared(event);
+      }
       if (events.length === 0) return;
       cursor = next;
       await setState(this.db, "cursor", cursor);
@@ -109,6 +113,17 @@ export class Client extends Side {
       // Her own chains stop her where they do not hold; somebody else's must not.
       const theirs = error instanceof Rejected || (error instanceof Problem && error.code === "not-found");
       if (link.acc === this.account || !theirs) throw error;
+    }
+  }
+
+  async #takeDeclared(event: FeedEvent): Promise<void> {
+    try {
+      const { acc, rnd, sender: from, gid, frame } = readDeclaration(unb64(event["frame"]));
+      if (acc !== event["acc"]) return;
+      const [at, until] = [Number(event["at"]), Number(event["until"])];
+      await this.db.put("declared", { acc, rnd, from, gid, frame: frame.raw, at, until });
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
     }
   }
 }

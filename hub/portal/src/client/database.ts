@@ -19,10 +19,22 @@ export type LinkRow = {
   readonly frame: Uint8Array;
 };
 
+/** An emergency that was declared: by whom, under which grant, and how long it is open by the home hub's word. */
+export type DeclaredRow = {
+  readonly acc: string;
+  readonly rnd: string;
+  readonly from: string;
+  readonly gid: string;
+  readonly frame: Uint8Array;
+  readonly at: number;
+  readonly until: number;
+};
+
 interface Tables extends DBSchema {
   /** Single values by name. */
   state: { key: string; value: unknown };
   chains: { key: [string, string, string, number]; value: LinkRow };
+  declared: { key: [string, string]; value: DeclaredRow };
 }
 
 export type Database = IDBPDatabase<Tables>;
@@ -34,6 +46,7 @@ export function openDatabase(): Promise<Database> {
       if (from < 1) {
         db.createObjectStore("state");
         db.createObjectStore("chains", { keyPath: ["kind", "acc", "oth", "seq"] });
+        db.createObjectStore("declared", { keyPath: ["acc", "rnd"] });
       }
     },
   });

@@ -3,8 +3,9 @@
 import type { PassphraseKeys } from "../keys.ts";
 import { Client, type Secrets } from "./client.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { askPasskey } from "./passkey.ts";
 import { Problem } from "./problem.ts";
-import { type Label, passphraseUnlock, Safe } from "./safe.ts";
+import { type Label, passphraseUnlock, Safe, type Way } from "./safe.ts";
 
 /** `begun`: unlocked, but its way in is not finished. */
 export type Device =
@@ -24,7 +25,16 @@ export async function lookUp(): Promise<Device> {
 export async function unlock(db: Database, { account, ways }: Label, passphrase: PassphraseKeys): Promise<Device> {
   const way = ways.find(({ kind }) => kind === "passphrase");
   if (way === undefined) throw new Problem("not-found", "there is no account on this device");
-  const safe = await Safe.open<Secrets>(db, way, passphraseUnlock(passphrase.wrapKey, account));
+  return opened(db, way, passphraseUnlock(passphrase.wrapKey, account));
+}
+
+/** Unlock by a passkey. Throws `Problem`. */
+export async function unlockByPasskey(db: Database, { account }: Label, way: Way): Promise<Device> {
+  return opened(db, way, await askPasskey(account, way));
+}
+
+async function opened(db: Database, way: Way, key: Uint8Array): Promise<Device> {
+  const safe = await Safe.open<Secrets>(db, way, key);
   const secrets = await safe.read();
   const client = await Client.open(db, safe, secrets);
   return { state: secrets.begun === null ? "open" : "begun", db, client };

@@ -1,46 +1,39 @@
 /**
- * How a device comes to an account. The twin of `connectors/patient/enrolment.py`.
+ * A new account. With `arrival.ts` the twin of `connectors/patient/enrolment.py`.
  *
  * Secrets are kept before anything is sent, so that whatever a closed tab interrupts can be finished after unlocking.
  */
 
-import * as accounts from "../accounts.ts";
 import { AccountState } from "../accounts.ts";
-import { newId, newPerson } from "../identifiers.ts";
+import { newPerson } from "../identifiers.ts";
 import { BoxKey, type PassphraseKeys, RecoveryCode, SigningKey } from "../keys.ts";
 import * as messages from "../messages.ts";
 import { b64, KEY_BYTES, randomBytes, unb64 } from "../primitives.ts";
-import { Master, SetKey } from "../sets.ts";
-import { type Bodies, type Signer, sign } from "../statements.ts";
-import * as vaults from "../vault.ts";
+import * as steps from "../steps.ts";
 import { RootCompartment, Vault } from "../vault.ts";
-import type { HubInfo, Wraps } from "./api.ts";
+import { AccountWriter } from "./account_writer.ts";
+import type { HubInfo } from "./api.ts";
+import { arrive, type Arriving } from "./arrival.ts";
 import { Client, type Secrets } from "./client.ts";
 import type { Database } from "./database.ts";
 import { Keyring } from "./keyring.ts";
 import { Problem } from "./problem.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
+import { allWraps, fetchHash } from "./wraps.ts";
 
-/** Sets are made in blocks ahead of need: a spare set makes a new author readable without touching any grant. */
-const BLOCK = 4;
+/** An account that is still to be made at the hub. */
+export type Making = {
+  readonly step: "make";
+  readonly code: string;
+  readonly root: string;
+  readonly reading: string;
+  readonly now: number;
+  readonly signIn: string;
+  readonly wrapKey: string;
+};
 
-/** A way in that is not finished: the account is still to be made at the hub, or its sheet to be asked back. */
-export type Begun =
-  | {
-      readonly step: "make";
-      readonly code: string;
-      readonly root: string;
-      readonly reading: string;
-      readonly now: number;
-      readonly signIn: string;
-      readonly wrapKey: string;
-    }
-  | { readonly step: "sheet"; readonly code: string };
-
-/** The fresh name of a person at this hub. */
-export function newName(info: HubInfo): string {
-  return String(newPerson(info.domain));
-}
+/** A way in that is not finished: to be made, to arrive, or its sheet still to be asked back. */
+export type Begun = Making | Arriving | { readonly step: "sheet"; readonly code: string };
 
 /** Make all keys of a new account and keep them in the safe. Nothing is sent yet. */
 export async function begin(db: Database, info: HubInfo, account: string, passphrase: PassphraseKeys): Promise<Client> {
@@ -61,42 +54,57 @@ export async function begin(db: Database, info: HubInfo, account: string, passph
   return Client.open(db, safe, secrets);
 }
 
-/** Make the account at the hub, or finish what was begun of it. Returns the code of the recovery sheet. */
-export async function make(client: Client): Promise<RecoveryCode> {
-  const secrets = await client.safe.read();
-  const { begun } = secrets;
-  if (begun === null) throw new Problem("conflict", "this account is made already");
+/** The fresh name of a person at this hub. */
+export function newName(info: HubInfo): string {
+  return String(newPerson(info.domain));
+}
+
+/** Finish at the hub what was begun. Returns the code of a sheet that is to be shown and asked back, or `null`. */
+export async function goOn(client: Client): Promise<RecoveryCode | null> {
+  const { begun } = await client.safe.read();
+  if (begun?.step === "make") await make(client, begun);
+  else if (begun?.step === "arrive") await arrive(client, begun);
+  const code = begun?.code ?? "";
+  await keep(client, code ? { step: "sheet", code } : null);
+  return code ? RecoveryCode.parse(code) : null;
+}
+
+/** The recovery sheet was asked back: its code is not kept here any longer. */
+export async function finish(client: Client): Promise<void> {
+  await keep(client, null);
+}
+
+async function keep(client: Client, begun: Begun | null): Promise<void> {
+  await client.safe.write({ ...(await client.safe.read()), begun });
+}
+
+async function make(client: Client, begun: Making): Promise<void> {
   const code = RecoveryCode.parse(begun.code);
-  if (begun.step === "sheet") return code;
   const root = new SigningKey(unb64(begun.root, KEY_BYTES));
   const reading = new BoxKey(unb64(begun.reading, KEY_BYTES));
   await create(client, root, reading, code, begun.now).catch(async (error: unknown) => {
     if (!(error instanceof Problem) || error.reason !== "clock") throw error;
     // It never came to the hub, and what is signed too long ago is not taken.
     const { now } = await client.hub.info();
-    await client.safe.write({ ...secrets, begun: { ...begun, now } });
+    await keep(client, { ...begun, now });
     await create(client, root, reading, code, now);
   });
   await client.sync();
   if (client.state.vault[0] === 0) {
-    const vault = newSets(new Vault({ readingKeys: new Map([[b64(reading.public), reading]]) }));
+    const vault = steps.newSets(new Vault({ readingKeys: new Map([[b64(reading.public), reading]]) }));
     const own = new RootCompartment(root, client.keyring.handleKey, randomBytes(KEY_BYTES));
-    await client.lockVault(own, vault, firstWraps(client, code, unb64(begun.wrapKey)), await fetchHash(code));
+    const { keyring, vaultKey } = client;
+    await client.lockVault(own, vault, allWraps(keyring, vaultKey, code, unb64(begun.wrapKey)), await fetchHash(code));
   }
   await client.hub.setSignIn(unb64(begun.signIn));
-  await client.safe.write({ ...secrets, begun: { step: "sheet", code: begun.code } });
-  return code;
-}
-
-/** The recovery sheet was asked back: its code is not kept here any longer. */
-export async function finish(client: Client): Promise<void> {
-  await client.safe.write({ ...(await client.safe.read()), begun: null });
+  await client.settle();
+  await permitHerself(client);
 }
 
 /** `create`, `device`, `reading`: the first links, in one request; the same bytes whenever it is repeated. */
 async function create(client: Client, root: SigningKey, reading: BoxKey, code: RecoveryCode, now: number) {
   const { keyring } = client;
-  const writer = new AccountWriter(client.account, new AccountState(client.account), now);
+  const writer = new AccountWriter(new AccountState(client.account), now);
   const recovery = b64(code.signingKey.public);
   writer.add(root, ["root"], "create", { root: b64(root.public), recovery, class: "person" });
   writer.addDevice(root, keyring);
@@ -107,52 +115,16 @@ async function create(client: Client, root: SigningKey, reading: BoxKey, code: R
   await client.chains.take("acct", client.account, "", writer.frames);
 }
 
-function firstWraps({ keyring, vaultKey, account }: Client, code: RecoveryCode, wrapKey: Uint8Array): Wraps {
-  return {
-    [keyring.device]: vaults.wrapForBox(vaultKey, account, keyring.device, keyring.box.public),
-    sheet: vaults.wrapForSecret(vaultKey, account, "sheet", code.wrapKey),
-    passphrase: vaults.wrapForSecret(vaultKey, account, "passphrase", wrapKey),
-  };
-}
-
-/** The vault with fresh sets; what is owed then starts their chains. */
-function newSets(vault: Vault): Vault {
-  let filled = vault;
-  for (let count = 0; count < BLOCK; count += 1) {
-    filled = filled.withSet(newId(), new SetKey(randomBytes(KEY_BYTES)), new Master(randomBytes(KEY_BYTES)));
+/** Her own devices write into a set of her own, by a relation with herself. */
+async function permitHerself(client: Client): Promise<void> {
+  const me = client.account;
+  const { signer } = client.keyring;
+  if (!client.record.relations.has(me)) {
+    await client.post([steps.openRelation(client.record, me, "card", signer, client.hub.now)]);
   }
-  return filled;
-}
-
-/** What the hub keeps of the sheet's fetch token. */
-async function fetchHash(code: RecoveryCode): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(code.fetchToken)));
-}
-
-/** Writes links of an account chain one after another, before they are sent. */
-class AccountWriter {
-  readonly frames: Uint8Array[] = [];
-  readonly #account: string;
-  readonly #now: number;
-  #state: AccountState;
-
-  constructor(account: string, state: AccountState, now: number) {
-    this.#account = account;
-    this.#state = state;
-    this.#now = now;
-  }
-
-  /** Sign the next link and take it in. */
-  add<T extends keyof Bodies["acct"]>(key: SigningKey, by: Signer, typ: T, body: Bodies["acct"][T]): void {
-    const iat = Math.max(this.#now, this.#state.links.at(-1)?.iat ?? 0);
-    const frame = sign(key, { kind: "acct", acc: this.#account, head: this.#state.head, iat, typ, by, body });
-    this.#state = accounts.extend(this.#state, frame);
-    this.frames.push(frame);
-  }
-
-  /** Certify a device of the role `client`. */
-  addDevice(root: SigningKey, { device, sign: signing, box }: Keyring): void {
-    const body = { dev: device, role: "client", sign: b64(signing.public), box: b64(box.public) } as const;
-    this.add(root, ["root"], "device", body);
+  const { record } = client;
+  const spare = [...record.sets.keys()].sort().find((set) => record.author(set) === null);
+  if (record.relation(me).permits.size === 0 && spare !== undefined) {
+    await client.post([steps.permit(record, me, spare, signer, client.hub.now)]);
   }
 }

@@ -3,10 +3,13 @@
 import { newDevice } from "../identifiers.ts";
 import { BoxKey, SigningKey } from "../keys.ts";
 import { b64, KEY_BYTES, randomBytes, unb64 } from "../primitives.ts";
+import type { Signer } from "../steps.ts";
 import type { Credentials } from "./api.ts";
 
 /** As it lies in the safe. */
-export type DumpedKeyring = { readonly [field in "account" | "device" | "hubKey" | "sign" | "box" | "token" | "handle"]: string };
+export type DumpedKeyring = {
+  readonly [field in "account" | "device" | "hubKey" | "sign" | "box" | "token" | "handle"]: string;
+};
 
 export class Keyring {
   readonly account: string;
@@ -30,8 +33,9 @@ export class Keyring {
 
   /** Fresh keys for a new device of an account; `handleKey` of an account that has one. */
   static generate(account: string, hubKey: string, handleKey = randomBytes(KEY_BYTES)): Keyring {
-    const [sign, box, token] = [0, 1, 2].map(() => b64(randomBytes(KEY_BYTES))) as [string, string, string];
-    return new Keyring({ account, device: newDevice(), hubKey, sign, box, token, handle: b64(handleKey) });
+    const secret = () => b64(randomBytes(KEY_BYTES));
+    const keys = { sign: secret(), box: secret(), token: secret(), handle: b64(handleKey) };
+    return new Keyring({ account, device: newDevice(), hubKey, ...keys });
   }
 
   /** Read what `dump` wrote. */
@@ -41,9 +45,9 @@ export class Keyring {
 
   /** For the safe. */
   dump(): DumpedKeyring {
-    const { account, device } = this;
-    const [sign, box, token] = [this.sign, this.box, this.token].map((key) => b64(key.bytes())) as [string, string, string];
-    return { account, device, hubKey: b64(this.hubKey), sign, box, token, handle: b64(this.#handleKey) };
+    const { account, device, hubKey, sign, box, token } = this;
+    const keys = { sign: b64(sign.bytes()), box: b64(box.bytes()), token: b64(token.bytes()) };
+    return { account, device, hubKey: b64(hubKey), ...keys, handle: b64(this.#handleKey) };
   }
 
   get handleKey(): Uint8Array {
@@ -55,8 +59,8 @@ export class Keyring {
     return { account: this.account, device: this.device, tokenKey: this.token };
   }
 
-  /** As it stands in a statement. */
-  get by(): readonly [account: string, device: string] {
-    return [this.account, this.device];
+  /** As it signs statements. */
+  get signer(): Signer {
+    return { account: this.account, device: this.device, key: this.sign };
   }
 }

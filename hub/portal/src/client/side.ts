@@ -6,18 +6,29 @@
  */
 
 import type { AccountState } from "../accounts.ts";
+import type { Record } from "../grants.ts";
+import { type Ended, owed, owedAfter } from "../owed.ts";
 import { blobHash } from "../rules.ts";
 import { type Bodies, parse, sign } from "../statements.ts";
+import * as steps from "../steps.ts";
+import type { Written } from "../steps.ts";
 import * as vaults from "../vault.ts";
-import type { Vault } from "../vault.ts";
-import type { Hub, Wraps, Written } from "./api.ts";
+import { Vault } from "../vault.ts";
+import type { Hub, Wraps } from "./api.ts";
 import type { ChainStore } from "./chain_store.ts";
 import { type Database, getState, setState } from "./database.ts";
 import type { Keyring } from "./keyring.ts";
 import { Problem } from "./problem.ts";
 
+const MAX_STEPS = 10_000;
+const MAX_RACES = 20;
+/** Reasons after which the chains are read again and the next step is computed anew. */
+const RACES = ["head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale"];
+/** One tab at a time writes. */
+const TURN = "obhut-write";
+
 /** Problems after which it is not known or not decided whether the hub takes a statement: it is sent again. */
-const UNDECIDED = ["busy", "stale", "internal", "too-many", "unauthenticated"];
+export const UNDECIDED = ["busy", "stale", "internal", "too-many", "unauthenticated"];
 
 type Pending = { readonly written: readonly Written[]; readonly wraps: Wraps; readonly fetch: Uint8Array | null };
 
@@ -38,14 +49,20 @@ export abstract class Side {
     this.chains = chains;
   }
 
+  /** Send what was left unsent, and take in everything new of the patient's chains. */
+  abstract sync(): Promise<void>;
+
   /** The key of the vault's key compartment. */
   protected abstract key(sealed: Uint8Array): Promise<Uint8Array>;
 
   /** The patient's account chain as far as it is held here. Throws `Problem(not-found)` before there is one. */
   get state(): AccountState {
-    const found = this.chains.accounts.get(this.account);
-    if (found === undefined) throw new Problem("not-found", "this account has not been made yet");
-    return found;
+    return this.record.account;
+  }
+
+  /** All of the patient's chains. */
+  get record(): Record {
+    return this.chains.record(this.account);
   }
 
   // --- the vault --------------------------------------------------------------------------------------------------
@@ -92,8 +109,9 @@ export abstract class Side {
   /** The next statement of the account chain, by this device. */
   #signAccount<T extends keyof Bodies["acct"]>(typ: T, body: Bodies["acct"][T]): Uint8Array {
     const { head, links } = this.state;
+    const { account, device } = this.keyring;
     const iat = Math.max(this.hub.now, links.at(-1)?.iat ?? 0);
-    return sign(this.keyring.sign, { kind: "acct", acc: this.account, head, iat, typ, by: this.keyring.by, body });
+    return sign(this.keyring.sign, { kind: "acct", acc: this.account, head, iat, typ, by: [account, device], body });
   }
 
   // --- writing ----------------------------------------------------------------------------------------------------
@@ -101,16 +119,20 @@ export abstract class Side {
   /** Keep what is to be sent, send it, and take it into the own chains once the hub has it. */
   async post(written: readonly Written[], wraps: Wraps = {}, fetch: Uint8Array | null = null): Promise<void> {
     const pending: Pending = { written, wraps, fetch };
-    await setState(this.db, "pending", pending);
-    await this.#send(pending);
+    await navigator.locks.request(TURN, async () => {
+      await setState(this.db, "pending", pending);
+      await this.#send(pending);
+    });
   }
 
   /** Send what a closed tab, or a hub that did not answer, left unsent. What lost a race meanwhile is dropped. */
   async resume(): Promise<void> {
-    const pending = await getState<Pending>(this.db, "pending");
-    if (pending === null) return;
-    await this.#send(pending).catch((error: unknown) => {
-      if (!(error instanceof Problem) || UNDECIDED.includes(error.code)) throw error;
+    await navigator.locks.request(TURN, async () => {
+      const pending = await getState<Pending>(this.db, "pending");
+      if (pending === null) return;
+      await this.#send(pending).catch((error: unknown) => {
+        if (!(error instanceof Problem) || UNDECIDED.includes(error.code)) throw error;
+      });
     });
   }
 
@@ -127,5 +149,48 @@ export abstract class Side {
       if (typ === "vault" && blob !== null) await setState(this.db, this.#vaultState, blob);
     }
     await this.db.delete("state", "pending");
+  }
+  // --- what is owed -----------------------------------------------------------------------------------------------
+
+  /** Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here. */
+  async settle(): Promise<number> {
+    if (this.state.closed) return 0;
+    for (let count = 0; count < MAX_STEPS; count += 1) {
+      if (!(await this.anew(() => this.#doNext()))) return count;
+    }
+    throw new Problem("conflict", "other devices of this account keep changing it; try again");
+  }
+
+  /** Do a step, and do it anew after each race that it lost, from what the other one wrote. */
+  async anew<T>(step: () => Promise<T>): Promise<T> {
+    for (let race = 0; race < MAX_RACES; race += 1) {
+      try {
+        return await step();
+      } catch (error) {
+        if (!(error instanceof Problem) || !RACES.includes(error.reason)) throw error;
+        await this.sync();
+        for (const name of new Set([this.account, ...this.record.relations.keys()])) {
+          await this.chains.refresh("acct", name); // nobody announces a new reading key to her
+        }
+      }
+    }
+    return step();
+  }
+
+  /** Do the next step that is owed; false where nothing is left to do. */
+  async #doNext(): Promise<boolean> {
+    const [vault, record, now] = [await this.vault(), this.record, this.hub.now];
+    const step = owedAfter(record, vault, await this.#endedEmergencies(now)) ?? owed(record, vault, now);
+    if (step === null) return false;
+    const written = steps.perform(record, vault, step, this.keyring.signer, now);
+    if (written instanceof Vault) await this.saveVault(written);
+    else await this.post([written]);
+    return true;
+  }
+
+  async #endedEmergencies(now: number): Promise<Ended[]> {
+    const all = await this.db.getAll("declared");
+    const over = all.filter(({ acc, until }) => acc === this.account && until <= now);
+    return over.map(({ from, gid, until }) => [from, gid, until]);
   }
 }

@@ -1,17 +1,28 @@
 /** All pages, in the order of the navigation. A further page is a line here, a file beside it, and its texts. */
 
 import type { Entrance, Page } from "../portal.ts";
+import { Lost } from "./lost.tsx";
 import { Overview } from "./overview.tsx";
+import { Recover } from "./recover.tsx";
+import { Security } from "./security.tsx";
+import { SignIn } from "./sign_in.tsx";
 import { SignUp } from "./sign_up.tsx";
 import { Welcome } from "./welcome.tsx";
+
+/** For a device that is nobody's, and for a locked one. */
+export const RECOVERY: Entrance = { path: "recover", title: "recover.title", view: Recover };
 
 /** For a device that is nobody's yet; the first is shown where no other is asked for. */
 export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
   { path: "", title: "welcome.title", view: Welcome },
   { path: "sign-up", title: "sign-up.title", view: SignUp },
+  { path: "sign-in", title: "sign-in.title", view: SignIn },
+  RECOVERY,
 ];
 
 /** For an open device; the first is shown where no other is asked for. */
 export const PAGES: readonly [Page, ...Page[]] = [
   { path: "", title: "overview.title", icon: "home", view: Overview },
+  { path: "security", title: "security.title", icon: "key", view: Security },
+  { path: "lost", title: "lost.title", view: Lost },
 ];

@@ -1,13 +1,16 @@
 /** A locked device: nothing of its secrets is in memory. */
 
 import { useState } from "preact/hooks";
-import { unlock } from "../client/device.ts";
-import type { Label } from "../client/safe.ts";
+import { unlock, unlockByPasskey } from "../client/device.ts";
+import type { Label, Way } from "../client/safe.ts";
 import { stretch } from "../client/work.ts";
 import { usePortal } from "../portal.ts";
 import { text } from "../text.ts";
+import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
+import { Icon } from "../ui/icon.tsx";
+import { ProblemNotice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
 import { tidy } from "../words.ts";
 
@@ -17,13 +20,19 @@ export function Unlock({ label }: { label: Label }) {
   const unlocking = useTask(async () => {
     enter(await unlock(device.db, label, await stretch(label.account, tidy(typed))));
   });
+  const passkeys = label.ways.filter(({ kind }) => kind === "passkey");
   return (
     <section class="card">
       <p>{text("unlock.why")}</p>
-      <Form task={unlocking} submit={text("unlock.unlock")}>
-        <Field label={text("unlock.account")} value={label.account} autocomplete="username" readOnly code />
+      {passkeys.length > 0 && <ByPasskey label={label} passkeys={passkeys} />}
+      <Form
+        task={unlocking}
+        submit={text("unlock.unlock")}
+        beside={<a href="#/recover">{text("account.forgotten")}</a>}
+      >
+        <Field label={text("account.address")} value={label.account} autocomplete="username" readOnly code />
         <Field
-          label={text("unlock.passphrase")}
+          label={text("account.passphrase")}
           value={typed}
           onInput={type}
           autocomplete="current-password"
@@ -31,5 +40,23 @@ export function Unlock({ label }: { label: Label }) {
         />
       </Form>
     </section>
+  );
+}
+
+function ByPasskey({ label, passkeys }: { label: Label; passkeys: readonly Way[] }) {
+  const { device, enter } = usePortal();
+  const unlocking = useTask(async (way: Way) => enter(await unlockByPasskey(device.db, label, way)));
+  return (
+    <>
+      <div class="actions">
+        {passkeys.map((way) => (
+          <Button key={way.name} look="primary" busy={unlocking.busy} onClick={() => void unlocking.run(way)}>
+            <Icon name="key" />
+            {text("unlock.by-passkey")}
+          </Button>
+        ))}
+      </div>
+      <ProblemNotice problem={unlocking.problem} />
+    </>
   );
 }

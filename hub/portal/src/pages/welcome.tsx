@@ -16,6 +16,7 @@ export function Welcome() {
         <LinkButton to="sign-up" look="primary">
           {text("welcome.sign-up")}
         </LinkButton>
+        <LinkButton to="sign-in">{text("welcome.sign-in")}</LinkButton>
       </div>
     </section>
   );

@@ -3,6 +3,9 @@
 import { useEffect, useRef } from "preact/hooks";
 import { text } from "../text.ts";
 
+/** Every way in has three steps: words, sheet, proof. */
+export const STEPS = 3;
+
 export function Step({ number, of, name }: { number: number; of: number; name: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {

@@ -1,0 +1,162 @@
+/** A device that comes to an account: joined by passphrase, or after a loss by the recovery sheet (PROTOCOL.md 5). */
+
+import * as accounts from "../accounts.ts";
+import type { AccountState } from "../accounts.ts";
+import { BoxKey, type PassphraseKeys, RecoveryCode, SigningKey } from "../keys.ts";
+import * as messages from "../messages.ts";
+import { b64, KEY_BYTES, randomBytes, unb64 } from "../primitives.ts";
+import { blobHash } from "../rules.ts";
+import * as vaults from "../vault.ts";
+import { RootCompartment, type Vault } from "../vault.ts";
+import { AccountWriter } from "./account_writer.ts";
+import { Hub, type Wraps } from "./api.ts";
+import { Client, type Secrets } from "./client.ts";
+import { type Database, forgetAll } from "./database.ts";
+import { Keyring } from "./keyring.ts";
+import { Problem } from "./problem.ts";
+import { passphraseUnlock, Safe } from "./safe.ts";
+import { UNDECIDED } from "./side.ts";
+import { allWraps, fetchHash } from "./wraps.ts";
+
+/** How the hub is asked for the sealed vault: by the passphrase's sign-in key, or by the sheet's fetch token. */
+type Door = { readonly by: "passphrase" | "sheet"; readonly key: string };
+
+/** Links that bring a device in, kept until the hub has them; `code`: of a new sheet, or empty. */
+export type Arriving = {
+  readonly step: "arrive";
+  readonly door: Door;
+  readonly statements: readonly (readonly [frame: string, blob: string])[];
+  readonly wraps: { readonly [name: string]: string };
+  readonly code: string;
+  /** The sign-in key of a new passphrase, or empty. */
+  readonly signIn: string;
+};
+
+/** A further device, by passphrase; kept in the safe, and still to arrive. Throws `unauthenticated` for a wrong one. */
+export async function join(db: Database, account: string, passphrase: PassphraseKeys): Promise<Client> {
+  const hub = new Hub();
+  const door: Door = { by: "passphrase", key: b64(passphrase.signIn) };
+  const { key } = await hub.info();
+  const found = await fetchVault(hub, account, door, passphrase.wrapKey);
+  const { root, vaultKey } = found.opened;
+  const keyring = Keyring.generate(account, key, root.handleKey);
+  const writer = new AccountWriter(found.state, hub.now);
+  writer.addDevice(root.root, keyring);
+  const { device, box } = keyring;
+  const wraps = { ...found.wraps, [device]: vaults.wrapForBox(vaultKey, account, device, box.public) };
+  addVault(writer, keyring, found.opened);
+  const begun = arriving(door, writer, wraps);
+  return kept(db, passphrase, { keyring: keyring.dump(), vaultKey: b64(vaultKey), begun });
+}
+
+/**
+ * The account on a new device by the recovery sheet: new root, new device, new passphrase, new sheet; all other devices
+ * end. Kept in the safe, and still to arrive. Throws `unauthenticated` for a sheet that is not the account's.
+ */
+export async function recover(
+  db: Database,
+  account: string,
+  code: RecoveryCode,
+  passphrase: PassphraseKeys,
+): Promise<Client> {
+  const hub = new Hub();
+  const door: Door = { by: "sheet", key: b64(code.fetchToken) };
+  const { key } = await hub.info();
+  const found = await fetchVault(hub, account, door, code.wrapKey);
+  const { handleKey } = found.opened.root;
+  const keyring = Keyring.generate(account, key, handleKey);
+  const [fresh, root, vaultKey] = [RecoveryCode.generate(), SigningKey.generate(), randomBytes(KEY_BYTES)];
+  const reading = BoxKey.generate(); // the lost device could open what is sealed to the old one
+  const writer = new AccountWriter(found.state, hub.now);
+  const body = { root: b64(root.public), recovery: b64(fresh.signingKey.public) };
+  writer.add(code.signingKey, ["recovery"], "root", body);
+  writer.addDevice(root, keyring);
+  writer.add(root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
+  addVault(writer, keyring, {
+    root: new RootCompartment(root, handleKey, randomBytes(KEY_BYTES)),
+    vault: found.opened.vault.withReadingKey(reading).withoutCandidates(found.opened.vault.candidates.keys()),
+    vaultKey,
+  });
+  const wraps = allWraps(keyring, vaultKey, fresh, passphrase.wrapKey);
+  const begun = { ...arriving(door, writer, wraps), code: fresh.text(), signIn: b64(passphrase.signIn) };
+  return kept(db, passphrase, { keyring: keyring.dump(), vaultKey: b64(vaultKey), begun });
+}
+
+/** Send what was kept, unless the hub has it, and take the account in; what the loss tainted is rotated at once. */
+export async function arrive(client: Client, begun: Arriving): Promise<void> {
+  await register(client).catch(async (error: unknown) => {
+    if (!(error instanceof Problem) || error.code !== "unauthenticated") throw error;
+    await send(client, begun);
+    await register(client);
+  });
+  if (begun.signIn) await client.hub.setSignIn(unb64(begun.signIn));
+  await client.sync();
+  await client.settle();
+}
+
+/** Register the device's key for tokens; `unauthenticated` as long as the hub does not know the device. */
+async function register({ hub, keyring, account }: Client): Promise<void> {
+  await hub.info();
+  const said = { acc: account, dev: keyring.device, tokenKey: keyring.token.public, at: hub.now };
+  await hub.register(messages.register(keyring.sign, said));
+}
+
+async function send({ hub, account, db }: Client, { door, statements, wraps, code }: Arriving): Promise<void> {
+  const written = statements.map(([frame, blob]) => ({ frame: unb64(frame), blob: blob ? unb64(blob) : null }));
+  const opened = Object.fromEntries(Object.entries(wraps).map(([name, wrap]) => [name, unb64(wrap)]));
+  const fetch = code ? await fetchHash(RecoveryCode.parse(code)) : null;
+  try {
+    await hub.post(written, opened, fetch, await token(hub, account, door));
+  } catch (error) {
+    // The hub has taken nothing of it, and will not: the next try begins anew.
+    if (error instanceof Problem && !UNDECIDED.includes(error.code)) await forgetAll(db);
+    throw error;
+  }
+}
+
+function token(hub: Hub, account: string, { by, key }: Door): Promise<string> {
+  return by === "sheet" ? hub.recover(account, unb64(key)) : hub.signIn(account, unb64(key));
+}
+
+type Opened = { readonly root: RootCompartment; readonly vault: Vault; readonly vaultKey: Uint8Array };
+type Fetched = { readonly state: AccountState; readonly opened: Opened; readonly wraps: Wraps };
+
+/** The account chain, the vault that it names, both compartments unsealed, the vault's key, and all wraps. */
+async function fetchVault(hub: Hub, account: string, door: Door, wrapKey: Uint8Array): Promise<Fetched> {
+  const pass = await token(hub, account, door);
+  const state = accounts.replay(await hub.chain("acct", account, "", { token: pass }), account);
+  const { version, sealed, wraps } = await hub.vault(account, pass);
+  if (version !== state.vault[0] || blobHash(sealed) !== state.vault[1]) {
+    throw new Problem("stale", "the hub's vault is not the one that the account chain names");
+  }
+  const wrap = wraps[door.by];
+  if (wrap === undefined) throw new Problem("not-found", "the hub holds no wrap of the vault for this way in");
+  const vaultKey = vaults.unwrapBySecret(wrap, account, door.by, wrapKey);
+  const root = vaults.unsealRoot(sealed, account, vaultKey);
+  return { state, wraps, opened: { root, vault: vaults.unseal(sealed, account, version, root.key), vaultKey } };
+}
+
+/** The vault's next version, by the new device. */
+function addVault(writer: AccountWriter, keyring: Keyring, { root, vault, vaultKey }: Opened): void {
+  const { account } = keyring;
+  const version = writer.state.vault[0] + 1;
+  writer.addVault(keyring, vaults.seal(vaults.sealRoot(root, account, vaultKey), vault, account, version, root.key));
+}
+
+function arriving(door: Door, { written }: AccountWriter, wraps: Wraps): Arriving {
+  return {
+    step: "arrive",
+    door,
+    statements: written.map(({ frame, blob }) => [b64(frame), blob === null ? "" : b64(blob)]),
+    wraps: Object.fromEntries(Object.entries(wraps).map(([name, wrap]) => [name, b64(wrap)])),
+    code: "",
+    signIn: "",
+  };
+}
+
+async function kept(db: Database, { wrapKey }: PassphraseKeys, secrets: Secrets): Promise<Client> {
+  const { account } = secrets.keyring;
+  await forgetAll(db);
+  const safe = await Safe.make(db, account, passphraseUnlock(wrapKey, account), secrets);
+  return Client.open(db, safe, secrets);
+}

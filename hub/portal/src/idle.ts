@@ -1,0 +1,44 @@
+/** The device locks itself when nobody has touched it for a while; how long is the user's to choose (WCAG 2.2.1). */
+
+import { useLayoutEffect } from "preact/hooks";
+
+/** Minutes. */
+export const IDLE_CHOICES: readonly number[] = [5, 15, 60, 240];
+const USUAL = 15;
+const KEPT = "obhut-idle-minutes";
+const LOOK_MS = 5_000;
+const SIGNS = ["pointerdown", "keydown", "wheel", "touchmove"] as const;
+
+/** After how many idle minutes this device locks itself. */
+export function idleMinutes(): number {
+  const kept = Number(localStorage.getItem(KEPT));
+  return IDLE_CHOICES.includes(kept) ? kept : USUAL;
+}
+
+/** Choose another time; returns it. */
+export function setIdleMinutes(minutes: number): number {
+  localStorage.setItem(KEPT, String(minutes));
+  return idleMinutes();
+}
+
+/** While `watching`, call `onIdle` when nobody has touched the page for the chosen time; sleep counts too. */
+export function useIdle(watching: boolean, onIdle: () => void): void {
+  useLayoutEffect(() => {
+    if (!watching) return undefined;
+    let touched = Date.now();
+    const touch = () => {
+      touched = Date.now();
+    };
+    const look = () => {
+      if (Date.now() - touched >= idleMinutes() * 60_000) onIdle();
+    };
+    const timer = setInterval(look, LOOK_MS);
+    for (const sign of SIGNS) addEventListener(sign, touch, { passive: true });
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearInterval(timer);
+      for (const sign of SIGNS) removeEventListener(sign, touch);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [watching]);
+}

@@ -1,0 +1,97 @@
+/** Devices and security: which devices the account has, how this one is unlocked, and what to do when one is lost. */
+
+import { useEffect, useState } from "preact/hooks";
+import type { Client } from "../client/client.ts";
+import { type DeviceRow, devices } from "../client/devices.ts";
+import { addPasskey, knowsPasskeys } from "../client/passkey.ts";
+import { Safe, type Way } from "../client/safe.ts";
+import { IDLE_CHOICES, idleMinutes, setIdleMinutes } from "../idle.ts";
+import { moment, text } from "../text.ts";
+import { Button, LinkButton } from "../ui/button.tsx";
+import { Choice } from "../ui/choice.tsx";
+import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Table } from "../ui/table.tsx";
+import { useTask } from "../ui/task.ts";
+
+export function Security({ client }: { client: Client }) {
+  return (
+    <>
+      <Devices client={client} />
+      <Unlocking client={client} />
+    </>
+  );
+}
+
+function Devices({ client }: { client: Client }) {
+  const rows = devices(client);
+  return (
+    <section class="card">
+      <h2>{text("security.devices")}</h2>
+      <p>{text("security.devices-why")}</p>
+      <Table
+        caption={text("security.devices")}
+        head={[text("security.device"), text("security.since"), text("security.shut-out")]}
+        rows={rows.map((row) => ({
+          key: row.name,
+          cells: [deviceName(row), moment(row.since), row.own ? "" : <Lost device={row} />],
+        }))}
+      />
+    </section>
+  );
+}
+
+function deviceName({ own, role, name }: DeviceRow): string {
+  const kind = text(own ? "security.this-device" : `security.role-${role}`);
+  return `${kind} (${name.slice(-4)})`;
+}
+
+function Lost({ device }: { device: DeviceRow }) {
+  return (
+    <LinkButton to={`lost/${device.name}`} look="danger">
+      {text("security.lost", { name: device.name.slice(-4) })}
+    </LinkButton>
+  );
+}
+
+function Unlocking({ client }: { client: Client }) {
+  const [ways, setWays] = useState<readonly Way[]>([]);
+  const [minutes, setMinutes] = useState(idleMinutes);
+  const look = async () => setWays((await Safe.label(client.db))?.ways ?? []);
+  useEffect(() => void look(), []);
+  const adding = useTask(async () => {
+    await addPasskey(client, document.title.split(" · ").at(-1) ?? "");
+    await look();
+  });
+  const removing = useTask(async (way: Way) => {
+    await client.safe.removeWay(way.name);
+    await look();
+  });
+  const passkeys = ways.filter(({ kind }) => kind === "passkey");
+  return (
+    <section class="card">
+      <h2>{text("security.unlocking")}</h2>
+      <Choice
+        label={text("security.idle")}
+        hint={text("security.idle-why")}
+        value={String(minutes)}
+        options={IDLE_CHOICES.map((count) => [String(count), text("security.minutes", { count })])}
+        onChoose={(value) => setMinutes(setIdleMinutes(Number(value)))}
+      />
+      <p>{text("security.passkey-why")}</p>
+      {passkeys.length > 0 && <Notice mood="good">{text("security.has-passkey")}</Notice>}
+      <ProblemNotice problem={adding.problem ?? removing.problem} />
+      <div class="actions">
+        {passkeys.map((way) => (
+          <Button key={way.name} look="danger" busy={removing.busy} onClick={() => void removing.run(way)}>
+            {text("security.remove-passkey")}
+          </Button>
+        ))}
+        {passkeys.length === 0 && knowsPasskeys() && (
+          <Button busy={adding.busy} onClick={() => void adding.run()}>
+            {text("security.add-passkey")}
+          </Button>
+        )}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,51 @@
+/** An account that exists, on a browser that does not know it yet: address and six words. */
+
+import { useState } from "preact/hooks";
+import { Hub } from "../client/api.ts";
+import { join } from "../client/arrival.ts";
+import { stretch } from "../client/work.ts";
+import { usePortal } from "../portal.ts";
+import { text } from "../text.ts";
+import { Field } from "../ui/field.tsx";
+import { Form } from "../ui/form.tsx";
+import { Notice } from "../ui/notice.tsx";
+import { useTask } from "../ui/task.ts";
+import { addressOf, tidy } from "../words.ts";
+
+export function SignIn() {
+  const { device, enter } = usePortal();
+  const [address, setAddress] = useState("");
+  const [typed, type] = useState("");
+  const joining = useTask(async () => {
+    const account = addressOf(address, await new Hub().info());
+    const client = await join(device.db, account, await stretch(account, tidy(typed)));
+    enter({ state: "begun", db: device.db, client });
+  });
+  return (
+    <section class="card">
+      <p>{text("sign-in.why")}</p>
+      <Form
+        task={joining}
+        submit={text("sign-in.sign-in")}
+        beside={<a href="#/recover">{text("account.forgotten")}</a>}
+      >
+        <Field
+          label={text("account.address")}
+          hint={text("account.address-hint")}
+          value={address}
+          onInput={setAddress}
+          autocomplete="username"
+          code
+        />
+        <Field
+          label={text("account.passphrase")}
+          value={typed}
+          onInput={type}
+          autocomplete="current-password"
+          secret
+        />
+        {joining.busy && <Notice>{text("account.stretching")}</Notice>}
+      </Form>
+    </section>
+  );
+}
