@@ -89,7 +89,7 @@ lock: $(VENV)/.installed ## renew the lock files of Python and npm packages
 	for folder in $(PORTAL) tests/browser; do npm --prefix $$folder install --package-lock-only || exit 1; done
 
 clean: ## remove what was built, but not .venv
-	rm -rf build dist hub/static/portal fhir_profiles/tables $(PORTAL)/node_modules tests/browser/node_modules \
+	rm -rf build dist hub/static/portal fhir_profiles/tables $(PORTAL)/wearables $(PORTAL)/node_modules tests/browser/node_modules \
 	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 

@@ -33,9 +33,9 @@ from fhir_profiles.resources import dump
 
 UNPAIRED = "unpaired"
 ACTIVITY_SINGLES = frozenset({"resting-heart-rate", "vo2max"})
-_TOTAL_METHOD = "Summe ohne Doppelzählung gleichzeitiger Quellen (Uhr vor Telefon vor anderen)"
-_ESTIMATED = "Schätzung des Geräts"
-_STAGE_CODES = {
+TOTAL_METHOD = "Summe ohne Doppelzählung gleichzeitiger Quellen (Uhr vor Telefon vor anderen)"
+ESTIMATED = "Schätzung des Geräts"
+STAGE_CODES = {
     "deep": codes.SLEEP_DEEP,
     "light": codes.SLEEP_LIGHT,
     "rem": codes.SLEEP_REM,
@@ -118,7 +118,7 @@ class Days:
             _whole_day(made.name, pieces),
             key,
             self._context(pieces),
-            method=_TOTAL_METHOD,
+            method=TOTAL_METHOD,
             status=self._status,
         )
         made.activity.append(dump(observation))
@@ -129,8 +129,8 @@ class Days:
         observation = panel(
             METRICS["sleep-night"],
             [
-                ((_STAGE_CODES[stage],), number(seconds[stage] / 60, 1), codes.MINUTE)
-                for stage in _STAGE_CODES
+                ((STAGE_CODES[stage],), number(seconds[stage] / 60, 1), codes.MINUTE)
+                for stage in STAGE_CODES
                 if stage in seconds
             ],
             _span(pieces),
@@ -229,7 +229,7 @@ class Days:
                 start if start == end else Period(start, end),
                 key,
                 Context(self._patient, device),
-                method=_ESTIMATED if name == "vo2max" else None,
+                method=ESTIMATED if name == "vo2max" else None,
                 entered_by_patient=single.entered,
             )
             resource = dump(observation)

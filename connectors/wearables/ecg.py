@@ -17,7 +17,7 @@ from fhir_profiles.devices import Description
 from fhir_profiles.observations import Context, ecg, identity
 from fhir_profiles.problems import Problem
 
-_KEYS = {
+KEYS = {
     "recorded date": "recorded",
     "aufzeichnungsdatum": "recorded",
     "classification": "classification",
@@ -34,7 +34,7 @@ _KEYS = {
     "unit": "unit",
     "einheit": "unit",
 }
-_UNITS = {"µv": codes.MICROVOLT, "μv": codes.MICROVOLT, "uv": codes.MICROVOLT, "mv": codes.MILLIVOLT}
+UNITS = {"µv": codes.MICROVOLT, "μv": codes.MICROVOLT, "uv": codes.MICROVOLT, "mv": codes.MILLIVOLT}
 _VOLTAGE = re.compile(r"[+-]?[0-9]{1,7}(?:[.,][0-9]{1,12})?\Z")
 _RATE = re.compile(r"([0-9]{1,5}(?:[.,][0-9]{1,6})?)\s*(?:hz|hertz)\Z", re.IGNORECASE)
 _NEEDED = ("recorded", "rate", "lead", "unit")
@@ -57,7 +57,7 @@ class Ecg:
 def is_ecg(table: bytes) -> bool:
     """Whether a CSV has the head of an ECG."""
     head = table[:4096].decode("utf-8", "replace")
-    found = {_KEYS.get(_folded(line.partition(",")[0])) for line in head.splitlines()}
+    found = {KEYS.get(_folded(line.partition(",")[0])) for line in head.splitlines()}
     return {"rate", "recorded"} <= found
 
 
@@ -75,7 +75,7 @@ def parse(table: bytes) -> Ecg:
             voltages.append(text.replace(",", ".").removeprefix("+"))
         elif text and not voltages:
             key, value = _pair(line)
-            head[_KEYS.get(key, "")] = value
+            head[KEYS.get(key, "")] = value
         elif text:
             raise Problem("invalid", _UNREADABLE)
     return _made(head, voltages)
@@ -84,7 +84,7 @@ def parse(table: bytes) -> Ecg:
 def _made(head: dict[str, str], voltages: list[str]) -> Ecg:
     rate = _RATE.match(head.get("rate", ""))
     lead = head.get("lead", "").split()[-1:]
-    unit = _UNITS.get(head.get("unit", "").lower())
+    unit = UNITS.get(head.get("unit", "").lower())
     if not all(head.get(key) for key in _NEEDED) or rate is None or unit is None or len(voltages) < 2:
         raise Problem("invalid", _UNREADABLE)
     try:

@@ -1,5 +1,7 @@
 """What is built from npm packages: the portal's bundle in `hub/static/portal`, HL7's tables in `fhir_profiles/tables`.
 
+Before the bundle, the tables that its importer shares with Python's are written into `hub/portal/wearables`.
+
 A hatchling build hook (https://hatch.pypa.io/latest/plugins/build-hook/custom/), so that a wheel carries both, and a
 program for the Makefile: `python hub/portal/build_hook.py`. Each step remembers a hash of what it was made from and
 does nothing when that has not changed.
@@ -42,9 +44,14 @@ def build(root: Path) -> None:
     definitions = root / "fhir_profiles/definitions.py"
     tables = root / "fhir_profiles/tables"
     program = [sys.executable, "-m", "fhir_profiles.definitions"]
+    wearables = portal / "wearables"
+    importer = [*sorted((root / "connectors/wearables").glob("*.py")), root / "fhir_profiles/codes.py"]
+    writer = [sys.executable, "-m", "connectors.wearables.portal_tables", str(wearables)]
     if not typed:
         raise SystemExit("this tree is not whole: hub/portal/src has no TypeScript files")
     _make(root, packages, of=package, by=[*npm, "ci", "--ignore-scripts"])
+    _make(root, wearables, of=importer, by=writer)
+    sources.append(wearables / "tables.json")
     _make(root, bundle, of=[*package, portal / "tsconfig.json", *sources], by=[*npm, "run", "--silent", "build"])
     _make(root, tables, of=[*package, definitions], by=[*program, str(packages / "hl7.fhir.r4.examples"), str(tables)])
 

@@ -1,0 +1,283 @@
+/**
+ * Second pass: one local day of an export as FHIR, sorted into the categories a patient consents to.
+ *
+ * The twin of `connectors/wearables/day.py`. `activity` comes as a whole (a later export may replace it), `vitals` and
+ * `traces` come one by one.
+ */
+
+import { ranks } from "./apple_health.ts";
+import * as daily from "./daily.ts";
+import type { Piece } from "./daily.ts";
+import { deviceId, type Description } from "./devices.ts";
+import { SLOT_HEART_RATE, SLOT_SINGLES, SLOT_SLEEP, STAGES, TOTAL_METRICS, singles, type Single } from "./intake.ts";
+import { dump } from "./json.ts";
+import { dateTime, dayName, moment, written, zone } from "./moments.ts";
+import * as numbers from "./numbers.ts";
+import { identity, panel, quantity, series, type Component, type Context, type Effective } from "./observations.ts";
+import { components, days as tables, healthKit, metric, units } from "./tables.ts";
+import { byCodePoints } from "./texts.ts";
+
+/** One resource of `vitals` or `traces`: `key` names what it tells of, `records` is how many it was made from. */
+export type Item = {
+  readonly category: "vitals" | "traces";
+  readonly key: string;
+  readonly resource: Uint8Array;
+  readonly records: number;
+};
+
+/** What became of the records of one day. */
+export type Day = {
+  readonly name: string;
+  readonly activity: Uint8Array[];
+  activityRecords: number;
+  readonly items: Item[];
+  duplicates: number;
+  unpaired: number;
+};
+
+const encoder = new TextEncoder();
+
+/** Builds days. */
+export class Days {
+  readonly #patient: string;
+  readonly #devices: readonly string[];
+  readonly #ranks: daily.Ranks;
+  readonly #monitors: ReadonlySet<string>;
+  readonly #exported: number;
+  readonly #today: number;
+  #status = "final";
+
+  /** `exported` is when the export was made, in seconds since 1970, and `today` its local day. */
+  constructor(
+    patient: string,
+    sources: readonly Description[],
+    monitors: readonly number[],
+    exported: number,
+    today: number,
+  ) {
+    this.#patient = patient;
+    this.#devices = sources.map((about) => deviceId(patient, about));
+    this.#ranks = ranks(sources);
+    this.#monitors = new Set(monitors.map((source) => this.#device(source)));
+    this.#exported = exported;
+    this.#today = today;
+  }
+
+  /** The resources of a local day, `day` in days since 1970, from the packed records of each slot. */
+  build(day: number, slots: ReadonlyMap<number, Uint8Array>): Day {
+    const made: Day = { name: dayName(day), activity: [], activityRecords: 0, items: [], duplicates: 0, unpaired: 0 };
+    this.#status = day < this.#today ? "final" : "preliminary";
+    for (const [slot, packed] of slots) {
+      if (slot === SLOT_SINGLES) {
+        this.#singles(made, singles(packed));
+        continue;
+      }
+      const { pieces, repeated } = daily.unique(packed);
+      made.duplicates += repeated;
+      if (slot === SLOT_HEART_RATE) {
+        this.#heartRate(made, pieces);
+        continue;
+      }
+      made.activityRecords += pieces.filter(({ counted }) => counted).length;
+      if (slot === SLOT_SLEEP) this.#sleep(made, pieces);
+      else this.#total(made, TOTAL_METRICS[slot] ?? "", pieces);
+    }
+    return made;
+  }
+
+  #device(source: number): string {
+    return this.#devices[source] ?? "";
+  }
+
+  /** Names the device where there is only one. */
+  #context(pieces: readonly Piece[]): Context {
+    const devices = new Set(pieces.map(({ source }) => this.#device(source)));
+    return { patient: this.#patient, device: devices.size === 1 ? [...devices][0] : undefined };
+  }
+
+  #total(made: Day, name: string, pieces: readonly Piece[]): void {
+    const value = numbers.written(daily.total(pieces, this.#ranks), tables.digits[name] ?? 0);
+    const key = identity(this.#patient, name, "day", made.name);
+    const extras = { method: tables.totalMethod, status: this.#status };
+    const observation = quantity(metric(name), value, wholeDay(made.name, pieces), key, this.#context(pieces), extras);
+    made.activity.push(encoder.encode(dump(observation)));
+  }
+
+  #sleep(made: Day, pieces: readonly Piece[]): void {
+    const seconds = daily.night(pieces, STAGES, this.#ranks);
+    const asleep = ["asleep", "light", "deep", "rem"].filter((stage) => seconds.has(stage));
+    const slept = asleep.reduce((total, stage) => total + (seconds.get(stage) ?? 0), 0);
+    const parts = Object.entries(tables.stages).filter(([stage]) => seconds.has(stage));
+    if (asleep.length === 0 && parts.length === 0) return;
+    const observation = panel(
+      metric("sleep-night"),
+      parts.map(([stage, codings]): Component => {
+        return [codings, numbers.written((seconds.get(stage) ?? 0) / 60, 1), units.minute];
+      }),
+      span(pieces),
+      identity(this.#patient, "sleep-night", made.name),
+      this.#context(pieces),
+      { value: asleep.length > 0 ? numbers.written(slept / 60, 1) : undefined, status: this.#status },
+    );
+    made.activity.push(encoder.encode(dump(observation)));
+  }
+
+  #heartRate(made: Day, pieces: readonly Piece[]): void {
+    const best = daily.best(pieces, this.#ranks);
+    const rate = daily.heartRate(best);
+    const observation = panel(
+      metric("heart-rate-day"),
+      (["least", "mean", "greatest"] as const).map((name): Component => {
+        return [components[name], numbers.written(rate[name], 1), units.perMinute];
+      }),
+      wholeDay(made.name, pieces),
+      identity(this.#patient, "heart-rate-day", made.name),
+      this.#context(best),
+      { status: this.#status },
+    );
+    made.activity.push(encoder.encode(dump(observation)));
+    const hours = daily.grouped(pieces, ({ start, offset, source }) => {
+      return `${Math.floor((Math.floor(start / 60) + offset) / 60)} ${offset} ${this.#device(source)}`;
+    });
+    const found = [...hours].map(([key, mine]) => {
+      const [hour, offset, device = ""] = key.split(" ");
+      return { hour: Number(hour), offset: Number(offset), device, mine };
+    });
+    found.sort((a, b) => a.hour - b.hour || a.offset - b.offset || byCodePoints(a.device, b.device));
+    for (const { hour, offset, device, mine } of found) made.items.push(this.#hour(hour, offset, device, mine));
+  }
+
+  /** One hour of one device by the minute; it begins with the first minute measured and ends after the last. */
+  #hour(hour: number, offset: number, device: string, pieces: readonly Piece[]): Item {
+    const means = daily.minuteMeans(pieces);
+    const minutes = [...means.keys()];
+    const [first, last] = [Math.min(...minutes), Math.max(...minutes)];
+    const data: string[] = [];
+    for (let minute = first; minute <= last; minute += 1) {
+      const mean = means.get(minute);
+      data.push(mean === undefined ? "E" : numbers.written(mean, 1));
+    }
+    const key = identity(this.#patient, "heart-rate-minute", device, String(hour), String(offset));
+    const observation = series(
+      metric("heart-rate-minute"),
+      data.join(" "),
+      60_000,
+      { start: written(first * 60, offset), end: written((last + 1) * 60, offset) },
+      key,
+      { patient: this.#patient, device },
+      (hour + 1) * 3600 - offset * 60 <= this.#exported ? "final" : "preliminary",
+    );
+    return { category: "traces", key, resource: encoder.encode(dump(observation)), records: pieces.length };
+  }
+
+  #singles(made: Day, all: readonly Single[]): void {
+    const found = new Map<string, Single>();
+    for (const single of all) {
+      const { type, start, end, raw, unit } = single;
+      const key = identity(this.#patient, type, this.#device(single.source), start, end, raw, unit);
+      if (found.has(key)) made.duplicates += 1;
+      else found.set(key, single);
+    }
+    const pressures: Single[] = [];
+    const sensed: Single[] = [];
+    for (const [key, single] of found) {
+      if (single.metric === "blood-pressure") pressures.push(single);
+      else if (single.metric === "glucose" && this.#monitors.has(this.#device(single.source))) sensed.push(single);
+      else this.#single(made, key, single);
+    }
+    this.#pressures(made, pressures);
+    const series = daily.grouped(sensed, (single) => `${this.#device(single.source)} ${glucose(single)}`);
+    for (const [key, readings] of [...series].sort(([a], [b]) => byCodePoints(a, b))) {
+      const [device = "", kind = ""] = key.split(" ");
+      made.items.push(this.#sensed(made.name, device, kind, readings));
+    }
+  }
+
+  #single(made: Day, key: string, single: Single): void {
+    const name = single.metric === "glucose" ? `glucose-blood-${glucose(single)}` : single.metric;
+    const [start, end] = [dateTime(single.start), dateTime(single.end)];
+    const context = { patient: this.#patient, device: this.#device(single.source) };
+    const method = name === "vo2max" ? tables.estimated : undefined;
+    const effective = start === end ? start : { start, end };
+    const extras = { method, entered: single.entered };
+    const observation = quantity(metric(name), single.value, effective, key, context, extras);
+    const resource = encoder.encode(dump(observation));
+    if (tables.activitySingles.includes(name)) {
+      made.activity.push(resource);
+      made.activityRecords += 1;
+    } else {
+      made.items.push({ category: "vitals", key, resource, records: 1 });
+    }
+  }
+
+  /** Systolic and diastolic of one source and moment belong together, in a Correlation or not. */
+  #pressures(made: Day, found: readonly Single[]): void {
+    const measured = daily.grouped(found, (single) => `${this.#device(single.source)}\0${single.start}`);
+    for (const [place, halves] of measured) {
+      const [device = "", start = ""] = place.split("\0");
+      const systolic = halves.filter(({ type }) => type === healthKit.systolic);
+      const diastolic = halves.filter(({ type }) => type === healthKit.diastolic);
+      systolic.slice(0, diastolic.length).forEach((upper, at) => {
+        const lower = diastolic[at]!;
+        const key = identity(this.#patient, "blood-pressure", device, start, upper.raw, lower.raw, upper.unit);
+        const observation = panel(
+          metric("blood-pressure"),
+          [
+            [components.systolic, upper.value, units.mmHg],
+            [components.diastolic, lower.value, units.mmHg],
+          ],
+          dateTime(start),
+          key,
+          { patient: this.#patient, device },
+          { entered: upper.entered },
+        );
+        made.items.push({ category: "vitals", key, resource: encoder.encode(dump(observation)), records: 2 });
+      });
+      made.unpaired += Math.abs(systolic.length - diastolic.length);
+    }
+  }
+
+  /** A day of a glucose sensor on a grid of five minutes, or of one where two readings would fall together. */
+  #sensed(name: string, device: string, kind: string, found: readonly Single[]): Item {
+    const readings = found.map((single) => ({ value: single.value, at: moment(single.start)!, start: single.start }));
+    readings.sort((a, b) => a.at.epoch - b.at.epoch);
+    const [first, last] = [readings[0]!, readings.at(-1)!];
+    const gridOf = (interval: number): Map<number, string> => {
+      const place = (epoch: number): number => Math.floor((epoch - first.at.epoch + interval / 2) / interval);
+      return new Map(readings.map(({ at, value }) => [place(at.epoch), value]));
+    };
+    const wide = gridOf(300);
+    const interval = wide.size === readings.length ? 300 : 60;
+    const grid = interval === 300 ? wide : gridOf(60);
+    const end = Math.max(...grid.keys());
+    const data = Array.from({ length: end + 1 }, (_, place) => grid.get(place) ?? "E");
+    const key = identity(this.#patient, `cgm-${kind}`, device, name);
+    const observation = series(
+      metric(`cgm-${kind}`),
+      data.join(" "),
+      interval * 1000,
+      { start: dateTime(first.start), end: written(first.at.epoch + end * interval, last.at.offset) },
+      key,
+      { patient: this.#patient, device },
+      this.#status,
+    );
+    return { category: "traces", key, resource: encoder.encode(dump(observation)), records: readings.length };
+  }
+}
+
+function glucose(single: Single): "mass" | "moles" {
+  return single.unit.includes("mg") ? "mass" : "moles";
+}
+
+function span(pieces: readonly Piece[]): Effective {
+  const end = (piece: Piece): number => piece.start + piece.duration;
+  const first = pieces[0]!;
+  const last = pieces.reduce((latest, piece) => (end(piece) > end(latest) ? piece : latest), first);
+  return { start: written(first.start, first.offset), end: written(end(last), last.offset) };
+}
+
+/** The local day from its first to its last second, in the offsets it began and ended with. */
+function wholeDay(name: string, pieces: readonly Piece[]): Effective {
+  const [first, last] = [pieces[0]!, pieces.at(-1)!];
+  return { start: `${name}T00:00:00${zone(first.offset)}`, end: `${name}T23:59:59${zone(last.offset)}` };
+}

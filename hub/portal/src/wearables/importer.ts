@@ -1,0 +1,246 @@
+/**
+ * Runs one import: file → records → days → batches, each batch ready to be sealed as one envelope.
+ *
+ * The twin of `connectors/wearables/importer.py`: batches depend on the file and the ledger only, so an import that is
+ * cut off is taken up by running it again. The report adds up at every end: read = taken + left + duplicates.
+ */
+
+import { Export } from "./apple_health.ts";
+import { LIMITS, type Limits } from "./archive.ts";
+import { digest } from "./blake2b.ts";
+import { Days, type Day, type Item } from "./day.ts";
+import { device, deviceId, latest, type Description } from "./devices.ts";
+import * as ecg from "./ecg.ts";
+import { Intake } from "./intake.ts";
+import { dump } from "./json.ts";
+import type { Ledger, Mark } from "./ledger.ts";
+import { DAY, moment } from "./moments.ts";
+import { identity } from "./observations.ts";
+import { Spill } from "./spill.ts";
+
+const MAX_BYTES = 256 << 10;
+const MAX_RESOURCES = 1000;
+const BUDGET = 96 << 20;
+const SETTLE_EVERY = 100_000;
+
+export type Category = "vitals" | "activity" | "traces";
+
+/**
+ * Resources of one category that travel in one envelope.
+ *
+ * `key`, where there is one, names what a later batch of the same key replaces whole (`day/2026-10-01`); `resources` are
+ * JSON, each without a line end; `marks` go to the ledger with it.
+ */
+export type Batch = {
+  readonly category: Category;
+  readonly key: string;
+  readonly resources: readonly Uint8Array[];
+  readonly marks: readonly Mark[];
+};
+
+/** What became of every record, `left` by reason. */
+export type Report = {
+  read: number;
+  taken: number;
+  left: { [reason: string]: number };
+  duplicates: number;
+  envelopes: number;
+};
+
+export type Options = {
+  readonly ledger: Ledger;
+  readonly report: Report;
+  readonly limits?: Limits;
+  /** Bytes that may lie in memory as they are; what is more is packed. */
+  readonly budget?: number;
+  /** Told how many bytes of the file have been read, and how many records found. */
+  readonly progress?: (position: number, records: number) => void;
+};
+
+export function emptyReport(): Report {
+  return { read: 0, taken: 0, left: {}, duplicates: 0, envelopes: 0 };
+}
+
+/**
+ * Everything in an export that the ledger does not know yet. `patient` is the patient's id (`p-…`).
+ *
+ * Throws `Problem` for a file that cannot be read; where it is the XML, nothing of it has been given out.
+ */
+export async function* read(file: Blob, patient: string, options: Options): AsyncGenerator<Batch> {
+  const { ledger, report, limits = LIMITS } = options;
+  const spill = new Spill(options.budget ?? BUDGET);
+  const intake = new Intake(spill);
+  const found = await Export.open(file, limits);
+  await takeIn(found, spill, intake, options);
+  const { exported, today } = madeAt(found.exported, intake.latest);
+  const run = new Run(patient, ledger, report, exported);
+  const used = [...intake.sources].sort((a, b) => a - b);
+  yield* run.devices(used.map((source) => found.sources[source]!));
+  const days = new Days(patient, found.sources, intake.monitors(), exported, today);
+  for await (const [number, slots] of spill.days()) yield* run.day(days.build(number, slots));
+  for await (const table of found.electrocardiograms()) yield* run.ecg(table);
+  yield* run.rest();
+}
+
+async function takeIn(found: Export, spill: Spill, intake: Intake, { report, progress }: Options): Promise<void> {
+  let count = 0;
+  let settled = 0;
+  const told = (position: number): void => progress?.(position, count);
+  for await (const records of found.records(told)) {
+    for (const record of records) {
+      const reason = intake.take(record);
+      if (reason !== undefined) leave(report, reason, 1);
+    }
+    count += records.length;
+    if (count - settled < SETTLE_EVERY) continue;
+    settled = count;
+    await spill.settle();
+  }
+  report.read += count;
+}
+
+function leave(report: Report, reason: string, count: number): void {
+  if (count > 0) report.left[reason] = (report.left[reason] ?? 0) + count;
+}
+
+/** When the export was made and its local day; where it does not say, its last record stands for both. */
+function madeAt(text: string, last: number): { readonly exported: number; readonly today: number } {
+  const made = moment(text);
+  if (made === undefined) return { exported: last, today: Math.floor(last / DAY) };
+  return { exported: made.epoch, today: Math.floor(made.local / DAY) };
+}
+
+type Waiting = { resources: Uint8Array[]; marks: Mark[]; bytes: number };
+
+/** Sorts what is new from what is known, and gathers batches. */
+class Run {
+  readonly #patient: string;
+  readonly #ledger: Ledger;
+  readonly #report: Report;
+  readonly #exported: number;
+  readonly #waiting: { readonly [category in Item["category"]]: Waiting } = {
+    vitals: { resources: [], marks: [], bytes: 0 },
+    traces: { resources: [], marks: [], bytes: 0 },
+  };
+  readonly #done = new Set<string>();
+
+  constructor(patient: string, ledger: Ledger, report: Report, exported: number) {
+    this.#patient = patient;
+    this.#ledger = ledger;
+    this.#report = report;
+    this.#exported = exported;
+  }
+
+  /** The devices behind what was read; they stand with the vitals. */
+  async *devices(sources: readonly Description[]): AsyncGenerator<Batch> {
+    const found = new Map<string, Description[]>();
+    for (const about of sources) {
+      const name = deviceId(this.#patient, about);
+      found.set(name, [...(found.get(name) ?? []), about]);
+    }
+    const items: Item[] = [];
+    for (const name of [...found.keys()].sort()) {
+      const key = identity(this.#patient, "device", name);
+      const about = latest(found.get(name) ?? []);
+      if (about === undefined || this.#done.has(key)) continue;
+      this.#done.add(key);
+      items.push({ category: "vitals", key, resource: encoder.encode(dump(device(this.#patient, about))), records: 0 });
+    }
+    yield* this.#items(items);
+  }
+
+  /** A day's activity as one batch that replaces the one before; the rest to what is waiting. */
+  async *day(made: Day): AsyncGenerator<Batch> {
+    this.#report.duplicates += made.duplicates;
+    leave(this.#report, "unpaired", made.unpaired);
+    if (made.activity.length > 0) {
+      const key = identity(this.#patient, "day", made.name);
+      const mark = this.#mark(key, joined(made.activity));
+      if (this.#isNew(mark, await this.#ledger.seen([key]), made.activityRecords)) {
+        yield this.#batch("activity", `day/${made.name}`, made.activity, [mark]);
+      }
+    }
+    yield* this.#items(made.items);
+  }
+
+  /** One CSV beside the export. */
+  async *ecg(table: Uint8Array | undefined): AsyncGenerator<Batch> {
+    this.#report.read += 1;
+    const found = table && ecg.isEcg(table) ? ecg.parse(table) : undefined;
+    if (found === undefined) {
+      leave(this.#report, !table ? "too-large" : ecg.isEcg(table) ? "unreadable" : "not-supported", 1);
+      return;
+    }
+    const key = ecg.recordKey(this.#patient, found);
+    if (this.#done.has(key)) {
+      this.#report.duplicates += 1;
+      return;
+    }
+    this.#done.add(key);
+    yield* this.devices([found.about]);
+    const context = { patient: this.#patient, device: deviceId(this.#patient, found.about) };
+    const resource = encoder.encode(dump(ecg.observation(found, key, context)));
+    yield* this.#items([{ category: "traces", key, resource, records: 1 }]);
+  }
+
+  /** What still waits. */
+  *rest(): Generator<Batch> {
+    yield* this.#flushed("vitals");
+    yield* this.#flushed("traces");
+  }
+
+  async *#items(items: readonly Item[]): AsyncGenerator<Batch> {
+    const seen = await this.#ledger.seen(items.map(({ key }) => key));
+    for (const { category, key, resource, records } of items) {
+      const mark = this.#mark(key, resource);
+      if (!this.#isNew(mark, seen, records)) continue;
+      const waiting = this.#waiting[category];
+      const isFull = waiting.marks.length >= MAX_RESOURCES || waiting.bytes + resource.length + 1 > MAX_BYTES;
+      if (isFull) yield* this.#flushed(category);
+      waiting.resources.push(resource);
+      waiting.marks.push(mark);
+      waiting.bytes += resource.length + 1;
+    }
+  }
+
+  #mark(key: string, content: Uint8Array): Mark {
+    return { key, content: digest(content, "obhut-mark"), at: this.#exported };
+  }
+
+  /** Count the records by whether this was queued before; what an older export says of it does not come back. */
+  #isNew(mark: Mark, seen: ReadonlyMap<string, Mark>, records: number): boolean {
+    const known = seen.get(mark.key);
+    if (known === undefined || (known.content !== mark.content && known.at <= mark.at)) {
+      this.#report.taken += records;
+      return true;
+    }
+    if (known.content === mark.content) this.#report.duplicates += records;
+    else leave(this.#report, "older-export", records);
+    return false;
+  }
+
+  *#flushed(category: Item["category"]): Generator<Batch> {
+    const { resources, marks } = this.#waiting[category];
+    Object.assign(this.#waiting[category], { resources: [], marks: [], bytes: 0 });
+    if (marks.length > 0) yield this.#batch(category, "", resources, marks);
+  }
+
+  #batch(category: Category, key: string, resources: readonly Uint8Array[], marks: readonly Mark[]): Batch {
+    this.#report.envelopes += 1;
+    return { category, key, resources, marks };
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** Resources as NDJSON, no line end after the last. */
+export function joined(resources: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(resources.reduce((length, resource) => length + resource.length + 1, -1));
+  let at = 0;
+  for (const resource of resources) {
+    whole.set(resource, at);
+    at += resource.length;
+    if (at < whole.length) whole[at++] = 10;
+  }
+  return whole;
+}

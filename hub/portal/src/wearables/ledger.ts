@@ -1,0 +1,34 @@
+/**
+ * What has been brought in already, so that the same export or a newer one doubles nothing.
+ *
+ * Marks must be written in the same transaction in which their batch is queued; then an import that is cut off anywhere
+ * and started again loses nothing and doubles nothing.
+ */
+
+/**
+ * What `key` names was queued with `content`, out of an export made at `at`, in seconds since 1970.
+ *
+ * Both are the hexadecimal digits of the 16 bytes that the Python importer keeps.
+ */
+export type Mark = { readonly key: string; readonly content: string; readonly at: number };
+
+/** What the importer reads. */
+export type Ledger = {
+  /** The marks known of these keys. */
+  seen(keys: readonly string[]): Promise<ReadonlyMap<string, Mark>>;
+};
+
+/** Forgets with the page: for a preview, and for tests. */
+export class MemoryLedger implements Ledger {
+  readonly #marks = new Map<string, Mark>();
+
+  async seen(keys: readonly string[]): Promise<ReadonlyMap<string, Mark>> {
+    const found = keys.map((key) => this.#marks.get(key)).filter((mark) => mark !== undefined);
+    return new Map(found.map((mark) => [mark.key, mark]));
+  }
+
+  /** Remember marks; a newer one of the same key takes the place of the older. */
+  add(marks: Iterable<Mark>): void {
+    for (const mark of marks) this.#marks.set(mark.key, mark);
+  }
+}
