@@ -77,7 +77,9 @@ class _Clocks(dict[str, int]):
 class _Zones(dict[str, int]):
     def __missing__(self, text: str) -> int:
         hours, minutes = int(text[2:4]), int(text[4:6])
-        if text[:2] not in {" +", " -"} or len(text) != 6 or not text[2:].isdecimal() or hours > 14 or minutes > 59:
+        if text[:2] not in {" +", " -"} or len(text) != 6 or not text.isascii() or not text[2:].isdecimal():
+            raise ValueError("not an offset")
+        if hours > 14 or minutes > 59:
             raise ValueError("not an offset")
         self[text] = (hours * 60 + minutes) * (1 if text[1] == "+" else -1)
         return self[text]

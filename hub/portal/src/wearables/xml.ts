@@ -14,7 +14,7 @@ const [SLASH, EQUALS, GREATER] = [47, 61, 62];
 const [QUOTE, APOSTROPHE] = [34, 39];
 
 const NAME_START = ":A-Z_a-z\\xc0-\\xd6\\xd8-\\xf6\\xf8-\\u02ff\\u0370-\\u037d\\u037f-\\u1fff\\u200c\\u200d\\u2070-\\u218f";
-const MORE = "\\u2c00-\\u2fef\\u3001-\\ud7ff\\uf900-\\ufdcf\\ufdf0-\\ufffd";
+const MORE = "\\u2c00-\\u2fef\\u3001-\\ud7ff";
 const NAME = new RegExp(`^[${NAME_START}${MORE}][-.0-9\\xb7\\u0300-\\u036f\\u203f\\u2040${NAME_START}${MORE}]*$`);
 const PSEUDO = (name: string, value: string): string => `[\\t\\n\\r ]+${name}[\\t\\n\\r ]*=[\\t\\n\\r ]*(?:"${value}"|'${value}')`;
 const DECLARATION = new RegExp(
