@@ -1,6 +1,6 @@
 // The portal's importer as a process: a request a line, an answer a line.
 //
-// {"path", "patient", "limits", "budget", "known"} → {"batches", "report"} or {"refused"}; `known` are marks.
+// {"path", "patient", "known"} and options of `read` → {"batches", "report"} or {"refused"}; `known` are marks.
 
 import { openAsBlob } from "node:fs";
 import { createInterface } from "node:readline";
@@ -12,14 +12,13 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(await imported(JSON.parse(line)))}\n`);
 }
 
-async function imported({ path, patient, limits, budget, known }) {
+async function imported({ path, patient, known, ...options }) {
   const report = emptyReport();
   const ledger = new MemoryLedger();
   ledger.add(known.map(([key, content, at]) => ({ key, content, at })));
   const batches = [];
   try {
-    const options = { ledger, report, ...(limits && { limits }), ...(budget && { budget }) };
-    for await (const batch of read(await openAsBlob(path), patient, options)) {
+    for await (const batch of read(await openAsBlob(path), patient, { ledger, report, ...options })) {
       ledger.add(batch.marks);
       batches.push({
         ...batch,

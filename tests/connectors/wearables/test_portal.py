@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.wearables.archive import Limits
+from connectors.wearables.archive import RATIO_APPLIES_FROM, Limits
 from connectors.wearables.generator import _ENGLISH, _GERMAN
 from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Mark, MemoryLedger
@@ -191,3 +191,94 @@ def test_zips_of_every_kind_are_read_or_refused_alike(portal, tmp_path):
         same(portal.imported(path), wanted)
     assert verdicts[None] >= 4
     assert verdicts["invalid"] > 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_known_is_left_alike(portal, tmp_path, seed):
+    """After an import that was cut off, and after an older or a newer export of other records."""
+    path = zipped(tmp_path / "a.zip", odd_export(seed, 200))
+    marks = [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(expected(path))]
+    other = zipped(tmp_path / "b.zip", odd_export(seed, 300))
+    for known in (marks, marks[::2], [mark._replace(content=bytes(16)) for mark in marks]):
+        for older in (-1, 1):
+            moved = [mark._replace(at=mark.at + older) for mark in known]
+            for file in (path, other):
+                same(portal.imported(file, moved), expected(file, moved))
+
+
+def _marks(found: Answer) -> list[list[Any]]:
+    return [mark for batch in found["batches"] for mark in batch["marks"]]
+
+
+def test_what_does_not_fit_into_memory_waits_packed(portal, tmp_path):
+    """With room for nothing, whatever is gathered is packed, and comes back by day in order."""
+    path = zipped(tmp_path / "a.zip", odd_export(5, 3000))
+    same(portal.imported(path, budget=1, settle=500), expected(path))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({"xmlBytes": 20_000}, Limits(xml_bytes=20_000)),
+        ({"files": 2}, Limits(files=2)),
+        ({"files": 3}, Limits(files=3)),
+        ({"ecgBytes": 100}, Limits(ecg_bytes=100)),
+    ],
+    ids=["xml", "too many files", "as many files as may be", "ecg"],
+)
+def test_limits_are_kept_alike(portal, tmp_path, theirs, ours):
+    """Whether the file is refused, or a part of it left."""
+    path = zipped(tmp_path / "a.zip", odd_export(1, 100), **{"a.csv": _ENGLISH + "1\n" * 99, "b.csv": "1\n"})
+    limits = {"xmlBytes": 1 << 36, "ratio": 250, "files": 200_000, "ecgBytes": 8 << 20}
+    same(portal.imported(path, limits=limits | theirs), expected(path, limits=ours))
+
+
+def test_a_zip_bomb_stops_at_its_ratio(portal, tmp_path):
+    """Long before it is unpacked."""
+    path = tmp_path / "bomb.zip"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("export.xml", "w", force_zip64=True) as file,
+    ):
+        file.write(b"<HealthData>")
+        for _ in range((RATIO_APPLIES_FROM >> 20) + 10):
+            file.write(b" " * (1 << 20))
+    found = portal.imported(path)
+    assert (found["refused"], found["detail"]) == ("too-large", "The zip unpacks to far more than an export does.")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("512 hertz", "viele hertz"),
+        ("512 hertz", "0 hertz"),
+        ("512 hertz", "10 HZ"),
+        ("512 hertz", "3,3\u00a0Hz"),
+        ("512 hertz", "0.000001hz"),
+        ("2026-10-19 19:40:02 +0200", "gestern"),
+        ("µV", "furlong"),
+        ("µV", "mV"),
+        ("Lead I", "Lead II"),
+        ("Lead I", "Lead IX"),
+        ("1.5", "1.5.5"),
+        ("1.5", '"+1,50"'),
+        ("Unit", "Einheit"),
+        ("Recorded Date", '"\ufeffRecorded Date"'),
+        ("Sample Rate", "ABTASTRATE"),
+        ("Atrial Fibrillation", 'Vor""hof, "flimmern"\u202f'),
+        ("Atrial Fibrillation", '"Vor""hof, flimmern" ja'),
+        ("Atrial Fibrillation", "x" * 200_000),
+        ("Atrial Fibrillation", ""),
+        ('"Watch6,2"', "Watch6,2"),
+        ("\n", "\r\n"),
+        ("\n", "\u2028"),
+        ("Name", "\ufeffName"),
+    ],
+)
+def test_tables_of_an_ecg_are_read_alike(portal, tmp_path, old, new):
+    """In the words of the watch, or not at all."""
+    table = (_ENGLISH + "1.5\n-2\n7\n").replace(old, new)
+    path = zipped(tmp_path / "a.zip", document(), **{"ecg.csv": table})
+    wanted = expected(path)
+    assert wanted["report"]["read"] == 1
+    same(portal.imported(path), wanted)

@@ -51,8 +51,9 @@ export type Options = {
   readonly ledger: Ledger;
   readonly report: Report;
   readonly limits?: Limits;
-  /** Bytes that may lie in memory as they are; what is more is packed. */
+  /** Bytes that may lie in memory as they are; what is more is packed. It is looked at after so many records. */
   readonly budget?: number;
+  readonly settle?: number;
   /** Told how many bytes of the file have been read, and how many records found. */
   readonly progress?: (position: number, records: number) => void;
 };
@@ -82,7 +83,8 @@ export async function* read(file: Blob, patient: string, options: Options): Asyn
   yield* run.rest();
 }
 
-async function takeIn(found: Export, spill: Spill, intake: Intake, { report, progress }: Options): Promise<void> {
+async function takeIn(found: Export, spill: Spill, intake: Intake, options: Options): Promise<void> {
+  const { report, progress, settle = SETTLE_EVERY } = options;
   let count = 0;
   let settled = 0;
   const told = (position: number): void => progress?.(position, count);
@@ -92,7 +94,7 @@ async function takeIn(found: Export, spill: Spill, intake: Intake, { report, pro
       if (reason !== undefined) leave(report, reason, 1);
     }
     count += records.length;
-    if (count - settled < SETTLE_EVERY) continue;
+    if (count - settled < settle) continue;
     settled = count;
     await spill.settle();
   }
