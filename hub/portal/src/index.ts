@@ -31,3 +31,4 @@ export * as statements from "./statements.ts";
 export * as steps from "./steps.ts";
 export * as streams from "./streams.ts";
 export * as vault from "./vault.ts";
+export * as wearables from "./wearables/index.ts";

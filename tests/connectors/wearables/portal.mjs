@@ -5,7 +5,8 @@
 import { openAsBlob } from "node:fs";
 import { createInterface } from "node:readline";
 
-const { emptyReport, MemoryLedger, Problem, read } = await import("../../../hub/static/portal/import.js");
+const { wearables } = await import("../../../hub/static/portal/consent.js");
+const { emptyReport, MemoryLedger, Problem, read } = wearables;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -15,6 +15,7 @@ from connectors.wearables.generator import _ENGLISH, _GERMAN
 from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Mark, MemoryLedger
 from fhir_profiles.problems import Problem
+from tests.browser import import_in_chromium as in_chromium
 from tests.connectors.wearables.broken_exports import BYTES, DOCUMENTS, PROLOGS, WHOLE, spliced
 from tests.connectors.wearables.exports import PATIENT, document, zipped
 from tests.connectors.wearables.odd_exports import odd_export
@@ -282,3 +283,19 @@ def test_tables_of_an_ecg_are_read_alike(portal, tmp_path, old, new):
     wanted = expected(path)
     assert wanted["report"]["read"] == 1
     same(portal.imported(path), wanted)
+
+
+def test_the_month_comes_out_the_same_in_a_browser(browser, month, imported, tmp_path):
+    """The portal's own script as a worker in Chromium, under the portal's policy; and a refusal is told as one."""
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(month.read_bytes()[:-1000])
+    export = tmp_path / "export.zip"
+    export.symlink_to(month)
+    report, batches = imported
+    with in_chromium.opened(browser, export, broken) as page:
+        found = in_chromium.imported(page, export, PATIENT)
+        refused = in_chromium.imported(page, broken, PATIENT)
+    assert found["report"] | {"left": dict(sorted(found["report"]["left"].items()))} == report.json()
+    assert found["digest"] == in_chromium.digest(batches)
+    assert all(0 < position <= size == month.stat().st_size for position, size, _ in found["progress"])
+    assert refused == {"refused": "invalid", "detail": "The zip is cut off, damaged or encrypted."}

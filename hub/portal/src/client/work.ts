@@ -5,6 +5,9 @@
  */
 
 import { PassphraseKeys } from "../keys.ts";
+import { importBy, type Report, type Sink } from "../wearables/index.ts";
+import type { ToWorker } from "../wearables/messages.ts";
+import { Conversation } from "../wearables/worker.ts";
 import { Problem } from "./problem.ts";
 
 /** Whether this script runs as such a worker. */
@@ -26,9 +29,15 @@ type Answer<N extends Name> =
   | { readonly done: ReturnType<Tasks[N]> }
   | { readonly failed: string };
 
-/** In the worker: do the one task that is asked for. */
+/** In the worker: do the one task that is asked for, or hold the one conversation. */
 export function serve(): void {
-  addEventListener("message", ({ data: { name, given } }: MessageEvent<Call>) => {
+  const conversation = new Conversation((message, transfer) => postMessage(message, { transfer }));
+  addEventListener("message", ({ data }: MessageEvent<Call | ToWorker>) => {
+    if ("type" in data) {
+      conversation.hear(data);
+      return;
+    }
+    const { name, given } = data;
     try {
       postMessage({ done: TASKS[name](...given) });
     } catch (error) {
@@ -54,6 +63,11 @@ function ask<N extends Name>(name: N, ...given: Parameters<Tasks[N]>): Promise<R
 /** The keys that a passphrase yields: a second or two of work, with 256 MiB of memory. */
 export async function stretch(account: string, passphrase: string): Promise<PassphraseKeys> {
   return new PassphraseKeys(...(await ask("stretch", account, passphrase)));
+}
+
+/** Bring in what a wearable recorded. Throws as `importBy`. */
+export function importFile(file: Blob, patient: string, sink: Sink): Promise<Report> {
+  return importBy(new Worker(ownUrl(), { type: "module" }), file, patient, sink);
 }
 
 type Policy = { createScriptURL(url: string): string };

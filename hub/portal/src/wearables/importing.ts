@@ -3,7 +3,7 @@
 import type { Batch, Report } from "./importer.ts";
 import type { Ledger } from "./ledger.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
-import { Problem } from "./problems.ts";
+import { Problem } from "../client/problem.ts";
 
 /** Where batches go, and what is known of earlier ones. */
 export type Sink = Ledger & {
@@ -13,20 +13,21 @@ export type Sink = Ledger & {
 };
 
 /**
- * Import a file by a worker that runs `worker.ts` and nothing else; it is ended with the import.
+ * Import a file by a worker of its own, which ends with the import.
  *
- * Throws `Problem` for a file that cannot be read, and whatever the sink throws. After either, and after a page that was
- * closed, the same file can be imported again: what was put is known, the rest comes.
+ * Throws `Problem` for a file that cannot be read (`invalid`, `not-supported`, `too-large`) and for a worker that fails
+ * (`internal`), and whatever the sink throws. After either, and after a page that was closed, the same file can be
+ * imported again: what was put is known, the rest comes.
  */
-export async function importFile(worker: Worker, file: Blob, patient: string, sink: Sink): Promise<Report> {
+export async function importBy(worker: Worker, file: Blob, patient: string, sink: Sink): Promise<Report> {
   try {
     return await new Promise<Report>((resolve, reject) => {
       const say = (message: ToWorker): void => worker.postMessage(message);
       worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
-        heard(data, sink, say, resolve).catch(reject);
+        if ("ready" in data) say({ type: "start", file, patient });
+        else heard(data, sink, say, resolve).catch(reject);
       });
-      worker.addEventListener("error", () => reject(new Error("the import's worker cannot run")));
-      say({ type: "start", file, patient });
+      worker.addEventListener("error", () => reject(new Problem("internal", "no worker for the import")));
     });
   } finally {
     worker.terminate();
@@ -34,7 +35,7 @@ export async function importFile(worker: Worker, file: Blob, patient: string, si
 }
 
 async function heard(
-  message: FromWorker,
+  message: Exclude<FromWorker, { readonly ready: true }>,
   sink: Sink,
   say: (message: ToWorker) => void,
   done: (report: Report) => void,
@@ -58,7 +59,7 @@ async function heard(
     case "refused":
       throw new Problem(message.code, message.detail);
     case "failed":
-      throw new Error("the import failed");
+      throw new Problem("internal", "the import failed");
   }
 }
 

@@ -2,7 +2,6 @@
 
 import type { Category, Report } from "./importer.ts";
 import type { Mark } from "./ledger.ts";
-import type { Code } from "./problems.ts";
 
 /** Page to worker. `start` comes first and once; `known` answers `seen`; `taken` asks for what follows a batch. */
 export type ToWorker =
@@ -13,9 +12,10 @@ export type ToWorker =
 /**
  * Worker to page, one question at a time: after `seen` and `batch` it waits for the answer, so that nothing piles up.
  *
- * `body` is NDJSON; its bytes are handed over, not copied. `done`, `refused` and `failed` are the last.
+ * `ready` is its first word. `body` is NDJSON; its bytes are handed over, not copied. `done`, `refused` and `failed` are the last.
  */
 export type FromWorker =
+  | { readonly ready: true }
   | { readonly type: "progress"; readonly position: number; readonly size: number; readonly records: number }
   | { readonly type: "seen"; readonly keys: readonly string[] }
   | {
@@ -26,5 +26,5 @@ export type FromWorker =
       readonly marks: readonly Mark[];
     }
   | { readonly type: "done"; readonly report: Report }
-  | { readonly type: "refused"; readonly code: Code; readonly detail: string }
+  | { readonly type: "refused"; readonly code: string; readonly detail: string }
   | { readonly type: "failed" };
