@@ -3,6 +3,7 @@
 The client checks the same before it signs. A peer hub and a gateway cannot: they do not see all chains.
 """
 
+import struct
 from dataclasses import dataclass, replace
 
 from consent import accounts, relations, streams
@@ -17,12 +18,21 @@ from consent.streams import SetState
 CLOCK_SECONDS = 600
 MAX_SETS = 256
 MAX_BUNDLE = 8 * 1024 * 1024
+LENGTH = 4
+"""Bytes of the length before the vault's root compartment."""
 DEPOSITORS = ("client", "writer", "gateway")
 
 
 def blob_hash(blob: bytes) -> str:
     """The hash by which a statement names the bundle or vault beside it."""
     return b64(label_hash("obhut-blob", blob))
+
+
+def compartments(sealed: bytes) -> tuple[bytes, bytes]:
+    """The two compartments of a sealed vault, both sealed. Raises `Rejected(broken, vault)`."""
+    if len(sealed) < LENGTH or len(sealed) < (end := LENGTH + struct.unpack("<I", sealed[:LENGTH])[0]):
+        raise broken("vault")
+    return sealed[LENGTH:end], sealed[end:]
 
 
 def admit(record: Record, raw: bytes, blob: bytes | None, now: int) -> Record:

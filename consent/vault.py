@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from consent import finer_rules, primitives
 from consent.keys import BoxKey, SigningKey
+from consent.mandates import KINDS, Kind
 from consent.primitives import KEY_BYTES, NONCE_BYTES, b64, broken, equal, label_hash, random_bytes, unb64
+from consent.rules import compartments
 from consent.sets import Master, SetKey
 
 VERSION = 3
-LENGTH = 4
-"""Bytes of the length before the root compartment."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Terms:
 class Named:
     """How the patient's side names a delegate: a kind of `mandates.KINDS`, and the categories kept from it."""
 
-    kind: str
+    kind: Kind
     private: frozenset[int] = frozenset()
 
 
@@ -94,9 +94,9 @@ class RootCompartment:
         """With a fresh key that nobody has."""
         return cls(root, handle_key, random_bytes(KEY_BYTES))
 
-    def locked(self) -> Self:
-        """With another key, which nobody has yet."""
-        return replace(self, key=random_bytes(KEY_BYTES), shared=())
+    def locked(self, stay: Iterable[str] = ()) -> Self:
+        """With another key, which is for these delegates only."""
+        return replace(self, key=random_bytes(KEY_BYTES), shared=tuple(stay))
 
     def dump(self) -> bytes:
         """The plaintext that is sealed."""
@@ -173,6 +173,15 @@ class Vault:
         """With a device at a desk."""
         return replace(self, desks={**self.desks, device: desk})
 
+    def with_mandate(self, delegate: str, named: Named) -> Self:
+        """With a delegate named so."""
+        return replace(self, mandates={**self.mandates, delegate: named})
+
+    def with_words(self, oth: str, words: Mapping[str, Word]) -> Self:
+        """With just these words of guardians for a counterpart."""
+        others = {name: kept for name, kept in self.words.items() if name != oth}
+        return replace(self, words={**others, oth: words} if words else others)
+
     def dump(self) -> bytes:
         """The plaintext that is sealed."""
         value = {
@@ -210,12 +219,16 @@ class Vault:
                 {gid: _load_terms(terms) for gid, terms in value["terms"].items()},
                 tuple(map(str, value["hides"])),
                 {str(device): str(desk) for device, desk in value["desks"].items()},
-                {name: Named(str(kind), frozenset(private)) for name, (kind, private) in value["mandates"].items()},
+                {name: _named(kind, private) for name, (kind, private) in value["mandates"].items()},
                 {
                     oth: {name: Word(at, None if t is None else _load_terms(t)) for name, (at, t) in words.items()}
                     for oth, words in value["words"].items()
                 },
             )
+
+
+def _named(kind: str, private: Iterable[int]) -> Named:
+    return Named(KINDS[KINDS.index(kind)], frozenset(private))
 
 
 @contextmanager
@@ -273,13 +286,6 @@ def seal(sealed_root: bytes, vault: Vault, account: str, version: int, key: byte
 def unseal(sealed: bytes, account: str, version: int, key: bytes) -> Vault:
     """Open the key compartment of a sealed vault. Raises `Rejected(broken, aead)` for another key, account, version."""
     return Vault.load(_unseal(key, label_hash("obhut-vault", account, version), compartments(sealed)[1]))
-
-
-def compartments(sealed: bytes) -> tuple[bytes, bytes]:
-    """The two compartments of a sealed vault, both sealed. Raises `Rejected(broken, vault)`."""
-    if len(sealed) < LENGTH or len(sealed) < (end := LENGTH + struct.unpack("<I", sealed[:LENGTH])[0]):
-        raise broken("vault")
-    return sealed[LENGTH:end], sealed[end:]
 
 
 def _seal(key: bytes, context: bytes, plaintext: bytes) -> bytes:

@@ -9,6 +9,7 @@ from consent.primitives import b64
 from fhir_profiles.problems import Problem
 from hub import auth, forwarding, rights, statements, wire
 from hub.context import hub
+from hub.models import NAME
 from hub.rights import nothing_here
 from hub.statements import Keeping, Offer
 from hub.store import audit
@@ -50,7 +51,7 @@ def _wraps(value: Any) -> dict[str, bytes] | None:
         return None
     if not isinstance(value, dict) or len(value) > MAX_WRAPS:
         raise Problem("invalid", f"An object of at most {MAX_WRAPS} wraps is expected.")
-    return {wire.text(name, "wraps", 32): wire.binary(wrap, "wraps") for name, wrap in value.items()}
+    return {wire.text(name, "wraps", NAME): wire.binary(wrap, "wraps") for name, wrap in value.items()}
 
 
 def _fetch(value: Any) -> str:
@@ -156,15 +157,17 @@ def read_bundle(acc: str, lst: str) -> Response:
 
 @pages.get("/v1/vault/<acc>")
 def read_vault(acc: str) -> Response:
-    """The sealed vault, for the account's own clients, or who signed in or recovers."""
+    """The sealed vault, for the account's own clients, or who signed in or recovers; with one wrap for a delegate."""
     caller, acc = auth.caller_or_recoverer(), wire.account(acc)
-    if caller.acc != acc or not (caller.recovers or caller.role == "client"):
+    if not (caller.recovers or caller.role == "client"):
         raise nothing_here()
     home = hub()
     with home.db.write(acc) as tx:
+        own = caller.acc == acc
         found = store.vault(tx.conn, acc)
-        if found is None:
+        allowed = own or rights.holds_keys(home.chains(tx.conn).account(acc), caller.acc, home.now())
+        if found is None or not allowed or (caller.recovers and not own):
             raise nothing_here()
-        audit.write(tx, at=home.now(), actor=acc, device=caller.dev, action="vault", detail={"ver": found[0]})
-    wraps = {name: b64(wrap) for name, wrap in found[2].items()}
+        audit.write(tx, at=home.now(), actor=caller.acc, device=caller.dev, action="vault", detail={"ver": found[0]})
+    wraps = {name: b64(wrap) for name, wrap in found[2].items() if own or name == caller.acc}
     return wire.answer({"ver": found[0], "ciphertext": b64(found[1]), "wraps": wraps})

@@ -103,10 +103,10 @@ vaults = Table("vaults", metadata, VaultColumns)
 
 
 class WrapColumns(TypedColumns):
-    """The vault's key, wrapped for a device, the sheet or the passphrase."""
+    """The vault's key, wrapped for a device, the sheet or the passphrase; a part of it for a delegate, by account."""
 
     acc: Named[str] = Column(String(NAME), primary_key=True)
-    name: Named[str] = Column(String(32), primary_key=True)
+    name: Named[str] = Column(String(NAME), primary_key=True)
     wrap: Named[bytes] = Column(LargeBinary)
 
 

@@ -159,8 +159,7 @@ def _plain_events(
     replayed = hub.chains(conn)
     for row in rows:
         if row.notice.what == "message":
-            sender, frame = feed.message(conn, row.acc, row.notice.ref)
-            event: Event | None = {"type": "message", "id": row.notice.ref, "from": sender, "frame": b64(frame)}
+            event = _message_event(conn, replayed, caller, row, hub.now())
         elif row.notice.what == DECLARE:
             event = _declared_event(conn, replayed, caller, row, hub.now())
         else:
@@ -168,6 +167,14 @@ def _plain_events(
         if event is not None:
             found[_place(row)] = [event]
     return found
+
+
+def _message_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:
+    """A message, for whom it is to, and who acts for her with her keys."""
+    if row.acc != caller.acc and not rights.holds_keys(replayed.account(row.acc), caller.acc, now):
+        return None
+    sender, frame = feed.message(conn, row.acc, row.notice.ref)
+    return {"type": "message", "id": row.notice.ref, "from": sender, "to": row.acc, "frame": b64(frame)}
 
 
 def _declared_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:

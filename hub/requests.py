@@ -40,8 +40,8 @@ def deliver(home: Hub, sender: Caller, to: str, frame: bytes, fingerprint: str) 
         allowed = near or rights.sees_account(chains, to, sender.acc, fingerprint, home.now())
         if not tx.known or not allowed or chains.account(to).closed:
             raise rights.nothing_here()
-        name = digest(sender.acc.encode() + frame)
+        name, acting = digest(sender.acc.encode() + frame), rights.with_keys(chains.account(to), home.now())
         if add_message(tx, name, sender.acc, frame):
-            announce(tx, [to], [Notice("message", name, size=len(frame))])
+            announce(tx, [to, *acting], [Notice("message", name, size=len(frame))])
             audit.write(tx, at=home.now(), actor=sender.acc, device=sender.dev, action="message", detail={"id": name})
     return name

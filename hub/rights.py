@@ -31,6 +31,20 @@ def is_delegate(patient: AccountState, who: str, now: int) -> bool:
     return True
 
 
+def holds_keys(patient: AccountState, who: str, now: int) -> bool:
+    """Whether somebody may act for the patient now with the keys of her vault."""
+    try:
+        return patient.delegate(who, now).scope == "full"
+    except Rejected:
+        return False
+
+
+def with_keys(patient: AccountState, now: int) -> set[str]:
+    """Who acts for the patient now with the keys of her vault. Of this hub only: no vault goes to another."""
+    here = {one.to for one in patient.delegates if domain_of(one.to) == domain_of(patient.acc)}
+    return {name for name in here if holds_keys(patient, name, now)}
+
+
 def of_patients_side(patient: AccountState, who: str, now: int) -> bool:
     """The patient, or one who may act for her."""
     return bool(patient.links) and (who == patient.acc or is_delegate(patient, who, now))

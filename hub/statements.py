@@ -151,6 +151,7 @@ def _keep_beside(tx: Tx, after: Record, offer: Offer) -> None:
     """Keep what a statement brings along or makes known. Raises `Rejected`."""
     st = offer.statement
     if st.typ == "vault" and offer.blob is not None:
+        _check_root(tx, offer)
         store.put_vault(tx, st.body["ver"], offer.blob)
     elif st.typ == "start":
         if not store.add_streams(tx, st.oth, after.sets[st.oth].ids):
@@ -163,6 +164,13 @@ def _keep_beside(tx: Tx, after: Record, offer: Offer) -> None:
         if store.bundle(tx.conn, st.acc, st.body["lst"]):
             raise broken("blob")
         store.add_bundle(tx, st.body["lst"], st.oth, offer.blob)
+
+
+def _check_root(tx: Tx, offer: Offer) -> None:
+    """A delegate's version of the vault carries the root compartment as it was: nobody else can make one."""
+    held = store.vault(tx.conn, tx.acc) if offer.statement.by[0] != tx.acc else None
+    if held and rules.compartments(held[1])[0] != rules.compartments(offer.blob or b"")[0]:
+        raise broken("vault")
 
 
 def _announce(hub: Hub, tx: Tx, before: Record, after: Record, offer: Offer) -> None:

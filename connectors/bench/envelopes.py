@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from connectors.bench.figures import Figure, Wish, best
 from connectors.keyring import Keyring
-from connectors.patient.enrolment import AccountWriter
+from connectors.patient.account_writer import AccountWriter
 from consent import envelope, primitives, statements, steps, streams
 from consent.accounts import AccountState
 from consent.grants import Record

@@ -14,7 +14,8 @@ from connectors.patient import emergency_cli, enrolment, offers, paper, permits,
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
-from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate
+from connectors.patient.delegation import Deputy
+from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate, with_keys
 from connectors.patient.documents_cli import add
 from connectors.patient.log_cli import log
 from connectors.patient.objecting import object_command
@@ -23,6 +24,7 @@ from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading
 from connectors.patient.reading_cli import close, delete, export, read
 from connectors.patient.restrictions_cli import hide, sign, unhide, warn
+from connectors.patient.side import Side
 from consent.categories import NAMES
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
@@ -58,14 +60,12 @@ def enrol(directory: Path, hub: str, as_json: bool) -> None:
 @plainly
 def show(directory: Path, patient: str, as_json: bool) -> None:
     """The account, who may see what, who acts for whom, and whether a rotation is pending."""
-    if patient:
-        with acting(directory, patient) as deputy:
-            deputy.sync()
-            told, now = for_another(deputy), deputy.now
-    else:
-        with closing(Client.open(directory)) as client:
-            client.sync()
-            told, now = _of_herself(directory, client), client.now
+    with acting(directory, patient) as side:
+        now = side.now
+        if isinstance(side, Deputy):
+            told = for_another(side)
+        else:
+            told = _of_herself(directory, side) if isinstance(side, Client) else overview(side)
     click.echo(json.dumps(told) if as_json else "\n".join(lines(told, now)))
 
 
@@ -92,14 +92,15 @@ def card(directory: Path) -> None:
 @patient.command()
 @ACCOUNT
 @LANGUAGE
+@FOR
 @JSON
 @plainly
-def requests(directory: Path, language: str, as_json: bool) -> None:
+def requests(directory: Path, language: str, patient: str, as_json: bool) -> None:
     """Who asks for what; grant --request signs it as it is, or with what you say otherwise."""
-    client = Client.open(directory)
-    client.sync()
-    client.settle()
-    for request in sharing.requests(client):
+    with with_keys(directory, patient) as client:
+        client.settle()
+        found = sharing.requests(client)
+    for request in found:
         names = [NAMES[c] for c in sorted(request.asks.categories)]
         value = {
             "id": request.id, "from": request.sender, "fingerprint": request.received.sender.fingerprint,
@@ -150,20 +151,20 @@ def grant(
     With a template or a request, what you do not say is as it stands there.
     """
     chosen, counterpart = read_categories(categories) if categories else [], counterpart or party
-    if patient:
-        if template_name or dry_run or scan:
-            raise Problem("invalid", "for another a grant takes --categories, and is signed at once")
-        _hand_on(directory, patient, request_id, counterpart, chosen, purposes, end, from_now_on or writes)
-        return
-    with closing(Client.open(directory)) as client:
-        client.sync()
+    if patient and (dry_run or scan):
+        raise Problem("invalid", "for another a grant is signed at once, and never from paper")
+    with acting(directory, patient) as client:
+        if isinstance(client, Deputy):
+            more = bool(template_name or request_id or from_now_on or writes)
+            _hand_on(client, counterpart, chosen, purposes, end, more)
+            return
         request = _open_request(client, request_id) if request_id else None
         if not (request or counterpart):
             raise Problem("invalid", "say whom: --request ID or --to CARD")
         to, fingerprint = (request.sender, "") if request else read_party(counterpart)
         whole = not from_now_on
         offer = offers.offered(to, template_name, request, chosen, purposes, end, client.now, whole)
-        if dry_run:
+        if dry_run and isinstance(client, Client):
             click.echo(offers.foreseen(directory, client, offer, language, as_json))
             return
         known = None if request else renewal.standing(client, offer.agreement(client.account, language))
@@ -184,7 +185,7 @@ def grant(
         click.echo(json.dumps({"grant": gid, "to": to, "writes": writes}) if as_json else words)
 
 
-def _open_request(client: Client, id_: str) -> sharing.Request:
+def _open_request(client: Side, id_: str) -> sharing.Request:
     request = next((one for one in sharing.requests(client) if one.id == id_), None)
     if request is None:
         raise Problem("not-found", "there is no such open request: `obhut patient requests` lists them")
@@ -194,47 +195,48 @@ def _open_request(client: Client, id_: str) -> sharing.Request:
 @patient.command()
 @ACCOUNT
 @click.option("--to", "counterpart", required=True, help="The counterpart's account.")
+@FOR
 @plainly
-def permit(directory: Path, counterpart: str) -> None:
+def permit(directory: Path, counterpart: str, patient: str) -> None:
     """Let a counterpart write into the record: others who may read a category then read that too."""
-    permits.permit(Client.open(directory), counterpart)
+    with with_keys(directory, patient) as client:
+        permits.permit(client, counterpart)
     click.echo(f"{counterpart} may write")
 
 
 @patient.command()
 @ACCOUNT
 @click.option("--to", "counterpart", required=True, help="The counterpart's account.")
+@FOR
 @plainly
-def unpermit(directory: Path, counterpart: str) -> None:
+def unpermit(directory: Path, counterpart: str, patient: str) -> None:
     """Let a counterpart write no more. What it has written stays."""
-    permits.unpermit(Client.open(directory), counterpart)
+    with with_keys(directory, patient) as client:
+        permits.unpermit(client, counterpart)
     click.echo(f"{counterpart} may not write any more; what it has written stays")
 
 
 def _hand_on(
-    directory: Path, patient: str, request_id: str | None, counterpart: str, categories: list[int],
-    purposes: tuple[str, ...], end: str, more: bool,
-) -> None:  # fmt: skip
-    if request_id or more or not counterpart or not categories:
-        raise Problem(
-            "invalid", "for another a grant takes --to ACCOUNT and --categories, and reaches as far back as your own"
-        )
+    deputy: Deputy, counterpart: str, categories: list[int], purposes: tuple[str, ...], end: str, more: bool
+) -> None:
+    if more or not counterpart or not categories:
+        detail = "who manages for another grants with --to ACCOUNT and --categories, as far back as it reads itself"
+        raise Problem("invalid", detail)
     to, _ = read_party(counterpart)
-    with acting(directory, patient) as deputy:
-        gid = deputy.grant(to, categories, purposes=purposes or ("TREAT",), end=end)
-    click.echo(f"granted {gid} to {to} for {patient}")
+    gid = deputy.grant(to, categories, purposes=purposes or ("TREAT",), end=end)
+    click.echo(f"granted {gid} to {to} for {deputy.account}")
 
 
 @patient.command()
 @ACCOUNT
 @click.argument("request_id")
+@FOR
 @plainly
-def refuse(directory: Path, request_id: str) -> None:
-    """Say no to a request."""
-    client = Client.open(directory)
-    client.sync()
-    request = _open_request(client, request_id)
-    sharing.refuse(client, request)
+def refuse(directory: Path, request_id: str, patient: str) -> None:
+    """Say no to a request. For another nothing is sent: silence is a no as well."""
+    with with_keys(directory, patient) as client:
+        request = _open_request(client, request_id)
+        sharing.refuse(client, request)
     click.echo(f"refused {request.sender}")
 
 
@@ -256,28 +258,29 @@ def withdraw(
             raise Problem("invalid", "what would change is told to the patient alone: her own client holds her record")
         click.echo(offers.foreseen_withdrawal(directory, counterpart, gid, language, as_json))
         return
-    if patient:
-        with acting(directory, patient) as deputy:
-            count = deputy.withdraw(counterpart, gid)
-        click.echo(f"withdrawn: {count}. The keys change when her own device comes; what was read cannot be unread.")
-        return
-    client = Client.open(directory)
-    count = sharing.withdraw(client, counterpart, gid)
+    with acting(directory, patient) as client:
+        if isinstance(client, Deputy):
+            count = client.withdraw(counterpart, gid)
+            click.echo(f"withdrawn: {count}. The keys change when her own device comes; what was read stays read.")
+            return
+        count = sharing.withdraw(client, counterpart, gid)
+        writes = counterpart in permits.writers(client)
     click.echo(f"withdrawn: {count}. New data is sealed to new keys; what was read cannot be unread.")
-    if counterpart in permits.writers(client):
+    if writes:
         click.echo(f"{counterpart} may still write, and read what it wrote: obhut patient unpermit ends that.")
 
 
 @patient.command()
 @ACCOUNT
+@FOR
 @plainly
-def settle(directory: Path) -> None:
+def settle(directory: Path, patient: str) -> None:
     """Finish what a crash or an absent device left undone: rotations, extensions."""
-    client = Client.open(directory)
-    client.sync()
-    settled = restrictions.settle(client)
-    warn(settled)
-    click.echo(f"steps: {settled.steps}, envelopes sent: {client.flush()}")
+    with with_keys(directory, patient) as client:
+        settled = restrictions.settle(client)
+        warn(settled)
+        sent = client.flush() if isinstance(client, Client) else 0
+    click.echo(f"steps: {settled.steps}, envelopes sent: {sent}")
 
 
 @patient.command()

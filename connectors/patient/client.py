@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from connectors.hub_keys import HubKeys
 from connectors.keyring import Keyring
 from connectors.local_database import get_state, open_database, set_state
 from connectors.outbox import Outbox
+from connectors.patient.account_writer import AccountWriter
 from connectors.patient.side import Side
-from consent import declarations
+from consent import accounts, declarations, lockout, steps
 from consent import vault as vaults
-from consent.accounts import AccountState
-from consent.messages import Message, unseal
-from consent.primitives import Rejected, unb64
+from consent.keys import BoxKey
+from consent.primitives import Rejected, b64, unb64
 from consent.sealing import Destination
 from consent.vault import RootCompartment, Vault
 from fhir_profiles.problems import Problem
@@ -26,7 +26,8 @@ from fhir_profiles.problems import Problem
 DATABASE = "client.db"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
-    id TEXT PRIMARY KEY, sender TEXT NOT NULL, sealed BLOB NOT NULL, answered INTEGER NOT NULL DEFAULT 0
+    acc TEXT, id TEXT, sender TEXT NOT NULL, sealed BLOB NOT NULL, answered INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (acc, id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS declared (
     acc TEXT, rnd TEXT, frame BLOB NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -40,15 +41,6 @@ CREATE TABLE IF NOT EXISTS objections (
 """
 
 log = logging.getLogger("obhut.patient")
-
-
-@dataclass(frozen=True)
-class Received:
-    """A message that somebody sent to the patient, opened and its signature checked."""
-
-    id: str
-    message: Message = field(repr=False)
-    sender: AccountState = field(repr=False)
 
 
 class Client(Side):
@@ -112,6 +104,44 @@ class Client(Side):
         sealed_root = vaults.seal_root(root, self.account, self.vault_key)
         self.post([self.vault_written(sealed_root, vault, root.key)], wraps, fetch)
 
+    def hand_key(self, delegate: str) -> None:
+        """Give a delegate of scope `full` the key of the vault's key compartment."""
+        root = replace(self.root, shared=(*self.root.shared, delegate))
+        _, _, known = self.hub.vault(self.account)
+        self.lock_vault(root, self.vault, known | self.wraps_for_delegates(root))
+
+    def wraps_for_delegates(self, root: RootCompartment) -> dict[str, bytes]:
+        """The key of the key compartment for each delegate who shall have it, by its newest reading key."""
+        keys = {name: unb64(self.chains.accounts[name].reading_key(), 32) for name in root.shared}
+        return {name: vaults.wrap_for_box(root.key, self.account, name, key) for name, key in keys.items()}
+
+    def _do_next(self) -> bool:
+        """First of all another key for the vault's key compartment, where somebody has it who must not any more."""
+        shared, now = self.root.shared, self.now
+        if not lockout.must_change(self.record, shared, now):
+            return super()._do_next()
+        for name, grant in lockout.left_behind(self.record, self.vault, shared, now):
+            self.post([steps.end(self.record, name, grant.gid, self.keyring.signer, now)])
+        self._lock_out()
+        return True
+
+    def _lock_out(self) -> None:
+        """Another key, another reading key, no candidates; wraps for the delegates who remain. One request (5.12)."""
+        stay, reading = lockout.holders(self.record, self.root.shared, self.now), BoxKey.generate()
+        root = self.root.locked(stay)
+        for name in stay:
+            self.chains.refresh("acct", name)  # one that lost a device has another reading key
+        _, _, known = self.hub.vault(self.account)
+        kept = {name: wrap for name, wrap in known.items() if name not in self.root.shared}
+        vault = replace(
+            self.vault, reading_keys={**self.vault.reading_keys, b64(reading.public): reading}, candidates={}
+        )
+        sealed_root = vaults.seal_root(root, self.account, self.vault_key)
+        written = self.vault_written(sealed_root, vault, root.key)
+        writer = AccountWriter(self.account, accounts.extend(self.record.account, written.frame), self.now, [written])
+        writer.add(root.root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
+        self.post(writer.written, kept | self.wraps_for_delegates(root))
+
     # --- reading ----------------------------------------------------------------------------------------------
 
     def sync(self) -> None:
@@ -130,8 +160,8 @@ class Client(Side):
 
     def _take_event(self, event: Mapping[str, Any]) -> None:
         if event["type"] == "message":
-            row = (event["id"], event["from"], unb64(event["frame"]))
-            self.db.execute("INSERT OR IGNORE INTO messages (id, sender, sealed) VALUES (?, ?, ?)", row)
+            row = (event["to"], event["id"], event["from"], unb64(event["frame"]))
+            self.db.execute("INSERT OR IGNORE INTO messages (acc, id, sender, sealed) VALUES (?, ?, ?, ?)", row)
         elif event["type"] == "declare":
             self._take_declared(event)
         elif event["type"] == "statement":
@@ -157,30 +187,6 @@ class Client(Side):
     def reviewed(self, number: str, verdict: str) -> None:
         """Remember what she said of an emergency."""
         self.db.execute("UPDATE declared SET verdict = ? WHERE acc = ? AND rnd = ?", (verdict, self.account, number))
-
-    def received(self, typ: str) -> list[Received]:
-        """Messages of a type that were not answered yet; what does not open or verify is passed over.
-
-        So is what comes from somebody whose account the hub does not show her.
-        """
-        keys = self.vault.reading_keys
-        found = []
-        query = "SELECT id, sender, sealed FROM messages WHERE answered = 0"
-        for id_, sender, sealed in self.db.execute(query).fetchall():
-            try:
-                message = unseal(bytes(sealed), keys)
-                if message.typ == typ:
-                    account = self.chains.account(sender)
-                    message.verify(account, self.account, self.now)
-                    found.append(Received(id_, message, account))
-            except (Problem, Rejected) as failed:
-                if isinstance(failed, Problem) and failed.code != "not-found":
-                    raise
-        return found
-
-    def answered(self, id_: str) -> None:
-        """Remember that a message needs nothing more."""
-        self.db.execute("UPDATE messages SET answered = 1 WHERE id = ?", (id_,))
 
     # --- her own data -----------------------------------------------------------------------------------------
 

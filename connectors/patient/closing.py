@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from connectors.keyring import durable_name
+from connectors.patient.appointing import by_root
 from connectors.patient.client import Client
-from connectors.patient.delegation import by_root
 from connectors.patient.reading import RECORD, SEEDS, Reading
 from consent import steps
 

@@ -1,7 +1,6 @@
 """`obhut patient templates · who · receipt · renew · reminders`: consent in plain words, its proof, its renewal."""
 
 import json
-from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 
 from connectors.command_line import plainly
 from connectors.patient import insight, paper, renewal
-from connectors.patient.client import Client
+from connectors.patient.delegation_cli import FOR, with_keys
 from connectors.patient.options import ACCOUNT, JSON, LANGUAGE, PAPER
 from connectors.patient.receipt import receipt as receipt_of
 from consent import authzen, identifiers, receipts, steps, told, words
@@ -91,13 +90,13 @@ def _blank(one: Template, language: str) -> str:
     "--authzen", "request", type=click.File("rb"), help="Answer a request of AuthZEN's Authorization API, a JSON file."
 )
 @LANGUAGE
+@FOR
 @JSON
 @plainly
-def who(directory: Path, moment: str, request: Any, language: str, as_json: bool) -> None:
+def who(directory: Path, moment: str, request: Any, language: str, patient: str, as_json: bool) -> None:
     """Who can see what, why, since when and until when: now, or at any moment of the past."""
     at = _second(moment) if moment else None
-    with closing(Client.open(directory)) as client:
-        client.sync()
+    with with_keys(directory, patient) as client:
         if request is not None:
             answer = authzen.answer(
                 _json(request.read()), lambda time: insight.asked(client, at if time is None else time)
@@ -137,11 +136,12 @@ def _json(data: bytes) -> Any:
 )
 @click.option("--card", default="", help="With --verify: the patient's card, obhut:p-…@hub#…")
 @LANGUAGE
+@FOR
 @JSON
 @plainly
 def receipt(
     gid: str, directory: Path | None, out: Path | None, pdf: Path | None, file: Path | None, card: str, language: str,
-    as_json: bool,
+    patient: str, as_json: bool,
 ) -> None:  # fmt: skip
     """The receipt of a GRANT, as a FHIR Bundle on standard output, into a file, or as PDF; or --verify one.
 
@@ -152,8 +152,7 @@ def receipt(
         return
     if directory is None or not gid:
         raise Problem("invalid", "name the grant and --account DIRECTORY, or --verify FILE")
-    with closing(Client.open(directory)) as client:
-        client.sync()
+    with with_keys(directory, patient) as client:
         made = receipt_of(client, gid)
     if pdf is not None:
         from connectors.patient import receipt_pdf  # noqa: PLC0415 - only this command draws
@@ -214,11 +213,11 @@ def _proven(proven: receipts.Receipt, language: str, compared: bool) -> list[str
 @click.option("--end", default="", help="FHIR date; else as long as it was first granted for, from today.")
 @PAPER
 @LANGUAGE
+@FOR
 @plainly
-def renew(directory: Path, gid: str, end: str, scan: Path | None, language: str) -> None:
+def renew(directory: Path, gid: str, end: str, scan: Path | None, language: str, patient: str) -> None:
     """Sign a grant once more before it ends: the same counterpart, categories and purposes."""
-    with closing(Client.open(directory)) as client:
-        client.sync()
+    with with_keys(directory, patient) as client:
         counterpart, agreed = renewal.renew(client, gid, end, paper=paper.recorded(client, scan))
         until = agreed.seconds()[1]
     click.echo(words.rule(counterpart, agreed.categories, agreed.purposes, until, language))
@@ -227,12 +226,12 @@ def renew(directory: Path, gid: str, end: str, scan: Path | None, language: str)
 @click.command()
 @ACCOUNT
 @LANGUAGE
+@FOR
 @JSON
 @plainly
-def reminders(directory: Path, language: str, as_json: bool) -> None:
+def reminders(directory: Path, language: str, patient: str, as_json: bool) -> None:
     """What ends within seven days, and how to renew it."""
-    with closing(Client.open(directory)) as client:
-        client.sync()
+    with with_keys(directory, patient) as client:
         for counterpart, grant, terms in renewal.ending(client):
             opened, by = steps.granted(client.vault, grant), grant.rules.by[0]
             if as_json:

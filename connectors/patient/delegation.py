@@ -1,7 +1,7 @@
-"""Delegates: whom a patient lets manage her grants, and how that relative acts for her (PROTOCOL.md 2.2, 2.6, 5.12).
+"""How a delegate of scope `manage` acts for a patient, without the keys of her vault (PROTOCOL.md 2.6, 5.12).
 
-A delegate of the scope `manage` sees whom she granted what, ends grants, and hands on what it may read itself. So that
-it can also withhold, it is given a grant of all stand-ins, under which there is nothing to read.
+It sees whom she granted what, ends grants, and hands on what it may read itself; it withholds by the stand-ins that it
+was given (`appointing`).
 """
 
 import json
@@ -10,105 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.patient.client import Client
-from connectors.patient.enrolment import AccountWriter
+from connectors.patient import representative
 from connectors.patient.reading import Reading
-from connectors.patient.sharing import is_stand_ins, meet
-from consent import accounts, statements, steps
-from consent.accounts import Delegate
+from consent import steps
 from consent.fhir_consent import Agreement, build, consent_id, last_moment
 from consent.grants import Record
-from consent.identifiers import Card, new_id
-from consent.mandates import MOST_CHOSEN, Mandate, may_choose
-from consent.primitives import Rejected, random_bytes
+from consent.identifiers import new_id
+from consent.primitives import random_bytes
 from consent.purposes import within
-from consent.relations import NO_END, Grant
+from consent.relations import Grant
 from consent.sets import CATEGORIES, IN_USE, STAND_IN
-from consent.steps import Written
-from consent.streams import position
 from consent.vault import Terms
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
-
-MANAGE = "manage"
-
-# --- the patient's side -------------------------------------------------------------------------------------------
-
-
-def appoint(client: Client, card: Card, end: str) -> None:
-    """Let a person manage the grants until `end` (FHIR date or dateTime). Running it again finishes what was begun.
-
-    Order: the statement, then the relation, then the stand-ins.
-    """
-    client.sync()
-    name = str(card.account)
-    state = client.chains.account(name, card.fingerprint)
-    _, until = Agreement(client.account, name, frozenset(), (), end=end).seconds()
-    if until <= client.now or until == NO_END:
-        raise Problem("value", "say until when, by a date to come: a delegate is named for a time")
-    present = _present(client.record, name)
-    if present is not None and (present.end, present.scope) != (until, MANAGE):
-        raise Problem("conflict", f"{name} is a delegate already: obhut patient undelegate first")
-    if present is None:
-        if not may_choose(map(_mandate, delegates(client.record)), client.now, MOST_CHOSEN):
-            raise Problem("conflict", f"{MOST_CHOSEN} delegates act for you already: end one first")
-        body = {"to": name, "fp": state.fingerprint, "scope": MANAGE, "nb": 0, "until": until}
-        by_root(client, "delegate", body)
-    meet(client, name, fingerprint=card.fingerprint)
-    client.settle()
-    if not _stand_ins(client, name):
-        terms = Terms(
-            name, frozenset(), whole=True, grow=True, purposes=("PATRQT",), nb=0, until=until, consent=b"",
-            salt=random_bytes(16),
-        )  # fmt: skip
-        gid = new_id()
-        client.save_vault(client.vault.with_terms(gid, terms))
-        client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])
-    client.settle()
-
-
-def dismiss(client: Client, name: str) -> None:
-    """A delegate no more; the stand-ins are withdrawn, and what it may have seen is rotated. What it granted stays."""
-    client.sync()
-    present, stand_ins = _present(client.record, name), _stand_ins(client, name)
-    if present is None and not stand_ins:
-        raise Problem("not-found", f"{name} is no delegate: `obhut patient show` lists them")
-    if present is not None:
-        by_root(client, "undelegate", {"to": name})
-    for grant in stand_ins:
-        client.post([steps.end(client.record, name, grant.gid, client.keyring.signer, client.now)])
-    client.settle()
-
-
-def delegates(record: Record) -> list[Delegate]:
-    """The delegates that are named now, those whose time has passed too."""
-    return [one for one in record.account.delegates if one.until is None]
-
-
-def _present(record: Record, name: str) -> Delegate | None:
-    return next((one for one in delegates(record) if one.to == name), None)
-
-
-def _mandate(one: Delegate) -> Mandate:
-    """A delegate's mandate, its period in Unix seconds."""
-    return Mandate(one.to, (one.nb, one.end))
-
-
-def _stand_ins(client: Client, name: str) -> list[Grant]:
-    """The live grants of stand-ins to a delegate."""
-    relation, terms = client.record.relations.get(name), client.vault.terms
-    live = relation.live(client.now) if relation else []
-    return [grant for grant in live if is_stand_ins(terms.get(grant.gid))]
-
-
-def by_root(client: Client, typ: str, body: dict[str, object]) -> None:
-    """Send a statement of her account chain that her root key signs."""
-    writer = AccountWriter(client.account, client.record.account, client.now)
-    writer.add(client.root.root, ("root",), typ, body)
-    client.post(writer.written)
-
-
-# --- the delegate's side ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -147,34 +61,7 @@ class Deputy:
     def sync(self) -> None:
         """Fetch everything of the patient that a delegate sees. Raises `Problem(forbidden)` for who is none now."""
         self._reading.refresh()
-        if self.account not in self.chains.accounts or not self._is_named():
-            raise Problem("forbidden", f"{self.account} has not named you a delegate, or your time has ended")
-        hub = self.client.hub
-        self.chains.refresh("acct", self.account)
-        for name in hub.counterparts(self.account):
-            self.chains.account(name)
-            self.chains.refresh("acct", name)
-            self.chains.refresh("rel", self.account, name)
-        for set_id in hub.sets(self.account):
-            self.chains.refresh("set", self.account, set_id)
-
-    def _is_named(self) -> bool:
-        try:
-            found = self.chains.accounts[self.account].delegate(self.client.account, self.now)
-        except Rejected:
-            return False
-        return found.fp == self.client.record.account.fingerprint
-
-    def resign(self) -> None:
-        """Be a delegate no more."""
-        self.sync()
-        state, me = self.chains.accounts[self.account], self.client.record.account
-        frame = statements.sign(
-            self.keyring.sign, kind="acct", acc=self.account, head=state.head, iat=max(self.now, state.links[-1].iat),
-            typ="undelegate", by=self.keyring.signer.by, cite={me.acc: position(me)}, body={"to": me.acc},
-        )  # fmt: skip
-        accounts.extend(state, frame, self.chains.accounts)
-        self.client.post([Written(frame)])
+        representative.fetch(self.client, self.account)
 
     def readable(self) -> list[tuple[str, Grant]]:
         """Counterpart and grant of all by which somebody reads now: neither stand-ins nor an author's own set."""

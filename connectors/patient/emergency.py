@@ -13,7 +13,7 @@ from typing import Any
 from connectors.patient import access_log, sharing
 from connectors.patient.access_log import Entry
 from connectors.patient.client import Client
-from connectors.patient.side import Declared
+from connectors.patient.side import Declared, Side
 from consent import declarations, messages
 from consent.categories import INDEX
 from consent.decide import EMERGENCY_ROLES
@@ -114,13 +114,13 @@ def departments(client: Client) -> list[dict[str, Any]]:
 # --- what was declared --------------------------------------------------------------------------------------------
 
 
-def declared(client: Client, patient: str = "") -> list[Emergency]:
+def declared(client: Side, patient: str = "") -> list[Emergency]:
     """What was declared of a patient (herself, or whom she acts for), oldest first, as far as it can be read here."""
     whose = patient or client.account
     return [_told(client, one) for one in client.declared() if one.acc == whose]
 
 
-def _told(client: Client, one: Declared) -> Emergency:
+def _told(client: Side, one: Declared) -> Emergency:
     word = one.declaration
     told = Emergency(word.rnd, one.acc, word.sender, word.role, one.at, one.until, verdict=one.verdict)
     try:
@@ -135,7 +135,7 @@ def _told(client: Client, one: Declared) -> Emergency:
     return replace(told, person=person, code=code, text=text)
 
 
-def who_and_why(client: Client, word: declarations.Declaration) -> tuple[str, str, str]:
+def who_and_why(client: Side, word: declarations.Declaration) -> tuple[str, str, str]:
     """Person, code and text of the reason; empty where the house sealed something else."""
     try:
         person, sealed = word.tell(client.vault.reading_keys)

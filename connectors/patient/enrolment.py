@@ -4,23 +4,23 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring, write_private
 from connectors.local_database import get_state, set_state
+from connectors.patient.account_writer import AccountWriter
 from connectors.patient.client import Client
-from connectors.patient.side import UNDECIDED
-from consent import accounts, identifiers, messages, statements, steps
+from connectors.patient.side import UNDECIDED, Side
+from consent import accounts, identifiers, lockout, messages, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.identifiers import Card
 from consent.keys import PASSPHRASE_WORDS, BoxKey, PassphraseKeys, RecoveryCode, SigningKey
 from consent.primitives import b64, random_bytes, unb64
 from consent.rules import blob_hash
-from consent.statements import Position
 from consent.steps import Written
 from consent.vault import RootCompartment, Vault
 from fhir_profiles.problems import Problem
@@ -28,32 +28,7 @@ from fhir_profiles.problems import Problem
 SHEET, PASSPHRASE = "sheet", "passphrase"
 
 
-@dataclass
-class AccountWriter:
-    """Writes links of an account chain one after another, before they are sent."""
-
-    account: str
-    state: AccountState
-    now: int
-    written: list[Written] = field(default_factory=list)
-
-    def add(
-        self, key: SigningKey, by: tuple[str, ...], typ: str, body: Mapping[str, object], blob: bytes | None = None
-    ) -> None:
-        """Sign the next link and take it in."""
-        head: Position | None = self.state.head
-        iat = max(self.now, self.state.links[-1].iat) if self.state.links else self.now
-        frame = statements.sign(key, kind="acct", acc=self.account, head=head, iat=iat, typ=typ, by=by, body=body)
-        self.state = accounts.extend(self.state, frame)
-        self.written.append(Written(frame, blob))
-
-    def add_device(self, root: SigningKey, keys: Keyring, role: str) -> None:
-        """Certify a device."""
-        body = {"dev": keys.device, "role": role, "sign": b64(keys.sign.public), "box": b64(keys.box.public)}
-        self.add(root, ("root",), "device", body)
-
-
-def card(client: Client) -> Card:
+def card(client: Side) -> Card:
     """What the patient shows at first contact."""
     return Card(identifiers.account(client.account), client.record.account.fingerprint)
 
@@ -138,14 +113,15 @@ def leave(client: Client, sheet: RecoveryCode) -> None:
     }
     wraps[SHEET] = vaults.wrap_for_secret(key, client.account, SHEET, sheet.wrap_key)
     reading_keys = {**client.vault.reading_keys, b64(reading.public): reading}
-    vault, root = replace(client.vault, reading_keys=reading_keys, candidates={}), client.root.locked()
+    vault = replace(client.vault, reading_keys=reading_keys, candidates={})
+    root = client.root.locked(lockout.holders(client.record, client.root.shared, client.now))
     version = account.vault[0] + 1
     sealed = vaults.seal(vaults.seal_root(root, client.account, key), vault, client.account, version, root.key)
     writer = AccountWriter(client.account, account, client.now)
     writer.add(keys.sign, keys.signer.by, "vault", {"ver": version, "hash": blob_hash(sealed)}, sealed)
     writer.add(root.root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
     writer.add(root.root, ("root",), "undevice", {"dev": keys.device})
-    client.post(writer.written, wraps)
+    client.post(writer.written, wraps | client.wraps_for_delegates(root))
 
 
 def _wraps(keys: Keyring, vault_key: bytes, code: RecoveryCode) -> dict[str, bytes]:

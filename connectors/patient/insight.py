@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator
 
 from connectors.gateway.records import Stored
-from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from connectors.patient.sharing import is_to_read
+from connectors.patient.side import Side
 from consent import preview, who
 from consent.decide import Decider
 from consent.facts import facts
@@ -18,7 +18,7 @@ from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
 
-def asked(client: Client, at: int | None = None) -> list[Access]:
+def asked(client: Side, at: int | None = None) -> list[Access]:
     """Who could see what at a Unix second, told from the chains held here; None: now, by the hub's clock."""
     now = max(client.now, who.latest(client.record))
     return who.who(client.record, client.vault, now if at is None else at)
@@ -41,13 +41,13 @@ def if_withdrawn(reading: Reading, counterpart: str, gid: str = "") -> Preview:
     return preview.withdrawing(_entries(reading, live), live, counterpart, gids, _effect(client, gids))
 
 
-def _live(client: Client, counterpart: str) -> list[Stretch]:
+def _live(client: Side, counterpart: str) -> list[Stretch]:
     relation, now = client.record.relations.get(counterpart), max(client.now, who.latest(client.record))
     found = who.stretches(client.record, relation) if relation else []
     return [one for one in found if one.holds(now)]
 
 
-def _effect(client: Client, gids: Collection[str]) -> str:
+def _effect(client: Side, gids: Collection[str]) -> str:
     """What the counterpart does with what it has: as the templates say, and where there was none, it deletes."""
     for gid in gids:
         terms = client.vault.terms.get(gid)

@@ -11,6 +11,7 @@ from connectors.patient import insight, renewal
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from connectors.patient.sharing import Request
+from connectors.patient.side import Side
 from consent import preview, words
 from consent import template as templates
 from consent.categories import NAMES
@@ -77,7 +78,7 @@ def asked(request: Request, language: str) -> list[str]:
     return [rule, *([f"{found.title[language]}: obhut patient templates {found.id}"] if found else [])]
 
 
-def renewed(client: Client, known: Grant, offer: Offer, language: str, paper: Paper | None = None) -> str:
+def renewed(client: Side, known: Grant, offer: Offer, language: str, paper: Paper | None = None) -> str:
     """Renew the grant that stands, unless it runs as long already. What was done, in one word."""
     if offer.agreement(client.account, language).seconds()[1] <= known.until:
         return "kept"

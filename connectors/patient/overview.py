@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.patient import emergency, enrolment, permits, sharing
-from connectors.patient.client import Client
-from connectors.patient.delegation import Deputy, delegates
+from connectors.patient.appointing import delegates
+from connectors.patient.delegation import Deputy
 from connectors.patient.reading import Reading
 from connectors.patient.renewal import NOTICE_SECONDS
+from connectors.patient.side import Side
 from consent import steps
 from consent.categories import NAMES
 from consent.grants import Record
@@ -21,7 +22,7 @@ ALARM_SECONDS = 7 * 24 * 3600
 """After so long a rotation that is pending is told with more than a date (PROTOCOL.md 5.11)."""
 
 
-def overview(client: Client, reading: Reading | None = None) -> dict[str, Any]:
+def overview(client: Side, reading: Reading | None = None) -> dict[str, Any]:
     """Of the patient herself. `reading`: where others have granted her anything."""
     shown = [
         _grant(oth, grant, steps.granted(client.vault, grant), terms.whole if terms else None)
@@ -42,7 +43,7 @@ def overview(client: Client, reading: Reading | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reads(client: Client, reading: Reading) -> list[dict[str, Any]]:
+def _reads(client: Side, reading: Reading) -> list[dict[str, Any]]:
     return [
         {"from": acc, **{name: told[name] for name in ("grant", "categories", "purposes", "until")}}
         for (acc, oth), relation in client.chains.relations.items()
@@ -60,7 +61,7 @@ def for_another(deputy: Deputy) -> dict[str, Any]:
     return {"account": deputy.account, "grants": grants, "notices": notices, **_standing(record, deputy.now)}
 
 
-def _notices(client: Client, patients: Collection[str]) -> list[dict[str, Any]]:
+def _notices(client: Side, patients: Collection[str]) -> list[dict[str, Any]]:
     """Emergencies that were declared of these patients, but for those that she has reviewed."""
     found = [one for patient in patients for one in emergency.declared(client, patient) if not one.verdict]
     return [{**one.json(), "open": one.until > client.now} for one in sorted(found, key=lambda one: one.at)]

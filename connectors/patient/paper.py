@@ -7,6 +7,7 @@ from pathlib import Path
 from connectors.patient import documents
 from connectors.patient.client import Client
 from connectors.patient.sharing import ONLY_AT_A_DESK, check_paper, visited
+from connectors.patient.side import Side
 from consent.dates import ZONE
 from consent.fhir_consent import SCAN, Paper
 from consent.primitives import b64
@@ -14,7 +15,7 @@ from fhir_profiles.documents import TEXT, media_type
 from fhir_profiles.problems import Problem
 
 
-def recorded(client: Client, scan: Path | None) -> Paper | None:
+def recorded(client: Side, scan: Path | None) -> Paper | None:
     """What the Consent says of the paper, once the scan is with the hub; None without a scan on a device of her own.
 
     The scan is a document of her record as any other: who may read `documents` reads it. Raises `Problem`: `invalid`
@@ -24,7 +25,7 @@ def recorded(client: Client, scan: Path | None) -> Paper | None:
     if scan is None:
         check_paper(client, None)
         return None
-    if not desk:
+    if not desk or not isinstance(client, Client):
         raise Problem("invalid", ONLY_AT_A_DESK)
     content = documents.content_of(scan)
     kind = media_type(content)

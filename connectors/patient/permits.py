@@ -1,7 +1,7 @@
 """Who may write: the patient lets a counterpart add to her record, and ends that (PROTOCOL.md 5.6 and 5.10)."""
 
-from connectors.patient.client import Client
 from connectors.patient.sharing import is_own, meet
+from connectors.patient.side import Side
 from consent import steps
 from consent.grants import Record
 from consent.identifiers import new_id
@@ -15,7 +15,7 @@ PURPOSES = ("TREAT",)
 """For which an author is released its own writing; in its house it reads that as its own record."""
 
 
-def permit(client: Client, counterpart: str, *, fingerprint: str = "") -> str:
+def permit(client: Side, counterpart: str, *, fingerprint: str = "") -> str:
     """Let a counterpart write into her record. Returns the set; where it may already, nothing changes.
 
     The order makes a crash harmless: relation, a spare set that all growing grants cover, the author's own grant of it,
@@ -34,7 +34,7 @@ def permit(client: Client, counterpart: str, *, fingerprint: str = "") -> str:
     return set_id
 
 
-def unpermit(client: Client, counterpart: str) -> None:
+def unpermit(client: Side, counterpart: str) -> None:
     """End what `permit` gave: no deposit from that commit on; what was written stays. Raises `Problem(not-found)`.
 
     What is owed then closes the set; the author's own grant of it ends. The same call again finishes what was begun.
@@ -52,7 +52,7 @@ def unpermit(client: Client, counterpart: str) -> None:
     client.settle()
 
 
-def writers(client: Client) -> list[str]:
+def writers(client: Side) -> list[str]:
     """The counterparts that may write now."""
     record = client.record
     others = (relation for oth, relation in record.relations.items() if oth != client.account)
@@ -63,20 +63,20 @@ def _permitted(record: Record, relation: RelationState) -> list[str]:
     return [s for s in relation.permits if relation.permitted(s) and not record.sets[s].closed]
 
 
-def _own_grants(client: Client, relation: RelationState) -> list[Grant]:
+def _own_grants(client: Side, relation: RelationState) -> list[Grant]:
     """The live grants by which an author is given its own sets."""
     terms = client.vault.terms
     return [grant for grant in relation.live(client.now) if is_own(terms.get(grant.gid))]
 
 
-def _begun(client: Client, relation: RelationState) -> str | None:
+def _begun(client: Side, relation: RelationState) -> str | None:
     """The set of an own grant whose permit a crash left out."""
     record = client.record
     sets = (set_id for grant in _own_grants(client, relation) for set_id in grant.cover)
     return next((s for s in sets if record.author(s) is None and not record.sets[s].closed), None)
 
 
-def _spare(client: Client) -> str:
+def _spare(client: Side) -> str:
     """An open set that nobody writes to or is about to; a new block of sets where none is left."""
     found = _unused(client)
     if not found:
@@ -86,7 +86,7 @@ def _spare(client: Client) -> str:
     return found[0]
 
 
-def _unused(client: Client) -> list[str]:
+def _unused(client: Side) -> list[str]:
     record, vault = client.record, client.vault
     given = {
         set_id
@@ -101,7 +101,7 @@ def _unused(client: Client) -> list[str]:
     )
 
 
-def _grant_own(client: Client, counterpart: str, set_id: str) -> None:
+def _grant_own(client: Side, counterpart: str, set_id: str) -> None:
     """The author's own grant of its set, unless it has it."""
     relation, signer = client.record.relations[counterpart], client.keyring.signer
     if any(set_id in grant.cover for grant in _own_grants(client, relation)):

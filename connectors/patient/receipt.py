@@ -1,12 +1,12 @@
 """A receipt of a grant: the FHIR Bundle that proves it, and the same on paper."""
 
-from connectors.patient.client import Client
+from connectors.patient.side import Side
 from consent import receipts
 from consent.who import terms_of
 from fhir_profiles.problems import Problem
 
 
-def receipt(client: Client, gid: str) -> bytes:
+def receipt(client: Side, gid: str) -> bytes:
     """The receipt of what a grant's newest rules say, live or not, as a FHIR Bundle.
 
     Raises `Problem(not-found)` for an unknown grant, and `forbidden` for one that a delegate made: its Consent is not

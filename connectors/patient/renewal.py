@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from connectors.patient.client import Client
 from connectors.patient.sharing import check_paper, granted
+from connectors.patient.side import Side
 from consent import steps
 from consent.dates import ZONE
 from consent.fhir_consent import Agreement, Paper, agreement, build
@@ -21,13 +21,13 @@ NOTICE_SECONDS = 7 * 24 * 3600
 """So long before its end a patient is reminded of a grant."""
 
 
-def ending(client: Client) -> list[tuple[str, Grant, Terms | None]]:
+def ending(client: Side) -> list[tuple[str, Grant, Terms | None]]:
     """What is granted to read and ends within seven days, the next to end first."""
     soon = client.now + NOTICE_SECONDS
     return sorted((one for one in granted(client) if one[1].until <= soon), key=lambda one: one[1].until)
 
 
-def standing(client: Client, wanted: Agreement) -> Grant | None:
+def standing(client: Side, wanted: Agreement) -> Grant | None:
     """The live grant by the same template, of the same categories for the same purposes: it is renewed, not doubled."""
     for counterpart, grant, _ in granted(client):
         terms = terms_of(client.vault, grant.rules)
@@ -40,7 +40,7 @@ def standing(client: Client, wanted: Agreement) -> Grant | None:
 
 
 def renew(
-    client: Client, gid: str, end: str = "", language: str = "", paper: Paper | None = None
+    client: Side, gid: str, end: str = "", language: str = "", paper: Paper | None = None
 ) -> tuple[str, Agreement]:
     """Sign a grant that is live once more, for as long as it was first made for, or until `end`, a FHIR date.
 

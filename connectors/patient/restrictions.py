@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.patient import sharing
-from connectors.patient.client import Client
+from connectors.patient.side import Side
 from consent import hidden
 from consent.accounts import by_device
 from consent.actors import at_every_level
@@ -27,7 +27,7 @@ class Signed:
 
 
 def sign(
-    client: Client,
+    client: Side,
     consents: Sequence[Mapping[str, Any]],
     counterpart: str,
     *,
@@ -60,23 +60,24 @@ def sign(
     return Signed(made, earlier, reached)
 
 
-def _forms(client: Client, consents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _forms(client: Side, consents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     forms = [check_written(consent) for consent in consents]
     if any(form["patient"] != client.account for form in forms):
         raise Problem("unprocessable", "This Consent is about somebody else.", expression="Consent.patient")
     return forms
 
 
-def _own(client: Client) -> list[tuple[str, Grant]]:
-    """What she granted herself, not for emergencies: counterpart and grant."""
+def _own(client: Side) -> list[tuple[str, Grant]]:
+    """What she granted herself, or who acts for her now, not for emergencies: counterpart and grant."""
+    own = {client.account, client.keyring.account}
     return [
         (oth, known)
         for oth, known, _ in sharing.granted(client)
-        if not known.emergency and by_device(known.rules.by)[0] == client.account
+        if not known.emergency and by_device(known.rules.by)[0] in own
     ]
 
 
-def _reached(client: Client, forms: Sequence[Mapping[str, Any]], whole: str) -> Iterator[tuple[str, str]]:
+def _reached(client: Side, forms: Sequence[Mapping[str, Any]], whole: str) -> Iterator[tuple[str, str]]:
     """The grants of parts of a counterpart that a refusal touches."""
     levels: dict[str, frozenset[str]] = {}
     for oth, known in _own(client):
@@ -90,7 +91,7 @@ def _reached(client: Client, forms: Sequence[Mapping[str, Any]], whole: str) -> 
                 yield oth, known.gid
 
 
-def wholes(client: Client, organisation: str) -> frozenset[str]:
+def wholes(client: Side, organisation: str) -> frozenset[str]:
     """What an organisation is a part of, at every level, as the directory says. Raises `Problem(busy)`."""
     part_of: dict[str, list[str]] = {}
     waiting = [organisation]
@@ -103,7 +104,7 @@ def wholes(client: Client, organisation: str) -> frozenset[str]:
     return at_every_level([organisation], part_of) - {organisation}
 
 
-def _check(client: Client, found: Sequence[Projection], counterpart: str) -> None:
+def _check(client: Side, found: Sequence[Projection], counterpart: str) -> None:
     """All of it, before any of it is granted."""
     for one in found:
         sharing.check(client, one.agreed)
@@ -125,13 +126,13 @@ class Settled:
     assumed: list[str]
 
 
-def hide(client: Client, references: Collection[str]) -> Settled:
+def hide(client: Side, references: Collection[str]) -> Settled:
     """Hide resources, by `Type/id`, from all who read by a grant, now and later; not in an emergency."""
     client.sync()
     return _set(client, add=references)
 
 
-def show(client: Client, references: Collection[str]) -> Settled:
+def show(client: Side, references: Collection[str]) -> Settled:
     """Let what was hidden be seen again by who may read its category. Raises `Problem(not-found)`."""
     client.sync()
     if unknown := sorted(set(references) - set(client.vault.hides)):
@@ -139,7 +140,7 @@ def show(client: Client, references: Collection[str]) -> Settled:
     return _set(client, drop=references)
 
 
-def _set(client: Client, add: Collection[str] = (), drop: Collection[str] = ()) -> Settled:
+def _set(client: Side, add: Collection[str] = (), drop: Collection[str] = ()) -> Settled:
     def save() -> None:
         vault = client.vault
         client.save_vault(vault.with_hides({*vault.hides, *add} - set(drop)))
@@ -148,7 +149,7 @@ def _set(client: Client, add: Collection[str] = (), drop: Collection[str] = ()) 
     return settle(client)
 
 
-def settle(client: Client) -> Settled:
+def settle(client: Side) -> Settled:
     """Do all that is owed, and tell what became of grants of delegates; nothing where nothing is hidden."""
     assumed = hidden.assumed(client.record, client.vault, client.now)
     count = client.settle()

@@ -1,14 +1,13 @@
 """`obhut patient sign · hide · unhide`: rules of her own, and entries that nobody reads by a grant."""
 
 import re
-from contextlib import closing
 from pathlib import Path
 
 import click
 
 from connectors.command_line import plainly
 from connectors.patient import restrictions
-from connectors.patient.client import Client
+from connectors.patient.delegation_cli import FOR, with_keys
 from connectors.patient.options import ACCOUNT, read_party
 from connectors.patient.restrictions import Settled
 from fhir_profiles import resources
@@ -23,8 +22,9 @@ REFERENCES = click.argument("references", nargs=-1, required=True, metavar="TYPE
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--to", "counterpart", required=True, help="The counterpart's card or account.")
 @click.option("--from-now-on", is_flag=True, help="Nothing sealed before now.")
+@FOR
 @plainly
-def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on: bool) -> None:
+def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on: bool, patient: str) -> None:
     """Grant what FHIR Consents (R4, JSON) in FILES permit a counterpart: with exceptions, by kind, code, label, date.
 
     All rules for this counterpart belong into one call, refusals too: what you granted it before ends. A refusal
@@ -34,7 +34,7 @@ def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on
     consents = [resources.parse(file.read_bytes()) for file in files]
     for consent in consents:
         resources.check(consent)
-    with closing(Client.open(directory)) as client:
+    with with_keys(directory, patient) as client:
         signed = restrictions.sign(client, consents, to, whole=not from_now_on, fingerprint=fingerprint)
     for gid in signed.made:
         click.echo(f"granted {gid} to {to}")
@@ -49,23 +49,25 @@ def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on
 @click.command()
 @ACCOUNT
 @REFERENCES
+@FOR
 @plainly
-def hide(directory: Path, references: tuple[str, ...]) -> None:
+def hide(directory: Path, references: tuple[str, ...], patient: str) -> None:
     """Hide entries of the record from all who may read it: practices, relatives. You see them; an emergency may.
 
     Nobody is told that something is hidden. Whoever has read it before, has read it.
     """
-    with closing(Client.open(directory)) as client:
+    with with_keys(directory, patient) as client:
         _say(restrictions.hide(client, _read(references)), "hidden: " + ", ".join(references))
 
 
 @click.command()
 @ACCOUNT
 @REFERENCES
+@FOR
 @plainly
-def unhide(directory: Path, references: tuple[str, ...]) -> None:
+def unhide(directory: Path, references: tuple[str, ...], patient: str) -> None:
     """Let hidden entries be seen again by who may read what they belong to."""
-    with closing(Client.open(directory)) as client:
+    with with_keys(directory, patient) as client:
         _say(restrictions.show(client, _read(references)), "no longer hidden: " + ", ".join(references))
 
 

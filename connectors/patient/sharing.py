@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.patient.client import Client, Received
+from connectors.patient.side import Received, Side
 from consent import finer_rules, messages, steps
 from consent.dates import ZONE
 from consent.fhir_consent import Agreement, Paper, agreement, build, consent_id
@@ -39,7 +39,7 @@ class Request:
         return self.received.sender.acc
 
 
-def requests(client: Client) -> list[Request]:
+def requests(client: Side) -> list[Request]:
     """Open requests. What is not a request of this shape, for this patient, by its sender, is passed over."""
     found = []
     for received in client.received("request"):
@@ -55,7 +55,7 @@ def requests(client: Client) -> list[Request]:
 
 
 def grant(
-    client: Client,
+    client: Side,
     counterpart: str,
     categories: Collection[int],
     *,
@@ -84,7 +84,7 @@ def grant(
     return put(client, agreed, whole=whole, request=request, fingerprint=fingerprint, emergency=emergency)
 
 
-def check(client: Client, agreed: Agreement) -> None:
+def check(client: Side, agreed: Agreement) -> None:
     """Raise the `Problem` for which no grant can be made of an agreement."""
     check_paper(client, agreed.paper)
     nb, until = agreed.seconds()
@@ -94,7 +94,7 @@ def check(client: Client, agreed: Agreement) -> None:
 
 
 def put(
-    client: Client, agreed: Agreement, *, whole: bool, rules: Mapping[str, Any] | None = None,
+    client: Side, agreed: Agreement, *, whole: bool, rules: Mapping[str, Any] | None = None,
     request: Request | None = None, fingerprint: str = "", emergency: tuple[int | str, ...] = (),
 ) -> str:  # fmt: skip
     """The grant of an agreement under finer rules: its id. What she hides is hidden besides, but in an emergency."""
@@ -121,7 +121,7 @@ def put(
     return gid
 
 
-def meet(client: Client, counterpart: str, *, fingerprint: str = "", request: bool = False) -> None:
+def meet(client: Side, counterpart: str, *, fingerprint: str = "", request: bool = False) -> None:
     """Fetch the counterpart's newest account chain, and open the relation with it if it is new.
 
     `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
@@ -133,12 +133,12 @@ def meet(client: Client, counterpart: str, *, fingerprint: str = "", request: bo
         client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])
 
 
-def visited(client: Client) -> str:
+def visited(client: Side) -> str:
     """The desk at which this device is for a visit, by its account; empty for a device of her own."""
     return client.vault.desks.get(client.keyring.device, "")
 
 
-def check_paper(client: Client, paper: Paper | None) -> None:
+def check_paper(client: Side, paper: Paper | None) -> None:
     """At a desk only what was signed on paper is granted, and nowhere else is paper recorded. Raises `Problem`."""
     desk = visited(client)
     if desk and paper is None:
@@ -162,7 +162,7 @@ def is_to_read(terms: Terms | None) -> bool:
     return terms is None or bool(terms.consent)
 
 
-def _rotate_all(client: Client) -> None:
+def _rotate_all(client: Side) -> None:
     """A new epoch everywhere, so that what is granted next opens nothing of the past."""
     record = client.record
     fresh = [s for s, state in record.sets.items() if not state.closed]
@@ -170,8 +170,11 @@ def _rotate_all(client: Client) -> None:
     client.settle()
 
 
-def refuse(client: Client, request: Request) -> None:
-    """Say no: a message to the sender; no trace in any chain."""
+def refuse(client: Side, request: Request) -> None:
+    """Say no: a message to the sender; no trace in any chain. For another nothing is sent: only she signs that."""
+    if client.keyring.account != client.account:
+        client.answered(request.id)
+        return
     key, keys = request.received.sender.reading_key(), client.keyring
     content = json.dumps({"request": request.received.message.hash}).encode()
     frame = messages.write(
@@ -182,7 +185,7 @@ def refuse(client: Client, request: Request) -> None:
     client.answered(request.id)
 
 
-def withdraw(client: Client, counterpart: str, gid: str = "") -> int:
+def withdraw(client: Side, counterpart: str, gid: str = "") -> int:
     """Take back one grant, or all by which this counterpart reads; then rotate. Returns how many ended.
 
     What it may write is another thing: `permits.unpermit`.
@@ -197,14 +200,14 @@ def withdraw(client: Client, counterpart: str, gid: str = "") -> int:
     return len(live)
 
 
-def end(client: Client, counterpart: str, gids: Collection[str]) -> None:
+def end(client: Side, counterpart: str, gids: Collection[str]) -> None:
     """End these grants; then rotate."""
     for gid in gids:
         client.post([steps.end(client.record, counterpart, gid, client.keyring.signer, client.now)])
     client.settle()
 
 
-def granted(client: Client) -> list[tuple[str, Grant, Terms | None]]:
+def granted(client: Side) -> list[tuple[str, Grant, Terms | None]]:
     """What is granted to read now: counterpart, grant, and the terms as agreed."""
     record: Record = client.record
     terms = client.vault.terms

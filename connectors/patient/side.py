@@ -18,11 +18,13 @@ from connectors.keyring import Keyring
 from connectors.local_database import get_state, set_state
 from consent import declarations, hidden, steps
 from consent import vault as vaults
+from consent.accounts import AccountState
 from consent.declarations import Declaration
 from consent.grants import Record
+from consent.messages import Message, unseal
 from consent.owed import owed, owed_after
-from consent.primitives import b64, unb64
-from consent.rules import blob_hash
+from consent.primitives import Rejected, b64, unb64
+from consent.rules import blob_hash, compartments
 from consent.statements import Statement, parse, sign
 from consent.steps import Written
 from consent.streams import position
@@ -55,6 +57,15 @@ class Declared:
     at: int
     until: int
     verdict: str
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message that somebody sent to the patient, opened and its signature checked."""
+
+    id: str
+    message: Message = field(repr=False)
+    sender: AccountState = field(repr=False)
 
 
 class Side(ABC):
@@ -120,7 +131,7 @@ class Side(ABC):
     def save_vault(self, vault: Vault) -> None:
         """Write the next version of the vault's key compartment; lost races surface as `Problem(refused)`."""
         sealed = self.sealed_vault()
-        self.post([self.vault_written(vaults.compartments(sealed)[0], vault, self._key(sealed))])
+        self.post([self.vault_written(compartments(sealed)[0], vault, self._key(sealed))])
 
     def vault_written(self, sealed_root: bytes, vault: Vault, key: bytes) -> Written:
         """The vault's next version, and the statement that names it."""
@@ -254,6 +265,30 @@ class Side(ABC):
         query = "SELECT acc, frame, at, until, verdict FROM declared ORDER BY at, rnd"
         rows = self.db.execute(query).fetchall()
         return [Declared(acc, declarations.read(bytes(raw)), *rest) for acc, raw, *rest in rows]
+
+    def received(self, typ: str) -> list[Received]:
+        """Messages of a type that were not answered yet; what does not open or verify is passed over.
+
+        So is what comes from somebody whose account the hub does not show her.
+        """
+        keys = self.vault.reading_keys
+        found = []
+        query = "SELECT id, sender, sealed FROM messages WHERE acc = ? AND answered = 0"
+        for id_, sender, sealed in self.db.execute(query, (self.account,)).fetchall():
+            try:
+                message = unseal(bytes(sealed), keys)
+                if message.typ == typ:
+                    account = self.chains.account(sender)
+                    message.verify(account, self.account, self.now)
+                    found.append(Received(id_, message, account))
+            except (Problem, Rejected) as failed:
+                if isinstance(failed, Problem) and failed.code != "not-found":
+                    raise
+        return found
+
+    def answered(self, id_: str) -> None:
+        """Remember that a message needs nothing more."""
+        self.db.execute("UPDATE messages SET answered = 1 WHERE acc = ? AND id = ?", (self.account, id_))
 
 
 def _vault_state(account: str) -> str:

@@ -51,7 +51,7 @@ _EVENTS = [
         {"type": {"const": "envelope"}, "acc": ACCOUNT, "set": BINARY, "str": BINARY, "pos": NUMBER, "frame": BINARY,
          "stamp": BINARY}
     ),
-    closed({"type": {"const": "message"}, "id": TEXT, "from": ACCOUNT, "frame": BINARY}),
+    closed({"type": {"const": "message"}, "id": TEXT, "from": ACCOUNT, "to": ACCOUNT, "frame": BINARY}),
     closed({"type": {"const": "declare"}, "acc": ACCOUNT, "frame": BINARY, "at": NUMBER, "until": NUMBER}),
 ]  # fmt: skip
 

@@ -45,7 +45,9 @@ class Desk:
             at=self.patient.now, content=content,
         )  # fmt: skip
         sealed = messages.seal(frame, self.client.record.account.reading_key())
-        self.wire.events.append({"type": "message", "id": name, "from": sender.account, "frame": b64(sealed)})
+        self.wire.events.append(
+            {"type": "message", "id": name, "from": sender.account, "to": self.client.account, "frame": b64(sealed)}
+        )
         return sealed
 
 

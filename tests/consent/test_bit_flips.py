@@ -5,7 +5,7 @@ import pytest
 from consent import accounts, envelope, heads, messages, opening, relations, statements, streams, vault
 from consent.identifiers import new_id
 from consent.primitives import Rejected, random_bytes
-from consent.rules import blob_hash
+from consent.rules import LENGTH, blob_hash, compartments
 from consent.statements import chain_id
 from tests.consent.readers import reader
 from tests.consent.world import START, permit_of
@@ -137,7 +137,7 @@ def test_every_byte_of_a_vault_counts(post):
     """Both compartments of the sealed vault, and both kinds of wrap."""
     home, account = post.home, post.home.me.account
     version, sealed = home.hub.vault
-    length = vault.LENGTH + len(vault.compartments(sealed)[0])
+    length = LENGTH + len(compartments(sealed)[0])
     refused(sealed[:length], lambda other: vault.unseal_root(other + sealed[length:], account, home.vault_key))
     keys = sealed[length : length + 600]
     rest = sealed[length + 600 :]

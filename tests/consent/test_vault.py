@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from consent import vault as vaults
 from consent.keys import BoxKey
 from consent.primitives import Rejected, b64, random_bytes
+from consent.rules import compartments
 from consent.vault import Named, RootCompartment, Vault, Word
 from tests.consent import world
 
@@ -53,7 +54,7 @@ def test_vault_opens_in_its_place_only(home):
 def test_who_has_the_key_of_one_compartment_writes_the_other_as_it_is(home):
     """A delegate's version opens for her as her own does, and the delegate never held the root key."""
     version, sealed = home.hub.vault
-    kept, _ = vaults.compartments(sealed)
+    kept, _ = compartments(sealed)
     opened = vaults.unseal(sealed, home.me.account, version, home.root.key)
     again = vaults.seal(kept, opened.with_hides(["Observation/1"]), home.me.account, version + 1, home.root.key)
     root = vaults.unseal_root(again, home.me.account, home.vault_key)

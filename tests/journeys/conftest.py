@@ -15,7 +15,8 @@ from connectors.gateway import keystore, schema
 from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.store import Store
-from connectors.patient import enrolment, sharing
+from connectors.patient import appointing, enrolment, sharing
+from connectors.patient.appointing import Appointment
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from consent.categories import INDEX
@@ -224,6 +225,11 @@ def ada(people):
 def ben(people):
     """A relative at the same hub."""
     return people("ben")
+
+
+def name_delegate(client, card, end, **more):
+    """Let the person of a card act for a patient."""
+    appointing.appoint(client, Appointment(card, appointing.last_second(client.account, end), **more))
 
 
 def give(patient, to, *categories, **more):

@@ -4,15 +4,16 @@ import json
 
 import pytest
 
-from connectors.patient import delegation, renewal, sharing
+from connectors.patient import appointing, renewal, sharing
 from connectors.patient.delegation import Deputy
 from connectors.patient.insight import asked
 from connectors.patient.overview import for_another, overview
 from connectors.patient.receipt import receipt
+from connectors.patient.representative import resign
 from consent.categories import INDEX
 from consent.owed import owed
 from fhir_profiles.problems import Problem
-from tests.journeys.conftest import give, obhut
+from tests.journeys.conftest import give, name_delegate, obhut
 from tests.journeys.test_sharing import VITALS, found, write
 
 LAB = INDEX["lab"]
@@ -29,7 +30,7 @@ def database_url(tmp_path):
 def deputy(ada, ben):
     """Ben, who manages for Ada, and may read her vitals and lab."""
     give(ada, ben, VITALS, LAB, end="2029-01-01")
-    delegation.appoint(ada.client, ben.card, END)
+    name_delegate(ada.client, ben.card, END)
     made = Deputy(ben.reading, ada.account)
     made.sync()
     return made
@@ -44,13 +45,13 @@ def refused(code, call, *args, **more):
 
 def test_no_more_delegates_are_named_than_the_rule_allows(ada, ben, deputy, people, monkeypatch):
     """One more is refused in a sentence until another is dismissed; naming the same again is no more."""
-    monkeypatch.setattr(delegation, "MOST_CHOSEN", 1)
+    monkeypatch.setattr(appointing, "MOST_CHOSEN", 1)
     cem = people("cem")
-    assert "1 delegates" in refused("conflict", delegation.appoint, ada.client, cem.card, END)
-    delegation.appoint(ada.client, ben.card, END)
-    delegation.dismiss(ada.client, deputy.client.account)
-    delegation.appoint(ada.client, cem.card, END)
-    assert [one.to for one in delegation.delegates(ada.client.record)] == [cem.account]
+    assert "1 delegates" in refused("conflict", name_delegate, ada.client, cem.card, END)
+    name_delegate(ada.client, ben.card, END)
+    appointing.dismiss(ada.client, deputy.client.account)
+    name_delegate(ada.client, cem.card, END)
+    assert [one.to for one in appointing.delegates(ada.client.record)] == [cem.account]
 
 
 def test_a_delegate_sees_who_was_granted_what(ada, ben, deputy, practice):
@@ -122,7 +123,7 @@ def test_a_dismissed_delegate_can_do_nothing_and_holds_no_current_stand_in(ada, 
     """Her `undelegate` ends what he may do at once; what he knew of stand-ins is rotated; his own grant stays."""
     sharing.grant(ada.client, practice.account, {VITALS})
     epochs = {s: state.current for s, state in ada.client.record.sets.items()}
-    delegation.dismiss(ada.client, ben.account)
+    appointing.dismiss(ada.client, ben.account)
     assert all(state.current > epochs[s] for s, state in ada.client.record.sets.items())
     assert owed(ada.client.record, ada.client.vault, ada.client.now) is None
     refused("forbidden", deputy.withdraw, practice.account)
@@ -133,21 +134,21 @@ def test_a_dismissed_delegate_can_do_nothing_and_holds_no_current_stand_in(ada, 
 
 def test_a_delegate_resigns(ada, ben, deputy):
     """He can be a delegate no more by his own word; her next command takes the stand-ins back."""
-    deputy.resign()
+    resign(ben.client, ada.account)
     refused("forbidden", deputy.sync)
     ada.client.sync()
     assert overview(ada.client)["delegates"] == []
-    delegation.dismiss(ada.client, ben.account)
-    refused("not-found", delegation.dismiss, ada.client, ben.account)
+    appointing.dismiss(ada.client, ben.account)
+    refused("not-found", appointing.dismiss, ada.client, ben.account)
 
 
 def test_to_appoint_again_finishes_what_was_begun_and_changes_nothing(ada, ben, deputy):
     """The same command after a crash does the rest; another end needs a dismissal first."""
     heads = {name: len(state.links) for name, state in ada.client.record.relations.items()}
-    delegation.appoint(ada.client, ben.card, END)
+    name_delegate(ada.client, ben.card, END)
     assert {name: len(state.links) for name, state in ada.client.record.relations.items()} == heads
-    refused("conflict", delegation.appoint, ada.client, ben.card, "2031-01-01")
-    refused("value", delegation.appoint, ada.client, ben.card, "2020-01-01")
+    refused("conflict", name_delegate, ada.client, ben.card, "2031-01-01")
+    refused("value", name_delegate, ada.client, ben.card, "2020-01-01")
 
 
 def test_a_stranger_acts_for_nobody(ada, ben):

@@ -10,7 +10,7 @@ from connectors.gateway import access, emergency
 from connectors.gateway.access import Reader
 from connectors.gateway.declaring import Declaring
 from connectors.gateway.visibility import Scope
-from connectors.patient import access_log, delegation, enrolment, log_words, overview, restrictions, sharing
+from connectors.patient import access_log, enrolment, log_words, overview, restrictions, sharing
 from connectors.patient import emergency as decided
 from connectors.patient.delegation import Deputy
 from connectors.patient.reading import Reading
@@ -20,6 +20,7 @@ from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 from fhir_profiles.search import parse
 from tests.consent.world import DAY
+from tests.journeys.conftest import name_delegate
 from tests.journeys.test_expiry import House, ada, houses, town, write  # noqa: F401 - fixtures
 from tests.journeys.test_sharing import VITALS, weight
 
@@ -136,7 +137,7 @@ def test_after_an_emergency_its_keys_open_nothing_that_comes(ada, er, clock):  #
 
 def test_her_delegate_is_told_at_once_and_sees_who_may_declare(ada, ben, er, tmp_path):  # noqa: F811
     """House and role; who and why is sealed to her. He can end it."""
-    delegation.appoint(ada, enrolment.card(ben), "2030-01-01")
+    name_delegate(ada, enrolment.card(ben), "2030-01-01")
     allow(ada, er)
     er.declare(ada.account)
     ben.sync()

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from connectors.patient import delegation, restrictions, sharing
+from connectors.patient import restrictions, sharing
 from connectors.patient.delegation import Deputy
 from consent import categories, steps
 from consent.categories import INDEX
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
-from tests.journeys.conftest import give, obhut
+from tests.journeys.conftest import give, name_delegate, obhut
 from tests.journeys.sharing import found, write
 
 VITALS, LAB = INDEX["vitals"], INDEX["lab"]
@@ -241,7 +241,7 @@ def test_a_relative_who_does_not_know_yet_what_is_hidden_shows_it_to_nobody_for_
     """What he grants by the rules of before is signed again when her own client comes."""
     write(ada.client, 1, 2)
     give(ada, ben, VITALS, end="2029-01-01")
-    delegation.appoint(ada.client, ben.card, "2030-01-01")
+    name_delegate(ada.client, ben.card, "2030-01-01")
     sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
     deputy = Deputy(ben.reading, ada.account)
     deputy.sync()
@@ -259,7 +259,7 @@ def test_a_relative_hands_on_no_more_than_she_may_see(ada, ben, practice):
     write(ada.client, 1, 2, 3)
     restrictions.hide(ada.client, ["Observation/w1"])
     give(ada, ben, VITALS, LAB, end="2029-01-01")
-    delegation.appoint(ada.client, ben.card, "2030-01-01")
+    name_delegate(ada.client, ben.card, "2030-01-01")
     sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
     deputy = Deputy(ben.reading, ada.account)
     deputy.sync()
@@ -276,7 +276,7 @@ def test_a_relative_whose_rules_differ_hands_on_one_by_one(ada, ben, practice):
     write(ada.client, 1)
     give(ada, ben, VITALS, end="2029-01-01")
     sharing.grant(ada.client, ben.account, {LAB}, whole=False, end="2029-01-01")
-    delegation.appoint(ada.client, ben.card, "2030-01-01")
+    name_delegate(ada.client, ben.card, "2030-01-01")
     sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
     deputy = Deputy(ben.reading, ada.account)
     deputy.sync()

@@ -6,7 +6,8 @@ from typing import Any
 
 from consent import vault as vaults
 from consent.primitives import b64, label_hash
-from consent.vault import LENGTH, Named, RootCompartment, Vault, Word
+from consent.rules import LENGTH
+from consent.vault import Named, RootCompartment, Vault, Word
 from tests.consent.world import START, client, organisation
 from tests.vectors.basics import PATIENT
 from tests.vectors.making import OK, Source, broken
