@@ -58,6 +58,20 @@ def _excepting(rule: Tree, exception: Tree) -> Tree:
     return rule | {"provision": below} if below else rule
 
 
+def both(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Finer rules that permit what both permit; None for no rules.
+
+    Of the other it is all but what it permits that is refused: a policy that permits adds to others, one that denies
+    takes away.
+    """
+    if one is None or other is None or one == other:
+        chosen = other if one is None else one
+        return None if chosen is None else dict(chosen)
+    permits = [policy["provision"] for policy in other["policies"] if policy["provision"]["type"] == "permit"]
+    refusals = [policy for policy in other["policies"] if policy["provision"]["type"] == "deny"]
+    return {"v": 1, "policies": [*one["policies"], _always({"type": "deny", "provision": permits}), *refusals]}
+
+
 def only_since(rules: Mapping[str, Any]) -> bool:
     """Whether these are the rules of `since` for some day, and no more."""
     try:

@@ -179,6 +179,10 @@ def grant(
                 fingerprint=fingerprint, policy=offer.policy, language=language if offer.policy else "",
                 paper=signed,
             )  # fmt: skip
+            if gid not in client.record.relations[to].grants:
+                raise Problem(
+                    "forbidden", f"noted; another guardian refuses {to}, so nothing opens: the narrower holds"
+                )
         if writes:
             permits.permit(client, to)
         words = f"{done} {gid} to {to}" + (f"\n{to} may write" if writes else "")

@@ -10,7 +10,7 @@ from connectors.patient.delegation import Deputy
 from connectors.patient.reading import Reading
 from connectors.patient.renewal import NOTICE_SECONDS
 from connectors.patient.side import Side
-from consent import steps
+from consent import guardians, steps
 from consent.categories import NAMES
 from consent.grants import Record
 from consent.pending import pending_since
@@ -39,6 +39,13 @@ def overview(client: Side, reading: Reading | None = None) -> dict[str, Any]:
         "account": client.account, "card": str(enrolment.card(client)), "grants": shown,
         "writers": permits.writers(client), **_standing(client.record, client.now),
         "reads": _reads(client, reading) if reading else [], "acts_for": acts_for, "hidden": list(client.vault.hides),
+        "held_back": [
+            {
+                "to": one.oth, "by": one.by, "categories": [NAMES[c] for c in sorted(one.categories)],
+                "refuses": one.refuses,
+            }
+            for one in guardians.held_back(client.record, client.vault, client.now)
+        ],
         "notices": _notices(client, [client.account, *(str(one["patient"]) for one in acts_for)]),
     }  # fmt: skip
 
@@ -95,6 +102,7 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
             words.append(f"granted   {one['to']}: {what} ({', '.join(one['purposes'])}){by}  {one['grant']}")
         if "card" in told and one["by"] == told["account"] and one["until"] <= now + NOTICE_SECONDS:
             words.append(f"ends      {_day(one['until'])}; obhut patient renew {one['grant']}")
+    words += [_held_back(one) for one in told.get("held_back", [])]
     words += [f"hidden    {one}" for one in told.get("hidden", [])]
     words += [f"may write {one}" for one in told.get("writers", [])]
     for one in told["delegates"]:
@@ -116,6 +124,13 @@ def emergency_line(one: dict[str, Any]) -> str:
     what = ", ".join(one["categories"]) if one["categories"] is not None else "categories that you do not see"
     span, *roles = one["emergency"]
     return f"{one['to']}: {what}, when declared by {' or '.join(roles)}, for {span // 60} minutes"
+
+
+def _held_back(one: dict[str, Any]) -> str:
+    """What does not open although a guardian granted it, in a sentence."""
+    what = ", ".join(one["categories"])
+    said = "refuses this party" if one["refuses"] else "does not grant it"
+    return f"held back {one['to']}: {what}; one guardian grants it, and {one['by']} {said}: the narrower holds"
 
 
 def _notice(one: dict[str, Any], account: str) -> str:

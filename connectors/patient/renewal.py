@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from connectors.patient.sharing import check_paper, granted
 from connectors.patient.side import Side
-from consent import steps
+from consent import guardians, steps
 from consent.dates import ZONE
 from consent.fhir_consent import Agreement, Paper, agreement, build
 from consent.primitives import random_bytes
@@ -28,7 +28,12 @@ def ending(client: Side) -> list[tuple[str, Grant, Terms | None]]:
 
 
 def standing(client: Side, wanted: Agreement) -> Grant | None:
-    """The live grant by the same template, of the same categories for the same purposes: it is renewed, not doubled."""
+    """The live grant by the same template, of the same categories for the same purposes: it is renewed, not doubled.
+
+    None where a guardian acts: what she says again is her newest word.
+    """
+    if client.is_guardian:
+        return None
     for counterpart, grant, _ in granted(client):
         terms = terms_of(client.vault, grant.rules)
         if counterpart != wanted.counterpart or terms is None or not wanted.policy:
@@ -57,6 +62,8 @@ def renew(
     if found is None:
         raise Problem("not-found", "there is no such grant now: `obhut patient show` lists what is granted")
     counterpart, known, _ = found
+    if client.is_guardian or guardians.joint(client.record, counterpart, client.now)[0] == gid:
+        raise Problem("forbidden", "what guardians granted is not renewed: let one who may say it grant it anew")
     terms = terms_of(client.vault, known.rules)
     if terms is None:
         detail = f"{known.rules.by[0]} granted this for you, and you do not hold its Consent: grant it anew instead"

@@ -43,6 +43,8 @@ def sign(
     end; `Problem(value)` for a time that is no time; nothing has happened then.
     """
     client.sync()
+    if client.is_guardian:
+        raise Problem("forbidden", "a guardian grants by categories: rules of her own are the patient's to sign")
     forms = _forms(client, consents)
     found = project_plain(forms, counterpart, client.now, wholes(client, counterpart))
     earlier = [known.gid for oth, known in _own(client) if oth == counterpart]

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.patient.side import Received, Side
-from consent import finer_rules, messages, steps
+from consent import finer_rules, guardians, messages, steps
+from consent.categories import NAMES
 from consent.dates import ZONE
 from consent.fhir_consent import Agreement, Paper, agreement, build, consent_id
 from consent.grants import Record
@@ -87,17 +88,30 @@ def grant(
 def check(client: Side, agreed: Agreement) -> None:
     """Raise the `Problem` for which no grant can be made of an agreement."""
     check_paper(client, agreed.paper)
+    named = client.vault.mandates.get(agreed.counterpart)
+    if named is not None and (kept := named.private & agreed.categories) and _is_delegate(client, agreed.counterpart):
+        names = ", ".join(NAMES[c] for c in sorted(kept))
+        raise Problem("forbidden", f"{names}: kept private from this delegate, by obhut patient delegate --private")
     nb, until = agreed.seconds()
     if until <= max(nb, client.now):
         raise Problem("value", "this grant would have ended already: choose a later end")
     build(agreed, consent_id(new_id()), datetime.fromtimestamp(client.now, UTC))
 
 
+def _is_delegate(client: Side, name: str) -> bool:
+    account = client.record.account
+    return any(one.to == name and one.live(account.last, client.now) for one in account.delegates)
+
+
 def put(
     client: Side, agreed: Agreement, *, whole: bool, rules: Mapping[str, Any] | None = None,
     request: Request | None = None, fingerprint: str = "", emergency: tuple[int | str, ...] = (),
 ) -> str:  # fmt: skip
-    """The grant of an agreement under finer rules: its id. What she hides is hidden besides, but in an emergency."""
+    """The grant of an agreement under finer rules: its id. What she hides is hidden besides, but in an emergency.
+
+    By a guardian: of what all guardians grant this counterpart together. By anybody else: words of guardians count no
+    more for it.
+    """
     check(client, agreed)
     if not whole:
         rules = finer_rules.since(datetime.fromtimestamp(client.now, ZONE).date(), rules)
@@ -113,11 +127,16 @@ def put(
         resources.dump(consent), random_bytes(16), rules, request.received.message.hash if request else "", emergency,
         () if emergency else client.vault.hides,
     )  # fmt: skip
-    client.save_vault(client.vault.with_terms(gid, terms))
-    client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])
+    if client.save_word(agreed.counterpart, terms):
+        client.settle()
+        gid, _ = guardians.joint(client.record, agreed.counterpart, client.now)
+    else:
+        spoken = client.vault.with_words(agreed.counterpart, {})
+        client.save_vault(spoken.with_terms(gid, terms))
+        client.post([steps.grant(client.record, client.vault, gid, terms, client.keyring.signer, client.now)])
+        client.settle()
     if request:
         client.answered(request.id)
-    client.settle()
     return gid
 
 
@@ -173,6 +192,8 @@ def _rotate_all(client: Side) -> None:
 def refuse(client: Side, request: Request) -> None:
     """Say no: a message to the sender; no trace in any chain. For another nothing is sent: only she signs that."""
     if client.keyring.account != client.account:
+        client.save_word(request.sender, None)
+        client.settle()
         client.answered(request.id)
         return
     key, keys = request.received.sender.reading_key(), client.keyring
@@ -196,8 +217,17 @@ def withdraw(client: Side, counterpart: str, gid: str = "") -> int:
     live = [one for one in readable if not gid or one == gid]
     if not live:
         raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
+    _take_word_back(client, counterpart, gid)
     end(client, counterpart, live)
     return len(live)
+
+
+def _take_word_back(client: Side, counterpart: str, gid: str) -> None:
+    """A guardian's refusal is her word; anybody else's withdrawal ends what guardians said of this counterpart."""
+    if gid not in ("", guardians.joint(client.record, counterpart, client.now)[0]):
+        return
+    if not client.save_word(counterpart, None) and counterpart in client.vault.words:
+        client.save_vault(client.vault.with_words(counterpart, {}))
 
 
 def end(client: Side, counterpart: str, gids: Collection[str]) -> None:

@@ -16,7 +16,7 @@ from connectors.chain_store import ChainStore
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring
 from connectors.local_database import get_state, set_state
-from consent import declarations, hidden, steps
+from consent import declarations, guardians, hidden, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.declarations import Declaration
@@ -28,7 +28,7 @@ from consent.rules import blob_hash, compartments
 from consent.statements import Statement, parse, sign
 from consent.steps import Written
 from consent.streams import position
-from consent.vault import Vault
+from consent.vault import Terms, Vault, Word
 from fhir_profiles.problems import Problem
 
 MAX_STEPS = 10_000
@@ -161,6 +161,19 @@ class Side(ABC):
         set_state(self.db, "pending", kept)
         self._send(kept)
 
+    def save_word(self, oth: str, terms: Terms | None) -> bool:
+        """Keep what a guardian who acts here decides for a counterpart: terms, or a refusal. False for anybody else."""
+        if not self.is_guardian:
+            return False
+        said = {**self.vault.words.get(oth, {}), self.keyring.account: Word(self.now, terms)}
+        self.save_vault(self.vault.with_words(oth, said))
+        return True
+
+    @property
+    def is_guardian(self) -> bool:
+        """Whether a guardian of the patient acts here: what she decides holds as far as other guardians agree."""
+        return self.keyring.account in guardians.guardians(self.record, self.vault, self.now)
+
     def resume(self) -> None:
         """Send what a crash, or a hub that did not answer, left unsent.
 
@@ -244,7 +257,7 @@ class Side(ABC):
         ended = [(one.declaration.sender, one.declaration.gid, one.until) for one in over]
         step = owed_after(record, vault, ended) or owed(record, vault, self.now)
         if step is None:
-            result = hidden.amend(record, vault, signer, self.now)
+            result = hidden.amend(record, vault, signer, self.now) or guardians.amend(record, vault, signer, self.now)
         else:
             result = steps.perform(record, vault, step, signer, self.now)
         if result is None:
