@@ -21,13 +21,14 @@ UNITS = {
     **{kind: list(units) for kind, (_, units) in (TOTALS | SINGLES).items()},
     GLUCOSE: ["mg/dL", "mmol<180.1558800000541>/L", "mmol<180/L"],
 }
-VALUES = (
+_VALUES = (
     "0 -0 1 1.0 1.00 0.97 0.975 1.0000001 007 007.50 5. .5 . +7 -3 -0.004 -0.004e1 1e3 1.50e2 1E-3 1e-12 1e-13 "
     "1e11 1e12 1e400 1e-400 0e5 0e-9 0e-20 0e99999 nan inf -inf 0x10 1_000 _1__0_ 1__0 1,5 99.949999 180.5 98.6 "
     "12345678901234567890.123456789 999999999999.9999999999999999 999999999999.9999999 123456789012.123456789012 "
     "0.25 0.75 2.5 3.5 0.05 0.15 0.35 119.95 120.05 1.005 33.333333333333336 1e-5 \u0661\u0662 \u0663.\u0665 \uff15 "
     "0.1234567890123456789012345678901234567 0.12345678901234567890123456789012345678901 e5 1e 1e+ --1"
-).split()
+)
+VALUES = _VALUES.split()
 SOURCES = (
     ("Jürgens Apple\u00a0Watch", WATCH),
     ("Jürgens Apple\u00a0Watch", WATCH.replace("11.1", "9.6")),
@@ -73,7 +74,7 @@ def odd_export(seed: int, records: int = 400) -> str:
 
 def _line(random: Random) -> str:
     if random.random() < 0.03:
-        return random.choice(("<Workout/>\n", "<ActivitySummary a='1'/>\n", "<Me b='&#10;&amp;'/>\n", "<!-- <Record/> -->\n"))
+        return random.choice(("<Workout/>", "<ActivitySummary a='1'/>", "<Me b='&#10;&amp;'/>", "<!-- <Record/> -->"))
     kind = random.choice(list(UNITS))
     unit = random.choice(UNITS[kind]) if random.random() < 0.97 else "slug"
     begin = random.choice(ODD_TIMES) if random.random() < 0.02 else _time(random)
@@ -89,7 +90,8 @@ def _value(random: Random, kind: str) -> str:
         return random.choice([*SLEEP_STAGES, "Dozing"])
     if random.random() < 0.25:
         return random.choice(VALUES)
-    return f"{random.choice((random.uniform(0, 2), random.uniform(30, 200), random.expovariate(0.001))):.{random.randrange(6)}f}"
+    value = random.choice((random.uniform(0, 2), random.uniform(30, 200), random.expovariate(0.001)))
+    return f"{value:.{random.randrange(6)}f}"
 
 
 def _time(random: Random, day: int | None = None) -> str:

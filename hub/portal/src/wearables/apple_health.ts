@@ -16,7 +16,8 @@ import { Parser, type Attributes, type Handler } from "./xml.ts";
 const MAX_DEPTH = 64;
 const MAX_SOURCES = 1_000_000;
 const OTHER = ["Workout", "ActivitySummary", "ClinicalRecord", "Audiogram", "VisionPrescription"];
-const DEVICE_FIELDS = "name|manufacturer|model|hardware|firmware|software|localIdentifier|UDIDeviceIdentifier|creation date";
+const DEVICE_FIELDS =
+  "name|manufacturer|model|hardware|firmware|software|localIdentifier|UDIDeviceIdentifier|creation date";
 const DEVICE_SPLIT = new RegExp(`(?:^|, )(${DEVICE_FIELDS}):`);
 const USER_ENTERED = "HKWasUserEntered";
 

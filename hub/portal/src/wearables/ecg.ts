@@ -86,7 +86,8 @@ function made(head: (name: string) => string, voltages: readonly string[]): Ecg 
 /** Milliseconds between two voltages, to the nanosecond of a thousandth: `512 hertz` → `1.953125`. */
 function intervalOf(text: string): string | undefined {
   const rate = RATE.exec(text);
-  const hertz = rate && /^hz$|^hertz$/i.test(stripped(rate[2] ?? "")) ? decimal((rate[1] ?? "").replace(",", ".")) : undefined;
+  if (rate === null || !/^hz$|^hertz$/i.test(stripped(rate[2] ?? ""))) return undefined;
+  const hertz = decimal((rate[1] ?? "").replace(",", "."));
   const interval = hertz && thousandth(hertz);
   const made = interval && quantized(interval, NANO);
   return made && scientific(normalized(made));

@@ -28,8 +28,8 @@ export type Category = "vitals" | "activity" | "traces";
 /**
  * Resources of one category that travel in one envelope.
  *
- * `key`, where there is one, names what a later batch of the same key replaces whole (`day/2026-10-01`); `resources` are
- * JSON, each without a line end; `marks` go to the ledger with it.
+ * `key`, where there is one, names what a later batch of the same key replaces whole (`day/2026-10-01`); `resources`
+ * are JSON, each without a line end; `marks` go to the ledger with it.
  */
 export type Batch = {
   readonly category: Category;

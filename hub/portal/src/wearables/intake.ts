@@ -24,10 +24,12 @@ const CGM_READINGS = 24;
 const PLANS_KEPT = 10_000;
 const ONE: Decimal = { negative: false, coefficient: 1n, exponent: 0 };
 
-/** What becomes of records of one type and unit; `fraction`: HealthKit says 0.97 with the unit %. */
-type Plan =
-  | { readonly slot: number; readonly factor: number }
-  | { readonly slot: typeof SLOT_SINGLES; readonly metric: string; readonly convert: (value: Decimal) => string | undefined };
+/** Digits in the metric's unit; `undefined` for a value that has too many. */
+type Convert = (value: Decimal) => string | undefined;
+/** What becomes of records of one type and unit: numbers that are gathered, or measurements of their own. */
+type Numbers = { readonly slot: number; readonly factor: number };
+type Singles = { readonly metric: string; readonly convert: Convert };
+type Plan = Numbers | Singles;
 
 /** A measurement of its own, as it waits for its day. `value` is converted, `raw` and `unit` are as written. */
 export type Single = {
@@ -93,7 +95,7 @@ export class Intake {
     return plan;
   }
 
-  #number(record: Record, { slot, factor }: { slot: number; factor: number }, begin: Moment, end: Moment): boolean {
+  #number(record: Record, { slot, factor }: Numbers, begin: Moment, end: Moment): boolean {
     const value = float(record.value) * factor;
     const duration = end.epoch - begin.epoch;
     if (!(value >= 0 && value < MAX_VALUE && duration >= 0 && duration <= LONGEST)) return false;
@@ -123,7 +125,7 @@ export class Intake {
     return true;
   }
 
-  #single(record: Record, plan: Extract<Plan, { metric: string }>, begin: Moment): boolean {
+  #single(record: Record, plan: Singles, begin: Moment): boolean {
     const value = record.value.length > MAX_DIGITS ? undefined : decimal(record.value);
     const isFine = value !== undefined && isBelow(rounded(value), 12) && adjusted(value) >= -12;
     const converted = isFine ? plan.convert(value) : undefined;
@@ -168,11 +170,9 @@ function planned(type: string, unit: string): Plan | Reason {
   if (conversion === undefined) return "unit";
   const convert = conversionOf(conversion);
   const isFraction = healthKit.fractions.includes(single[0]);
-  return {
-    slot: SLOT_SINGLES,
-    metric: single[0],
-    convert: (value) => convert(isFraction && !isAboveOne(value) ? hundredfold(value) : value),
-  };
+  // HealthKit says 0.97 with the unit %.
+  const moved = (value: Decimal): Decimal => (isFraction && !isAboveOne(value) ? hundredfold(value) : value);
+  return { metric: single[0], convert: (value) => convert(moved(value)) };
 }
 
 function numbers(slot: number, factor: number | undefined): Plan | Reason {
@@ -180,7 +180,7 @@ function numbers(slot: number, factor: number | undefined): Plan | Reason {
 }
 
 /** value · factor + shift, rounded to a step; without them the digits stay. */
-function conversionOf(conversion: Conversion): (value: Decimal) => string | undefined {
+function conversionOf(conversion: Conversion): Convert {
   if (conversion === null) return plain;
   const [factor = ONE, shift = ONE, step = ONE] = conversion.map((text) => decimal(text));
   return (value) => {

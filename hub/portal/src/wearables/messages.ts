@@ -12,7 +12,8 @@ export type ToWorker =
 /**
  * Worker to page, one question at a time: after `seen` and `batch` it waits for the answer, so that nothing piles up.
  *
- * `ready` is its first word. `body` is NDJSON; its bytes are handed over, not copied. `done`, `refused` and `failed` are the last.
+ * `ready` is its first word; `done`, `refused` or `failed` is the last. `body` is NDJSON; its bytes are handed over, not
+ * copied.
  */
 export type FromWorker =
   | { readonly ready: true }

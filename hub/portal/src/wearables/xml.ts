@@ -13,13 +13,14 @@ const [TAB, LF, CR, SPACE] = [9, 10, 13, 32];
 const [SLASH, EQUALS, GREATER] = [47, 61, 62];
 const [QUOTE, APOSTROPHE] = [34, 39];
 
-const NAME_START = ":A-Z_a-z\\xc0-\\xd6\\xd8-\\xf6\\xf8-\\u02ff\\u0370-\\u037d\\u037f-\\u1fff\\u200c\\u200d\\u2070-\\u218f";
-const MORE = "\\u2c00-\\u2fef\\u3001-\\ud7ff";
-const NAME = new RegExp(`^[${NAME_START}${MORE}][-.0-9\\xb7\\u0300-\\u036f\\u203f\\u2040${NAME_START}${MORE}]*$`);
-const PSEUDO = (name: string, value: string): string => `[\\t\\n\\r ]+${name}[\\t\\n\\r ]*=[\\t\\n\\r ]*(?:"${value}"|'${value}')`;
+const NAME_START =
+  ":A-Z_a-z\\xc0-\\xd6\\xd8-\\xf6\\xf8-\\u02ff\\u0370-\\u037d\\u037f-\\u1fff\\u200c\\u200d\\u2070-\\u218f" +
+  "\\u2c00-\\u2fef\\u3001-\\ud7ff";
+const NAME = new RegExp(`^[${NAME_START}][-.0-9\\xb7\\u0300-\\u036f\\u203f\\u2040${NAME_START}]*$`);
+const S = "[\\t\\n\\r ]";
 const DECLARATION = new RegExp(
-  `^${PSEUDO("version", "[-.\\w]*")}(?:${PSEUDO("encoding", "[A-Za-z][-.\\w]*")})?` +
-    `(?:${PSEUDO("standalone", "(?:yes|no)")})?[\\t\\n\\r ]*$`,
+  `^${pseudo("version", "[-.\\w]*")}(?:${pseudo("encoding", "[A-Za-z][-.\\w]*")})?` +
+    `(?:${pseudo("standalone", "(?:yes|no)")})?${S}*$`,
 );
 const SPECIAL = /[<&\t\n\r]/;
 const REFERENCE = /&(?:(amp|lt|gt|quot|apos);|#([0-9]+);|#x([0-9a-fA-F]+);)?/g;
@@ -236,6 +237,11 @@ export class Parser {
     if (at >= this.#text.length) throw CUT;
     return this.#text.charCodeAt(at);
   }
+}
+
+/** An attribute of the XML declaration. */
+function pseudo(name: string, value: string): string {
+  return `${S}+${name}${S}*=${S}*(?:"${value}"|'${value}')`;
 }
 
 function broken(): Problem {

@@ -21,6 +21,8 @@ export type Entry = {
   readonly before: number;
 };
 
+type Sizes = Pick<Entry, "packedSize" | "size" | "offset">;
+
 const END = 0x06054b50;
 const END_SIZE = 22;
 const END_64 = 0x06064b50;
@@ -163,7 +165,7 @@ async function ending64(
 }
 
 /** Sizes and offset of an entry, out of its extra field where they do not fit into 32 bits. */
-function sizes(view: DataView, at: number, extra: number, length: number): Pick<Entry, "packedSize" | "size" | "offset"> {
+function sizes(view: DataView, at: number, extra: number, length: number): Sizes {
   const found = {
     size: view.getUint32(at + 24, true),
     packedSize: view.getUint32(at + 20, true),
