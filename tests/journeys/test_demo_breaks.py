@@ -1,6 +1,5 @@
 """`obhut demo --break`: whatever is made to go wrong, the story fails at the right place and says what it noticed."""
 
-
 import pytest
 
 from connectors.demo.breaks import BREAKS
