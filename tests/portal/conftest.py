@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from connectors.patient import enrolment
+from connectors.patient.client import Client
 from tests.journeys.conftest import RunningHub
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "hub/portal/node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WORDS = "apfel birne clown delfin eimer falke"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 TEXTS = {name: json.loads((ROOT / f"hub/portal/src/texts/{name}.json").read_text()) for name in ("de", "en")}
 # Colours in the middle of a change would be judged as they are; what turns for ever is passed over.
@@ -133,6 +136,15 @@ class Typist(Visitor):
         self.reach(self.field(key, **values))
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(value)
+
+
+@pytest.fixture
+def patient(tmp_path: Path, portal_hub: RunningHub) -> Iterator[Client]:
+    """A patient with a client elsewhere, who signs in by `WORDS`; `patient.code` is that of her sheet."""
+    client, client.code = enrolment.enrol(tmp_path / "patient", portal_hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    yield client
+    client.close()
 
 
 @pytest.fixture

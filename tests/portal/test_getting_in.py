@@ -8,9 +8,8 @@ from playwright.sync_api import expect
 from connectors.patient import enrolment
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
-from tests.portal.conftest import DESK, PHONE, Typist, Visitor
+from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 
-WORDS = "apfel birne clown delfin eimer falke"
 OTHER_WORDS = "gabel hafen igel jacke kabel lampe"
 
 
@@ -63,15 +62,6 @@ def unlock(visitor, words=WORDS):
     visitor.sees("unlock.title")
     visitor.enter("account.passphrase", words)
     visitor.press("unlock.unlock")
-
-
-@pytest.fixture
-def patient(tmp_path, portal_hub):
-    """A patient with a client elsewhere, who signs in by `WORDS`; `patient.code` is that of her sheet."""
-    client, client.code = enrolment.enrol(tmp_path / "patient", portal_hub.url)
-    enrolment.set_passphrase(client, WORDS)
-    yield client
-    client.close()
 
 
 @pytest.mark.parametrize(("kind", "language", "viewport"), [(Visitor, "de", PHONE), (Typist, "en", DESK)])

@@ -12,6 +12,7 @@ import { usePath } from "./router.ts";
 import { type Key, LANGUAGES, language, speak, text } from "./text.ts";
 import { Button } from "./ui/button.tsx";
 import { Icon } from "./ui/icon.tsx";
+import { useRefresh } from "./ui/reading.ts";
 
 export function App({ hub, first }: { hub: string; first: Device }) {
   const [device, enter] = useState(first);
@@ -25,6 +26,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
     // Who locks one tab means all of them.
     locking.onmessage = () => void lookUp().then(enter);
   }, []);
+  useRefresh(device.state === "open" ? device.client : null);
   useIdle(device.state === "open", lock);
   const { title, view } = shown(device, path);
   return (

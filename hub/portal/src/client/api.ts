@@ -133,6 +133,12 @@ export class Hub {
     return (await this.#json<{ access_token: string }>("/v1/recover", { json, token: null })).access_token;
   }
 
+  /** The sealed object that an envelope names. */
+  async object(acc: string, stream: string, bid: string): Promise<Uint8Array> {
+    const response = await this.#call(`/v1/objects/${acc}/${stream}/${bid}`, {});
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
   // --- the feed ---------------------------------------------------------------------------------------------------
 
   /** The next page of the own feed. `only`: types of event, by comma; `wait`: seconds to wait for news, at most 25. */

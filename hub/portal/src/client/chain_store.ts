@@ -95,6 +95,13 @@ export class ChainStore {
     }
   }
 
+  /** Ask for the whole chain: what is held must be its beginning. Throws `Rejected(broken, rollback)` otherwise. */
+  async recheck(kind: ChainKind, acc: string, oth = ""): Promise<void> {
+    const frames = await this.#hub.chain(kind, acc, oth);
+    if (frames.length < this.#length({ kind, acc, oth })) throw broken("rollback");
+    await this.take(kind, acc, oth, frames);
+  }
+
   /** Verify and keep links. Links already held must be the same bytes. Throws `Rejected`. */
   async take(kind: ChainKind, acc: string, oth: string, frames: readonly Uint8Array[]): Promise<void> {
     for (const frame of frames) {

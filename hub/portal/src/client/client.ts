@@ -12,6 +12,7 @@ import { type Database, getState, setState } from "./database.ts";
 import type { Begun } from "./enrolment.ts";
 import { type DumpedKeyring, Keyring } from "./keyring.ts";
 import { Problem } from "./problem.ts";
+import { Reading } from "./reading.ts";
 import type { Safe } from "./safe.ts";
 import { Side } from "./side.ts";
 
@@ -25,11 +26,15 @@ export type Secrets = {
 /** One device of role `client`, unlocked. The twin of `connectors/patient/client.py`. */
 export class Client extends Side {
   readonly safe: Safe<Secrets>;
+  readonly reading: Reading;
   #vaultKey: Uint8Array;
+  /** Whether the hub's whole account chain was compared with what is held here, once for each unlocking. */
+  #rechecked = false;
 
   private constructor(db: Database, safe: Safe<Secrets>, secrets: Secrets, hub: Hub, chains: ChainStore) {
     super(secrets.keyring.account, Keyring.load(secrets.keyring), db, hub, chains);
     this.safe = safe;
+    this.reading = new Reading(this);
     this.#vaultKey = unb64(secrets.vaultKey);
   }
 
@@ -88,6 +93,14 @@ export class Client extends Side {
   }
 
   // --- reading ----------------------------------------------------------------------------------------------------
+
+  /** Take in everything new, and do what is owed. Throws `Rejected(broken, rollback)` for a hub that goes back. */
+  async catchUp(): Promise<void> {
+    if (!this.#rechecked) await this.chains.recheck("acct", this.account);
+    this.#rechecked = true;
+    await this.sync();
+    await this.settle();
+  }
 
   /** Send what was left unsent, and take in everything new: statements of all chains, and declared emergencies. */
   async sync(): Promise<void> {

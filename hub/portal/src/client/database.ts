@@ -30,11 +30,26 @@ export type DeclaredRow = {
   readonly until: number;
 };
 
+/** An envelope as the hub released it, and what it was opened by: sealed still. `pos`: its place in its stream. */
+export type EnvelopeRow = {
+  readonly acc: string;
+  readonly set: string;
+  readonly str: string;
+  readonly pos: number;
+  readonly frame: Uint8Array;
+  readonly stamp: Uint8Array;
+};
+
 interface Tables extends DBSchema {
   /** Single values by name. */
   state: { key: string; value: unknown };
   chains: { key: [string, string, string, number]; value: LinkRow };
   declared: { key: [string, string]; value: DeclaredRow };
+  envelopes: { key: [string, string, number]; value: EnvelopeRow };
+  /** The first permit seen of each set. */
+  permits: { key: string; value: Uint8Array };
+  /** Sealed objects by the envelope that names them. */
+  objects: { key: string; value: Uint8Array };
 }
 
 export type Database = IDBPDatabase<Tables>;
@@ -47,6 +62,9 @@ export function openDatabase(): Promise<Database> {
         db.createObjectStore("state");
         db.createObjectStore("chains", { keyPath: ["kind", "acc", "oth", "seq"] });
         db.createObjectStore("declared", { keyPath: ["acc", "rnd"] });
+        db.createObjectStore("envelopes", { keyPath: ["acc", "str", "pos"] });
+        db.createObjectStore("permits");
+        db.createObjectStore("objects");
       }
     },
   });

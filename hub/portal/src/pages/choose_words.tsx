@@ -9,7 +9,7 @@ import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
-import { suggestion, tidy, wordCount } from "../words.ts";
+import { suggestion, tidy, wordCount } from "../passphrase_words.ts";
 
 type ChooseWordsProps = { readonly account: string; readonly onChosen: (keys: PassphraseKeys) => Promise<void> };
 

@@ -14,7 +14,7 @@ import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
-import { tidy } from "../words.ts";
+import { tidy } from "../passphrase_words.ts";
 
 export function Lost({ client }: { client: Client }) {
   const name = usePath().split("/")[1] ?? "";

@@ -1,11 +1,54 @@
-/** The first page of an open device: whose it is, and what is here. */
+/** The first page of an open device: what is in the record, by category, and whose it is. */
 
+import { NAMES } from "../categories.ts";
 import type { Client } from "../client/client.ts";
+import type { Stored } from "../client/stored.ts";
 import { text } from "../text.ts";
+import { Notice } from "../ui/notice.tsx";
 import { QrCode } from "../ui/qr.tsx";
+import { useReading } from "../ui/reading.ts";
+import { ReadingNotices } from "../ui/reading_notices.tsx";
 
 export function Overview({ client }: { client: Client }) {
-  const card = String(client.card);
+  const reading = useReading(client);
+  return (
+    <>
+      <ReadingNotices reading={reading} />
+      <section class="card">
+        <h2>{text("overview.record")}</h2>
+        {reading.stored.length > 0 ? (
+          <Counts stored={reading.stored} />
+        ) : (
+          <Notice>{text(reading.state === "opening" ? "reading.opening" : "overview.empty")}</Notice>
+        )}
+      </section>
+      <AccountCard card={String(client.card)} />
+    </>
+  );
+}
+
+/** Only categories that hold something: sixteen lines of nothing help nobody. */
+function Counts({ stored }: { stored: readonly Stored[] }) {
+  const counts = NAMES.map((name, category) => ({
+    name,
+    count: stored.filter((one) => one.category === category).length,
+  }));
+  return (
+    <ul class="counts">
+      {counts.map(
+        ({ name, count }) =>
+          count > 0 && (
+            <li key={name}>
+              <span>{text(`category.${name}`)}</span>
+              <strong>{text(count === 1 ? "overview.entry" : "overview.entries", { count })}</strong>
+            </li>
+          ),
+      )}
+    </ul>
+  );
+}
+
+function AccountCard({ card }: { card: string }) {
   return (
     <section class="card account">
       <QrCode content={card} label={text("overview.qr")} />

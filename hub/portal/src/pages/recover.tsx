@@ -10,7 +10,7 @@ import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Step, STEPS } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
-import { addressOf } from "../words.ts";
+import { addressOf } from "../passphrase_words.ts";
 import { ChooseWords } from "./choose_words.tsx";
 
 type SheetSays = { readonly account: string; readonly code: RecoveryCode };

@@ -8,7 +8,7 @@ import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { useTask } from "../ui/task.ts";
-import { twoOf } from "../words.ts";
+import { twoOf } from "../passphrase_words.ts";
 
 type SheetProps = { readonly account: string; readonly code: RecoveryCode; readonly onKept: () => void };
 

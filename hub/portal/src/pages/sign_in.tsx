@@ -10,7 +10,7 @@ import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
-import { addressOf, tidy } from "../words.ts";
+import { addressOf, tidy } from "../passphrase_words.ts";
 
 export function SignIn() {
   const { device, enter } = usePortal();

@@ -12,7 +12,7 @@ import { Form } from "../ui/form.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { ProblemNotice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
-import { tidy } from "../words.ts";
+import { tidy } from "../passphrase_words.ts";
 
 export function Unlock({ label }: { label: Label }) {
   const { device, enter } = usePortal();

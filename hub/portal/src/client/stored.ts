@@ -1,0 +1,58 @@
+/** What was opened, in the memory of this page only: the newest version of each resource, and nothing taken back. */
+
+import { DELETE, type Stamp } from "../envelope.ts";
+import type { Opened, Resource } from "../opening.ts";
+
+/**
+ * A resource of the record: verbatim and parsed, which category and author it has, and when the hub took it (Unix
+ * seconds). `handle`: by which its author replaces it or takes it back, or empty; `stream`: where it lies.
+ */
+export type Stored = {
+  readonly category: number;
+  readonly author: string;
+  readonly at: number;
+  readonly raw: Uint8Array;
+  readonly resource: Resource;
+  readonly stream: string;
+  readonly handle: string;
+};
+
+/** What the newest envelope under a handle brought. */
+type Version = { readonly at: number; readonly device: string; readonly seq: number; readonly names: readonly string[] };
+
+export class Store {
+  /** By author, type and id: nobody replaces what somebody else wrote. */
+  readonly #resources = new Map<string, Stored>();
+  readonly #versions = new Map<string, Version>();
+
+  /** All resources, in the order in which they came. */
+  all(): Stored[] {
+    return [...this.#resources.values()];
+  }
+
+  /** Take in what an envelope held. What is older than what is here already changes nothing. */
+  put({ envelope, resources }: Opened, { at }: Stamp, category: number): void {
+    const { str: stream, aut: author, dev: device, hd: handle, seq, cty } = envelope.header;
+    const place = `${stream} ${author} ${handle}`;
+    const names = resources.map(({ resource }) => nameOf(author, resource));
+    if (handle) {
+      const before = this.#versions.get(place);
+      if (before !== undefined && isNewer(before, { at, device, seq })) return;
+      for (const name of before?.names ?? []) this.#resources.delete(name);
+      this.#versions.set(place, { at, device, seq, names });
+    }
+    if (cty === DELETE) return;
+    for (const [i, { raw, resource }] of resources.entries()) {
+      this.#resources.set(names[i] ?? "", { category, author, at, raw, resource, stream, handle });
+    }
+  }
+}
+
+function nameOf(author: string, resource: Resource): string {
+  return `${author} ${String(resource["resourceType"])}/${String(resource["id"])}`;
+}
+
+/** Whether a version is newer than another: of one device by its sequence, else by the hub's stamp. */
+function isNewer(one: Omit<Version, "names">, other: Omit<Version, "names">): boolean {
+  return one.device === other.device ? one.seq > other.seq : one.at > other.at;
+}
