@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check lint types promises conformance bench docs format wheel runtime lock clean
+.PHONY: help install demo test soak screenshots check lint types promises conformance bench docs format wheel runtime lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ soak: install ## long runs: 1,000 kills under load, 100,000 states of consent, s
 	OBHUT_SOAK=1 OBHUT_SOAK_KILLS=$${OBHUT_SOAK_KILLS:-500} $(BIN)/python -m pytest -q --timeout=7200 --durations=5 \
 	  tests/soak tests/consent/test_state_machine.py tests/connectors/test_outbox.py \
 	  tests/consent/test_decide_properties.py tests/consent/test_decide_cedar.py tests/consent/test_fhir_export.py
+
+screenshots: install ## a picture of each page of the portal, in each language, scheme and size, into build/screenshots
+	@$(BIN)/python -m tests.portal.screenshots
 
 check: lint types promises ## lint, format, types, import contracts, promises of the documents
 

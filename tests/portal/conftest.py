@@ -30,13 +30,17 @@ expect.set_options(timeout=PATIENCE_MS)
 @pytest.fixture(scope="session")
 def portal_hub(tmp_path_factory) -> Iterator[RunningHub]:
     """A hub that all tests of the portal share; none needs it empty."""
-    home = tmp_path_factory.mktemp("portal-hub")
-    running = RunningHub(home, f"sqlite:///{home / 'hub.sqlite'}")
-    # WebAuthn wants a name, not a number.
-    running.url = running.environment["OBHUT_HUB_URL"] = running.url.replace("127.0.0.1", "localhost")
-    running.start()
+    running = hub_for_browsers(tmp_path_factory.mktemp("portal-hub"))
     yield running
     running.kill()
+
+
+def hub_for_browsers(home: Path) -> RunningHub:
+    """A hub that runs under a name: WebAuthn wants none of numbers."""
+    running = RunningHub(home, f"sqlite:///{home / 'hub.sqlite'}")
+    running.url = running.environment["OBHUT_HUB_URL"] = running.url.replace("127.0.0.1", "localhost")
+    running.start()
+    return running
 
 
 class Visitor:

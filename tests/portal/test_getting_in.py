@@ -19,7 +19,7 @@ def nothing():
 
 def choose_words(visitor, words, look=nothing):
     """Type six words and go on."""
-    expect(visitor.field("account.address")).to_have_value(re.compile("^p-"))
+    expect(visitor.page.locator("[autocomplete=username]")).to_have_value(re.compile("^p-"))
     visitor.enter("account.passphrase", words)
     look()
     visitor.press("words.go-on")
@@ -111,7 +111,8 @@ def test_a_further_device_and_a_lost_one(visitors, patient):
     visitor.sees("security.title")
     visitor.is_well()
     lost = patient.keyring.device
-    visitor.follow("security.lost", name=lost[-4:])
+    visitor.reach(visitor.page.get_by_role("link", name=f"{visitor.text('security.lost')} {lost[-4:]}"))
+    visitor.page.keyboard.press("Enter")
     visitor.sees("lost.title")
     visitor.enter("account.passphrase", WORDS)
     visitor.enter("sheet.code", str(patient.code))

@@ -9,7 +9,7 @@ import { ENTRANCES, PAGES, RECOVERY } from "./pages/index.ts";
 import { Unlock } from "./pages/unlock.tsx";
 import { PortalContext } from "./portal.ts";
 import { usePath } from "./router.ts";
-import { type Key, LANGUAGES, language, speak, text } from "./text.ts";
+import { type Key, type Language, LANGUAGES, language, speak, text } from "./text.ts";
 import { Button } from "./ui/button.tsx";
 import { Icon } from "./ui/icon.tsx";
 import { useRefresh } from "./ui/reading.ts";
@@ -118,26 +118,23 @@ function Navigation({ path }: { path: string }) {
 
 const NAMES = { de: "Deutsch", en: "English" } as const;
 
-function LanguageSwitch({ onChange }: { onChange: (next: (typeof LANGUAGES)[number]) => void }) {
-  return (
-    <div class="languages" role="group" aria-label={text("frame.language")}>
-      {LANGUAGES.map((name) => (
-        <button
-          key={name}
-          type="button"
-          class="button plain"
-          lang={name}
-          aria-pressed={name === language()}
-          onClick={() => {
-            speak(name);
-            onChange(name);
-          }}
-        >
-          {NAMES[name]}
-        </button>
-      ))}
-    </div>
-  );
+/** A button with the name of the language that is not spoken now. */
+function LanguageSwitch({ onChange }: { onChange: (next: Language) => void }) {
+  const others = LANGUAGES.filter((name) => name !== language());
+  return others.map((name) => (
+    <button
+      key={name}
+      type="button"
+      class="button plain"
+      lang={name}
+      onClick={() => {
+        speak(name);
+        onChange(name);
+      }}
+    >
+      {NAMES[name]}
+    </button>
+  ));
 }
 
 /** The SHA-256 of this very script stands in its address, which the browser checked it against. */

@@ -37,7 +37,7 @@ export function text(key: Key, values: Values = {}): string {
 
 /** A moment (Unix seconds) in the reader's language and time zone. */
 export function moment(seconds: number): string {
-  return new Intl.DateTimeFormat(chosen, { dateStyle: "long", timeStyle: "short" }).format(seconds * 1000);
+  return new Intl.DateTimeFormat(chosen, { dateStyle: "medium", timeStyle: "short" }).format(seconds * 1000);
 }
 
 /** Whether the catalogue has this key. */

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { stretch } from "../client/work.ts";
 import { PASSPHRASE_WORDS, type PassphraseKeys } from "../keys.ts";
 import { text } from "../text.ts";
+import { Address } from "../ui/address.tsx";
 import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
@@ -35,14 +36,7 @@ export function ChooseWords({ account, onChosen }: ChooseWordsProps) {
         </Button>
       </div>
       <Form task={choosing} submit={text("words.go-on")}>
-        <Field
-          label={text("account.address")}
-          hint={text("words.address-why")}
-          value={account}
-          autocomplete="username"
-          readOnly
-          code
-        />
+        <Address account={account} hint={text("words.address-why")} />
         <Field
           label={text("account.passphrase")}
           hint={text("words.hint")}

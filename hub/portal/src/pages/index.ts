@@ -23,6 +23,6 @@ export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
 /** For an open device; the first is shown where no other is asked for. */
 export const PAGES: readonly [Page, ...Page[]] = [
   { path: "", title: "overview.title", icon: "home", view: Overview },
-  { path: "security", title: "security.title", icon: "key", view: Security },
+  { path: "security", title: "security.title", icon: "shield", view: Security },
   { path: "lost", title: "lost.title", view: Lost },
 ];

@@ -48,7 +48,7 @@ function deviceName({ own, role, name }: DeviceRow): string {
 function Lost({ device }: { device: DeviceRow }) {
   return (
     <LinkButton to={`lost/${device.name}`} look="danger">
-      {text("security.lost", { name: device.name.slice(-4) })}
+      {text("security.lost")} <span class="unseen">{device.name.slice(-4)}</span>
     </LinkButton>
   );
 }

@@ -6,6 +6,7 @@ import type { Label, Way } from "../client/safe.ts";
 import { stretch } from "../client/work.ts";
 import { usePortal } from "../portal.ts";
 import { text } from "../text.ts";
+import { Address } from "../ui/address.tsx";
 import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
@@ -30,7 +31,7 @@ export function Unlock({ label }: { label: Label }) {
         submit={text("unlock.unlock")}
         beside={<a href="#/recover">{text("account.forgotten")}</a>}
       >
-        <Field label={text("account.address")} value={label.account} autocomplete="username" readOnly code />
+        <Address account={label.account} />
         <Field
           label={text("account.passphrase")}
           value={typed}
@@ -51,7 +52,7 @@ function ByPasskey({ label, passkeys }: { label: Label; passkeys: readonly Way[]
       <div class="actions">
         {passkeys.map((way) => (
           <Button key={way.name} look="primary" busy={unlocking.busy} onClick={() => void unlocking.run(way)}>
-            <Icon name="key" />
+            <Icon name="shield" />
             {text("unlock.by-passkey")}
           </Button>
         ))}

@@ -10,14 +10,13 @@ export type FieldProps = {
   readonly hint?: string;
   readonly error?: string;
   readonly autocomplete?: string;
-  readonly readOnly?: boolean;
   readonly code?: boolean;
   /** Hidden while typed, unless she asks to see it. */
   readonly secret?: boolean;
 };
 
 export function Field(props: FieldProps) {
-  const { label, value, onInput, hint, error, autocomplete = "off", readOnly, code, secret } = props;
+  const { label, value, onInput, hint, error, autocomplete = "off", code, secret } = props;
   const id = useId();
   const [shown, show] = useState(!secret);
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
@@ -35,7 +34,6 @@ export function Field(props: FieldProps) {
           id={id}
           class={code ? "code" : ""}
           value={value}
-          readOnly={readOnly}
           autocomplete={autocomplete as "off"}
           autocapitalize="none"
           spellcheck={false}

@@ -1,0 +1,121 @@
+"""Pictures of every page, in both languages, light and dark, on a phone and at a desk: `make screenshots`.
+
+They lie in `build/screenshots/`, to be looked at. A further page is a line in `INSIDE` or `ENTRANCES`.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from connectors.patient import enrolment
+from tests.browser import chromium
+from tests.journeys.conftest import RunningHub
+from tests.journeys.sharing import write
+from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
+from tests.portal.test_getting_in import choose_words, read_sheet, sign_in
+
+TARGET = ROOT / "build/screenshots"
+LANGUAGES, SCHEMES, VIEWPORTS = ("de", "en"), ("light", "dark"), {"phone": PHONE, "desk": DESK}
+
+ENTRANCES = ("", "sign-in", "sign-up", "recover")
+"""Paths that a device shows that is nobody's yet."""
+
+INSIDE = ("", "security", "lost/{lost}")
+"""Paths that an open device shows; `lost` is the name of another device of the account."""
+
+
+def shoot(visitor: Visitor, name: str) -> None:
+    """The page as it is now, in every language, scheme and size."""
+    for language, scheme, (size, viewport) in product(LANGUAGES, SCHEMES, VIEWPORTS.items()):
+        speak(visitor, language)
+        visitor.page.emulate_media(color_scheme=scheme)
+        visitor.page.set_viewport_size(viewport)
+        visitor.page.evaluate("document.activeElement?.blur()")
+        # As high as the page, so that what lies at the bottom of the screen lies at the bottom of the picture.
+        height = max(viewport["height"], visitor.page.evaluate("document.documentElement.scrollHeight"))
+        visitor.page.set_viewport_size(viewport | {"height": height})
+        visitor.page.evaluate(SETTLED)
+        visitor.page.screenshot(path=TARGET / f"{name}-{language}-{scheme}-{size}.png")
+    speak(visitor, visitor.language)
+    visitor.page.set_viewport_size(PHONE)
+
+
+def speak(visitor: Visitor, language: str) -> None:
+    """Let the page speak this language."""
+    button = visitor.page.locator(f"header [lang={language}]")
+    if button.count():
+        button.click()
+        visitor.page.mouse.move(0, 0)
+
+
+def go(visitor: Visitor, path: str) -> None:
+    """Show the page of a path, settled."""
+    visitor.page.evaluate("path => { location.hash = `#/${path}` }", path)
+    visitor.page.wait_for_load_state("networkidle")
+
+
+@contextmanager
+def visitor_at(browser: Browser, hub: RunningHub) -> Iterator[Visitor]:
+    """Somebody at a browser."""
+    visitor = Visitor(browser, hub.url, "de", PHONE)
+    yield visitor
+    visitor.context.close()
+
+
+def from_outside(browser: Browser, hub: RunningHub) -> None:
+    """What somebody sees who has no account here, and her way to one."""
+    with visitor_at(browser, hub) as visitor:
+        for path in ENTRANCES:
+            go(visitor, path)
+            shoot(visitor, f"entrance-{path or 'welcome'}")
+        go(visitor, "sign-up")
+        choose_words(visitor, WORDS)
+        read_sheet(visitor)
+        shoot(visitor, "sheet")
+        visitor.press("sheet.kept")
+        visitor.press("sheet.prove")
+        shoot(visitor, "proof")
+        visitor.page.reload()
+        visitor.sees("unlock.title")
+        shoot(visitor, "unlock")
+
+
+def from_inside(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a patient sees who has a client elsewhere, and some data."""
+    client, _ = enrolment.enrol(directory, hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    write(client, 1, 2, 3)
+    with visitor_at(browser, hub) as visitor:
+        sign_in(visitor, client.account)
+        for path in INSIDE:
+            go(visitor, path.format(lost=client.keyring.device))
+            shoot(visitor, f"page-{path.partition('/')[0] or 'overview'}")
+    client.close()
+
+
+def main() -> None:
+    """All of them, anew."""
+    shutil.rmtree(TARGET, ignore_errors=True)
+    TARGET.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+        home = Path(directory)
+        hub = hub_for_browsers(home / "hub")
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=chromium.provide(), args=["--no-sandbox"], env=dict(chromium.environment())
+            )
+            from_outside(browser, hub)
+            from_inside(browser, hub, home / "patient")
+            browser.close()
+        finally:
+            hub.kill()
+    print(f"{len(list(TARGET.iterdir()))} pictures in {TARGET.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
