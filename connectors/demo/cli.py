@@ -22,6 +22,8 @@ from fhir_profiles.problems import Problem
 Tell = Callable[[str, bool, str], None]
 
 SUMMARY = Path("build/demo.json")
+PASSPHRASES = ("garten lampe fluss kirsche tinte wolke", "ahorn birke fichte linde ulme weide")
+"""Of the patient and her relative: known to everybody, as is all that they have."""
 
 
 def play(story: Story, tell: Tell, broken: str | None = None) -> bool:
@@ -91,7 +93,7 @@ def summary(story: Story) -> dict[str, Any]:
     people = {
         person.folder: {
             "account": person.account, "id": person.id, "card": person.card, "recovery": person.recovery,
-            "directory": str(person.directory),
+            "directory": str(person.directory), "portal": person.portal, "passphrase": person.passphrase,
         }
         for person in (story.patient, story.relative)
     }  # fmt: skip
@@ -99,6 +101,9 @@ def summary(story: Story) -> dict[str, Any]:
 
 
 def _stay(story: Story) -> None:
+    people = (story.patient, story.relative)
+    for person, words in zip(people, PASSPHRASES, strict=True):
+        person.choose_passphrase(words)
     SUMMARY.parent.mkdir(exist_ok=True)
     SUMMARY.write_text(json.dumps(summary(story), indent=2) + "\n")
     search = f"Observation?patient={story.patient.id}&code=http://loinc.org%7C85354-9&_count=1"
@@ -106,6 +111,10 @@ def _stay(story: Story) -> None:
         click.echo(f"\n{house.person} of {house.account}")
         click.echo(f"  curl -H 'Authorization: Bearer {house.token}' '{house.base}/{search}'")
     click.echo(f"\nThe patient {story.patient.account}")
-    click.echo(f"  obhut patient log --account {story.patient.directory}\n")
+    click.echo(f"  obhut patient log --account {story.patient.directory}")
+    for name, person in zip(("She", "Her relative"), people, strict=True):
+        click.echo(f"\n{name} in the browser: {person.portal}#/sign-in")
+        click.echo(f"  address {person.account}\n  words   {person.passphrase}")
+    click.echo()
     click.echo(f"READY {SUMMARY}")
     signal.pause()

@@ -148,6 +148,17 @@ class Person:
     account: str = ""
     card: str = ""
     recovery: str = field(default="", repr=False)
+    passphrase: str = field(default="", repr=False)
+
+    @property
+    def portal(self) -> str:
+        """Where she can sign in with a browser; by a name, because passkeys want one."""
+        return f"http://localhost:{self.hub.port}/portal/"
+
+    def choose_passphrase(self, words: str) -> None:
+        """Let these words open the account in a browser."""
+        self.run("passphrase", "--passphrase", words)
+        self.passphrase = words
 
     @property
     def directory(self) -> Path:

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from connectors.demo.story import STEPS
+from connectors.patient import enrolment
 from fhir_profiles.codes import METRICS
 from tests.journeys.conftest import command, free_port, obhut
 from tests.journeys.told import OFFSETS, story
@@ -62,6 +63,19 @@ def test_the_printed_curl_line_works(stage):
     for line in lines:
         done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
         assert json.loads(done.stdout)["resourceType"] == "Bundle"
+
+
+def test_the_printed_login_opens_the_portal(stage, tmp_path):
+    """Where the patient is said to sign in there is the portal, and her address and words open her account."""
+    patient = told(stage)["patient"]
+    assert f"{patient['portal']}#/sign-in" in (stage / "log").read_text()
+    page = requests.get(patient["portal"], timeout=30)
+    assert page.status_code == 200
+    assert '<script type="module"' in page.text
+    url = patient["portal"].removesuffix("/portal/")
+    client = enrolment.join(tmp_path, url, patient["account"], patient["passphrase"])
+    assert client.settle() == 0
+    client.close()
 
 
 def needles(stage: Path) -> set[bytes]:
