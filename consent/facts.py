@@ -34,7 +34,7 @@ def facts(resource: Mapping[str, Any], authors: Iterable[str] = ()) -> Item:
     classes = [kind, categories.name(resource), *(profile for profile in profiles if ":" in profile)]
     references = frozenset(_references(resource))
     # A bare code could be the name of a category: its author would move it to where another rule holds.
-    classes += [coding_text(coding) for coding in _codings(resource.get("type")) if coding.get("system")]
+    classes += [coding_text(coding) for coding in _codings(resource.get("type")) if _text(coding.get("system"))]
     return item(
         ref=f"{kind}/{resource.get('id', '')}",
         classes=classes,
@@ -63,9 +63,9 @@ def reference_text(reference: Mapping[str, Any]) -> str | None:
 
 
 def coding_text(coding: Mapping[str, Any]) -> str:
-    """A Coding as `system|code`, or its bare code."""
-    code = coding.get("code", "")
-    return f"{coding['system']}|{code}" if coding.get("system") else str(code)
+    """A Coding as `system|code`, or its bare code; what is no text is left out."""
+    system, code = _text(coding.get("system")), _text(coding.get("code"))
+    return f"{system}|{code}" if system else code
 
 
 def _labels(resource: Mapping[str, Any]) -> tuple[str | None, list[str], bool]:
@@ -75,11 +75,11 @@ def _labels(resource: Mapping[str, Any]) -> tuple[str | None, list[str], bool]:
         code, system = coding.get("code"), coding.get("system")
         if not isinstance(code, str):
             readable = False
-        elif system in {CONFIDENTIALITY_SYSTEM, None} and code in CONFIDENTIALITY:
+        elif system in (CONFIDENTIALITY_SYSTEM, None) and code in CONFIDENTIALITY:
             levels.append(code)
         elif system == CONFIDENTIALITY_SYSTEM:
             readable = False
-        elif system in {SENSITIVITY_SYSTEM, None}:
+        elif system in (SENSITIVITY_SYSTEM, None):
             sensitivity.append(code)
     return max(levels, key=_RANK.index, default=None), sensitivity, readable
 
@@ -90,7 +90,7 @@ def _codes(resource: Mapping[str, Any]) -> Iterator[str]:
     for concept in concepts:
         for coding in _codings(concept):
             yield coding_text(coding)
-            yield str(coding.get("code", ""))
+            yield _text(coding.get("code"))
 
 
 def _clinical(resource: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -152,6 +152,10 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _list(value: Any) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _texts(value: Any) -> list[str]:

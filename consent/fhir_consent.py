@@ -36,7 +36,7 @@ from consent.template import template
 
 SCAN = "ni:///sha-256;"
 """Before the hash of a file in base64url: its name by RFC 6920."""
-_NOT_ABOUT_ACCESS = frozenset({"adr", "treatment"})
+_NOT_ABOUT_ACCESS = ("adr", "treatment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def _root_r4(consent: Mapping[str, Any]) -> dict[str, Any]:
     """The root's own type, else that of the policy; a Consent that has neither never applies."""
     plain = rule(consent["provision"], "provision", 1) if "provision" in consent else {}
     if "type" not in plain:
-        codes = {coding.get("code") for coding in codings(consent.get("policyRule", {}), "policyRule")}
+        codes = [coding.get("code") for coding in codings(consent.get("policyRule", {}), "policyRule")]
         if "OPTIN" in codes or "OPTOUT" in codes:
             plain["type"] = "deny" if "OPTOUT" in codes else "permit"
     return plain
@@ -190,7 +190,7 @@ def _root_r5(consent: Mapping[str, Any]) -> dict[str, Any]:
     """R5 states its decision once; each level of provisions is an exception to the one above."""
     if "decision" not in consent:
         return {}
-    if consent["decision"] not in {"permit", "deny"}:
+    if consent["decision"] not in ("permit", "deny"):
         raise refused("decision", "The decision is permit or deny.")
     plain: dict[str, Any] = {"type": consent["decision"]}
     if grantees := entries(consent, "grantee"):
@@ -275,7 +275,7 @@ def _lineage(consent: Mapping[str, Any], is_r5: bool) -> dict[str, Any]:
     element = "controller" if is_r5 else "organization"
     policies = [consent.get("policyBasis", {})] if is_r5 else entries(consent, "policy")
     name = "url" if is_r5 else "uri"
-    uris = [str(one[name]) for one in policies if isinstance(one, Mapping) and name in one]
+    uris = [one[name] for one in policies if isinstance(one, Mapping) and isinstance(one.get(name), str)]
     controllers = [reference(one, f"{element}[{i}]") for i, one in enumerate(entries(consent, element))]
     return ({"policy": uris} if uris else {}) | ({"controller": controllers} if controllers else {})
 
@@ -320,8 +320,8 @@ def _shown(terms: Agreement) -> dict[str, Any]:
 
 def _policy(consent: Mapping[str, Any]) -> tuple[str, str]:
     """URI and language of the template that a Consent names; empty texts where it names none."""
-    uris = [str(one["uri"]) for one in entries(consent, "policy") if isinstance(one, Mapping) and "uri" in one]
-    return (uris[0], str(consent.get("language", ""))) if uris else ("", "")
+    uris, language = _lineage(consent, is_r5=False).get("policy", []), consent.get("language")
+    return (uris[0], language if isinstance(language, str) else "") if uris else ("", "")
 
 
 def _from_paper(paper: Paper, patient: str) -> dict[str, Any]:

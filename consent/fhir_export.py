@@ -117,7 +117,7 @@ def _check(form: Mapping[str, Any]) -> None:
     for element in form:
         if element not in _WRITTEN:
             raise refused(element, "This has no place in a FHIR Consent; state policy and controller for a lineage.")
-    if "type" not in mapping(form.get("provision", {}), "provision"):
+    if mapping(form.get("provision", {}), "provision").get("type") is None:
         raise refused("provision.type", "State permit or deny on the root.")
     compile_policy({**form, "id": form.get("id") or "not given yet"})
     check_tree(form["provision"], "provision")

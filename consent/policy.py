@@ -12,6 +12,7 @@ Elements are ANDed, values inside one element ORed, an element that is absent sa
 matches decides. https://hl7.org/fhir/R4/consent.html
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,7 +110,8 @@ def _lineage(consent: Mapping[str, Any], name: str) -> str:
     policies, controllers = (sorted(_codes(consent, element, "")) for element in ("policy", "controller"))
     if stated := consent.get("lineage"):
         return f"lineage {stated}"
-    return f"policy {policies} {controllers}" if policies and controllers else f"consent {name}"
+    named = json.dumps([policies, controllers], ensure_ascii=False, separators=(",", ":"))
+    return f"policy {named}" if policies and controllers else f"consent {name}"
 
 
 def depth(rule: Rule) -> int:
@@ -128,7 +130,7 @@ def _rule(provision: Any, path: str, level: int) -> Rule:
     if unknown := sorted(map(str, provision.keys() - ELEMENTS)):  # it may be a limit: left out, it widens the rule
         raise Problem("value", "This element is not known in a provision.", expression=f"{path}.{unknown[0]}")
     kind = provision.get("type")
-    if kind not in {"permit", "deny", None}:
+    if kind not in ("permit", "deny", None):
         raise Problem("value", "A provision's type is permit or deny.", expression=f"{path}.type")
     nested = provision.get("provision", [])
     if not isinstance(nested, list):

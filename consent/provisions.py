@@ -24,18 +24,16 @@ OPT_IN_CODE = "CONSENT-OPT-IN"
 _NEUTRAL_ROLES = frozenset({"IRCP", "PRCP", "GRANTEE"})
 """Roles that say no more than "to whom this applies"; any other role is a condition on the recipient."""
 
-_BARE_SYSTEMS = frozenset(
-    {
-        PURPOSE_SYSTEM,
-        PROJECT_SYSTEM,
-        ACTION_SYSTEM,
-        CONFIDENTIALITY_SYSTEM,
-        SENSITIVITY_SYSTEM,
-        categories.SYSTEM,
-        RESOURCE_TYPES,
-        "http://hl7.org/fhir/fhir-types",
-        URI_SYSTEM,
-    }
+_BARE_SYSTEMS = (
+    PURPOSE_SYSTEM,
+    PROJECT_SYSTEM,
+    ACTION_SYSTEM,
+    CONFIDENTIALITY_SYSTEM,
+    SENSITIVITY_SYSTEM,
+    categories.SYSTEM,
+    RESOURCE_TYPES,
+    "http://hl7.org/fhir/fhir-types",
+    URI_SYSTEM,
 )
 """Systems whose codes stand alone in plain form; all others keep their system: `system|code`."""
 
@@ -52,7 +50,7 @@ def rule(provision: Any, path: str, level: int) -> dict[str, Any]:
             raise refused(f"{path}.{element}", "This may limit the rule and is not understood; remove it.")
     plain: dict[str, Any] = {}
     if "type" in given:
-        if given["type"] not in {"permit", "deny"}:
+        if given["type"] not in ("permit", "deny"):
             raise refused(f"{path}.type", "The type is permit or deny.")
         plain["type"] = given["type"]
     for element in ("period", "dataPeriod"):
@@ -118,7 +116,7 @@ def _actors(given: Mapping[str, Any], path: str) -> dict[str, list[str]]:
     for i, one in enumerate(entries(given, "actor", path)):
         place = f"{path}.actor[{i}]"
         actor = mapping(one, place)
-        codes = {str(coding.get("code")) for coding in codings(actor.get("role", {}), f"{place}.role")}
+        codes = {text(coding, "code", f"{place}.role") for coding in codings(actor.get("role", {}), f"{place}.role")}
         roles.add(frozenset(codes - _NEUTRAL_ROLES))
         actors.append(reference(actor.get("reference"), f"{place}.reference"))
     if len(roles) > 1:
@@ -143,7 +141,7 @@ def check_tree(plain: Mapping[str, Any], path: str, level: int = 1) -> None:
         raise refused(path, f"Rules go {WRITE_DEPTH} deep at most; write separate Consents instead.")
     for i, child in enumerate(plain.get("provision", [])):
         place = f"{path}.provision[{i}]"
-        if child.get("type", plain["type"]) == plain["type"]:
+        if (child.get("type") or plain["type"]) == plain["type"]:
             raise refused(f"{place}.type", "A nested rule is an exception: state the opposite type of the rule above.")
         check_tree(child, place, level + 1)
 

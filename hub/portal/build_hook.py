@@ -39,6 +39,7 @@ def build(root: Path) -> None:
     package = [portal / "package.json", portal / "package-lock.json", portal / ".npmrc"]
     bundle = root / "hub/static/portal"
     sources = sorted(path for folder in ("src", "style") for path in (portal / folder).rglob("*") if path.is_file())
+    shared = sorted((root / "consent/templates").glob("*.json"))
     typed = any(path.suffix == ".ts" for path in sources)
     packages = portal / "node_modules"
     definitions = root / "fhir_profiles/definitions.py"
@@ -51,8 +52,8 @@ def build(root: Path) -> None:
         raise SystemExit("this tree is not whole: hub/portal/src has no TypeScript files")
     _make(root, packages, of=package, by=[*npm, "ci", "--ignore-scripts"])
     _make(root, wearables, of=importer, by=writer)
-    sources.append(wearables / "tables.json")
-    _make(root, bundle, of=[*package, portal / "tsconfig.json", *sources], by=[*npm, "run", "--silent", "build"])
+    inputs = [*package, portal / "tsconfig.json", *shared, *sources, wearables / "tables.json"]
+    _make(root, bundle, of=inputs, by=[*npm, "run", "--silent", "build"])
     _make(root, tables, of=[*package, definitions], by=[*program, str(packages / "hl7.fhir.r4.examples"), str(tables)])
 
 

@@ -7,10 +7,11 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 import * as consent from "../../hub/static/portal/consent.js";
+import { answers as consents } from "./twin_consents.mjs";
 import { accountsOf, KINDS, readerOf, replay, stepValue, summary, verdicts } from "./verdicts.mjs";
 
 const { accounts, canonical, categories, chains, envelope, identifiers, keys, messages, opening } = consent;
-const { grants, owed, primitives, relations, rules, sealing, sets, statements, steps, streams, vault } = consent;
+const { grants, owed, primitives, problems, relations, rules, sealing, sets, statements, steps, streams, vault } = consent;
 const { b64, unb64 } = primitives;
 
 const kept = new Map();
@@ -114,6 +115,8 @@ function loaded(text) {
 }
 
 const answers = {
+  ...consents,
+
   vectors: ({ path }) => verdicts(JSON.parse(readFileSync(path, "utf8"))),
   kinds: () => KINDS,
 
@@ -283,6 +286,9 @@ function answer([what, args]) {
     return { ok: answers[what](args) };
   } catch (error) {
     if (error instanceof primitives.Rejected) return { kind: error.kind, reason: error.reason };
+    if (error instanceof problems.Problem) {
+      return { problem: error.code, detail: error.message, expression: error.expression };
+    }
     return { failed: `${what}: ${error}` };
   }
 }

@@ -31,7 +31,8 @@ from consent import (
 from consent.accounts import AccountState
 from consent.chains import BadLink
 from consent.primitives import Rejected, b64, unb64
-from tests.consent import verdicts
+from fhir_profiles.problems import Problem
+from tests.consent import twin_consents, verdicts
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "hub/static/portal/consent.js"
@@ -57,7 +58,7 @@ class Twin:
             pytest.fail("The portal's bundle is not built: run `make install`.")
         program = Path(__file__).with_name("twin.mjs")
         self._process = subprocess.Popen(
-            [node, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii"
+            [node, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
         )
 
     def ask(self, questions: Iterable[Question]) -> list[Any]:
@@ -102,6 +103,8 @@ def answer(what: str, arguments: dict[str, Any]) -> Any:
         return json.loads(json.dumps({"ok": ANSWERS[what](**arguments)}))
     except Rejected as refused:
         return {"kind": refused.kind, "reason": refused.reason}
+    except Problem as problem:
+        return {"problem": problem.code, "detail": problem.detail, "expression": problem.expression}
 
 
 def _fields(value: Any, *names: str) -> dict[str, Any]:
@@ -293,4 +296,4 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "verify_registration": _verify_registration,
     "unwrap_by_box": _unwrap_by_box,
     "unwrap_by_secret": _unwrap_by_secret,
-}
+} | twin_consents.ANSWERS

@@ -173,6 +173,16 @@ export function unb64(text: unknown, size?: number): Uint8Array {
   return data;
 }
 
+/** base64 with padding, as FHIR's base64Binary. */
+export function base64(data: Uint8Array): string {
+  return sodium.to_base64(data, sodium.base64_variants.ORIGINAL);
+}
+
+/** Hexadecimal digits, lower case. */
+export function hex(data: Uint8Array): string {
+  return sodium.to_hex(data);
+}
+
 /** base32, lower case, without padding: what a person may have to read aloud. */
 export function b32(data: Uint8Array): string {
   let text = "";

@@ -46,10 +46,7 @@ function own<T>(found: T | undefined): T {
 export function newSets(vault: Vault, count = BLOCK): Vault {
   let made = vault;
   for (let i = 0; i < count; i += 1) {
-    const [set, master] = [newId(), new Master(randomBytes(32))];
-    made = made.withSet(set, new SetKey(randomBytes(32)), master);
-    // After any loss this candidate counts as seen.
-    made = made.withCandidate(set, { epoch: 1, master, accountSeq: 0, iat: 0 });
+    made = made.withSet(newId(), new SetKey(randomBytes(32)), new Master(randomBytes(32)));
   }
   return made;
 }

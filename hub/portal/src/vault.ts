@@ -141,6 +141,11 @@ export class Vault {
     return this.#content.terms;
   }
 
+  /** Resources that nobody reads by a grant, as `Type/id`. */
+  get hides(): readonly string[] {
+    return this.#content.hides;
+  }
+
   /** The master of an epoch. Throws `Rejected(not-for-you, seed)`. */
   master(set: string, epoch: number, digest: Uint8Array): Master {
     const found = this.#content.masters.get(masterName(set, epoch, digest));
@@ -153,9 +158,10 @@ export class Vault {
     return this.#with({ readingKeys: new Map(this.readingKeys).set(b64(key.public), key) });
   }
 
-  /** With a new set and the master of its first epoch. */
+  /** With a new set and a candidate for its first epoch; after any loss that candidate counts as seen. */
   withSet(set: string, setKey: SetKey, master: Master): Vault {
-    return this.#with({ sets: new Map(this.sets).set(set, setKey), masters: this.#masters(set, 1, master) });
+    const candidate = { epoch: 1, master, accountSeq: 0, iat: 0 };
+    return this.#with({ sets: new Map(this.sets).set(set, setKey) }).withCandidate(set, candidate);
   }
 
   /** With a candidate for a set's next epoch; its master is kept for good. */
@@ -173,6 +179,11 @@ export class Vault {
   /** With the terms of a grant, new or changed. */
   withTerms(gid: string, terms: Terms): Vault {
     return this.#with({ terms: new Map(this.terms).set(gid, terms) });
+  }
+
+  /** With just these resources hidden. */
+  withHides(references: Iterable<string>): Vault {
+    return this.#with({ hides: [...new Set(references)].sort() });
   }
 
   #with(changed: Partial<Content>): Vault {

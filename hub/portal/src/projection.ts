@@ -1,0 +1,293 @@
+/**
+ * From signed Consents to grants: who, why and when become release rules, what the data are becomes finer rules.
+ *
+ * What a rule says of counterpart, purpose and time, the hub can check before it releases anything. What it says of the
+ * resource itself (type, code, label, clinical date, author) can be checked only by whoever opened it: that part
+ * travels with the grant, sealed, as its finer rules, and says nothing of other parties, purposes or times. Permitted
+ * is what is released and passes them, exactly (PROTOCOL.md 4.4).
+ */
+
+import { BY_TYPE, type Name, NAMES } from "./categories.ts";
+import { dayOf, FOREVER, interval, SECOND, utcTime } from "./dates.ts";
+import { type Agreement, checkWritten } from "./fhir_consent.ts";
+import { ELEMENTS, type FinerRules, stable, type Tree } from "./finer_rules.ts";
+import { meet, type Words } from "./items.ts";
+import { inForce } from "./lineages.ts";
+import { compile, type Json, type Policy, type Rule } from "./policy.ts";
+import { type Plain, refused } from "./provisions.ts";
+import { actionsAbove, purposesAbove, within } from "./purposes.ts";
+import { MAX_GRANTS } from "./relations.ts";
+import { request, state } from "./state.ts";
+
+/** One grant: what is agreed, which makes the Consent that the counterpart is shown, and the finer rules, if any. */
+export type Projection = { readonly agreed: Agreement; readonly rules: FinerRules | null };
+
+/**
+ * The grants by which a counterpart may read what R4 Consents of one patient permit, from a Unix second on.
+ *
+ * `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. None where nothing
+ * is permitted. Throws `Problem(unprocessable)` for what no grant can keep to, or cannot be told to be in force.
+ */
+export function project(consents: readonly Json[], counterpart: string, now: number): Projection[] {
+  return projectPlain(consents.map(checkWritten), counterpart, now);
+}
+
+/** `project` for Consents in plain form (`policy.ts`). Throws as it. */
+export function projectPlain(forms: readonly Plain[], counterpart: string, now: number): Projection[] {
+  const [patient, ...others] = new Set(forms.map((form) => String(form["patient"])));
+  if (patient === undefined || others.length > 0) {
+    throw refused("patient", "These Consents are not about one patient.");
+  }
+  const at = now * SECOND;
+  const found = pieces(signedInForce(forms, patient, counterpart, at), counterpart, at);
+  if (found.length > MAX_GRANTS) {
+    throw refused("provision", `This needs more than ${MAX_GRANTS} grants; write fewer periods and purposes.`);
+  }
+  return found.map((piece) => projected(patient, counterpart, piece, at));
+}
+
+/** A Consent's provision in plain form, the same compiled, and whether it is an opt-in list. */
+type Signed = { readonly plain: Tree; readonly root: Rule; readonly optIn: boolean };
+
+/** A tree of which nothing is left but what is about resources. */
+type Cut = { readonly optIn: boolean; readonly tree: Tree };
+
+/** Purposes and a time in which the same trees decide. */
+type Piece = {
+  readonly purposes: readonly string[];
+  readonly start: number;
+  readonly end: number;
+  readonly trees: readonly Cut[];
+};
+
+// --- which Consents -------------------------------------------------------------------------------------------------
+
+/** The Consents that count from now on, as long as no other is signed (`lineages.ts`). */
+function signedInForce(forms: readonly Plain[], patient: string, counterpart: string, now: number): Signed[] {
+  const plain = new Map<Policy, Plain>(forms.map((form) => [compile(form), form]));
+  const policies = [...plain.keys()];
+  if (policies.some((one) => one.recorded > now)) {
+    throw refused("dateTime", "This Consent is dated later than now: sign it when it begins to count.");
+  }
+  const heads = inForce(state({ policies }), request(patient, new Set([counterpart]), "TREAT", now));
+  if (heads.some((head) => head.length > 1)) {
+    throw refused("dateTime", "Two of these Consents count together, being of one lineage and date: keep one.");
+  }
+  return heads.flat().flatMap((one) => {
+    const provision = plain.get(one)?.["provision"] as Tree;
+    return one.root === null ? [] : [{ plain: provision, root: one.root, optIn: one.optIn }];
+  });
+}
+
+// --- which pieces ---------------------------------------------------------------------------------------------------
+
+type Time = readonly [start: number, end: number];
+
+function pieces(signed: readonly Signed[], counterpart: string, now: number): Piece[] {
+  const rules = signed.flatMap(({ root }) => all(root));
+  for (const { root } of signed) checkActions(root, counterpart);
+  const named = [...new Set(rules.flatMap((rule) => [...rule.purposes]))].sort();
+  const edges = [...new Set(rules.flatMap((rule) => rule.period))].filter((edge) => edge > now).sort((a, b) => a - b);
+  const starts = [now, ...edges];
+  const times = starts.map((start, i): Time => [start, starts[i + 1] ?? FOREVER]).filter(([start, end]) => start < end);
+  const alike = new Map<string, Piece>();
+  for (const purpose of named) {
+    for (const one of joined(signed, counterpart, purpose, times)) {
+      const key = stable([one.start, one.end, one.trees]);
+      alike.set(key, { ...one, purposes: [...(alike.get(key)?.purposes ?? []), purpose] });
+    }
+  }
+  for (const [start] of times) {
+    checkEveryPurpose(signed, counterpart, start);
+    checkExceptions(signed, counterpart, named, start);
+  }
+  const found = [...alike.values()].filter(({ start, end }) => hasSecond(start, end, now));
+  return found.map((piece) => ({ ...piece, purposes: highest(piece.purposes) }));
+}
+
+/** The times in which a purpose may see anything, those in which the same trees decide joined. */
+function joined(signed: readonly Signed[], counterpart: string, purpose: string, times: readonly Time[]): Piece[] {
+  const found: Piece[] = [];
+  for (const [start, end] of times) {
+    const trees = cut(signed, counterpart, purposesAbove(purpose), start);
+    const last = found.at(-1);
+    if (last?.end === start && stable(last.trees) === stable(trees)) found.splice(-1, 1, { ...last, end });
+    else if (permitted(trees).size > 0) found.push({ purposes: [], start, end, trees });
+  }
+  return found;
+}
+
+function cut(signed: readonly Signed[], counterpart: string, purposes: Words, at: number): Cut[] {
+  return signed.flatMap(({ root, plain, optIn }) => {
+    const tree = cutRule(root, plain, counterpart, purposes, at);
+    return tree === null ? [] : [{ optIn, tree }];
+  });
+}
+
+/** The rule with only what it says of resources; null where it does not apply to this party, purpose and time. */
+function cutRule(rule: Rule, plain: Tree, counterpart: string, purposes: Words, at: number): Tree | null {
+  if (!applies(rule, counterpart, purposes, at)) return null;
+  if (rule.roles.size > 0) {
+    const remedy = "A rule for a role within an organisation cannot be kept to by it; drop it.";
+    throw refused(`${rule.path}.actor`, remedy);
+  }
+  const names = Object.keys(plain).filter((name) => ELEMENTS.includes(name) && name !== "provision");
+  const kept = Object.fromEntries(names.map((name) => [name, plain[name]]));
+  const below = (plain["provision"] ?? []) as Tree[];
+  const children = rule.children.map((child, i) => cutRule(child, below[i] ?? {}, counterpart, purposes, at));
+  const provision = children.filter((child) => child !== null);
+  return provision.length > 0 ? { ...kept, provision } : kept;
+}
+
+function applies(rule: Rule, counterpart: string, purposes: Words, at: number): boolean {
+  const { actors, actions, purposes: wanted, period } = rule;
+  const isAsked = actors.size === 0 || actors.has(counterpart);
+  const isReading = actions.size === 0 || meet(actions, actionsAbove("read"));
+  return isAsked && isReading && (wanted.size === 0 || meet(wanted, purposes)) && period[0] <= at && at < period[1];
+}
+
+function all(rule: Rule): Rule[] {
+  return [rule, ...rule.children.flatMap(all)];
+}
+
+/** Without those that lie below another one: a grant for that one is a grant for them. */
+function highest(purposes: readonly string[]): string[] {
+  return purposes.filter((one) => !purposes.some((other) => other !== one && within(one, [other])));
+}
+
+// --- what cannot be kept to -----------------------------------------------------------------------------------------
+
+/** A grant is for both: whoever holds an entry also finds it. */
+function checkActions({ actors, actions, path, children }: Rule, counterpart: string): void {
+  if (actors.size > 0 && !actors.has(counterpart)) return;
+  if (meet(actions, actionsAbove("read")) !== meet(actions, actionsAbove("search"))) {
+    const remedy = "Name reading and searching together, as access; one alone is no grant.";
+    throw refused(`${path}.action`, remedy);
+  }
+  for (const child of children) checkActions(child, counterpart);
+}
+
+function checkEveryPurpose(signed: readonly Signed[], counterpart: string, at: number): void {
+  if (permitted(cut(signed, counterpart, new Set(), at)).size > 0) {
+    throw refused("provision.purpose", "Name the purposes for which this is permitted; a grant has them all named.");
+  }
+}
+
+/** A hub releases for a purpose what is granted for one above it: there, nothing may be taken away again. */
+function checkExceptions(signed: readonly Signed[], counterpart: string, named: readonly string[], at: number): void {
+  for (const purpose of named) {
+    for (const above of purposesAbove(purpose)) {
+      if (above === purpose || !named.includes(above)) continue;
+      if (permitted(cut(signed, counterpart, purposesAbove(above), at)).size === 0) continue;
+      for (const { root } of signed) checkException(root, counterpart, [above, purpose], at, true);
+    }
+  }
+}
+
+/** `outer`: whether the rules around this one apply to the higher purpose, as they do to the lower. */
+function checkException(
+  rule: Rule,
+  counterpart: string,
+  purposes: readonly [above: string, below: string],
+  at: number,
+  outer: boolean,
+): void {
+  const isFor = (purpose: string) => applies(rule, counterpart, purposesAbove(purpose), at);
+  const [above, below] = [outer && isFor(purposes[0]), isFor(purposes[1])];
+  if (!below) return;
+  if (!above && !rule.permit) {
+    const [wide, narrow] = purposes;
+    const remedy = `What is permitted for ${wide} cannot be refused for ${narrow} alone; name the others instead.`;
+    throw refused(`${rule.path}.purpose`, remedy);
+  }
+  for (const child of rule.children) checkException(child, counterpart, purposes, at, above);
+}
+
+// --- what a piece can permit ----------------------------------------------------------------------------------------
+
+type Outcome = "permit" | "deny" | "silent";
+type Outcomes = ReadonlySet<Outcome>;
+
+const INDICES = NAMES.map((_, index) => index);
+/** An Observation or a report goes by what it says of itself; what bears a label of sensitivity, by that. */
+const SELF_SAYING: readonly string[] = ["Observation", "DiagnosticReport"];
+const BY_LABEL: readonly string[] = ["mental", "intimate", "genetic"];
+
+/** The categories of which anything may be permitted. */
+function permitted(trees: readonly Cut[]): Set<number> {
+  return new Set(INDICES.filter((index) => outcomes(trees, index).has("permit")));
+}
+
+/** What the trees together can say of a resource of a category: a denial by one goes before all permissions. */
+function outcomes(trees: readonly Cut[], category: number): Outcomes {
+  const each = trees.map(({ optIn, tree }) => {
+    return ofRule(tree, category, optIn && tree["type"] === "deny" ? "silent" : (tree["type"] as Outcome));
+  });
+  return together(each, "silent");
+}
+
+/** What a rule and those below it can say, `own` being what it says where none below it matches. */
+function ofRule(rule: Tree, category: number, own: Outcome): Outcomes {
+  const classes = (rule["class"] ?? []) as string[];
+  if (classes.length > 0 && !classes.some((word) => mayBe(word, category))) return new Set(["silent"]);
+  const below = ((rule["provision"] ?? []) as Tree[]).map((child) => ofRule(child, category, child["type"] as Outcome));
+  const found = together(below, own);
+  const coversAll = classes.length === 0 || classes.includes(NAMES[category] ?? "");
+  const isNarrow = ["code", "securityLabel", "dataPeriod", "data"].some((element) => element in rule);
+  return !coversAll || isNarrow ? new Set([...found, "silent"]) : found;
+}
+
+/** What can come of these: a denial by one before all permissions, and `otherwise` where all are silent. */
+function together(each: readonly Outcomes[], otherwise: Outcome): Outcomes {
+  const found = new Set<Outcome>();
+  if (each.some((one) => one.has("deny"))) found.add("deny");
+  if (each.some((one) => one.size === 1 && one.has("deny"))) return found;
+  if (each.some((one) => one.has("permit"))) found.add("permit");
+  if (each.every((one) => one.has("silent"))) found.add(otherwise);
+  return found;
+}
+
+/** Whether a resource of the category can be of this class: a category, a type, or a profile, which any may have. */
+function mayBe(word: string, category: number): boolean {
+  const name = NAMES[category] ?? "person";
+  if (word === name) return true;
+  if (NAMES.includes(word as Name)) return false;
+  const byType = BY_TYPE.get(word);
+  return byType === undefined || SELF_SAYING.includes(word) || byType === category || BY_LABEL.includes(name);
+}
+
+// --- as a grant -----------------------------------------------------------------------------------------------------
+
+function projected(patient: string, counterpart: string, piece: Piece, now: number): Projection {
+  const { trees, purposes, start, end } = piece;
+  const categories = permitted(trees);
+  const time = { start: start <= now ? "" : first(start), end: last(end) };
+  const agreed = { patient, counterpart, categories, purposes, ...time, policy: "", language: "", paper: null };
+  const isWhole = [...categories].every((index) => {
+    const said = outcomes(trees, index);
+    return said.size === 1 && said.has("permit");
+  });
+  if (isWhole) return { agreed, rules: null };
+  const policies = trees.map(({ optIn, tree }) => ({ "opt-in": optIn, "provision": tree }));
+  return { agreed, rules: { v: 1, policies } };
+}
+
+/** Whether a time from a moment to before another, in microseconds, has a whole second to come. */
+function hasSecond(start: number, end: number, now: number): boolean {
+  return Math.ceil(Math.max(start, now) / SECOND) < Math.floor(end / SECOND);
+}
+
+/** A dateTime that begins no sooner than a moment in microseconds; the date where it is the beginning of a day. */
+function first(start: number): string {
+  const second = Math.ceil(start / SECOND);
+  const day = dayOf(second);
+  return interval(day)[0] === start ? day : utcTime(second);
+}
+
+/** A dateTime whose second is the last whole one before a moment; the date where it is the end of a day. */
+function last(end: number): string {
+  if (end === FOREVER) return "";
+  const second = Math.floor(end / SECOND) - 1;
+  const day = dayOf(second);
+  return interval(day)[1] === end ? day : utcTime(second);
+}

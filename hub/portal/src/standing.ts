@@ -1,0 +1,11 @@
+/** Standing access: what one tap, or a card in the reader, opens to a practice for some days. */
+
+import type { Interval } from "./dates.ts";
+import type { Words } from "./items.ts";
+
+/**
+ * Standing access of one actor for treatment, within a half-open period.
+ *
+ * `reaches`: confidentiality that it opens; beyond `NORMAL` only what the patient added.
+ */
+export type Standing = { readonly actor: string; readonly period: Interval; readonly reaches: Words };
