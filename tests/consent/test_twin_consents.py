@@ -121,6 +121,9 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
+ADDED = st.sampled_from(["type", "role", "action", "purpose", "resourceType", "text", "_x"])
+
+
 @st.composite
 def altered(draw, value, junk=JSON):
     """The value with something in it replaced, dropped or added."""
@@ -136,9 +139,7 @@ def altered(draw, value, junk=JSON):
         elif change == "drop":
             del inner[last]
         elif isinstance(inner, dict):
-            inner[draw(st.sampled_from(["type", "role", "action", "purpose", "resourceType", "text", "_x"]))] = draw(
-                junk
-            )
+            inner[draw(ADDED)] = copy.deepcopy(draw(junk))
         if not [path for path in places(found) if path]:
             break
     return found
