@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from hub.cli import hub
 from hub.config import Config
 from tests.consent import world
 from tests.consent.world import DOMAIN
+from tests.ports import free_port
 
 MAIN = "from fhir_profiles.command import main; main()"
 
@@ -29,11 +29,9 @@ MAIN = "from fhir_profiles.command import main; main()"
 @pytest.fixture
 def served(tmp_path):
     """A hub process on a free port."""
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OBHUT_")} | {
-        "OBHUT_HUB_BIND": f"127.0.0.1:{port}", "OBHUT_HUB_DATA": str(tmp_path / "data"), "OBHUT_HUB_DOMAIN": DOMAIN,
+        "OBHUT_HUB_BIND": f"127.0.0.1:{free_port()}", "OBHUT_HUB_DATA": str(tmp_path / "data"),
+        "OBHUT_HUB_DOMAIN": DOMAIN,
     }  # fmt: skip
     with (
         (tmp_path / "log").open("wb") as log,
@@ -44,15 +42,15 @@ def served(tmp_path):
         line = process.stdout.readline().decode()
         yield process, line.removeprefix("listening ").strip(), environment, tmp_path
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
 
 
 def test_a_hub_serves_waits_and_stops(served):
     """Prints where it listens, admits organisations, wakes a waiting feed across real sockets, ends at SIGTERM."""
     process, url, environment, directory = served
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
-    assert requests.get(f"{url}/readyz", timeout=20).text == "ready\n"
-    said = requests.get(f"{url}/v1/hub", timeout=20).json()
+    assert requests.get(f"{url}/readyz", timeout=60).text == "ready\n"
+    said = requests.get(f"{url}/v1/hub", timeout=60).json()
     assert said["domain"] == DOMAIN
     seed = directory / "data" / keys.STAMP_KEY
     assert seed.stat().st_mode & 0o777 == 0o600
@@ -66,7 +64,7 @@ def test_a_hub_serves_waits_and_stops(served):
     assert shown.stdout.strip() == said["key"]
     _enrol_and_wait(url, admitted.stdout.strip(), said)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert "praxis@" not in (directory / "log").read_text()
 
 

@@ -1,12 +1,10 @@
 """Whole programs: a real hub in its own process, patients and practices who speak to it over HTTP."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from connectors.patient.appointing import Appointment
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from consent.categories import INDEX
+from tests.ports import free_port
 from tests.zygote import zygote
 
 DOMAIN = "hub-a.obhut.example"
@@ -34,25 +33,6 @@ def obhut(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "fhir_profiles.command", *words]
-
-
-# Below the ports that the system gives to clients. Each worker has its own, and gives the next one each time: a program
-# needs a while until it takes what was free.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
-_BASES = cycle(range(10000 + 5000 * _WORKER, 15000 + 5000 * _WORKER, 200))
-
-
-def free_port(*offsets: int) -> int:
-    """A port that is free, and so are the ones at these offsets behind it."""
-    for base in islice(_BASES, 25):
-        try:
-            for offset in (0, *offsets):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", base + offset))
-        except OSError:
-            continue
-        return base
-    raise AssertionError("no free ports")
 
 
 class RunningHub:

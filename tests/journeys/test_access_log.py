@@ -16,8 +16,9 @@ from connectors.patient import access_log, enrolment, log_proof, sharing
 from consent import log as logs
 from consent.identifiers import account
 from fhir_profiles import resources
-from tests.journeys.conftest import command, free_port, obhut
+from tests.journeys.conftest import command, obhut
 from tests.journeys.sharing import VITALS, write
+from tests.ports import free_port
 
 PATIENCE_SECONDS = 60
 
@@ -92,7 +93,7 @@ def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back
     local = account(patient.account).local
     with House(practice, hub) as house:
         search = f"{house.url}/Observation?patient={local}"
-        until(lambda: len(requests.get(search, headers=headers, timeout=20).json().get("entry", [])) == 2)
+        until(lambda: len(requests.get(search, headers=headers, timeout=60).json().get("entry", [])) == 2)
         until(lambda: any(entry.person and entry.number == 2 for entry in access_log.entries(patient)))
     said = log().stdout
     assert re.search(

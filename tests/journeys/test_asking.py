@@ -133,14 +133,14 @@ def test_a_served_gateway_asks_and_follows_by_itself(client, ward):
     ward.practice.close()
     ward.close()
     with serving(ward.practice) as (url, _):
-        posted = requests.post(f"{url}/Consent", json=consent, headers=ward.headers, timeout=10)
+        posted = requests.post(f"{url}/Consent", json=consent, headers=ward.headers, timeout=60)
         assert posted.status_code == 201, posted.text
         request = until(lambda: client.sync() or sharing.requests(client))[0]
         assert request.asks.policy.endswith("pharmacy-3-days/1")
         sharing.refuse(client, request)
 
         def rejected():
-            found = requests.get(f"{url}/Consent?status=rejected", headers=ward.headers, timeout=10).json()
+            found = requests.get(f"{url}/Consent?status=rejected", headers=ward.headers, timeout=60).json()
             return [entry["resource"]["id"] for entry in found.get("entry", [])]
 
         assert until(rejected) == [posted.json()["id"]]

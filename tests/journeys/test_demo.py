@@ -15,8 +15,9 @@ import requests
 from connectors.demo.story import STEPS
 from connectors.patient import enrolment
 from fhir_profiles.codes import METRICS
-from tests.journeys.conftest import command, free_port, obhut
+from tests.journeys.conftest import command, obhut
 from tests.journeys.told import OFFSETS, story
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(900)  # whole stories, beside other tests
 HUBS = ("hub-a", "hub-b")

@@ -91,17 +91,17 @@ def test_a_served_gateway_declares_alike_for_everybody(tmp_path, hub, patient):
     assert f"{er.account}: vitals, medication, when declared by nurse-ed or paramedic or physician" in shown
     doctor, clerk = er.token("Dr. Eva Not"), er.token("Udo Empfang", "receptionist")
     with serving(er) as (url, _):
-        statement = requests.get(f"{url}/metadata", timeout=10).json()
+        statement = requests.get(f"{url}/metadata", timeout=60).json()
         (one,) = [r for r in statement["rest"][0]["resource"] if r["type"] == "Patient"]
         (operation,) = one["operation"]
-        described = requests.get(operation["definition"], timeout=10)
+        described = requests.get(operation["definition"], timeout=60)
         resources.check(described.json())
 
         def declare(who, headers=doctor, body=REASON):
             return requests.post(f"{url}/Patient/{who}/$emergency", json=body, headers=headers, timeout=60)
 
         def total(who, headers):
-            return requests.get(f"{url}/Observation?patient={who}", headers=headers, timeout=10).json()["total"]
+            return requests.get(f"{url}/Observation?patient={who}", headers=headers, timeout=60).json()["total"]
 
         until(lambda: total(ordinary.id, doctor))
         nobody = "p-" + "a" * 26
@@ -112,7 +112,7 @@ def test_a_served_gateway_declares_alike_for_everybody(tmp_path, hub, patient):
         assert {tuple(sorted(a.headers)) for a in answers} == {tuple(sorted(answers[0].headers))}
         assert declare(patient.id, clerk).status_code == 403
         assert declare(patient.id, body={"resourceType": "Parameters"}).status_code == 400
-        assert requests.post(f"{url}/Patient/{patient.id}/$emergency", json=REASON, timeout=10).status_code == 401
+        assert requests.post(f"{url}/Patient/{patient.id}/$emergency", json=REASON, timeout=60).status_code == 401
 
         assert until(lambda: total(patient.id, doctor)) == 2
         assert total(patient.id, er.token("Dr. Another")) == 0

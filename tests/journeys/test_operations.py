@@ -17,7 +17,8 @@ from consent.identifiers import account
 from consent.primitives import unb64
 from fhir_profiles.problems import Problem
 from fhir_profiles.search import parse
-from tests.journeys.conftest import free_port, obhut
+from tests.journeys.conftest import obhut
+from tests.ports import free_port
 from tests.soak.writer import line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,4 +124,4 @@ def test_every_command_of_the_page_runs(hub, practice, tmp_path):
         done = obhut(*(values.get(word, word) for word in words), **(hub.environment | data))
         assert done.returncode == 0, (text, done.stderr)
     assert Client.open(tmp_path / "new-patient").account == str(name)
-    assert requests.get(f"{hub.url}/readyz", timeout=20).status_code == 200
+    assert requests.get(f"{hub.url}/readyz", timeout=60).status_code == 200

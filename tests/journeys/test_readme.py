@@ -54,7 +54,7 @@ def test_a_program_signs_in_as_the_page_shows(tmp_path):
         try:
             word, base = server.stdout.readline().split()
             assert word == "listening"
-            assert requests.get(f"{base}/Patient", timeout=10).status_code == 401
+            assert requests.get(f"{base}/Patient", timeout=60).status_code == 401
             assert program("read.py", base) == "0 patients\n"
         finally:
             server.terminate()

@@ -15,6 +15,7 @@ from tests.journeys.conftest import obhut
 from tests.journeys.sharing import found, write
 
 DAY = 86_400
+BEGUN = time.time()
 
 
 @pytest.fixture
@@ -228,8 +229,8 @@ def test_what_cannot_be_is_said_in_a_sentence(client, patient, practice):
 
 
 def _in(days):
-    """A date so many days from now."""
-    return datetime.fromtimestamp(time.time() + days * DAY, UTC).date().isoformat()
+    """A date so many days from when the tests began: the same at every call, also around midnight."""
+    return datetime.fromtimestamp(BEGUN + days * DAY, UTC).date().isoformat()
 
 
 def _moment(second):

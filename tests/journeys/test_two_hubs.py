@@ -25,8 +25,9 @@ from fhir_profiles import resources
 from fhir_profiles.documents import Document, document_reference
 from fhir_profiles.problems import Problem
 from fhir_profiles.search import parse
-from tests.journeys.conftest import OTHER, PATIENCE_SECONDS, Practice, RunningHub, free_port, obhut
+from tests.journeys.conftest import OTHER, PATIENCE_SECONDS, Practice, RunningHub, obhut
 from tests.journeys.sharing import found, weight, write
+from tests.ports import free_port
 
 VITALS, DOCUMENTS = INDEX["vitals"], INDEX["documents"]
 TODAY = "2026-11-02T08:00:00+01:00"

@@ -6,6 +6,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import islice
 
 import orjson
 import pytest
@@ -27,7 +28,8 @@ from consent.categories import INDEX
 from consent.identifiers import account
 from fhir_profiles.search import parse
 from tests.connectors.gateway.conftest import FHIR_JSON
-from tests.journeys.conftest import command, free_port, obhut
+from tests.journeys.conftest import command, obhut
+from tests.ports import free_port
 
 VITALS, LAB = INDEX["vitals"], INDEX["lab"]
 VITAL = [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}]
@@ -308,7 +310,7 @@ def test_what_was_acknowledged_reaches_the_hub_through_kills(ward, reader, clien
         with serving(ward.practice) as (url, process), ThreadPoolExecutor(4) as threads:
             bodies = [pressure(client, f"k{turn}-{number}", number) for number in range(60)]
             answers = threads.map(lambda body, url=url: written(url, body, ward.headers), bodies)
-            known = [next(answers) for _ in range(30)]
+            known = list(islice((one for one in answers if one[0]), 30))
             os.killpg(process.pid, signal.SIGKILL)
             acknowledged |= {id_: value for id_, value in [*known, *answers] if id_}
     with serving(ward.practice):
@@ -350,7 +352,7 @@ class serving:  # noqa: N801 - reads as a statement
 def written(url, body, headers):
     """Id and value of what was acknowledged; an empty id otherwise."""
     try:
-        answer = requests.put(f"{url}/Observation/{body['id']}", json=body, headers=headers, timeout=10)
+        answer = requests.put(f"{url}/Observation/{body['id']}", json=body, headers=headers, timeout=PATIENCE_SECONDS)
     except requests.RequestException:
         return "", 0
     return (body["id"], body["valueQuantity"]["value"]) if answer.status_code == 201 else ("", 0)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from connectors.demo import cli
 from connectors.demo.programs import Programs
-from tests.journeys.conftest import free_port
+from tests.ports import free_port
 from tests.zygote import zygote
 
 OFFSETS = (1, 2, 101, 102, 103)

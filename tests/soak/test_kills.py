@@ -12,7 +12,8 @@ from contextlib import closing
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.journeys.conftest import OTHER, Practice, RunningHub, free_port
+from tests.journeys.conftest import OTHER, Practice, RunningHub
+from tests.ports import free_port
 from tests.soak.programs import Gateway, Hub, Importer, Patient, Writer, until
 
 ROUNDS = int(os.environ.get("OBHUT_SOAK_KILLS", "26"))

@@ -64,7 +64,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(database_url):
 def created(url: str) -> str | None:
     """Where a new Observation is, if that was acknowledged."""
     try:
-        answer = requests.post(f"{url}/Observation", json=observation(), headers=HEADERS, timeout=10)
+        answer = requests.post(f"{url}/Observation", json=observation(), headers=HEADERS, timeout=60)
     except requests.ConnectionError:
         return None
     assert answer.status_code == 201
