@@ -1,10 +1,12 @@
 """Whole programs: a real hub in its own process, patients and practices who speak to it over HTTP."""
 
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,13 @@ from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from consent.categories import INDEX
 from tests.ports import free_port
-from tests.zygote import zygote
+from tests.zygote import Started, zygote
 
 DOMAIN = "hub-a.obhut.example"
 OTHER = "hub-b.obhut.example"
 PATIENCE_SECONDS = 60
+START = "--- start\n"
+"""Stands in a log before what each start says."""
 
 
 def obhut(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +37,30 @@ def obhut(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "fhir_profiles.command", *words]
+
+
+def listening(process: Started, log: Path) -> str:
+    """What a server that was started now says that it listens at, once it does."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not (said := re.search(r"^listening (\S+)$", log.read_text().rpartition(START)[2], re.MULTILINE)):
+        assert process.poll() is None and time.monotonic() < until, log.read_text()
+        time.sleep(0.02)
+    return said[1]
+
+
+def start(words: Sequence[str], environment: Mapping[str, str], log: Path) -> Started:
+    """Start a server; what it says goes to the end of the log."""
+    with log.open("a") as file:
+        file.write(START)
+    return zygote().start(words, environment, log)
+
+
+def killed(words: Sequence[str], seconds: float) -> None:
+    """Run a command and kill it after so long, if it has not ended."""
+    process = zygote().start(words, {}, Path(os.devnull))
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
 
 
 class RunningHub:
@@ -60,13 +88,8 @@ class RunningHub:
         self.environment["OBHUT_HUB_PEERS"] = str(peers)
 
     def start(self) -> None:
-        with self.log.open("a") as log:
-            log.write("--- start\n")
-        self.process = zygote().start(["hub", "serve"], self.environment, self.log)
-        until = time.monotonic() + PATIENCE_SECONDS
-        while "listening" not in self.log.read_text().rpartition("--- start")[2]:
-            assert self.process.poll() is None and time.monotonic() < until, self.log.read_text()
-            time.sleep(0.02)
+        self.process = start(["hub", "serve"], self.environment, self.log)
+        listening(self.process, self.log)
 
     def kill(self) -> None:
         """kill -9 of the hub and its workers."""
@@ -121,6 +144,19 @@ class Practice:
     @property
     def account(self) -> str:
         return self.keys.keyring.account
+
+
+@contextmanager
+def serving(practice: Practice) -> Iterator[tuple[str, Started]]:
+    """`obhut gateway serve` of a practice, which is killed with the block: its base and its process."""
+    environment = practice.environment | {"OBHUT_GATEWAY_PORT": str(free_port())}
+    log = practice.directory / "gateway.log"
+    process = start(["gateway", "serve", "--workers", "1"], environment, log)
+    try:
+        yield listening(process, log), process
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """The access log lived through: a read told in words, checked, objected to; and tampering noticed."""
 
 import json
-import os
 import re
-import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -16,35 +13,10 @@ from connectors.patient import access_log, enrolment, log_proof, sharing
 from consent import log as logs
 from consent.identifiers import account
 from fhir_profiles import resources
-from tests.journeys.conftest import command, obhut
+from tests.journeys.conftest import obhut, serving
 from tests.journeys.sharing import VITALS, write
-from tests.ports import free_port
 
 PATIENCE_SECONDS = 60
-
-
-class House:
-    """`obhut gateway serve` of a practice, until it ends."""
-
-    def __init__(self, practice, hub):
-        self.environment = os.environ | {
-            "OBHUT_GATEWAY_DATABASE": practice.database, "OBHUT_GATEWAY_KEYSTORE": str(practice.directory / "keys"),
-            "OBHUT_GATEWAY_HUB_URL": hub.url, "OBHUT_GATEWAY_PORT": str(free_port()),
-        }  # fmt: skip
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            command("gateway", "serve", "--workers", "1"), stdout=subprocess.PIPE, text=True, env=self.environment,
-            start_new_session=True,
-        )  # fmt: skip
-        word, self.url = self.process.stdout.readline().split()
-        assert word == "listening"
-        return self
-
-    def __exit__(self, *_):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
 
 
 def until(holds):
@@ -91,8 +63,8 @@ def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back
     assert token.returncode == 0, token.stderr
     headers = {"Authorization": f"Bearer {token.stdout.split()[-1]}"}
     local = account(patient.account).local
-    with House(practice, hub) as house:
-        search = f"{house.url}/Observation?patient={local}"
+    with serving(practice) as (url, _):
+        search = f"{url}/Observation?patient={local}"
         until(lambda: len(requests.get(search, headers=headers, timeout=60).json().get("entry", [])) == 2)
         until(lambda: any(entry.person and entry.number == 2 for entry in access_log.entries(patient)))
     said = log().stdout

@@ -12,8 +12,8 @@ from connectors.patient import enrolment, sharing
 from consent.categories import INDEX
 from consent.fhir_consent import Agreement, proposed
 from consent.template import template
-from tests.journeys.conftest import obhut
-from tests.journeys.test_writing import PATIENCE_SECONDS, Ward, serving
+from tests.journeys.conftest import obhut, serving
+from tests.journeys.test_writing import PATIENCE_SECONDS, Ward
 
 VITALS, LAB = INDEX["vitals"], INDEX["lab"]
 

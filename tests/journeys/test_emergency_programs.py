@@ -10,10 +10,9 @@ from connectors.patient import enrolment, sharing
 from consent.categories import INDEX
 from consent.identifiers import account
 from fhir_profiles import resources
-from tests.journeys.conftest import Practice, obhut
+from tests.journeys.conftest import Practice, obhut, serving
 from tests.journeys.sharing import write
 from tests.journeys.test_two_hubs import hubs, until  # noqa: F401 - a fixture
-from tests.journeys.test_writing import serving
 
 VITALS = INDEX["vitals"]
 REASON = {

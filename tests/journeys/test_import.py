@@ -1,9 +1,7 @@
 """An import that is killed again and again brings in the end exactly what one in peace brings."""
 
 import json
-import os
 import random
-import subprocess
 import time
 
 import pytest
@@ -13,7 +11,7 @@ from connectors.patient import enrolment, sharing
 from consent.categories import NAMES
 from consent.identifiers import account
 from fhir_profiles.search import parse
-from tests.journeys.conftest import command, obhut
+from tests.journeys.conftest import killed, obhut
 
 TYPES = ("Observation", "Device")
 
@@ -34,10 +32,7 @@ def test_an_import_killed_at_any_moment_loses_nothing_and_doubles_nothing(hub, p
     words = ("wearable", "import", str(export), "--account", str(tmp_path / "patient"), "--json")
     chance = random.Random(7)
     for _ in range(6):
-        process = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, env=os.environ)
-        time.sleep(chance.uniform(0.6, 2.0))
-        process.kill()
-        process.wait()
+        killed(words, chance.uniform(0, 1.4))
     done = obhut(*words)
     assert done.returncode == 0, done.stderr
     again = json.loads(obhut(*words).stdout)

@@ -1,8 +1,5 @@
 """A practice writes back: the patient permits it, her other readers find each state, and nothing is lost or doubled."""
 
-import os
-import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -28,8 +25,7 @@ from consent.categories import INDEX
 from consent.identifiers import account
 from fhir_profiles.search import parse
 from tests.connectors.gateway.conftest import FHIR_JSON
-from tests.journeys.conftest import command, obhut
-from tests.ports import free_port
+from tests.journeys.conftest import obhut, serving
 
 VITALS, LAB = INDEX["vitals"], INDEX["lab"]
 VITAL = [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}]
@@ -311,7 +307,7 @@ def test_what_was_acknowledged_reaches_the_hub_through_kills(ward, reader, clien
             bodies = [pressure(client, f"k{turn}-{number}", number) for number in range(60)]
             answers = threads.map(lambda body, url=url: written(url, body, ward.headers), bodies)
             known = list(islice((one for one in answers if one[0]), 30))
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             acknowledged |= {id_: value for id_, value in [*known, *answers] if id_}
     with serving(ward.practice):
         until = time.monotonic() + PATIENCE_SECONDS
@@ -325,28 +321,6 @@ def test_what_was_acknowledged_reaches_the_hub_through_kills(ward, reader, clien
 def waiting(practice):
     """What the command says of what is not at the hub."""
     return obhut("gateway", "outbox", "--database", practice.database, "--json").stdout.encode()
-
-
-class serving:  # noqa: N801 - reads as a statement
-    """`obhut gateway serve` beside a hub; ends with the block."""
-
-    def __init__(self, practice):
-        self.environment = os.environ | practice.environment | {"OBHUT_GATEWAY_PORT": str(free_port())}
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            command("gateway", "serve", "--workers", "1"), stdout=subprocess.PIPE, text=True, env=self.environment,
-            start_new_session=True,
-        )  # fmt: skip
-        word, url = self.process.stdout.readline().split()
-        assert word == "listening"
-        return url, self.process
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.process.stdout.close()
 
 
 def written(url, body, headers):

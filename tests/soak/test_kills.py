@@ -16,7 +16,7 @@ from tests.journeys.conftest import OTHER, Practice, RunningHub
 from tests.ports import free_port
 from tests.soak.programs import Gateway, Hub, Importer, Patient, Writer, until
 
-ROUNDS = int(os.environ.get("OBHUT_SOAK_KILLS", "26"))
+ROUNDS = int(os.environ.get("OBHUT_SOAK_KILLS", "16"))
 SEED = int(os.environ.get("OBHUT_SOAK_SEED", "7"))
 SPAN_SECONDS = 0.6
 HASTE = 0.2
@@ -74,6 +74,7 @@ def test_kills_at_random_moments_lose_nothing_and_double_nothing(hubs, tmp_path,
                     kills[program.name] += 1
                     if chance.random() > HASTE:
                         program.ready()
+                assert all(kills.values())
             finally:
                 stop.set()
                 for load in loads:

@@ -160,6 +160,7 @@ LIES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what is lied about is kept alike on both
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
 def test_without_the_home_hubs_true_word_nothing_is_shown_after_fifteen_minutes(scene, lie):
     """Until then what was confirmed is shown; afterwards nothing; and again once the hub speaks the truth."""
