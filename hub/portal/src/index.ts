@@ -1,5 +1,5 @@
 /**
- * The bundle's door: the portal's twin of the Python package `consent`.
+ * The bundle's door: the portal's twins of the Python package `consent`, and of the importer of wearables.
  *
  * `PROTOCOL.md` gives bytes, checks and their order; the shared test vectors hold both to it.
  */

@@ -43,9 +43,9 @@ class Portal:
 
 
 @pytest.fixture(scope="module")
-def portal() -> Iterator[Portal]:
+def portal(node: str) -> Iterator[Portal]:
     """One process for all tests here."""
-    command = ["node", "--no-warnings", str(PROGRAM)]
+    command = [node, "--no-warnings", str(PROGRAM)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Portal(process)
         assert process.stdin is not None
