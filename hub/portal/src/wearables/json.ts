@@ -1,7 +1,7 @@
-/** JSON whose numbers keep their digits: a `Digits` is written as it stands. */
+/** JSON, part of which is text already: so numbers keep their digits, and what is always the same is written once. */
 
-/** A number by its digits. */
-export class Digits {
+/** JSON text that is written as it stands, such as a number by its digits. */
+export class Verbatim {
   readonly text: string;
 
   constructor(text: string) {
@@ -9,13 +9,13 @@ export class Digits {
   }
 }
 
-export type Json = string | number | Digits | readonly Json[] | { readonly [name: string]: Json };
+export type Json = string | number | Verbatim | readonly Json[] | { readonly [name: string]: Json };
 
 /** The JSON text of a value, members in the order in which they were put. */
 export function dump(value: Json): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "number") return String(value);
-  if (value instanceof Digits) return value.text;
+  if (value instanceof Verbatim) return value.text;
   if (isList(value)) return `[${value.map(dump).join(",")}]`;
   const members = Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}:${dump(member)}`);
   return `{${members.join(",")}}`;

@@ -4,7 +4,7 @@
  */
 
 import { digest } from "./blake2b.ts";
-import { Digits, type Json } from "./json.ts";
+import { Verbatim, type Json } from "./json.ts";
 import { components, ecg as ecgTables, metric, systems, type Codings, type Metric, type Unit } from "./tables.ts";
 
 /** What all readings of one source share: the patient's id (`p-…`), and the id of the Device if it is known. */
@@ -121,9 +121,9 @@ function head(measured: Metric, effective: Effective, key: string, context: Cont
 }
 
 function amount(value: string, unit: Unit): Json {
-  return { value: new Digits(value), ...unit };
+  return { value: new Verbatim(value), ...unit };
 }
 
 function sampled(data: string, interval: string, unit: Unit): Json {
-  return { origin: amount("0", unit), period: new Digits(interval), dimensions: 1, data };
+  return { origin: amount("0", unit), period: new Verbatim(interval), dimensions: 1, data };
 }

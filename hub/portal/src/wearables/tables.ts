@@ -5,7 +5,7 @@
  */
 
 import made from "../../wearables/tables.json";
-import type { Json } from "./json.ts";
+import { dump, Verbatim, type Json } from "./json.ts";
 
 /** A unit as FHIR's Quantity has it, but for the value. */
 export type Unit = { readonly unit: string; readonly system: string; readonly code: string };
@@ -14,8 +14,8 @@ export type Codings = readonly Json[];
 
 /** What is measured: what an Observation of it begins with, and its unit. */
 export type Metric = {
-  readonly profiles: readonly string[];
-  readonly category: readonly Json[];
+  readonly profiles: readonly Json[];
+  readonly category: Json;
   readonly code: Json;
   readonly unit: Unit;
 };
@@ -55,7 +55,14 @@ type Tables = {
   readonly ecg: { readonly keys: By<string>; readonly units: By<Unit>; readonly leads: By<Codings> };
 };
 
-export const { systems, units, components, healthKit, days, ecg, metrics } = made as unknown as Tables;
+const { metrics, ...others } = made as unknown as Tables;
+export const { systems, units, components, healthKit, days, ecg } = others;
+
+const METRICS = new Map(
+  Object.entries(metrics).map(([name, { profiles, category, code, unit }]) => {
+    return [name, { profiles, category: new Verbatim(dump(category)), code: new Verbatim(dump(code)), unit }];
+  }),
+);
 
 /** What an object's own member of that name is; names come from files, so `constructor` must mean nothing. */
 export function own<Value>(by: By<Value>, name: string): Value | undefined {
@@ -64,7 +71,7 @@ export function own<Value>(by: By<Value>, name: string): Value | undefined {
 
 /** A metric by its name. */
 export function metric(name: string): Metric {
-  const found = own(metrics, name);
+  const found = METRICS.get(name);
   if (found === undefined) throw new RangeError("no such metric");
   return found;
 }
