@@ -4,10 +4,10 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from connectors.gateway.database import Database
 from connectors.gateway.models import emergencies, read_reports, staff_tokens, state
@@ -23,7 +23,7 @@ HOUSE_TYPE = "type"
 class Reader:
     """A person of the house, what she is there, what she reads for (a code of v3-ActReason such as `TREAT`), and
     whether she may write. `issued`: when her token was made, seconds since 1970. `house`: the type of the house in the
-    directory."""
+    directory. `audits`: whether she may read the house's audit."""
 
     person: str
     role: str
@@ -31,6 +31,7 @@ class Reader:
     writes: bool = False
     issued: int = field(default=0, compare=False)
     house: str = field(default="", compare=False)
+    audits: bool = False
 
     def closed(self, action: str) -> frozenset[int]:
         """The categories that the law closes to her here, whoever consents (`consent.floor`)."""
@@ -41,7 +42,8 @@ class Reader:
 class ReadReport:
     """One read of one patient's resources: `number` resources of the type `what`, at `at` (seconds since 1970).
 
-    `kept`: why they were taken over into the house's own record, where they were.
+    `kept`: why they were taken over into the house's own record, where they were. `address`: what was asked, below the
+    FHIR base; `stated`: the purpose of who asked, though it is told as read in an emergency.
     """
 
     id: int
@@ -53,6 +55,11 @@ class ReadReport:
     what: str
     number: int
     kept: str = ""
+    address: str = ""
+    stated: str = ""
+
+
+_REPORT = tuple(read_reports.c[each.name] for each in fields(ReadReport))
 
 
 def issue_token(database: Database, reader: Reader, seconds: int, now: float | None = None) -> str:
@@ -66,6 +73,7 @@ def issue_token(database: Database, reader: Reader, seconds: int, now: float | N
         "expires": int(_now(now)) + seconds,
         "writes": reader.writes,
         "issued": int(_now(now)),
+        "audits": reader.audits,
     }
     with database.write() as connection:
         connection.execute(delete(staff_tokens).where(staff_tokens.c.expires <= int(_now(now))))
@@ -88,7 +96,7 @@ def end_token(database: Database, token: str) -> None:
 _HOUSE_TYPE = select(state.c.value).where(state.c.key == HOUSE_TYPE)
 _READER = select(
     staff_tokens.c.person, staff_tokens.c.role, staff_tokens.c.purpose, staff_tokens.c.writes, staff_tokens.c.issued,
-    func.coalesce(_HOUSE_TYPE.scalar_subquery(), ""),
+    func.coalesce(_HOUSE_TYPE.scalar_subquery(), ""), staff_tokens.c.audits,
 )  # fmt: skip
 
 
@@ -100,12 +108,15 @@ def reader_of(database: Database, token: str, now: float | None = None) -> Reade
     return Reader(*row) if row is not None else None
 
 
-def report(database: Database, reader: Reader, what: str, numbers: Mapping[str, int], now: float | None = None) -> None:
+def report(
+    database: Database, reader: Reader, what: str, numbers: Mapping[str, int], now: float | None = None,
+    address: str = "",
+) -> None:  # fmt: skip
     """Note a read before it is answered: `numbers` of resources by patient, 0 of whom was asked and nothing shown.
 
-    House-local ones ('') are nobody's.
+    House-local ones ('') are nobody's. `address`: what was asked, below the FHIR base.
     """
-    rows = _report_rows(reader, what, numbers, now)
+    rows = _report_rows(reader, what, numbers, now, address)
     if rows:
         with database.write() as connection:
             urgent = _in_emergency(connection, reader.person, [row["patient"] for row in rows], int(_now(now)))
@@ -122,13 +133,15 @@ def _in_emergency(connection: Connection, person: str, patients: Sequence[str], 
     return set(connection.execute(query).scalars())
 
 
-def report_kept(connection: Connection, reader: Reader, patient: str, what: str, reason: str) -> None:
+def report_kept(connection: Connection, reader: Reader, patient: str, what: str, id_: str, reason: str) -> None:
     """Note, in the transaction that does so, that a resource was taken over into the house's own record."""
-    rows = [row | {"kept": reason} for row in _report_rows(reader, what, {patient: 1}, None)]
+    rows = [row | {"kept": reason} for row in _report_rows(reader, what, {patient: 1}, None, f"{what}/{id_}")]
     connection.execute(insert(read_reports), rows)
 
 
-def _report_rows(reader: Reader, what: str, numbers: Mapping[str, int], now: float | None) -> list[dict[str, Any]]:
+def _report_rows(
+    reader: Reader, what: str, numbers: Mapping[str, int], now: float | None, address: str
+) -> list[dict[str, Any]]:
     at = int(_now(now))
     return [
         {
@@ -139,6 +152,8 @@ def _report_rows(reader: Reader, what: str, numbers: Mapping[str, int], now: flo
             "at": at,
             "what": what,
             "number": number,
+            "address": address,
+            "stated": reader.purpose,
         }
         for patient, number in sorted(numbers.items())
         if patient
@@ -148,8 +163,20 @@ def _report_rows(reader: Reader, what: str, numbers: Mapping[str, int], now: flo
 def pending_reports(database: Database, limit: int = 1000) -> list[ReadReport]:
     """Reports not yet sent to the patients, oldest first."""
     with database.read() as connection:
-        rows = connection.execute(select(read_reports).order_by(read_reports.c.id).limit(limit))
+        rows = connection.execute(select(*_REPORT).order_by(read_reports.c.id).limit(limit))
         return [ReadReport(*row) for row in rows]
+
+
+def unaudited_reports(database: Database, limit: int = 1000) -> list[ReadReport]:
+    """Reports of which the house's audit does not know yet, oldest first."""
+    query = select(*_REPORT).where(read_reports.c.audited.is_(False)).order_by(read_reports.c.id).limit(limit)
+    with database.read() as connection:
+        return [ReadReport(*row) for row in connection.execute(query)]
+
+
+def mark_audited(connection: Connection, ids: Sequence[int]) -> None:
+    """Note, in the transaction that does so, that these reports are in the house's audit."""
+    connection.execute(update(read_reports).where(read_reports.c.id.in_(ids)).values(audited=True))
 
 
 def forget_reports(database: Database, ids: Sequence[int]) -> None:

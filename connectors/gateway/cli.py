@@ -110,16 +110,17 @@ def token() -> None:
 @click.option("--purpose", required=True, help="What she reads for: a purpose of use such as TREAT.")
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long it is valid.")
 @click.option("--write", "writes", is_flag=True, help="She may write, too.")
+@click.option("--audit", "audits", is_flag=True, help="She may read the house's audit: GET /fhir/AuditEvent.")
 @DATABASE_OPTION
 @CONFIG_OPTION
 def create(
-    person: str, role: str, purpose: str, days: int, writes: bool, database: str | None, file: Path | None
+    person: str, role: str, purpose: str, days: int, writes: bool, audits: bool, database: str | None, file: Path | None
 ) -> None:
     """Make a token and print it, this once."""
     if not known(purpose):
         raise click.UsageError("The purpose must be a purpose of use of v3-ActReason, such as TREAT.")
     with closing(database_of(database, file)) as made:
-        click.echo(access.issue_token(made, Reader(person, role, purpose, writes), days * 86400))
+        click.echo(access.issue_token(made, Reader(person, role, purpose, writes, audits=audits), days * 86400))
 
 
 @token.command()

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Connection
 
-from connectors.gateway import access, emergency
+from connectors.gateway import access, audit, emergency
 from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer, written
 from connectors.gateway.change import Change
@@ -33,7 +33,7 @@ from fhir_profiles import bundles, capability, definitions, resources, search
 from fhir_profiles.bundles import Entry
 from fhir_profiles.problems import Problem
 
-SERVED_SINCE = datetime(2026, 11, 25, tzinfo=UTC)
+SERVED_SINCE = datetime(2026, 11, 26, tzinfo=UTC)
 """When what the CapabilityStatement says last changed."""
 
 SECURITY = "Bearer tokens of the people of the house; writing needs one that was made for it."
@@ -83,17 +83,8 @@ def capabilities(gateway: Gateway) -> Answer:
 
 @cache
 def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
-    interactions = ("read", "update", "delete", "create", "search-type")
-    features = {
-        "conditionalRead": "not-match", "versioning": "versioned", "updateCreate": True, "conditionalCreate": True
-    }  # fmt: skip
     types = [
-        capability.Served(
-            type_,
-            interactions,
-            tuple(search.parameters(type_)),
-            features=features | ({} if standalone or type_ != "Patient" else _operations(base_url)),
-        )
+        audit.served() if type_ == audit.TYPE and not standalone else _type(type_, base_url, standalone)
         for type_ in definitions.resource_types()
     ]
     statement = capability.statement(
@@ -107,6 +98,18 @@ def _statement(base_url: str, standalone: bool, auth: bool) -> bytes:
         description=None if standalone else DESCRIPTION,
     )
     return resources.dump(statement)
+
+
+def _type(type_: str, base_url: str, standalone: bool) -> capability.Served:
+    features = {
+        "conditionalRead": "not-match", "versioning": "versioned", "updateCreate": True, "conditionalCreate": True
+    }  # fmt: skip
+    return capability.Served(
+        type_,
+        ("read", "update", "delete", "create", "search-type"),
+        tuple(search.parameters(type_)),
+        features=features | ({} if standalone or type_ != "Patient" else _operations(base_url)),
+    )
 
 
 def _operations(base_url: str) -> dict[str, Any]:
@@ -142,15 +145,16 @@ def read(
 ) -> Answer:
     """https://hl7.org/fhir/R4/http.html#read and #cread (If-None-Match)."""
     served(type_)
+    audit.check_reader(reader, type_)
     stored = gateway.store.read(type_, id_, _scope(gateway, reader), change)
     if stored is None:
         if type_ == "Patient" and is_obhut(id_):
-            _report(gateway, reader, type_, {}, lambda connection: known_as(connection, id_))
+            _report(gateway, reader, type_, {}, lambda connection: known_as(connection, id_), f"{type_}/{id_}")
         raise Problem("not-found", "There is no such resource.")
     if stored.deleted:
         raise Problem("gone", "This resource has been deleted.")
     if reader is not None:
-        access.report(gateway.store.database, reader, type_, {stored.owner: 1}, gateway.now)
+        access.report(gateway.store.database, reader, type_, {stored.owner: 1}, gateway.now, f"{type_}/{id_}")
     if none_match is not None and set(versions(none_match)) & {"*", str(stored.version)}:
         return Answer(304, b"", stored)
     return Answer(200, stored.body, stored)
@@ -161,6 +165,7 @@ def search_type(
 ) -> Answer:
     """https://hl7.org/fhir/R4/http.html#search: one page of matches as a searchset Bundle."""
     served(type_)
+    audit.check_reader(reader, type_)
     after = None
     own_link = urlencode(args)
     tokens = [value for name, value in args if name == PAGE]
@@ -171,13 +176,15 @@ def search_type(
         own_link = urlencode(query.used)
     seen = _scope(gateway, reader)
     links = {"self": f"{gateway.base_url}/{type_}" + ("?" + own_link if own_link else "")}
+    address = f"{type_}?{urlencode(args)}"
     if counting:
         numbers = gateway.store.count(query, seen, change)
-        _report(gateway, reader, type_, numbers, lambda connection: asked_about(connection, query))
+        _report(gateway, reader, type_, numbers, lambda connection: asked_about(connection, query), address)
         return Answer(200, bundles.searchset([], sum(numbers.values()), links))
     page = gateway.store.search(query, seen, after, change)
     found = Counter(stored.owner for stored in page.matches)
-    _report(gateway, reader, type_, found, lambda connection: asked_about(connection, query) if after is None else ())
+    begins = after is None
+    _report(gateway, reader, type_, found, lambda connection: asked_about(connection, query) if begins else (), address)
     if page.after is not None:
         links["next"] = f"{gateway.base_url}/{type_}?{PAGE}={gateway.links.write(type_, args, page.after)}"
     entries = (Entry(f"{gateway.base_url}/{type_}/{stored.id}", stored.body) for stored in page.matches)
@@ -234,7 +241,7 @@ def create(
     may_write(gateway, reader)
     condition = criteria(gateway, type_, if_none_exist) if if_none_exist is not None else None
     checked(type_, resource)
-    with gateway.store.change() as change:
+    with noted(gateway, reader, "create", type_), gateway.store.change() as change:
         if condition is not None:
             change.alone([conditional_lock(type_)])
             found = writing(gateway, change, reader).matched(condition)
@@ -258,7 +265,7 @@ def update(
     may_write(gateway, reader)
     named(resource, id_)
     checked(type_, resource)
-    with gateway.store.change() as change:
+    with noted(gateway, reader, "update", type_), gateway.store.change() as change:
         change.alone([f"{type_}/{id_}"])
         stored, created = writing(gateway, change, reader).put(resource, if_match)
     return written(stored, created, wanted)
@@ -268,7 +275,7 @@ def delete(gateway: Gateway, type_: str, id_: str, reader: Reader | None, if_mat
     """https://hl7.org/fhir/R4/http.html#delete: the id stays known as deleted; deleting twice changes nothing."""
     served(type_)
     may_write(gateway, reader)
-    with gateway.store.change() as change:
+    with noted(gateway, reader, "delete", type_), gateway.store.change() as change:
         change.alone([f"{type_}/{id_}"])
         writing(gateway, change, reader).bury(type_, id_, if_match)
     return Answer(204)
@@ -289,6 +296,11 @@ def may_write(gateway: Gateway, reader: Reader | None) -> None:
         raise Problem(
             "forbidden", "This token is for reading: `obhut gateway token create --write` makes one to write."
         )
+
+
+def noted(gateway: Gateway, reader: Reader | None, action: str, type_: str) -> AbstractContextManager[None]:
+    """Within this, what is refused to a person of the house goes into its audit."""
+    return audit.refusals(gateway.store, reader, action, type_, gateway.clock)
 
 
 def writing(gateway: Gateway, change: Change, reader: Reader | None) -> Writing:
@@ -312,6 +324,8 @@ def named(resource: dict[str, Any], id_: str) -> None:
 def criteria(gateway: Gateway, type_: str, text: str) -> search.Query:
     """The search of a conditional interaction. Raises `Problem` for one that names no criterion."""
     args = parse_qsl(text.removeprefix("?"), keep_blank_values=True)
+    if type_ == audit.TYPE and not gateway.standalone:
+        raise Problem("not-supported", "Nothing depends on the audit here.")
     query = search.parse(type_, args, other=NOT_SEARCHED, base=gateway.base_url)
     if not query.criteria:
         raise Problem("invalid", "The condition names nothing to look for.")
@@ -336,9 +350,13 @@ def _report(
     type_: str,
     numbers: Mapping[str, int],
     asked: Callable[[Connection], Iterable[str]],
+    address: str,
 ) -> None:
-    """Note what was shown of whom; and of whom was `asked` and nothing shown, be it withheld or not there."""
-    if reader is not None:
+    """Note what was shown of whom; and of whom was `asked` and nothing shown, be it withheld or not there.
+
+    Of the audit nothing: it holds no data of hers.
+    """
+    if reader is not None and type_ != audit.TYPE:
         with gateway.store.database.read() as connection:
             nothing = dict.fromkeys(asked(connection), 0)
-        access.report(gateway.store.database, reader, type_, nothing | dict(numbers), gateway.now)
+        access.report(gateway.store.database, reader, type_, nothing | dict(numbers), gateway.now, address)

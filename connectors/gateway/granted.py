@@ -3,13 +3,14 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.chain_store import ChainStore
-from connectors.gateway import emergency
-from connectors.gateway.consents import Consents
+from connectors.gateway import audit, emergency
+from connectors.gateway.consents import Consents, hash_of
 from connectors.gateway.destinations import places
 from connectors.gateway.emergency import Opened
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.records import Live
 from connectors.gateway.store import Store
+from consent import identifiers
 from consent.purposes import BREAK_THE_GLASS
 from consent.relations import NO_END, Grant
 
@@ -29,6 +30,7 @@ class Granted:
         self._chains = chains
         self._clock = clock
         self._me = keystore.keyring.account
+        self._house = not identifiers.account(self._me).is_person
         self._turns = {acc: 0 for acc, oth in chains.relations if oth == self._me and acc != self._me}
         """When of each patient something begins or ends; at first everybody is looked at."""
 
@@ -96,6 +98,7 @@ class Granted:
         self._set_live(patient, live, grants)
         self._store.set_destinations(patient, places(self._chains, self._keystore, patient, now))
         self._purge(patient, covered)
+        self._note(patient, {grant.gid for grant in grants}, now)
         self._turns.pop(patient, None)
         if grants:
             moments = [moment for g in grants for moment in (g.rules.body["nb"], g.until)]
@@ -103,6 +106,17 @@ class Granted:
             self._turns[patient] = min(moment for moment in moments if moment > now)
         else:
             self._keystore.forget(patient)
+
+    def _note(self, patient: str, live: Collection[str], now: int) -> None:
+        """Tell the house's audit which consents count; not those for emergencies, of which nobody is told here."""
+        relation = self._chains.relations.get((patient, self._me))
+        if relation is not None and self._house:
+            known = [grant for grant in relation.grants.values() if not grant.emergency]
+            begun = {one.gid for one in known if one.gid in live and one.rules.body["nb"] <= now}
+            counting = [
+                (one, hash_of(one), one.gid in begun and bool(self._consents.text(patient, one))) for one in known
+            ]
+            audit.decided(self._store, self._me, patient, counting, now)
 
     def _set_live(self, patient: str, live: list[Live], grants: Iterable[Grant]) -> None:
         """Tell the store what may be shown. What finer rules permit is decided anew where it was by other ones."""

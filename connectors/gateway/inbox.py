@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from connectors.chain_store import ChainName, ChainStore
+from connectors.gateway import audit
 from connectors.gateway.confirmation import Confirmation
 from connectors.gateway.consents import NOTHING, Consents
 from connectors.gateway.granted import Granted
@@ -86,6 +87,7 @@ class Inbox:
         wait = 0
         while not stopped():
             try:
+                self._audit()
                 first()
                 wait = 0 if self.take_page(wait) else WAIT_SECONDS
                 self.report_reads()
@@ -382,6 +384,11 @@ class Inbox:
     def _relation(self, patient: str) -> RelationState:
         return self.chains.relations.get((patient, self.me), RelationState(patient, self.me))
 
+    def _audit(self) -> None:
+        if self._house:
+            audit.take(self.store, self.me, int(self.clock()))
+
     def report_reads(self) -> int:
-        """Tell patients who in the house read what; returns how many reads were told."""
+        """Tell patients who in the house read what, once its audit has it; returns how many reads were told."""
+        self._audit()
         return report_reads(self.store.database, self.keystore, self.chains, self.hub, int(self.clock()))

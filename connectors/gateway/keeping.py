@@ -30,4 +30,4 @@ def keep(store: Store, reader: Reader, type_: str, id_: str, reason: str) -> Non
         if not found.owner or found.author == store.house:
             raise Problem("conflict", "this is part of the house's own record already")
         if change.keep(resources.c.rid.in_([found.rid]) & resources.c.kept.is_(False)):
-            access.report_kept(change.connection, reader, found.owner, type_, reason)
+            access.report_kept(change.connection, reader, found.owner, type_, id_, reason)

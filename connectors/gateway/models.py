@@ -216,6 +216,7 @@ staff_tokens = Table(
     Column("expires", BigInteger, nullable=False),  # seconds since 1970
     Column("writes", Boolean, nullable=False, server_default=false()),
     Column("issued", BigInteger, nullable=False, server_default="0"),  # seconds since 1970
+    Column("audits", Boolean, nullable=False, server_default=false()),  # she may read the house's audit
 )
 
 clients = Table(
@@ -254,6 +255,9 @@ read_reports = Table(
     Column("what", Word, nullable=False),  # resource type
     Column("number", Integer, nullable=False),
     Column("kept", Word, nullable=False, server_default=""),  # why it was taken over, where it was
+    Column("address", Word, nullable=False, server_default=""),  # what was asked, below the FHIR base
+    Column("stated", Word, nullable=False, server_default=""),  # purpose of the token
+    Column("audited", Boolean, nullable=False, server_default=false()),  # the house's audit has it
 )
 
 destinations = Table(

@@ -109,7 +109,8 @@ def _transaction(
                 require_entry(scopes, request)
     writes = [request for request in requests if request.method != "GET"]
     answers: dict[int, Answer] = {}
-    with gateway.store.change() if writes else nullcontext() as change:
+    refused = fhir_api.noted(gateway, reader, "create", "Bundle") if writes else nullcontext()
+    with refused, gateway.store.change() if writes else nullcontext() as change:
         if change is not None:
             answers |= _write_all(gateway, fhir_api.writing(gateway, change, reader), writes, wanted)
         for request in requests:

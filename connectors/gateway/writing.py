@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from connectors.gateway import linking, proposals
+from connectors.gateway import audit, linking, proposals
 from connectors.gateway.access import Reader
 from connectors.gateway.change import Change
 from connectors.gateway.models import destinations, outgoing
@@ -62,6 +62,7 @@ class Writing:
 
     def bury(self, type_: str, id_: str, if_match: str | None) -> None:
         """Delete what is there. Raises `Problem` as `put`."""
+        audit.check_writer(self.reader, type_)
         before = self._before(type_, id_)
         _match(before, if_match)
         if before is not None and not before.deleted:
@@ -92,6 +93,7 @@ class Writing:
 
     def _write(self, resource: dict[str, Any], before: Stored | None) -> Stored:
         outlet = None
+        audit.check_writer(self.reader, resource["resourceType"])
         if self.reader is not None:
             resource = linking.renamed(self.change.connection, resource, self.base_url)
             if proposals.is_proposal(resource):
@@ -173,6 +175,10 @@ class Writing:
             "at": int(time.time()),
         }
         self.change.connection.execute(insert(outgoing), row)
+        if self.reader is not None and self.scope is not None:
+            action = "delete" if deletes else "create" if written.version == 1 else "update"
+            house, address = self.scope.house, f"{written.type}/{written.id}"
+            audit.written(self.change, self.reader, house, written.owner, action, address, self.scope.now)
 
     def _check_law(self, category_: int, action: str) -> None:
         """Raises `Problem(forbidden)` for what the law closes to this person, whoever the patient is."""

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from connectors.balp import PROFILE
 from connectors.patient.access_log import Entry
-from connectors.patient.audit_events import PROFILE, audit_event, bundle
+from connectors.patient.audit_events import audit_event, bundle
 from connectors.patient.log_proof import Proof
 from connectors.patient.log_words import ACTIONS, FAULTS, LANGUAGES, STATEMENTS, line, report
 from consent import log, statements

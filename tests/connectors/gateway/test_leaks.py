@@ -11,7 +11,7 @@ import time
 import orjson
 import pytest
 
-from connectors.gateway import access, keeping, schema
+from connectors.gateway import access, audit, keeping, schema
 from connectors.gateway.access import Reader
 from connectors.gateway.app import create_app
 from connectors.gateway.config import Config
@@ -223,6 +223,14 @@ def test_what_is_hidden_does_not_show(houses, door):
     assert told(DOORS[door](more.api)) == told(DOORS[door](less.api))
     reports = [[(each.what, each.number) for each in access.pending_reports(one.database)] for one in houses]
     assert reports[0] == reports[1]
+    assert audited(more) == audited(less)
+
+
+def audited(house):
+    """All that the house's audit tells, but for ids that were drawn, and the clock."""
+    audit.take(house.store, HOUSE, int(time.time()))
+    found = house.store.search(parse("AuditEvent", [("_count", "1000"), ("_sort", "_lastUpdated")])).matches
+    return sorted(re.sub(rb"[0-9a-f]{64}|\d{4}-\d\d-\d\dT[0-9:.]+Z", b"", IDS.sub(b"", one.body)) for one in found)
 
 
 @pytest.fixture(scope="module")
