@@ -10,9 +10,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from consent import policy
+from consent.categories import LABELS as SENSITIVITY
 from consent.decide import Decider
 from consent.policy import Policy
 from consent.primitives import broken
+from consent.purposes import LABELS
 from consent.state import Request, State
 from fhir_profiles.problems import Problem
 
@@ -37,6 +39,17 @@ def hiding(rules: Mapping[str, Any] | None, references: Iterable[str]) -> dict[s
         return None if rules is None else dict(rules)
     policies = rules["policies"] if rules else [_always(ALL)]
     return {"v": 1, "policies": [*policies, _always({"type": "deny", "data": instances})]}
+
+
+def up_to(confidentiality: Iterable[str]) -> dict[str, Any]:
+    """Finer rules that leave out what is more confidential than these levels, and what is sensitive unless R is one.
+
+    As far as standing access reaches (`consent.standing`); which labels are of sensitivity, the categories tell.
+    """
+    levels = sorted(confidentiality)
+    sensitive: Tree = {"type": "deny", "securityLabel": sorted({*SENSITIVITY, *LABELS})}
+    rule: Tree = {"type": "permit", "securityLabel": levels}
+    return {"v": 1, "policies": [_always(rule if "R" in levels else rule | {"provision": [sensitive]})]}
 
 
 def since(day: date, rules: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -19,6 +19,12 @@ SHORT_ROLES = frozenset({"pharmacist", "public-health", "occupational-physician"
 NEVER_LONGER = frozenset({"public-health", "occupational-physician"})
 """Roles whose three days not even the patient can make longer."""
 MOST_DAYS = 365
+TYPES = frozenset(
+    {"practice", "hospital", "emergency", "care", "laboratory", "pharmacy", "public-health", "occupational"}
+)
+"""The directory's types of those that treat."""
+TEMPLATES = {DAYS: "standing-90-days", SHORT_DAYS: "standing-3-days"}
+"""By which template it is signed (`consent.template`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,11 @@ class Standing:
     actor: str
     period: tuple[int, int]
     reaches: frozenset[str] = NORMAL
+
+
+def usual_days(roles: Iterable[str]) -> int:
+    """How many days a card gives, or one tap."""
+    return SHORT_DAYS if SHORT_ROLES.intersection(roles) else DAYS
 
 
 def issue(
@@ -47,7 +58,7 @@ def issue(
         raise Problem("value", f"Standing access lasts from 0 to {most} days here.", expression="days")
     if days == 0:
         return None
-    default = SHORT_DAYS if SHORT_ROLES.intersection(roles) else DAYS
+    default = usual_days(roles)
     last = last_day(issued, default if days is None else days)
     found = Standing(actor, period(last_day(issued, 1).isoformat(), last.isoformat()))
     if days is None and held is not None and held.actor == actor and held.period[1] >= found.period[1]:

@@ -27,7 +27,8 @@ closed (`lock`), or deletes them (`delete`)."""
 class Template:
     """One version of a template. `days`: how long, by standing access; `whole`: what is there already, too.
 
-    `withdrawn`: one of `EFFECTS`. `title` and `paragraphs` by language; paragraphs hold `{who}` and `{rule}`.
+    `confidentiality`: the levels that it opens, empty where it opens all of a category. `withdrawn`: one of `EFFECTS`.
+    `title` and `paragraphs` by language; paragraphs hold `{who}` and `{rule}`.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Template:
     days: int
     whole: bool
     withdrawn: str
+    confidentiality: frozenset[str]
     title: Mapping[str, str] = field(repr=False)
     paragraphs: Mapping[str, tuple[str, ...]] = field(repr=False)
 
@@ -86,6 +88,7 @@ def _read(data: bytes) -> Template:
     value = json.loads(data)
     return Template(
         value["id"], value["version"], frozenset(INDEX[name] for name in value["categories"]),
-        tuple(value["purposes"]), value["days"], value["whole"], value["withdrawn"], MappingProxyType(value["title"]),
+        tuple(value["purposes"]), value["days"], value["whole"], value["withdrawn"],
+        frozenset(value.get("confidentiality", ())), MappingProxyType(value["title"]),
         MappingProxyType({language: tuple(text) for language, text in value["text"].items()}),
     )  # fmt: skip

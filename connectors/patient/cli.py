@@ -134,6 +134,7 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 @click.option("--purpose", "purposes", multiple=True, help="A purpose of use [TREAT].")
 @click.option("--end", default="", help="FHIR date or dateTime at which it ends.")
 @click.option("--from-now-on", is_flag=True, help="Nothing written before today.")
+@click.option("--confidential", is_flag=True, help="One tap: also what is marked confidential, not very confidential.")
 @click.option("--write", "writes", is_flag=True, help="Let it write into the record as well.")
 @PAPER
 @click.option("--dry-run", is_flag=True, help="Sign nothing: tell what the counterpart would see.")
@@ -143,12 +144,13 @@ def directory(directory: Path, query: str, as_json: bool) -> None:
 @plainly
 def grant(
     directory: Path, party: str, request_id: str | None, counterpart: str | None, template_name: str, categories: str,
-    purposes: tuple[str, ...], end: str, from_now_on: bool, writes: bool, scan: Path | None, dry_run: bool,
-    language: str, patient: str, as_json: bool,
+    purposes: tuple[str, ...], end: str, from_now_on: bool, confidential: bool, writes: bool, scan: Path | None,
+    dry_run: bool, language: str, patient: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Allow a counterpart some categories; as a delegate, of those that you may read yourself.
 
-    With a template or a request, what you do not say is as it stands there.
+    With a template or a request, what you do not say is as it stands there. With nothing but the COUNTERPART it is
+    standing access for treatment: of what is normal, 90 days, to a pharmacy and the like 3.
     """
     chosen, counterpart = read_categories(categories) if categories else [], counterpart or party
     if patient and (dry_run or scan):
@@ -163,7 +165,12 @@ def grant(
             raise Problem("invalid", "say whom: --request ID or --to CARD")
         to, fingerprint = (request.sender, "") if request else read_party(counterpart)
         whole = not from_now_on
-        offer = offers.offered(to, template_name, request, chosen, purposes, end, client.now, whole)
+        if template_name or request or chosen or purposes or from_now_on:
+            if confidential:
+                raise Problem("invalid", "--confidential goes with a counterpart alone: else all of a category is open")
+            offer = offers.offered(to, template_name, request, chosen, purposes, end, client.now, whole)
+        else:
+            offer = offers.at_one_tap(to, sharing.type_of(client, to), end, client.now, confidential)
         if dry_run and isinstance(client, Client):
             click.echo(offers.foreseen(directory, client, offer, language, as_json))
             return
@@ -177,7 +184,7 @@ def grant(
             gid = sharing.grant(
                 client, to, offer.categories, purposes=offer.purposes, end=offer.end, whole=whole, request=request,
                 fingerprint=fingerprint, policy=offer.policy, language=language if offer.policy else "",
-                paper=signed,
+                paper=signed, rules=offer.rules,
             )  # fmt: skip
             if gid not in client.record.relations[to].grants:
                 raise Problem(

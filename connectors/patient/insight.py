@@ -1,6 +1,7 @@
 """Who can see what in her record, and what would change: `consent.who` and `consent.preview` over what is held here."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from connectors.gateway.records import Stored
 from connectors.patient.reading import Reading
@@ -24,10 +25,13 @@ def asked(client: Side, at: int | None = None) -> list[Access]:
     return who.who(client.record, client.vault, now if at is None else at)
 
 
-def if_granted(reading: Reading, counterpart: str, categories: Collection[int], whole: bool) -> Preview:
-    """What the counterpart would see, entry by entry, if these categories were granted."""
+def if_granted(
+    reading: Reading, counterpart: str, categories: Collection[int], whole: bool, rules: Mapping[str, Any] | None = None
+) -> Preview:
+    """What the counterpart would see, entry by entry, if these categories were granted, under finer `rules` if any."""
     live = _live(reading.client, counterpart)
-    return preview.granting(_entries(reading, live), live, counterpart, categories, whole)
+    new = None if rules is None else decider(read(rules))
+    return preview.granting(_entries(reading, live, new), live, counterpart, categories, whole)
 
 
 def if_withdrawn(reading: Reading, counterpart: str, gid: str = "") -> Preview:
@@ -56,8 +60,8 @@ def _effect(client: Side, gids: Collection[str]) -> str:
     return "delete"
 
 
-def _entries(reading: Reading, live: Collection[Stretch]) -> Iterator[Entry]:
-    """All of the record; of each resource it is said which live grants' finer rules leave it out."""
+def _entries(reading: Reading, live: Collection[Stretch], new: Decider | None = None) -> Iterator[Entry]:
+    """All of the record; of each resource it is said which live grants' finer rules leave it out; or `new` ones do."""
     record, vault = reading.client.record, reading.client.vault
     terms = {one.gid: who.terms_of(vault, one.rules) for one in live}
     ruled = {gid: decider(read(one.finer)) for gid, one in terms.items() if one is not None and one.finer is not None}
@@ -65,7 +69,7 @@ def _entries(reading: Reading, live: Collection[Stretch]) -> Iterator[Entry]:
     for one in reading.everything():
         set_id, index = places[one.stream]
         withheld = frozenset(gid for gid, rules in ruled.items() if not _permits(rules, one))
-        hidden = f"{one.type}/{one.id}" in vault.hides
+        hidden = f"{one.type}/{one.id}" in vault.hides or (new is not None and not _permits(new, one))
         yield Entry(one.type, reading.category_of(one), set_id, index, one.epoch, one.author, withheld, hidden)
 
 

@@ -1,20 +1,22 @@
 """What is about to be granted or taken back: put together, and told in words or as JSON before anything is signed."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from connectors.patient import insight, renewal
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from connectors.patient.sharing import Request
 from connectors.patient.side import Side
-from consent import preview, words
+from consent import finer_rules, floor, preview, standing, words
 from consent import template as templates
 from consent.categories import NAMES
+from consent.dates import ZONE, interval
 from consent.fhir_consent import Agreement, Paper
 from consent.relations import Grant
 from consent.template import Template
@@ -23,7 +25,10 @@ from fhir_profiles.problems import Problem
 
 @dataclass(frozen=True)
 class Offer:
-    """What is about to be granted. `policy`: the template by its URI, empty without one; `whole`: the past, too."""
+    """What is about to be granted. `policy`: the template by its URI, empty without one; `whole`: the past, too.
+
+    `rules`: finer rules under which it is.
+    """
 
     to: str
     categories: frozenset[int]
@@ -31,6 +36,7 @@ class Offer:
     end: str
     policy: str
     whole: bool
+    rules: Mapping[str, Any] | None = None
 
     def agreement(self, patient: str, language: str) -> Agreement:
         """As it would be signed."""
@@ -56,7 +62,34 @@ def offered(
     until = end or (asks.end if asks else "")
     if template and not until:
         until = template.end(datetime.fromtimestamp(now, UTC))
-    return Offer(to, chosen, purposes or basis.purposes, until, template.uri if template else "", whole)
+    levels = template.confidentiality if template else frozenset()
+    rules = finer_rules.up_to(levels) if levels else None
+    return Offer(to, chosen, purposes or basis.purposes, until, template.uri if template else "", whole, rules)
+
+
+def at_one_tap(to: str, type_: str, end: str, now: int, confidential: bool) -> Offer:
+    """Standing access, by the kind of house that the directory says it is: `consent.standing`.
+
+    `end`: the day that she chooses, if any, at most a year away. `confidential`: what is marked so is added, but for
+    what is very confidential; the template's text says otherwise, so that the offer is without it. Raises `Problem`.
+    """
+    roles, issued = floor.roles(type_, ""), datetime.fromtimestamp(now, UTC)
+    if type_ not in standing.TYPES:
+        raise Problem("invalid", "this house has no standing access; say what: --categories, --template or --request")
+    template = templates.template(standing.TEMPLATES[standing.usual_days(roles)])
+    days = (_day(interval(end)[1]) - issued.astimezone(ZONE).date()).days + 1 if end else None
+    found = standing.issue(to, roles, issued, days)
+    if found is None:
+        raise Problem("value", "this grant would have ended already: choose a later end")
+    levels = template.confidentiality | ({"R"} if confidential else frozenset())
+    policy = "" if confidential else template.uri
+    last, rules = _day(found.period[1]).isoformat(), finer_rules.up_to(levels)
+    return Offer(to, template.categories, template.purposes, last, policy, True, rules)
+
+
+def _day(end: int) -> date:
+    """The day in which the last second before a moment in microseconds lies."""
+    return datetime.fromtimestamp(end // 1_000_000 - 1, UTC).astimezone(ZONE).date()
 
 
 _NOTHING = Agreement("", "", frozenset(), ("TREAT",))
@@ -91,7 +124,7 @@ def foreseen(directory: Path, client: Client, offer: Offer, language: str, as_js
     until = offer.agreement(client.account, language).seconds()[1]
     with closing(Reading(directory, client)) as reading:
         reading.refresh()
-        found = insight.if_granted(reading, offer.to, offer.categories, offer.whole)
+        found = insight.if_granted(reading, offer.to, offer.categories, offer.whole, offer.rules)
     if as_json:
         names = [NAMES[c] for c in sorted(offer.categories)]
         rule = {"categories": names, "purposes": offer.purposes, "end": offer.end, "policy": offer.policy}

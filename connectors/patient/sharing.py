@@ -69,20 +69,23 @@ def grant(
     language: str = "",
     emergency: tuple[int | str, ...] = (),
     paper: Paper | None = None,
+    rules: Mapping[str, Any] | None = None,
 ) -> str:
     """Allow a counterpart these categories, from the beginning (`whole`) or from today on. Returns the grant's id.
 
     `end`: FHIR date or dateTime, or empty. `policy`, `language`: the template by its URI, and in which language its
     text was shown. `emergency`: as `em` of a grant, if it is for emergencies. `paper`: where it was signed on paper, at
-    a desk. The order makes a crash harmless: relation, rotation where only the future is granted, terms into the
-    vault, and then the grant, which the hub takes only complete.
+    a desk. `rules`: finer rules (`consent.finer_rules`). The order makes a crash harmless: relation, rotation where
+    only the future is granted, terms into the vault, and then the grant, which the hub takes only complete.
     """
     client.sync()
     agreed = Agreement(
         client.account, counterpart, frozenset(categories), purposes, end=end, policy=policy, language=language,
         paper=paper,
     )  # fmt: skip
-    return put(client, agreed, whole=whole, request=request, fingerprint=fingerprint, emergency=emergency)
+    return put(
+        client, agreed, whole=whole, rules=rules, request=request, fingerprint=fingerprint, emergency=emergency
+    )  # fmt: skip
 
 
 def check(client: Side, agreed: Agreement) -> None:
@@ -150,6 +153,11 @@ def meet(client: Side, counterpart: str, *, fingerprint: str = "", request: bool
     if counterpart not in client.record.relations:
         met = "request" if request else "card" if fingerprint else "directory"
         client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])
+
+
+def type_of(client: Side, counterpart: str) -> str:
+    """What the directory says a counterpart is; empty for one that is not in it."""
+    return next((str(one["type"]) for one in client.hub.directory(counterpart) if one["account"] == counterpart), "")
 
 
 def visited(client: Side) -> str:

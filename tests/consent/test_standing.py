@@ -4,8 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consent.dates import interval, period
-from consent.standing import Standing, issue
+from consent.categories import LABELS as SENSITIVITY
+from consent.dates import FOREVER, interval, period
+from consent.decide import Decider
+from consent.finer_rules import decider, read, up_to
+from consent.floor import roles
+from consent.items import CONFIDENTIALITY, NORMAL, item
+from consent.purposes import LABELS
+from consent.standing import TEMPLATES, TYPES, Standing, issue, usual_days
+from consent.state import Request, State
+from consent.template import template
 from fhir_profiles.problems import Problem
 
 PRACTICE = "praxis@a.example"
@@ -62,3 +70,24 @@ def test_the_patient_shortens_what_is_held():
     """Her choice replaces it, whatever it was."""
     year = Standing(PRACTICE, period("2024-12-01", "2025-11-30"))
     assert issue(PRACTICE, ["physician"], NEW_YEAR, 7, held=year).period == period("2025-01-01", "2025-01-07")
+
+
+@pytest.mark.parametrize("more", [frozenset(), frozenset({"R"}), frozenset({"R", "V"})])
+def test_finer_rules_reach_as_far(more):
+    """What a gateway keeps to is what a decision by standing access permits, whatever the labels."""
+    rules = decider(read(up_to(NORMAL | more)))
+    state = State(standing=(Standing(PRACTICE, (0, FOREVER), NORMAL | more),))
+    asked = Decider(state, Request("p", frozenset({PRACTICE}), "TREAT", 1))
+    for level in (None, *sorted(CONFIDENTIALITY)):
+        for marks in ([], *([mark] for mark in sorted({*SENSITIVITY, *LABELS}))):
+            one = item("Observation/1", ["Observation", "lab"], level, marks)
+            assert rules.verdict(one).permit == asked.verdict(one).permit, (level, marks)
+
+
+@pytest.mark.parametrize("type_", sorted(TYPES))
+def test_one_tap_is_signed_by_a_template_of_as_many_days(type_):
+    """By the directory's type: 90 days, or 3; of normal confidentiality, for treatment."""
+    days = usual_days(roles(type_, ""))
+    signed = template(TEMPLATES[days])
+    assert (signed.days, signed.confidentiality, signed.purposes) == (days, NORMAL, ("TREAT",))
+    assert (days == 3) == (type_ in {"pharmacy", "public-health", "occupational"})

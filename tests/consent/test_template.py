@@ -21,6 +21,8 @@ PUBLISHED = {
     "practice-90-days.1.json": "d280711811d63742",
     "relative.1.json": "0d9281e2dbba3cd5",
     "second-opinion.1.json": "01fc429106713597",
+    "standing-3-days.1.json": "f3f2f39de3802d9b",
+    "standing-90-days.1.json": "f10f410e58f20a97",
 }
 FOLDER = files("consent") / "templates"
 FILES = sorted(file.name for file in FOLDER.iterdir() if file.name != "order.json")

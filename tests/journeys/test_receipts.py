@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from connectors.entries import Entry
 from connectors.patient import enrolment
 from consent.categories import INDEX
+from consent.dates import last_day
 from tests.journeys.conftest import obhut
-from tests.journeys.sharing import found, write
+from tests.journeys.sharing import VITALS, found, weight, write
 
 DAY = 86_400
 BEGUN = time.time()
@@ -170,6 +172,32 @@ def test_a_template_granted_again_renews_what_stands_and_keeps_what_is_longer(cl
     assert len(json.loads(patient("show", "--json"))["grants"]) == 2
 
 
+def test_one_tap_opens_what_is_normal_for_as_long_as_the_house_is_of_a_kind(client, patient, practice, practices):
+    """90 days to a practice, 3 to a pharmacy, none to a payer; what is marked confidential if she adds it; kept where
+    it runs longer."""
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+    marked = json.loads(weight(client, 9)) | {"id": "r1", "meta": {"security": [label]}}
+    client.outbox.put([Entry(client.account, VITALS, [json.dumps(marked).encode()])])
+    client.flush()
+    told = json.loads(patient("grant", practice.account, "--dry-run", "--json"))
+    assert (told["rule"]["end"], told["sees"]["total"], told["hidden"]["total"]) == (_day(90), 3, 1)
+    gid = patient("grant", practice.account, "--language", "de").split()[1]
+    assert found(practice, client) == {"w1", "w2", "w3"}
+    assert patient("grant", practice.account).startswith(f"kept {gid} ")
+    assert patient("grant", practice.account, "--end", _in(200)).startswith(f"renewed {gid} ")
+    assert patient("grant", practice.account).startswith("kept")
+    assert "365 days" in patient("grant", practice.account, "--end", _in(400), fails=True)
+    assert found(practice, client) == {"w1", "w2", "w3"}
+    patient("grant", practice.account, "--confidential")
+    assert found(practice, client) == {"w1", "w2", "w3", "r1"}
+    ends = {}
+    for type_ in ("pharmacy", "payer", "service"):
+        to = practices(f"{type_}-1", type_).account
+        answer = patient("grant", to, "--dry-run", "--json", fails=type_ != "pharmacy")
+        ends[type_] = json.loads(answer)["rule"]["end"] if type_ == "pharmacy" else "no standing access" in answer
+    assert ends == {"pharmacy": _day(3), "payer": True, "service": True}
+
+
 def test_what_is_hidden_is_not_counted_as_seen_and_the_answer_says_that_something_is_left_out(patient, practice):
     """A preview asks the rules of each entry, as the counterpart's gateway does; a renewal goes on hiding it."""
     gid = patient("grant", practice.account, "--template", "device-values").split()[1]
@@ -220,12 +248,18 @@ def test_a_template_is_signed_in_the_language_it_was_shown_in(client, patient, p
 def test_what_cannot_be_is_said_in_a_sentence(client, patient, practice):
     """No categories, an unknown template, from now on by a text about the past, a grant that is none."""
     to = practice.account
-    assert "--template" in patient("grant", to, fails=True)
+    assert "--template" in patient("grant", to, "--from-now-on", fails=True)
+    assert "--confidential" in patient("grant", to, "--categories", "lab", "--confidential", fails=True)
     assert "obhut patient templates" in patient("grant", to, "--template", "nothing", fails=True)
     assert "leave one out" in patient("grant", to, "--template", "one-visit", "--from-now-on", fails=True)
     assert "obhut patient show" in patient("renew", "x", fails=True)
     assert "obhut patient who" in patient("receipt", "x", fails=True)
     assert INDEX and "obhut patient show" in patient("withdraw", "--to", to, "--dry-run", fails=True)
+
+
+def _day(number):
+    """The date in Berlin of so many days, of which today is the first."""
+    return last_day(datetime.now(UTC), number).isoformat()
 
 
 def _in(days):
