@@ -5,7 +5,9 @@ account another reading key (PROTOCOL.md 5.12); what was sealed to what is known
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 
+from consent import steps
 from consent.accounts import Delegate
 from consent.grants import Record
 from consent.relations import Grant
@@ -26,6 +28,15 @@ def must_change(record: Record, shared: Collection[str], now: int) -> bool:
     """Whether somebody has the key who must not: no delegate any more, or a lost device of one."""
     locked = max((link.iat for link in record.account.links if link.typ == "reading" and link.body["bad"]), default=-1)
     return any(_lost(record, _delegate(record, name, now), locked) for name in shared)
+
+
+def fresh(record: Record, vault: Vault, now: int) -> Vault:
+    """The vault with other candidates, for all open sets: who has the elder key may have seen those of before.
+
+    Another delegate may have made them after somebody's mandate ended, and before the compartment has another key.
+    """
+    open_sets = [name for name, state in record.sets.items() if not state.closed and name in vault.sets]
+    return steps.prepare(record, replace(vault, candidates={}), open_sets, now)
 
 
 def came_with(record: Record, vault: Vault, name: str, now: int) -> list[Grant]:

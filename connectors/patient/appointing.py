@@ -70,8 +70,8 @@ def appoint(client: Client, wanted: Appointment) -> None:
     """
     client.sync()
     client.settle()
-    state = client.chains.account(wanted.name, wanted.card.fingerprint)
     _check(client, wanted)
+    state = client.chains.account(wanted.name, wanted.card.fingerprint)
     present = _present(client.record, wanted.name)
     if present is not None and _replaces(client, present, wanted):
         dismiss(client, wanted.name)

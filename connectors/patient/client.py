@@ -126,16 +126,18 @@ class Client(Side):
         return True
 
     def _lock_out(self) -> None:
-        """Another key, another reading key, no candidates; wraps for the delegates who remain. One request (5.12)."""
+        """Another key, another reading key, wraps for the delegates who remain: in one request (5.12).
+
+        And candidates for all open sets: what was made until now stood under a key that somebody else had.
+        """
         stay, reading = lockout.holders(self.record, self.root.shared, self.now), BoxKey.generate()
         root = self.root.locked(stay)
         for name in stay:
             self.chains.refresh("acct", name)  # one that lost a device has another reading key
         _, _, known = self.hub.vault(self.account)
         kept = {name: wrap for name, wrap in known.items() if name not in self.root.shared}
-        vault = replace(
-            self.vault, reading_keys={**self.vault.reading_keys, b64(reading.public): reading}, candidates={}
-        )
+        reading_keys = {**self.vault.reading_keys, b64(reading.public): reading}
+        vault = lockout.fresh(self.record, replace(self.vault, reading_keys=reading_keys), self.now)
         sealed_root = vaults.seal_root(root, self.account, self.vault_key)
         written = self.vault_written(sealed_root, vault, root.key)
         writer = AccountWriter(self.account, accounts.extend(self.record.account, written.frame), self.now, [written])

@@ -56,6 +56,7 @@ def sign(
     made = [
         sharing.put(client, one.agreed, whole=whole, rules=one.rules, fingerprint=fingerprint) for one in found
     ]  # fmt: skip
+    sharing.clear_words(client, counterpart)
     sharing.end(client, counterpart, earlier)
     for part, gid in reached:
         sharing.end(client, part, [gid])

@@ -234,7 +234,13 @@ def _take_word_back(client: Side, counterpart: str, gid: str) -> None:
     """A guardian's refusal is her word; anybody else's withdrawal ends what guardians said of this counterpart."""
     if gid not in ("", guardians.joint(client.record, counterpart, client.now)[0]):
         return
-    if not client.save_word(counterpart, None) and counterpart in client.vault.words:
+    if not client.save_word(counterpart, None):
+        clear_words(client, counterpart)
+
+
+def clear_words(client: Side, counterpart: str) -> None:
+    """What guardians said of a counterpart counts no more: who speaks now speaks instead of them."""
+    if counterpart in client.vault.words:
         client.save_vault(client.vault.with_words(counterpart, {}))
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
+from consent import lockout
+from consent import vault as vaults
 from consent.categories import NAMES, SYSTEM
+from consent.primitives import Rejected
 from consent.steps import Written
 from consent.vault import Vault
 from tests.consent import properties, world
@@ -50,6 +53,7 @@ class Crowd(RuleBasedStateMachine):
         self.late: tuple[Identity, str, int, bytes] | None = None
         self.plans: dict[int, Plan] = {}
         self.seen: dict[str, set[tuple[str, int, bytes]]] = {}
+        self.keys: dict[str, bytes] = {}
         self.scope = ""
         self.ends = 0
         self.forbidden: list[tuple[int, properties.Where, int]] = []
@@ -72,14 +76,28 @@ class Crowd(RuleBasedStateMachine):
             properties.keys_within_rules(self.hub, self.holders, self.now)
             gone = {name: seen for name, seen in self.seen.items() if name != self.present_delegate()}
             properties.lost_masters_are_past(self.hub, gone)
+            if not lockout.must_change(self.hub.record, self.client(0).root.shared, self.now):
+                assert not [name for name in self.keys if name != self.present_delegate() and self.opens(name)]
             self.rights_are_as_decided()
+
+    def opens(self, name: str) -> bool:
+        """Whether somebody opens the vault by the key that he had as a full delegate."""
+        version, sealed = self.hub.vault
+        try:
+            vaults.unseal(sealed, self.hub.record.account.acc, version, self.keys[name])
+        except Rejected:
+            return False
+        return True
 
     def notice(self) -> None:
         """Everybody takes in what has arrived; what was deposited is compared with who might read it."""
         for holder in self.holders:
             holder.take(self.hub)
-        if self.scope == "full" and self.now < self.delegate_until:
-            self.seen.setdefault(f"delegate {self.ends}", set()).update(self.client(0).vault.masters)
+        if self.present_delegate():
+            self.keys[f"delegate {self.ends}"] = self.client(0).root.key
+        for name in self.keys:
+            if self.opens(name):  # with the hub's help, whether it is a delegate still or not
+                self.seen.setdefault(name, set()).update(self.client(0).vault.masters)
         calm = properties.nothing_owed(self.client(0), self.now)
         for bid in self.hub.order[len(self.acknowledged) :]:
             self.acknowledged.append(bid)

@@ -3,10 +3,12 @@
 from typing import Any
 
 from consent import identifiers, rules, statements, steps
+from consent import vault as vaults
 from consent.primitives import b64, label_hash, random_bytes
 from consent.sealing import seal_bundle
 from consent.steps import Written
 from consent.streams import range_digest
+from consent.vault import Vault
 from tests.consent.readers import hold, reader
 from tests.consent.world import Client, Identity
 
@@ -16,6 +18,18 @@ def appoint(client: Client, who: Identity, scope: str, until: int) -> None:
     client.hub.know(who)
     body = {"to": who.account, "fp": who.state.fingerprint, "scope": scope, "nb": 0, "until": until}
     client.post(client.account("delegate", body))
+
+
+def saved_by(who: Identity, client: Client, vault: Vault) -> Written:
+    """The vault's next version as a full delegate writes it: with the root compartment as it lies at the hub."""
+    record, (version, sealed) = client.hub.record, client.hub.vault
+    made = vaults.seal(rules.compartments(sealed)[0], vault, record.account.acc, version + 1, client.root.key)
+    frame = statements.sign(
+        who.sign, kind="acct", acc=record.account.acc, oth="", head=record.account.head, typ="vault", by=who.signer.by,
+        iat=max(client.now, record.account.links[-1].iat), cite={who.account: who.state.links[-1].position},
+        body={"ver": version + 1, "hash": rules.blob_hash(made)},
+    )  # fmt: skip
+    return Written(frame, made)
 
 
 def pass_on(client: Client, delegate: Identity, own: str, to: Identity, *, grow: int = 0, **changes: Any) -> Written:

@@ -17,7 +17,7 @@ from consent.steps import Signer, Written
 from consent.vault import Vault
 from tests.consent import properties
 from tests.consent.crowd import Crowd, Plan, resource
-from tests.consent.delegation import appoint, pass_on
+from tests.consent.delegation import appoint, pass_on, saved_by
 from tests.consent.verdicts import verdict
 from tests.consent.world import DAY
 
@@ -96,8 +96,7 @@ class Consent(Crowd):
         """A client is stopped after a few steps, and forgets what it knew."""
         home = self.client(by)
         for _ in range(count):
-            if next_step := owed.owed(self.hub.record, home.vault, self.now):
-                home.do(next_step)
+            home.step()
         self.clients[by] = replace(home, vault=Vault())
 
     @rule(by=CLIENTS)
@@ -199,7 +198,11 @@ class Consent(Crowd):
     @rule(scope=st.sampled_from(["manage", "full"]), days=st.sampled_from([2, 60]))
     def appoint(self, scope, days):
         """The patient names a delegate."""
-        appoint(self.client(0), self.relative, scope, self.now + days * DAY)
+        home = self.client(0)
+        home.settle()  # whoever had the key before is locked out first
+        appoint(home, self.relative, scope, self.now + days * DAY)
+        if scope == "full":
+            home.hand_key(self.relative)
         self.scope = scope
         self.delegate_until = self.now + days * DAY
 
@@ -233,7 +236,8 @@ class Consent(Crowd):
                 return
             result = steps.perform(self.hub.record, home.vault, next_step, signer, self.now)
             if isinstance(result, Vault):
-                home.save(result)
+                self.hub.post(saved_by(self.relative, home, result), self.now)
+                home.load()
             else:
                 self.hub.post(result, self.now)
 

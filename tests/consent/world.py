@@ -7,7 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from consent import accounts, envelope, grants, identifiers, owed, relations, rules, sealing, statements, steps, streams
+from consent import (
+    accounts,
+    envelope,
+    grants,
+    identifiers,
+    lockout,
+    owed,
+    relations,
+    rules,
+    sealing,
+    statements,
+    steps,
+    streams,
+)
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.grants import Record
@@ -220,13 +233,34 @@ class Client:
         self.vault = vaults.unseal(sealed, self.me.account, version, self.root.key)
 
     def settle(self, limit: int = 200) -> int:
-        """Run `owed` until nothing is left; returns the number of steps."""
+        """Do what is to be done until nothing is left; returns the number of steps."""
         for count in range(limit):
-            step = self.next_step(self.hub.record, self.vault, self.now)
-            if step is None:
+            if not self.step():
                 return count
-            self.do(step)
         raise AssertionError("owed does not end")
+
+    def step(self) -> bool:
+        """Change the key of the vault's key compartment where that must be, else do what is owed; or nothing."""
+        if lockout.must_change(self.hub.record, self.root.shared, self.now):
+            self.lock_out()
+            return True
+        step = self.next_step(self.hub.record, self.vault, self.now)
+        if step is not None:
+            self.do(step)
+        return step is not None
+
+    def hand_key(self, who: Identity) -> None:
+        """Give a delegate the key of the vault's key compartment."""
+        self.root = replace(self.root, shared=(*self.root.shared, who.account))
+        self.save(self.vault)
+
+    def lock_out(self) -> None:
+        """Another key for the key compartment, and another reading key."""
+        record, reading = self.hub.record, BoxKey.generate()
+        self.root = self.root.locked(lockout.holders(record, self.root.shared, self.now))
+        keys = {**self.vault.reading_keys, b64(reading.public): reading}
+        self.save(lockout.fresh(record, replace(self.vault, reading_keys=keys), self.now))
+        self.post(self.account("reading", {"key": b64(reading.public), "bad": 1}))
 
     def do(self, step: owed.Step) -> None:
         """Perform one step of `owed`."""

@@ -115,6 +115,25 @@ def test_one_who_remains_goes_on_with_the_new_key(ada, ben, eve, people):
     assert ada.client.root.shared == (cem.account,)
 
 
+def test_what_another_rotated_in_between_is_rotated_again(ada, ben, eve, people, practice):
+    """One resigns, the other settles before the patient comes: her vault stood under a key that the first one keeps."""
+    cem = people("cem")
+    name_delegate(ada.client, cem.card, END, scope=FULL)
+    other = Representative(cem.client, ada.account)
+    key = eve._key(eve.sealed_vault())
+    resign(ben.client, ada.account)
+    other.sync()
+    assert other.settle() > 0
+    version, _ = other.record.account.vault
+    between = vaults.unseal(other.sealed_vault(), ada.account, version, key)  # with the help of the hub
+    ada.client.sync()
+    ada.client.settle()
+    for set_id, state in ada.client.record.sets.items():
+        assert (set_id, state.current, state.epoch(state.current).digest) not in between.masters
+    other.sync()
+    restrictions.hide(other, ["Observation/1"])
+
+
 def test_narrowed_to_manage_by_one_command(ada, ben, eve):
     """The key is another, all is rotated, and as one who manages he has the stand-ins."""
     key = ada.client.root.key
