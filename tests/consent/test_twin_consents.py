@@ -220,6 +220,8 @@ def test_hiding_and_a_first_day_are_written_alike(twin):
     found = agree(twin, [("since", {"day": day, "rules": rules}) for day in days for rules in (None, HERE)])
     rules = [one["ok"] for one in found]
     hidden = agree(twin, [("hiding", {"rules": one, "references": ["Observation/x"]}) for one in rules])
+    several = [None, HERE, *rules[:4]]
+    agree(twin, [("both", {"one": one, "other": other}) for one in several for other in several])
     odd = [None, [], {}, HERE, {"v": 1, "policies": []}, {"v": 1, "policies": [{"provision": {"provision": [1]}}]}]
     every = [*rules, *(one["ok"] for one in hidden), *odd]
     said = agree(twin, [("only_since", {"rules": one}) for one in every])
@@ -298,7 +300,12 @@ def test_plain_forms_become_the_same_consent(twin, forms):
 def test_consents_become_the_same_grants(twin, forms):
     """The same agreements and finer rules, or the same refusal."""
     asked = {"consents": forms, "counterpart": projections.PRACTICE, "now": projections.NOW, "plain": True}
-    agree(twin, [("project", asked)])
+    agree(twin, [("project", asked | {"wholes": wholes}) for wholes in ([], [projections.OTHER])])
+    asked = {"forms": forms, "counterpart": projections.PRACTICE, "now": projections.NOW}
+    agree(twin, [
+        ("refused", asked | {"purposes": purposes, "wholes": wholes})
+        for purposes in (["TREAT"], ["BTG", "HRESCH"]) for wholes in ([], [projections.OTHER])
+    ])  # fmt: skip
 
 
 def test_a_written_consent_becomes_the_same_grants(twin):

@@ -1,13 +1,22 @@
 """The portal's twin as the patient's client: what is owed, what is written, what the hub takes."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
+from consent.fhir_consent import build, consent_id
+from consent.preview import Entry
+from consent.vault import Vault
+from consent.who import terms_of
+from consent.words import LANGUAGES
+from fhir_profiles import resources
 from tests.consent import properties, world
 from tests.consent.crowd import resource
-from tests.consent.delegation import appoint
+from tests.consent.delegation import appoint, pass_on
 from tests.consent.readers import hold, read, reader
+from tests.consent.test_fhir_consent import PAPER, TERMS
 from tests.consent.twin_steps import TwinSteps
 from tests.consent.world import DAY, START, Client, organisation
 
@@ -75,3 +84,79 @@ def test_after_an_emergency_the_twin_prepares_the_same_sets(home):
         assert home.steps.owed_after(record, own, ended) is None
     home.save(home.steps.perform(record, own, step, home.me.signer, home.now))
     assert home.steps.owed_after(home.hub.record, home.vault, [(house.account, gid, START + 1)]) is None
+
+
+def test_what_is_hidden_is_signed_into_each_grant_by_the_twin(home):
+    """Once each, with the elder terms kept; of a delegate's grant as far as its rules are known."""
+    practice, relative = organisation("praxis"), world.person()
+    gids = [home.grant(practice, [1]), home.grant(practice, [8])]
+    appoint(home, relative, "manage", START + 400 * DAY)
+    own = home.grant(relative, range(16), until=START + 300 * DAY)
+    home.post(pass_on(home, relative, own, practice, until=home.now + 10))
+    for hides in (["Observation/1", "Observation/2"], ["Observation/1"], []):
+        home.save(home.vault.with_hides(hides))
+        count = 0
+        while step := home.steps.hide(home.hub.record, home.vault, home.me.signer, home.now):
+            home.save(step) if isinstance(step, Vault) else home.post(step)
+            count += 1
+        assert count == 1 + len(gids) + 2
+        granted = home.hub.record.relations[practice.account].grants
+        assert {terms_of(home.vault, granted[gid].rules).hides for gid in gids} == {tuple(hides)}
+
+
+def test_who_sees_what_is_told_alike_at_every_moment(home):
+    """Granted, amended, withdrawn, expired, to come, in an emergency, by a delegate, on paper: in every language."""
+    practice, other, relative = organisation("praxis"), organisation("klinik"), world.person()
+    third, began = organisation("labor"), home.now
+    home.meet(third)
+    gid = home.grant(practice, [1, 8], until=began + 10 * DAY)
+    home.now += DAY
+    home.grant(practice, [1], gid=gid, until=began + 20 * DAY)
+    home.grant(other, [3], until=began + 4 * DAY, whole=False)
+    home.grant(other, [4], emergency=(3600, "physician"))
+    home.grant(other, [5], nb=began + 30 * DAY)
+    home.permit(practice)
+    appoint(home, relative, "manage", began + 400 * DAY)
+    own = home.grant(relative, range(16), until=began + 300 * DAY)
+    home.post(pass_on(home, relative, own, third))
+    _sign_on_paper(home, home.grant(other, [9]))
+    home.now += DAY
+    home.withdraw(other, home.grant(other, [7]))
+    for at in (0, began - 1, began, began + DAY, home.now, began + 5 * DAY, began + 31 * DAY, began + 10**9):
+        found = home.steps.told(home.hub.record, home.vault, at)
+    assert {one.reason for one in home.steps.told(home.hub.record, home.vault, home.now)} == {
+        "granted", "emergency", "not-yet", "withdrawn", "narrowed", "never"
+    }  # fmt: skip
+    assert "expired" in {one.reason for one in found}
+    home.post(home.account("close", {}))
+    assert "closed" in {one.reason for one in home.steps.told(home.hub.record, home.vault, home.now)}
+
+
+def _sign_on_paper(home: Client, gid: str) -> None:
+    """The grant's terms with a Consent that a desk recorded from paper."""
+    terms = home.vault.terms[gid]
+    agreed = replace(TERMS, patient=home.me.account, counterpart=terms.oth, paper=PAPER)
+    consent = resources.dump(build(agreed, consent_id(gid), datetime.fromtimestamp(START, UTC)))
+    home.save(home.vault.with_terms(gid, replace(terms, consent=consent, hides=("Observation/1",))))
+    record = home.hub.record
+    home.post(home.steps.grant(record, home.vault, gid, home.vault.terms[gid], home.me.signer, home.now))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_preview_foresees_the_same(home, language):
+    """What a grant would open and a withdrawal take, entry by entry, in numbers and in words."""
+    practice = organisation("praxis")
+    late, whole = home.grant(practice, [1], whole=False), home.grant(practice, [8])
+    home.grant(practice, [4], emergency=(3600, "physician"))
+    set_id, key = next(iter(home.vault.sets.items()))
+    rows = [(1, 1, "a"), (1, 2, "a"), (8, 1, "a"), (13, 1, practice.account), (13, 1, "a"), (4, 1, "a")]
+    entries = [Entry(kind, c, set_id, key.index(c), epoch, author)
+               for c, epoch, author in rows for kind in ("Observation", "Condition")]  # fmt: skip
+    entries += [replace(entries[4], withheld=frozenset({whole})), replace(entries[0], hidden=True)]
+    see = partial(home.steps.preview, home.hub.record, practice.account, home.now)
+    for effect in ("stop", "lock", "delete"):
+        assert see(entries, language, gids=[late], effect=effect).loses.total() == 2
+        see(entries[6:8], language, gids=[late, whole], effect=effect)
+    for some, beginning in (([1, 13], True), ([1, 13], False), ([], True)):
+        see(entries, language, categories=some, whole=beginning)
+    see([], language, categories=[1], whole=True)

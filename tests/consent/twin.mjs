@@ -7,16 +7,16 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 import * as consent from "../../hub/static/portal/consent.js";
+import { answers as client } from "./twin_client.mjs";
 import { answers as consents } from "./twin_consents.mjs";
-import { accountsOf, KINDS, readerOf, replay, stepValue, summary, verdicts } from "./verdicts.mjs";
+import { accountsOf, KINDS, readerOf, replay, summary, verdicts } from "./verdicts.mjs";
 
-const { accounts, canonical, categories, chains, envelope, identifiers, keys, messages, opening } = consent;
-const { grants, owed, primitives, problems, relations, rules, sealing, sets, statements, steps, streams, vault } = consent;
+const { accounts, canonical, categories, chains, envelope, identifiers, keys, log, messages, opening } = consent;
+const { primitives, problems, relations, sealing, sets, statements, streams, vault } = consent;
 const { b64, unb64 } = primitives;
 
 const kept = new Map();
 const worlds = new Map();
-const homes = new Map();
 
 function cite(citations) {
   return Object.fromEntries(citations);
@@ -24,6 +24,10 @@ function cite(citations) {
 
 function all(texts) {
   return texts.map((text) => unb64(text));
+}
+
+function logEntry({ sealed, ...rest }) {
+  return { ...rest, sealed: unb64(sealed) };
 }
 
 const READ = {
@@ -64,58 +68,9 @@ const NAME = {
   fingerprint: (text) => b64(primitives.unb32(text, identifiers.FINGERPRINT_BYTES)),
 };
 
-// --- a patient's client --------------------------------------------------------------------------------------------
-
-/** All chains of a patient with the links that came since. */
-function grown(before, acc, came) {
-  const record = before ?? new grants.Record({ account: new accounts.AccountState(acc) });
-  const others = new Map(record.accounts);
-  const states = { set: new Map(record.sets), rel: new Map(record.relations) };
-  for (const [kind, oth, links] of came) {
-    for (const raw of all(links)) {
-      if (kind === "acct") {
-        others.set(oth, accounts.extend(others.get(oth) ?? new accounts.AccountState(oth), raw, others));
-      } else {
-        const { extend, SetState, RelationState } = { set: streams, rel: relations }[kind];
-        const known = states[kind].get(oth) ?? new (SetState ?? RelationState)(acc, oth);
-        states[kind].set(oth, extend(known, raw, others));
-      }
-    }
-  }
-  return record.with({ account: others.get(acc), accounts: others, sets: states.set, relations: states.rel });
-}
-
-/** A step from its JSON. */
-function stepOf([name, ...fields]) {
-  const names = { "extend": ["oth", "gid", "sets"], "hand-out": ["oth", "gid", "sets"], "drop": ["sets"] };
-  const placed = (names[name] ?? [name === "prepare" ? "sets" : "set"]).map((field, i) => [field, fields[i]]);
-  return { step: name, ...Object.fromEntries(placed) };
-}
-
-const WRITE = {
-  perform: ({ record, vault: own, signer, now }, { step }) => steps.perform(record, own, stepOf(step), signer, now),
-  prepare: ({ record, vault: own, now }, { sets: due }) => steps.prepare(record, own, due, now),
-  open: ({ record, signer, now }, { oth, met }) => steps.openRelation(record, oth, met, signer, now),
-  permit: ({ record, signer, now }, { oth, set }) => steps.permit(record, oth, set, signer, now),
-  unpermit: ({ record, signer, now }, { oth, set }) => steps.unpermit(record, oth, set, signer, now),
-  hand_on({ record, vault: own, signer, now }, { gid, like, oth, cover, seeds }) {
-    const held = (...where) => seeds[where.join(" ")].map(([index, seed]) => [index, unb64(seed)]);
-    const covered = new Map(cover.map(([set, from, mask]) => [set, { from, mask }]));
-    return steps.handOn(record, held, gid, { ...own.terms.get(like), oth }, covered, signer, now);
-  },
-  end: ({ record, signer, now }, { oth, gid }) => steps.end(record, oth, gid, signer, now),
-  grant: ({ record, vault: own, signer, now }, { gid }) =>
-    steps.grant(record, own, gid, own.terms.get(gid), signer, now),
-  own_grant: ({ record, vault: own, signer, now }, { gid, set }) =>
-    steps.ownGrant(record, own, gid, set, own.terms.get(gid), signer, now),
-};
-
-function loaded(text) {
-  return vault.Vault.load(unb64(text));
-}
-
 const answers = {
   ...consents,
+  ...client,
 
   vectors: ({ path }) => verdicts(JSON.parse(readFileSync(path, "utf8"))),
   kinds: () => KINDS,
@@ -191,31 +146,19 @@ const answers = {
   object: ({ sealed, reference, ctx }) =>
     b64(opening.openObject(unb64(sealed), opening.readReference(unb64(reference)), unb64(ctx))),
 
-  // --- a patient's client -----------------------------------------------------------------------------------------
+  // --- the access log ---------------------------------------------------------------------------------------------
 
-  home({ home, acc, chains: came }) {
-    homes.set(home, { ...homes.get(home), record: grown(homes.get(home)?.record, acc, came) });
-    return null;
+  faults({ entries, heads }) {
+    const found = log.faults(entries.map(logEntry), all(heads).map(log.parseHead));
+    return found.map(({ first, last, kind }) => [first, last, kind]);
   },
-  vault({ home, vault: text }) {
-    homes.set(home, { ...homes.get(home), vault: loaded(text) });
-    return null;
+  head({ raw, key, hub, acc }) {
+    const found = log.parseHead(unb64(raw));
+    found.verify(unb64(key), { hub, acc });
+    return [found.seq, found.hash, found.at];
   },
-  owed: ({ home, now }) => stepValue(owed.owed(homes.get(home).record, homes.get(home).vault, now)),
-  owed_after: ({ home, ended }) => stepValue(owed.owedAfter(homes.get(home).record, homes.get(home).vault, ended)),
-  write({ home, does, signer: by, now, ...rest }) {
-    const signer = by && { account: by.account, device: by.device, key: new keys.SigningKey(unb64(by.seed)) };
-    const made = WRITE[does]({ ...homes.get(home), signer, now }, rest);
-    if (made instanceof vault.Vault) return { vault: b64(made.dump()) };
-    return { frame: b64(made.frame), blob: made.blob && b64(made.blob) };
-  },
-  new_sets: ({ vault: text, count }) => b64(steps.newSets(loaded(text), count).dump()),
-  admit({ home, raw, blob, now }) {
-    const { record } = homes.get(home);
-    const [, st] = rules.extend(record, unb64(raw));
-    rules.admit(record, unb64(raw), blob === null ? null : unb64(blob), now);
-    return [st.kind, st.typ];
-  },
+  untold: ({ entries, frames }) =>
+    log.untold(entries.map(logEntry), all(frames).map(statements.parse)).map((link) => link.hash),
 
   // --- what the twin makes ----------------------------------------------------------------------------------------
 

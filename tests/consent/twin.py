@@ -20,6 +20,7 @@ from consent import (
     envelope,
     identifiers,
     keys,
+    log,
     messages,
     opening,
     primitives,
@@ -266,6 +267,26 @@ def _unwrap_by_secret(wrap: str, account: str, name: str, wrap_key: str) -> str:
     return b64(vault.unwrap_by_secret(unb64(wrap), account, name, unb64(wrap_key)))
 
 
+def _entries(given: list[dict[str, Any]]) -> list[log.Entry]:
+    return [log.Entry(**{**one, "sealed": unb64(one["sealed"])}) for one in given]
+
+
+def _faults(entries: list[dict[str, Any]], heads: list[str]) -> list[Any]:
+    found = log.faults(_entries(entries), [log.parse_head(unb64(raw)) for raw in heads])
+    return [[one.first, one.last, one.kind] for one in found]
+
+
+def _head(raw: str, key: str, hub: str, acc: str) -> list[Any]:
+    found = log.parse_head(unb64(raw))
+    found.verify(unb64(key), hub=hub, acc=acc)
+    return [found.seq, found.hash, found.at]
+
+
+def _untold(entries: list[dict[str, Any]], frames: list[str]) -> list[str]:
+    links = [statements.parse(unb64(raw)) for raw in frames]
+    return [link.hash for link in log.untold(_entries(entries), links)]
+
+
 ANSWERS: dict[str, Callable[..., Any]] = {
     "read": lambda what, raw: READ[what](unb64(raw)),
     "name": lambda what, text: NAME[what](text),
@@ -296,4 +317,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "verify_registration": _verify_registration,
     "unwrap_by_box": _unwrap_by_box,
     "unwrap_by_secret": _unwrap_by_secret,
+    "faults": _faults,
+    "head": _head,
+    "untold": _untold,
 } | twin_consents.ANSWERS

@@ -88,6 +88,7 @@ export const answers = {
     return resources.map((resource) => decider.verdict(facts.facts(resource, authors)).permit);
   },
   hiding: ({ rules, references }) => finerRules.hiding(rules, references),
+  both: ({ one, other }) => finerRules.both(one, other),
   since: ({ day, rules }) => finerRules.since(day, rules),
   only_since: ({ rules }) => finerRules.onlySince(rules),
   consent: ({ consent: given, mandated = [] }) => fhirConsent.read(given, mandated),
@@ -97,9 +98,13 @@ export const answers = {
   build: ({ terms, name, second }) => fhirConsent.build(agreed(terms), name, second),
   proposed: ({ terms, name, second }) => fhirConsent.proposed(agreed(terms), name, second),
   export: ({ form }) => fhirExport.write(form),
-  project({ consents, counterpart, now, plain = false }) {
-    const made = (plain ? projection.projectPlain : projection.project)(consents, counterpart, now);
+  project({ consents, counterpart, now, plain = false, wholes = [] }) {
+    const made = (plain ? projection.projectPlain : projection.project)(consents, counterpart, now, wholes);
     return made.map((one) => [agreement(one.agreed), one.rules]);
+  },
+  refused({ forms, counterpart, purposes, now, wholes }) {
+    const actor = new Set([counterpart, ...wholes]);
+    return [...projection.refusedPlain(forms, { actor, purposes }, now)].sort((a, b) => a - b);
   },
   templates: () => template.templates().map(told),
   template: ({ name }) => told(template.template(name)),

@@ -94,9 +94,11 @@ def _at(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)
 
 
-def _projections(consents: list[Any], counterpart: str, now: int, *, plain: bool = False) -> list[Any]:
+def _projections(
+    consents: list[Any], counterpart: str, now: int, *, plain: bool = False, wholes: Iterable[str] = ()
+) -> list[Any]:
     make = projection.project_plain if plain else projection.project
-    return [[agreement(one.agreed), one.rules] for one in make(consents, counterpart, now)]
+    return [[agreement(one.agreed), one.rules] for one in make(consents, counterpart, now, wholes)]
 
 
 def _template(name: str) -> dict[str, Any]:
@@ -118,6 +120,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "facts": lambda resource, authors=(): dumped(facts(resource, authors)),
     "finer": _finer,
     "hiding": finer_rules.hiding,
+    "both": finer_rules.both,
     "since": _since,
     "only_since": finer_rules.only_since,
     "consent": lambda consent, mandated=(): fhir_consent.read(consent, mandated),
@@ -128,6 +131,9 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "proposed": lambda terms, name, second: fhir_consent.proposed(agreed(terms), name, _at(second)),
     "export": fhir_export.write,
     "project": _projections,
+    "refused": lambda forms, counterpart, purposes, now, wholes: sorted(
+        projection.refused_plain(forms, counterpart, purposes, now, wholes)
+    ),
     "templates": lambda: [_template(one.id) for one in template.templates()],
     "template": _template,
     "text": lambda name, who, what, why, until, language: template.template(name).text(

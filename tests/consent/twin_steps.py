@@ -1,14 +1,17 @@
 """A patient's client whose steps are written by the portal's twin, each compared with what Python would write."""
 
+import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from consent import owed, steps
+from consent import hidden, owed, preview, rules, steps, told, who, words
 from consent.chains import Chain
 from consent.grants import Record
 from consent.identifiers import new_id
-from consent.primitives import b64, unb64
+from consent.preview import Entry, Preview
+from consent.primitives import Rejected, b64, unb64
+from consent.relations import RelationState
 from consent.statements import parse
 from consent.steps import Signer, Written
 from consent.vault import Terms, Vault
@@ -123,6 +126,69 @@ class TwinSteps:
         terms = replace(vault.terms[own], oth=oth)
         return _same(steps.hand_on(record, held, gid, terms, dict(cover), signer, now), made)
 
+    def hide(self, record: Record, vault: Vault, signer: Signer, now: int) -> Vault | Written | None:
+        """What is still to be written so that each grant hides what is hidden."""
+        made = self._write(record, vault, "hide", signer, now)
+        found = self._twin.make("hidden", home=self._home, now=now)
+        assert found == [hidden.unreached(record, vault, now), hidden.assumed(record, vault, now)]
+        mine = hidden.amend(record, vault, signer, now)
+        if mine is None:
+            assert made is None
+            return None
+        if isinstance(mine, Written):
+            return _same(mine, made)
+        theirs = Vault.load(unb64(made["vault"]))
+        assert _unsalted(theirs) == _unsalted(mine)
+        return theirs
+
+    def told(self, record: Record, vault: Vault, at: int) -> list[who.Access]:
+        """Who can see what, and the same in sentences."""
+        self._tell(record, vault)
+        mine = who.who(record, vault, at)
+        assert self._twin.make("who", home=self._home, at=at) == [_access(one) for one in mine]
+        for language in words.LANGUAGES:
+            for patient in ("", record.account.acc):
+                asked = {"home": self._home, "at": at, "language": language, "patient": patient}
+                assert self._twin.make("told", **asked) == told.lines(mine, language, patient)
+        assert self._twin.make("latest", home=self._home) == who.latest(record)
+        return mine
+
+    def stretches(self, record: Record, relation: RelationState) -> list[who.Stretch]:
+        """What was granted to one counterpart, in time."""
+        self._tell(record, None)
+        mine = who.stretches(record, relation)
+        plain = [[s.oth, s.gid, s.start, s.stop, s.ended, s.own, s.rules.hash] for s in mine]
+        assert self._twin.make("stretches", home=self._home, oth=relation.oth) == plain
+        return mine
+
+    def preview(self, record: Record, oth: str, at: int, entries: list[Entry], language: str, **change: Any) -> Preview:
+        """What would be seen after a change, in numbers and in words."""
+        live = [one for one in self.stretches(record, record.relations[oth]) if one.holds(at)]
+        if "gids" in change:
+            mine = preview.withdrawing(entries, live, oth, change["gids"], change["effect"])
+        else:
+            mine = preview.granting(entries, live, oth, change["categories"], change["whole"])
+        asked = {"home": self._home, "oth": oth, "at": at, "language": language, **change}
+        plain = [asdict(one) | {"withheld": sorted(one.withheld)} for one in entries]
+        assert self._twin.make("preview", entries=plain, **asked) == [mine.plain(), preview.lines(mine, language)]
+        return mine
+
+    def admit(self, record: Record, raw: bytes, blob: bytes | None, now: int) -> Record:
+        """The joint rules, by the same verdict."""
+        self._tell(record, None)
+        asked = {"home": self._home, "raw": b64(raw), "blob": blob and b64(blob), "now": now}
+        (theirs,) = self._twin.ask([("admit", asked)])
+        refused: Rejected | None = None
+        try:
+            after = rules.admit(record, raw, blob, now)
+        except Rejected as error:
+            refused = error
+        if refused is not None:
+            assert theirs == {"kind": refused.kind, "reason": refused.reason}
+            raise refused
+        assert theirs == {"ok": [len(after.account.links), len(after.sets), len(after.relations)]}
+        return after
+
     def _write(
         self, record: Record, vault: Vault | None, what: str, signer: Signer | None, now: int, **arguments: Any
     ) -> dict[str, str]:
@@ -177,3 +243,14 @@ def _same_vault(mine: Vault, theirs: Vault) -> Vault:
     assert [where[:2] for where in theirs.masters] == [where[:2] for where in mine.masters]
     assert (theirs.sets, theirs.terms) == (mine.sets, mine.terms)
     return theirs
+
+
+def _unsalted(vault: Vault) -> Any:
+    """A vault's terms without the salts that are fresh: under a grant's id."""
+    return {
+        name: replace(terms, salt=b"", consent=b"") if len(name) == 22 else terms for name, terms in vault.terms.items()
+    }, [json.loads(terms.consent or b"null") for terms in vault.terms.values()]  # fmt: skip
+
+
+def _access(one: who.Access) -> dict[str, Any]:
+    return asdict(one) | {"purposes": list(one.purposes)}

@@ -62,6 +62,20 @@ function excepting(rule: Tree, exception: Tree): Tree {
   return provision.length > 0 ? { ...rule, provision } : rule;
 }
 
+/**
+ * Finer rules that permit what both permit; null for no rules.
+ *
+ * Of the other it is all but what it permits that is refused: a policy that permits adds to others, one that denies
+ * takes away.
+ */
+export function both(one: FinerRules | null, other: FinerRules | null): FinerRules | null {
+  if (one === null || other === null || same(one, other)) return one ?? other;
+  const isPermit = (policy: Json) => (policy["provision"] as Tree)["type"] === "permit";
+  const provision = other.policies.filter(isPermit).map((policy) => policy["provision"]);
+  const refusals = other.policies.filter((policy) => !isPermit(policy));
+  return { v: 1, policies: [...one.policies, always({ type: "deny", provision }), ...refusals] };
+}
+
 /** Whether these are the rules of `since` for some day, and no more. */
 export function onlySince(rules: unknown): boolean {
   const end = (rules as Since)?.policies?.[0]?.provision?.provision?.[0]?.dataPeriod?.end;

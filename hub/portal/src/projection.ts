@@ -25,25 +25,57 @@ export type Projection = { readonly agreed: Agreement; readonly rules: FinerRule
 /**
  * The grants by which a counterpart may read what R4 Consents of one patient permit, from a Unix second on.
  *
- * `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. None where nothing
- * is permitted. Throws `Problem(unprocessable)` for what no grant can keep to, or cannot be told to be in force.
+ * `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. `wholes`: what the
+ * counterpart is a part of, at every level: what is said of them is said of it. None where nothing is permitted.
+ * Throws `Problem(unprocessable)` for what no grant can keep to, or cannot be told to be in force.
  */
-export function project(consents: readonly Json[], counterpart: string, now: number): Projection[] {
-  return projectPlain(consents.map(checkWritten), counterpart, now);
+export function project(
+  consents: readonly Json[],
+  counterpart: string,
+  now: number,
+  wholes: readonly string[] = [],
+): Projection[] {
+  return projectPlain(consents.map(checkWritten), counterpart, now, wholes);
 }
 
 /** `project` for Consents in plain form (`policy.ts`). Throws as it. */
-export function projectPlain(forms: readonly Plain[], counterpart: string, now: number): Projection[] {
+export function projectPlain(
+  forms: readonly Plain[],
+  counterpart: string,
+  now: number,
+  wholes: readonly string[] = [],
+): Projection[] {
+  const actor = new Set([counterpart, ...wholes]);
   const [patient, ...others] = new Set(forms.map((form) => String(form["patient"])));
   if (patient === undefined || others.length > 0) {
     throw refused("patient", "These Consents are not about one patient.");
   }
   const at = now * SECOND;
-  const found = pieces(signedInForce(forms, patient, counterpart, at), counterpart, at);
+  const found = pieces(signedInForce(forms, patient, actor, at), actor, at);
   if (found.length > MAX_GRANTS) {
     throw refused("provision", `This needs more than ${MAX_GRANTS} grants; write fewer periods and purposes.`);
   }
   return found.map((piece) => projected(patient, counterpart, piece, at));
+}
+
+/** What a counterpart asks for: who it is at every level, and the purposes of a grant. */
+type Asking = { readonly actor: Words; readonly purposes: readonly string[] };
+
+/**
+ * The categories of which Consents in plain form that are refusals refuse a counterpart anything, now or later.
+ *
+ * What is refused for a purpose below those asked for is refused.
+ */
+export function refusedPlain(forms: readonly Plain[], { actor, purposes }: Asking, now: number): Set<number> {
+  const at = now * SECOND;
+  const counting = signedInForce(forms, String(forms[0]?.["patient"]), actor, at);
+  const signed = counting.filter(({ root, optIn }) => !(root.permit || optIn));
+  const rules = signed.flatMap(({ root }) => all(root));
+  const below = rules.flatMap((rule) => [...rule.purposes]).filter((purpose) => within(purpose, purposes));
+  const times = new Set([at, ...rules.map((rule) => rule.period[0]).filter((start) => start > at)]);
+  const asked = [...new Set([...purposes, ...below])].map(purposesAbove);
+  const trees = asked.flatMap((above) => [...times].map((time) => cut(signed, actor, above, time)));
+  return new Set(INDICES.filter((index) => trees.some((each) => outcomes(each, index).has("deny"))));
 }
 
 /** A Consent's provision in plain form, the same compiled, and whether it is an opt-in list. */
@@ -63,13 +95,13 @@ type Piece = {
 // --- which Consents -------------------------------------------------------------------------------------------------
 
 /** The Consents that count from now on, as long as no other is signed (`lineages.ts`). */
-function signedInForce(forms: readonly Plain[], patient: string, counterpart: string, now: number): Signed[] {
+function signedInForce(forms: readonly Plain[], patient: string, actor: Words, now: number): Signed[] {
   const plain = new Map<Policy, Plain>(forms.map((form) => [compile(form), form]));
   const policies = [...plain.keys()];
   if (policies.some((one) => one.recorded > now)) {
     throw refused("dateTime", "This Consent is dated later than now: sign it when it begins to count.");
   }
-  const heads = inForce(state({ policies }), request(patient, new Set([counterpart]), "TREAT", now));
+  const heads = inForce(state({ policies }), request(patient, actor, "TREAT", now));
   if (heads.some((head) => head.length > 1)) {
     throw refused("dateTime", "Two of these Consents count together, being of one lineage and date: keep one.");
   }
@@ -83,33 +115,33 @@ function signedInForce(forms: readonly Plain[], patient: string, counterpart: st
 
 type Time = readonly [start: number, end: number];
 
-function pieces(signed: readonly Signed[], counterpart: string, now: number): Piece[] {
+function pieces(signed: readonly Signed[], actor: Words, now: number): Piece[] {
   const rules = signed.flatMap(({ root }) => all(root));
-  for (const { root } of signed) checkActions(root, counterpart);
+  for (const { root } of signed) checkActions(root, actor);
   const named = [...new Set(rules.flatMap((rule) => [...rule.purposes]))].sort();
   const edges = [...new Set(rules.flatMap((rule) => rule.period))].filter((edge) => edge > now).sort((a, b) => a - b);
   const starts = [now, ...edges];
   const times = starts.map((start, i): Time => [start, starts[i + 1] ?? FOREVER]).filter(([start, end]) => start < end);
   const alike = new Map<string, Piece>();
   for (const purpose of named) {
-    for (const one of joined(signed, counterpart, purpose, times)) {
+    for (const one of joined(signed, actor, purpose, times)) {
       const key = stable([one.start, one.end, one.trees]);
       alike.set(key, { ...one, purposes: [...(alike.get(key)?.purposes ?? []), purpose] });
     }
   }
   for (const [start] of times) {
-    checkEveryPurpose(signed, counterpart, start);
-    checkExceptions(signed, counterpart, named, start);
+    checkEveryPurpose(signed, actor, start);
+    checkExceptions(signed, actor, named, start);
   }
   const found = [...alike.values()].filter(({ start, end }) => hasSecond(start, end, now));
   return found.map((piece) => ({ ...piece, purposes: highest(piece.purposes) }));
 }
 
 /** The times in which a purpose may see anything, those in which the same trees decide joined. */
-function joined(signed: readonly Signed[], counterpart: string, purpose: string, times: readonly Time[]): Piece[] {
+function joined(signed: readonly Signed[], actor: Words, purpose: string, times: readonly Time[]): Piece[] {
   const found: Piece[] = [];
   for (const [start, end] of times) {
-    const trees = cut(signed, counterpart, purposesAbove(purpose), start);
+    const trees = cut(signed, actor, purposesAbove(purpose), start);
     const last = found.at(-1);
     if (last?.end === start && stable(last.trees) === stable(trees)) found.splice(-1, 1, { ...last, end });
     else if (permitted(trees).size > 0) found.push({ purposes: [], start, end, trees });
@@ -117,16 +149,16 @@ function joined(signed: readonly Signed[], counterpart: string, purpose: string,
   return found;
 }
 
-function cut(signed: readonly Signed[], counterpart: string, purposes: Words, at: number): Cut[] {
+function cut(signed: readonly Signed[], actor: Words, purposes: Words, at: number): Cut[] {
   return signed.flatMap(({ root, plain, optIn }) => {
-    const tree = cutRule(root, plain, counterpart, purposes, at);
+    const tree = cutRule(root, plain, actor, purposes, at);
     return tree === null ? [] : [{ optIn, tree }];
   });
 }
 
 /** The rule with only what it says of resources; null where it does not apply to this party, purpose and time. */
-function cutRule(rule: Rule, plain: Tree, counterpart: string, purposes: Words, at: number): Tree | null {
-  if (!applies(rule, counterpart, purposes, at)) return null;
+function cutRule(rule: Rule, plain: Tree, actor: Words, purposes: Words, at: number): Tree | null {
+  if (!applies(rule, actor, purposes, at)) return null;
   if (rule.roles.size > 0) {
     const remedy = "A rule for a role within an organisation cannot be kept to by it; drop it.";
     throw refused(`${rule.path}.actor`, remedy);
@@ -134,14 +166,14 @@ function cutRule(rule: Rule, plain: Tree, counterpart: string, purposes: Words, 
   const names = Object.keys(plain).filter((name) => ELEMENTS.includes(name) && name !== "provision");
   const kept = Object.fromEntries(names.map((name) => [name, plain[name]]));
   const below = (plain["provision"] ?? []) as Tree[];
-  const children = rule.children.map((child, i) => cutRule(child, below[i] ?? {}, counterpart, purposes, at));
+  const children = rule.children.map((child, i) => cutRule(child, below[i] ?? {}, actor, purposes, at));
   const provision = children.filter((child) => child !== null);
   return provision.length > 0 ? { ...kept, provision } : kept;
 }
 
-function applies(rule: Rule, counterpart: string, purposes: Words, at: number): boolean {
+function applies(rule: Rule, actor: Words, purposes: Words, at: number): boolean {
   const { actors, actions, purposes: wanted, period } = rule;
-  const isAsked = actors.size === 0 || actors.has(counterpart);
+  const isAsked = actors.size === 0 || meet(actors, actor);
   const isReading = actions.size === 0 || meet(actions, actionsAbove("read"));
   return isAsked && isReading && (wanted.size === 0 || meet(wanted, purposes)) && period[0] <= at && at < period[1];
 }
@@ -158,28 +190,28 @@ function highest(purposes: readonly string[]): string[] {
 // --- what cannot be kept to -----------------------------------------------------------------------------------------
 
 /** A grant is for both: whoever holds an entry also finds it. */
-function checkActions({ actors, actions, path, children }: Rule, counterpart: string): void {
-  if (actors.size > 0 && !actors.has(counterpart)) return;
+function checkActions({ actors, actions, path, children }: Rule, actor: Words): void {
+  if (actors.size > 0 && !meet(actors, actor)) return;
   if (meet(actions, actionsAbove("read")) !== meet(actions, actionsAbove("search"))) {
     const remedy = "Name reading and searching together, as access; one alone is no grant.";
     throw refused(`${path}.action`, remedy);
   }
-  for (const child of children) checkActions(child, counterpart);
+  for (const child of children) checkActions(child, actor);
 }
 
-function checkEveryPurpose(signed: readonly Signed[], counterpart: string, at: number): void {
-  if (permitted(cut(signed, counterpart, new Set(), at)).size > 0) {
+function checkEveryPurpose(signed: readonly Signed[], actor: Words, at: number): void {
+  if (permitted(cut(signed, actor, new Set(), at)).size > 0) {
     throw refused("provision.purpose", "Name the purposes for which this is permitted; a grant has them all named.");
   }
 }
 
 /** A hub releases for a purpose what is granted for one above it: there, nothing may be taken away again. */
-function checkExceptions(signed: readonly Signed[], counterpart: string, named: readonly string[], at: number): void {
+function checkExceptions(signed: readonly Signed[], actor: Words, named: readonly string[], at: number): void {
   for (const purpose of named) {
     for (const above of purposesAbove(purpose)) {
       if (above === purpose || !named.includes(above)) continue;
-      if (permitted(cut(signed, counterpart, purposesAbove(above), at)).size === 0) continue;
-      for (const { root } of signed) checkException(root, counterpart, [above, purpose], at, true);
+      if (permitted(cut(signed, actor, purposesAbove(above), at)).size === 0) continue;
+      for (const { root } of signed) checkException(root, actor, [above, purpose], at, true);
     }
   }
 }
@@ -187,12 +219,12 @@ function checkExceptions(signed: readonly Signed[], counterpart: string, named: 
 /** `outer`: whether the rules around this one apply to the higher purpose, as they do to the lower. */
 function checkException(
   rule: Rule,
-  counterpart: string,
+  actor: Words,
   purposes: readonly [above: string, below: string],
   at: number,
   outer: boolean,
 ): void {
-  const isFor = (purpose: string) => applies(rule, counterpart, purposesAbove(purpose), at);
+  const isFor = (purpose: string) => applies(rule, actor, purposesAbove(purpose), at);
   const [above, below] = [outer && isFor(purposes[0]), isFor(purposes[1])];
   if (!below) return;
   if (!above && !rule.permit) {
@@ -200,7 +232,7 @@ function checkException(
     const remedy = `What is permitted for ${wide} cannot be refused for ${narrow} alone; name the others instead.`;
     throw refused(`${rule.path}.purpose`, remedy);
   }
-  for (const child of rule.children) checkException(child, counterpart, purposes, at, above);
+  for (const child of rule.children) checkException(child, actor, purposes, at, above);
 }
 
 // --- what a piece can permit ----------------------------------------------------------------------------------------
