@@ -117,18 +117,21 @@ def zygote() -> Zygote:
 
 
 def _serve() -> None:
-    import connectors.gateway.app  # noqa: PLC0415 - imported here, before the forks
+
+    import connectors.gateway.app  # noqa: PLC0415
     import connectors.gateway.cli  # noqa: PLC0415
+    import connectors.gateway.fhir_api  # noqa: PLC0415
     import connectors.gateway.follower  # noqa: PLC0415
     import connectors.gateway.schema  # noqa: PLC0415
     import connectors.gateway.server  # noqa: PLC0415
     import connectors.patient.cli  # noqa: PLC0415
-    import connectors.wearables.cli  # noqa: F401, PLC0415
+    import connectors.wearables.cli  # noqa: PLC0415
     import fhir_profiles.command  # noqa: F401, PLC0415
     import hub.app  # noqa: PLC0415
     import hub.cli  # noqa: PLC0415
     import hub.server  # noqa: F401, PLC0415
 
+    connectors.gateway.fhir_api.prepare()
     gc.freeze()  # what is shared with the forks is not touched by their collectors
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who ends is gone at once
     for line in sys.stdin:

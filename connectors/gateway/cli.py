@@ -50,8 +50,9 @@ def serve(
 
     Settings come from the options, then from OBHUT_GATEWAY_… variables, then from the file.
     """
-    # Not needed for tokens; loaded once, before there are processes beside this one.
+    # Not needed for tokens; loaded and built once, before there are processes beside this one.
     from connectors.gateway.app import create_app  # noqa: PLC0415
+    from connectors.gateway.fhir_api import prepare  # noqa: PLC0415
     from connectors.gateway.server import Server  # noqa: PLC0415
 
     given = {"standalone": standalone, "auth": auth, "host": host, "port": port, "database": database}
@@ -64,6 +65,7 @@ def serve(
             if config.auth:
                 click.echo(f"clients are registered with --database {config.database} until this ends", err=True)
         _make_tables(config)
+        prepare()
 
         if not config.standalone:
             from connectors.gateway.follower import following  # noqa: PLC0415 - not in standalone mode

@@ -68,8 +68,12 @@ class Gateway:
         return int(self.clock())
 
 
+@cache
 def prepare() -> None:
-    """Build the checks and index paths of all types now, by one thread, rather than with the first requests."""
+    """Build the checks and index paths of all types now, by one thread, rather than with the first requests.
+
+    What is forked afterwards has them, and builds nothing.
+    """
     for type_ in sorted(definitions.resource_types()):
         search.parameters(type_)
         with suppress(Problem):
