@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from connectors.wearables.archive import RATIO_APPLIES_FROM, Limits
-from connectors.wearables.generator import _ENGLISH, _GERMAN
+from connectors.wearables.generator import _ENGLISH, _GERMAN, generate
 from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Mark, MemoryLedger
 from fhir_profiles.problems import Problem
 from tests.browser import import_in_chromium as in_chromium
 from tests.connectors.wearables.broken_exports import BYTES, DOCUMENTS, PROLOGS, WHOLE, spliced
-from tests.connectors.wearables.exports import PATIENT, document, zipped
+from tests.connectors.wearables.exports import PATIENT, document, taken, zipped
 from tests.connectors.wearables.odd_exports import odd_export
 
 BODY = WHOLE.partition("?>")[2]
@@ -299,3 +299,19 @@ def test_the_month_comes_out_the_same_in_a_browser(browser, month, imported, tmp
     assert found["digest"] == in_chromium.digest(batches)
     assert all(0 < position <= size == month.stat().st_size for position, size, _ in found["progress"])
     assert refused == {"refused": "invalid", "detail": "The zip is cut off, damaged or encrypted."}
+
+
+def test_an_import_cut_off_in_the_page_goes_on(browser, tmp_path):
+    """A page that is closed while a batch is on its way loses nothing and doubles nothing: the file is given again."""
+    export = tmp_path / "export.zip"
+    generate(export, seed=3, days=5, records=3000)
+    report, batches = taken(export)
+    with in_chromium.opened(browser, export) as page:
+        cut, before = page.evaluate("([path, who]) => goneOn(path, who, 3)", ["/export.zip", PATIENT])
+        found, after = page.evaluate("([path, who]) => goneOn(path, who, -1)", ["/export.zip", PATIENT])
+        lines = page.evaluate("queuedLines()")
+    assert (cut, before) == ("the page is closed", 3)
+    assert after > before
+    assert sorted(line.encode() for line in lines) == sorted(line for batch in batches for line in batch.resources)
+    assert found["taken"] < report.taken
+    assert found["taken"] + found["duplicates"] == report.taken + report.duplicates

@@ -142,7 +142,7 @@ class Reader implements Handler {
 }
 
 /** A device from `<<HKDevice: 0x28…>, name:Apple Watch, …>`; values may hold commas (`hardware:Watch6,2`). */
-export function described(sourceName: string, device: string): Description {
+function described(sourceName: string, device: string): Description {
   const at = device.indexOf(">, ");
   const said = device.startsWith("<<HKDevice") && at >= 0 ? device.slice(at + 3).replace(/>$/, "") : "";
   const parts = said.split(DEVICE_SPLIT);

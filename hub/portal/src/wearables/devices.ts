@@ -50,7 +50,7 @@ export function latest(found: readonly Description[]): Description | undefined {
 }
 
 /** Order versions as people do: 9.6 before 10.1; what is no number comes before all numbers. */
-export function byVersion(a: string, b: string): number {
+function byVersion(a: string, b: string): number {
   const [left, right] = [a.split(PART), b.split(PART)];
   for (let i = 0; i < Math.min(left.length, right.length); i += 1) {
     const order = byPart(left[i] ?? "", right[i] ?? "");

@@ -32,7 +32,7 @@ export function identity(patient: string, ...parts: string[]): string {
   return digest(whole, "obhut-record");
 }
 
-export type Extras = { readonly status?: string; readonly method?: string | undefined; readonly entered?: boolean };
+type Extras = { readonly status?: string; readonly method?: string | undefined; readonly entered?: boolean };
 
 /** One value with a unit. `key` is the reading's `identity`; `entered`: by the patient's own hand. */
 export function quantity(
