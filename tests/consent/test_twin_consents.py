@@ -220,7 +220,8 @@ def test_hiding_and_a_first_day_are_written_alike(twin):
     found = agree(twin, [("since", {"day": day, "rules": rules}) for day in days for rules in (None, HERE)])
     rules = [one["ok"] for one in found]
     hidden = agree(twin, [("hiding", {"rules": one, "references": ["Observation/x"]}) for one in rules])
-    several = [None, HERE, *rules[:4]]
+    levels = agree(twin, [("up_to", {"confidentiality": one}) for one in (["N", "L"], ["R", "N"], [])])
+    several = [None, HERE, *rules[:4], *(one["ok"] for one in levels)]
     agree(twin, [("both", {"one": one, "other": other}) for one in several for other in several])
     odd = [None, [], {}, HERE, {"v": 1, "policies": []}, {"v": 1, "policies": [{"provision": {"provision": [1]}}]}]
     every = [*rules, *(one["ok"] for one in hidden), *odd]

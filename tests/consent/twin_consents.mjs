@@ -55,8 +55,8 @@ function agreement({ categories, paper, ...rest }) {
   return { ...rest, categories: [...categories].sort((a, b) => a - b), paper: paper && dumped(paper) };
 }
 
-function told({ categories, ...rest }) {
-  return { ...rest, categories: [...categories].sort((a, b) => a - b) };
+function told({ categories, confidentiality, ...rest }) {
+  return { ...rest, categories: [...categories].sort((a, b) => a - b), confidentiality: [...confidentiality].sort() };
 }
 
 const WORDS = {
@@ -88,6 +88,7 @@ export const answers = {
     return resources.map((resource) => decider.verdict(facts.facts(resource, authors)).permit);
   },
   hiding: ({ rules, references }) => finerRules.hiding(rules, references),
+  up_to: ({ confidentiality }) => finerRules.upTo(confidentiality),
   both: ({ one, other }) => finerRules.both(one, other),
   since: ({ day, rules }) => finerRules.since(day, rules),
   only_since: ({ rules }) => finerRules.onlySince(rules),

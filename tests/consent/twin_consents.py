@@ -105,7 +105,8 @@ def _template(name: str) -> dict[str, Any]:
     found = template.template(name)
     told = {name: getattr(found, name) for name in ("id", "version", "days", "whole", "withdrawn", "uri")}
     texts = {"title": dict(found.title), "paragraphs": {name: list(one) for name, one in found.paragraphs.items()}}
-    return told | texts | {"categories": sorted(found.categories), "purposes": list(found.purposes)}
+    sets = {"categories": sorted(found.categories), "confidentiality": sorted(found.confidentiality)}
+    return told | texts | sets | {"purposes": list(found.purposes)}
 
 
 WORDS: dict[str, Callable[..., str]] = {
@@ -120,6 +121,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "facts": lambda resource, authors=(): dumped(facts(resource, authors)),
     "finer": _finer,
     "hiding": finer_rules.hiding,
+    "up_to": finer_rules.up_to,
     "both": finer_rules.both,
     "since": _since,
     "only_since": finer_rules.only_since,

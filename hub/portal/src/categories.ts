@@ -42,7 +42,7 @@ function byWord(words: Words): ReadonlyMap<string, number> {
 }
 
 /** v3-ActCode (https://terminology.hl7.org/ValueSet-v3-InformationSensitivityPolicy.html). */
-const LABELS = byWord({
+export const LABELS = byWord({
   mental: "BH COGN DVD EMOTDIS MH PSY PSYTHPN SUD ETH ETHUD OPIOIDUD",
   intimate: "SEX HIV STD PREGNANT SDV MST VIO",
   genetic: "GDIS SCA SICKLE",

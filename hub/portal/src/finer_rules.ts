@@ -5,11 +5,13 @@
  * is permitted by one at least and refused by none. They say nothing of parties, purposes and times (PROTOCOL.md 4.4).
  */
 
+import { LABELS as SENSITIVITY } from "./categories.ts";
 import { interval, lastDay, SECOND } from "./dates.ts";
 import { Decider } from "./decide.ts";
 import { compile, isObject, type Json, type Policy, READ_DEPTH } from "./policy.ts";
 import { broken } from "./primitives.ts";
 import { Problem } from "./problems.ts";
+import { LABELS } from "./purposes.ts";
 import { request, state } from "./state.ts";
 
 /** What a finer rule may say: all of it is about the resource. */
@@ -36,6 +38,19 @@ export function hiding(rules: FinerRules | null, references: Iterable<string>): 
   if (instances.length === 0) return rules;
   const policies = rules === null ? [always(ALL)] : rules.policies;
   return { v: 1, policies: [...policies, always({ type: "deny", data: instances })] };
+}
+
+/**
+ * Finer rules that leave out what is more confidential than these levels, and what is sensitive unless R is one.
+ *
+ * As far as standing access reaches; which labels are of sensitivity, the categories tell.
+ */
+export function upTo(confidentiality: Iterable<string>): FinerRules {
+  const levels = [...confidentiality].sort();
+  const labels = [...new Set([...SENSITIVITY.keys(), ...LABELS.keys()])].sort();
+  const sensitive = { type: "deny", securityLabel: labels };
+  const rule = { type: "permit", securityLabel: levels };
+  return { v: 1, policies: [always(levels.includes("R") ? rule : { ...rule, provision: [sensitive] })] };
 }
 
 /**

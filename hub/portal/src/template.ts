@@ -14,6 +14,8 @@ import pharmacy from "../../../consent/templates/pharmacy-3-days.1.json";
 import practice from "../../../consent/templates/practice-90-days.1.json";
 import relative from "../../../consent/templates/relative.1.json";
 import secondOpinion from "../../../consent/templates/second-opinion.1.json";
+import standing3 from "../../../consent/templates/standing-3-days.1.json";
+import standing90 from "../../../consent/templates/standing-90-days.1.json";
 import { type Name, NAMES } from "./categories.ts";
 import { lastDay } from "./dates.ts";
 import { Problem } from "./problems.ts";
@@ -32,7 +34,8 @@ type ByLanguage<T> = { readonly [language in words.Language]: T };
 /**
  * One version of a template. `days`: how long, by standing access; `whole`: what is there already, too.
  *
- * `title` and `paragraphs` by language; paragraphs hold `{who}` and `{rule}`.
+ * `confidentiality`: the levels that it opens, empty where it opens all of a category. `title` and `paragraphs` by
+ * language; paragraphs hold `{who}` and `{rule}`.
  */
 export type Template = {
   readonly id: string;
@@ -42,17 +45,35 @@ export type Template = {
   readonly days: number;
   readonly whole: boolean;
   readonly withdrawn: Effect;
+  readonly confidentiality: ReadonlySet<string>;
   readonly title: ByLanguage<string>;
   readonly paragraphs: ByLanguage<readonly string[]>;
   /** As `Consent.policy.uri` names this version. */
   readonly uri: string;
 };
 
-const FILES = [careService, deviceValues, hospitalStay, oneVisit, pharmacy, practice, relative, secondOpinion];
+type File = Omit<typeof careService, "withdrawn"> & {
+  readonly withdrawn: string;
+  readonly confidentiality?: readonly string[];
+};
+
+const FILES: readonly File[] = [
+  careService,
+  deviceValues,
+  hospitalStay,
+  oneVisit,
+  pharmacy,
+  practice,
+  relative,
+  secondOpinion,
+  standing3,
+  standing90,
+];
 
 /** All versions, elder ones first. */
-const ALL: readonly Template[] = FILES.map(({ text, categories, ...rest }) => ({
+const ALL: readonly Template[] = FILES.map(({ text, categories, confidentiality = [], ...rest }) => ({
   ...rest,
+  confidentiality: new Set(confidentiality),
   withdrawn: rest.withdrawn as Effect,
   categories: new Set(categories.map((name) => NAMES.indexOf(name as Name))),
   paragraphs: text,
