@@ -7,7 +7,7 @@ emergency it is not told what it opened.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -111,19 +111,21 @@ def take(store: Store, house: str, now: int) -> None:
     _put(store, [_declared(one, house) for one in declared if one.state != WAITING])
 
 
-def decided(store: Store, house: str, patient: str, grants: Iterable[tuple[Grant, str, bool]], now: int) -> None:
-    """Note which consents of a patient count from now on, and which ceased to: grant, its Consent's hash, if it counts.
+def decided(store: Store, house: str, patient: str, counting: Sequence[Grant], over: Sequence[Grant], now: int) -> None:
+    """Note which consents of a patient count, and which are over.
 
-    Each is noted once; that one ceased, only of one that had counted here.
+    Each is noted once, by its grant: that she signed it anew, perhaps to hide something, is not told. That one is over
+    is noted of those that had counted here.
     """
-    known = list(grants)
-    counted = _present(store, [_name("begun", grant.gid, name) for grant, name, _ in known])
-    events = []
-    for grant, name, counts in known:
-        if counts:
-            events.append(_decision(_name("begun", grant.gid, name), house, patient, grant, balp.DONE, now))
-        elif _name("begun", grant.gid, name) in counted:
-            events.append(_decision(_name("ended", grant.gid, name), house, patient, grant, balp.REFUSED, now))
+    begun = {_name("begun", grant.gid): grant for grant in counting}
+    ended = {_name("ended", grant.gid): grant for grant in over}
+    counted = _present(store, [_name("begun", grant.gid) for grant in over])
+    events = [_decision(id_, house, patient, grant, balp.DONE, now) for id_, grant in begun.items()]
+    events += [
+        _decision(id_, house, patient, grant, balp.REFUSED, now)
+        for id_, grant in ended.items()
+        if _name("begun", grant.gid) in counted
+    ]
     _put(store, events)
 
 

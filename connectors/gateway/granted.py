@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from connectors.chain_store import ChainStore
 from connectors.gateway import audit, emergency
-from connectors.gateway.consents import Consents, hash_of
+from connectors.gateway.consents import Consents
 from connectors.gateway.destinations import places
 from connectors.gateway.emergency import Opened
 from connectors.gateway.keystore import Keystore
@@ -112,11 +112,11 @@ class Granted:
         relation = self._chains.relations.get((patient, self._me))
         if relation is not None and self._house:
             known = [grant for grant in relation.grants.values() if not grant.emergency]
-            begun = {one.gid for one in known if one.gid in live and one.rules.body["nb"] <= now}
-            counting = [
-                (one, hash_of(one), one.gid in begun and bool(self._consents.text(patient, one))) for one in known
-            ]
-            audit.decided(self._store, self._me, patient, counting, now)
+            begun = [one for one in known if one.gid in live and one.rules.body["nb"] <= now]
+            counting = [one for one in begun if self._consents.terms(patient, one).categories]
+            audit.decided(
+                self._store, self._me, patient, counting, [one for one in known if one.gid not in live], now
+            )  # fmt: skip
 
     def _set_live(self, patient: str, live: list[Live], grants: Iterable[Grant]) -> None:
         """Tell the store what may be shown. What finer rules permit is decided anew where it was by other ones."""

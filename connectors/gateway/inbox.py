@@ -87,7 +87,7 @@ class Inbox:
         wait = 0
         while not stopped():
             try:
-                self._audit()
+                self.audit()
                 first()
                 wait = 0 if self.take_page(wait) else WAIT_SECONDS
                 self.report_reads()
@@ -384,11 +384,12 @@ class Inbox:
     def _relation(self, patient: str) -> RelationState:
         return self.chains.relations.get((patient, self.me), RelationState(patient, self.me))
 
-    def _audit(self) -> None:
+    def audit(self) -> None:
+        """Bring the house's audit up to date."""
         if self._house:
             audit.take(self.store, self.me, int(self.clock()))
 
     def report_reads(self) -> int:
         """Tell patients who in the house read what, once its audit has it; returns how many reads were told."""
-        self._audit()
+        self.audit()
         return report_reads(self.store.database, self.keystore, self.chains, self.hub, int(self.clock()))

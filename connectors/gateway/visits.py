@@ -62,6 +62,7 @@ class Visit:
     def arrive(self) -> None:
         """Take in what is new. Raises `Problem(busy)` without the hub."""
         self.inbox.catch_up()
+        self.inbox.audit()
         self.asker.turn()
 
     def leave(self) -> None:
@@ -96,10 +97,10 @@ def visit(config: Config, reader: Reader) -> Iterator[Visit]:
             access.end_token(database, token)
 
 
-def _reader(person: str, role: str, purpose: str) -> Reader:
+def _reader(person: str, role: str, purpose: str, audits: bool = False) -> Reader:
     if not known(purpose):
         raise Problem("invalid", "the purpose must be a purpose of use of v3-ActReason, such as TREAT")
-    return Reader(person, role, purpose, True)
+    return Reader(person, role, purpose, True, audits=audits)
 
 
 @click.command()
@@ -107,11 +108,12 @@ def _reader(person: str, role: str, purpose: str) -> Reader:
 @PERSON
 @ROLE
 @PURPOSE
+@click.option("--audit", "audits", is_flag=True, help="She may read the house's audit: AuditEvent?…")
 @CONFIG_OPTION
 @plainly
-def read(path: str, person: str, role: str, purpose: str, file: Path | None) -> None:
+def read(path: str, person: str, role: str, purpose: str, audits: bool, file: Path | None) -> None:
     """Read as one person, without a server: a resource or a Bundle. The patient is told."""
-    with visit(settings(file), _reader(person, role, purpose)) as here:
+    with visit(settings(file), _reader(person, role, purpose, audits)) as here:
         here.arrive()
         click.echo(here.call("GET", path))
         here.leave()

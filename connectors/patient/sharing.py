@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.patient.side import Received, Side
-from consent import finer_rules, guardians, messages, steps
+from consent import finer_rules, floor, guardians, identifiers, messages, steps
 from consent.categories import NAMES
 from consent.dates import ZONE
 from consent.fhir_consent import Agreement, Paper, agreement, build, consent_id
@@ -98,7 +98,18 @@ def check(client: Side, agreed: Agreement) -> None:
     nb, until = agreed.seconds()
     if until <= max(nb, client.now):
         raise Problem("value", "this grant would have ended already: choose a later end")
+    _check_law(client, agreed)
     build(agreed, consent_id(new_id()), datetime.fromtimestamp(client.now, UTC))
+
+
+def _check_law(client: Side, agreed: Agreement) -> None:
+    """No key is given to a house for what no consent opens to it (`consent.floor`)."""
+    if identifiers.account(agreed.counterpart).is_person:
+        return
+    roles = floor.roles(type_of(client, agreed.counterpart), "")
+    if closed := floor.categories_closed(roles, "read") & agreed.categories:
+        names = ", ".join(NAMES[c] for c in sorted(closed))
+        raise Problem("forbidden", f"by law a house of this kind may not read, whoever consents: {names}")
 
 
 def _is_delegate(client: Side, name: str) -> bool:

@@ -1,5 +1,7 @@
 """What the law closes to a house or a person there (`consent.floor`): from the directory to the gateway's answer."""
 
+import json
+
 import pytest
 
 from connectors.gateway import access
@@ -9,7 +11,11 @@ from connectors.gateway.config import Config
 from connectors.patient import permits, sharing
 from consent import identifiers
 from consent.categories import INDEX
+from fhir_profiles.problems import Problem
+from tests.journeys.conftest import obhut
 from tests.journeys.sharing import write
+
+VITALS = INDEX["vitals"]
 
 
 @pytest.fixture
@@ -18,7 +24,7 @@ def database_url(tmp_path):
     return f"sqlite:///{tmp_path / 'hub.sqlite'}"
 
 
-def ask(house, client, role, method="GET", path="Observation", body=None):
+def ask(house, role, method="GET", path="Observation", body=None):
     """What the house's gateway answers to a person in a role, once it has taken in what is new."""
     house.inbox.catch_up()
     token = access.issue_token(house.store.database, Reader("Ada", role, "TREAT", writes=True), 600)
@@ -29,17 +35,34 @@ def ask(house, client, role, method="GET", path="Observation", body=None):
     return answer
 
 
-def test_a_payer_is_shown_nothing_and_a_pharmacy_writes_no_findings(client, practices):
-    """Whatever was granted, and whatever the person calls herself: the directory says what the house is."""
+@pytest.mark.parametrize(("type_", "total", "status"), [("practice", 1, 201), ("payer", 0, 403), ("pharmacy", 1, 403)])
+def test_what_a_house_is_decides_whatever_was_granted(client, hub, practice, type_, total, status):
+    """A payer is shown nothing, a pharmacy writes no findings, whatever the person calls herself; the audit tells."""
     write(client, 1)
     name = identifiers.account(client.account).local
+    sharing.grant(client, practice.account, {VITALS})
+    permits.permit(client, practice.account)
+    hub.admit("praxis-a", type_)
+    practice.open()
     finding = {
         "resourceType": "Observation", "status": "final", "code": {"text": "pulse"},
         "subject": {"reference": f"Patient/{name}"},
     }  # fmt: skip
-    for type_, total, status in (("practice", 1, 201), ("payer", 0, 403), ("pharmacy", 1, 403)):
-        house = practices(f"{type_}-1", type_)
-        sharing.grant(client, house.account, {INDEX["vitals"]})
-        permits.permit(client, house.account)
-        assert ask(house, client, "physician").json["total"] == total
-        assert ask(house, client, "physician", "POST", "Observation", finding).status_code == status
+    assert ask(practice, "physician", path=f"Observation?patient={name}").json["total"] == total
+    assert ask(practice, "physician", "POST", "Observation", finding).status_code == status
+    practice.close()
+    words = ("--person", "Ina Prüf", "--purpose", "HOPERAT", "--audit")
+    done = obhut("gateway", "read", "AuditEvent?agent-name=Ada", *words, **practice.environment)
+    assert done.returncode == 0, done.stderr
+    events = [entry["resource"] for entry in json.loads(done.stdout)["entry"]]
+    told = sorted((one["subtype"][0]["code"], one["outcome"]) for one in events)
+    assert told == [("create", "0" if status == 201 else "8"), ("search", "0")]
+
+
+def test_a_payer_is_given_no_key(client, practices):
+    """Nothing is signed: no consent opens it."""
+    payer = practices("kasse", "payer")
+    with pytest.raises(Problem, match="by law") as refused:
+        sharing.grant(client, payer.account, {VITALS})
+    assert refused.value.code == "forbidden"
+    assert payer.account not in client.record.relations

@@ -7,6 +7,7 @@ from connectors import balp
 from connectors.gateway import access, audit, emergency, keeping
 from connectors.gateway.access import Reader
 from connectors.gateway.emergency import ANSWERED
+from consent.finer_rules import up_to
 from fhir_profiles.resources import check, model
 from fhir_profiles.search import parse
 from tests.connectors.gateway.conftest import ids, issue, link
@@ -189,7 +190,7 @@ def test_an_emergency_is_told_and_not_what_it_opened(granted, as_, events, store
 
 
 def test_a_consent_begins_and_ceases_once(scene):  # noqa: F811
-    """Decisions by BALP: with the grant, for its purposes; not again at a restart; and its end."""
+    """Decisions by BALP: with the grant, for its purposes; its end; not again at a restart, nor when she hides more."""
 
     def decisions():
         found = scene.store.search(
@@ -202,6 +203,9 @@ def test_a_consent_begins_and_ceases_once(scene):  # noqa: F811
     scene.inbox.catch_up()
     assert decisions() == [("0", gid)]
     scene.open()
+    scene.inbox.catch_up()
+    assert decisions() == [("0", gid)]
+    scene.grant(gid=gid, rules=up_to({"N"}))
     scene.inbox.catch_up()
     assert decisions() == [("0", gid)]
     scene.now += 91 * DAY
