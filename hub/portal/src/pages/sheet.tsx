@@ -31,6 +31,8 @@ export function Sheet({ account, code, onKept }: SheetProps) {
               ))}
             </ol>
           </dd>
+          <dt>{text("sheet.where")}</dt>
+          <dd class="code">{`${location.origin}${location.pathname}#/recover`}</dd>
         </dl>
         <p>{text("sheet.keep")}</p>
       </article>
