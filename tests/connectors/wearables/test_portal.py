@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.wearables.archive import RATIO_APPLIES_FROM, Limits
-from connectors.wearables.generator import _ENGLISH, _GERMAN, generate
+from connectors.wearables.generator import _ENGLISH, _GERMAN, DOCTYPE, generate
 from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Mark, MemoryLedger
 from fhir_profiles.problems import Problem
@@ -134,6 +134,16 @@ def test_broken_exports_are_refused_or_taken_alike(portal, tmp_path, documents):
         verdicts.add(wanted.get("refused"))
         same(portal.imported(path), wanted)
     assert verdicts >= {None, "invalid"}
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 61])
+def test_chunks_may_end_anywhere(portal, tmp_path, piece):
+    """In a tag, in a reference, in a letter of several bytes, in the DOCTYPE: the same comes out."""
+    path = tmp_path / "a.zip"
+    documents = [DOCTYPE + BODY, odd_export(2, 20), *(PROLOGS[number] + BODY for number in (1, 8, 20, 21, 25))]
+    for text in (*documents, *(data.decode("utf-8", "surrogateescape") for data in spliced(2, 30))):
+        zipped(path, text.encode("utf-8", "surrogateescape"))
+        same(portal.imported(path, piece=piece), expected(path))
 
 
 def zips(folder: Path) -> Iterator[Path]:

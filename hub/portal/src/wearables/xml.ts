@@ -58,7 +58,11 @@ export class Parser {
     this.#handler = handler;
   }
 
-  /** Read on. Throws `Problem(invalid)` for what is not well formed, or holds a declaration. */
+  /**
+   * Read on. The first text that is not empty holds all that stands before the root.
+   *
+   * Throws `Problem(invalid)` for what is not well formed, or holds a declaration.
+   */
   feed(text: string): void {
     this.#text = this.#at < this.#text.length ? this.#text.slice(this.#at) + text : text;
     this.#at = 0;
@@ -78,11 +82,9 @@ export class Parser {
   /** A byte order mark and the XML declaration, which may stand here only. */
   #beginning(): void {
     const start = this.#text.startsWith("\ufeff") ? 1 : 0;
-    const next = this.#text.slice(start, start + 6);
-    if (next.length < 6 && "<?xml ".startsWith(next)) return;
     this.#isBeginning = false;
     this.#at = start;
-    if (!/^<\?xml[\t\n\r ]$/.test(next)) return;
+    if (!/^<\?xml[\t\n\r ]$/.test(this.#text.slice(start, start + 6))) return;
     const end = this.#text.indexOf("?>", start);
     if (end < 0 || !DECLARATION.test(this.#text.slice(start + 5, end))) throw broken();
     this.#at = end + 2;
