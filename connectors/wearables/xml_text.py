@@ -58,9 +58,9 @@ def _after_prolog(head: bytes) -> bytes | None:
         return head if root else None
     if root and root.start() < start:
         return head
-    if b"<!ENTITY" in head[start:]:
-        raise Problem("invalid", "The export declares XML entities, which no export of Apple Health does.")
     end = _DOCTYPE_END.match(head, start)
+    if b"<!ENTITY" in (head[start:] if end is None else end[0]):
+        raise Problem("invalid", "The export declares XML entities, which no export of Apple Health does.")
     return None if end is None else head[:start] + head[end.end() :]
 
 

@@ -10,6 +10,7 @@ import { Problem } from "../client/problem.ts";
 const DOCTYPE_LIMIT = 1 << 20;
 const LONGEST_REFERENCE = 11;
 const FIRST_OF_NONCHARACTERS = 0xef;
+const NONCHARACTERS = /[\ufffe\uffff]/;
 const REFERENCE = /&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));/g;
 // A DOCTYPE ends at `>`, or with an internal subset at `]>`; what stands inside the subset need not be well formed.
 const DOCTYPE_END = /<!DOCTYPE[^[>]*(?:>|\[[^]*?\][\t-\r ]*>)/y;
@@ -32,6 +33,7 @@ export class Mending {
   /** The beginning, while it is not known where the DOCTYPE ends, a character a byte; then `undefined`. */
   #head: string | undefined = "";
   #held = "";
+  #suspicious = false;
 
   /** The next chunk of the file; gives what can be told of it. */
   feed(chunk: Uint8Array): string {
@@ -55,8 +57,12 @@ export class Mending {
 
   #mended(chunk: Uint8Array, isLast: boolean): string {
     const { data, suspicious } = withoutControls(chunk);
-    let text = this.#held + this.#decoded(data, isLast);
-    if (suspicious && /[\ufffe\uffff]/.test(text)) throw new Problem("invalid", "The export is not well formed.");
+    const decoded = this.#decoded(data, isLast);
+    const isSuspicious = suspicious || this.#suspicious;
+    if (isSuspicious && NONCHARACTERS.test(decoded)) throw new Problem("invalid", "The export is not well formed.");
+    // Its other bytes may come with the next chunk.
+    this.#suspicious = suspicious || (isSuspicious && decoded === "");
+    let text = this.#held + decoded;
     this.#held = "";
     const last = text.lastIndexOf("&");
     if (!isLast && last >= text.length - LONGEST_REFERENCE && last >= 0 && !text.includes(";", last)) {
@@ -83,9 +89,9 @@ function afterProlog(head: string): string | undefined {
   const root = bare.search(ROOT);
   if (start < 0) return root < 0 ? undefined : head;
   if (root >= 0 && root < start) return head;
-  if (head.includes("<!ENTITY", start)) throw declared();
   DOCTYPE_END.lastIndex = start;
   const end = DOCTYPE_END.exec(head);
+  if ((end?.[0] ?? head.slice(start)).includes("<!ENTITY")) throw declared();
   return end === null ? undefined : head.slice(0, start) + head.slice(start + end[0].length);
 }
 
