@@ -197,7 +197,7 @@ def fields(receipt: Receipt) -> dict[str, Any]:
                 for index in sorted(terms.categories)
             ],
             "pii_controllers": [terms.counterpart],
-            "collection_method": _collected(terms),
+            "collection_method": _collected(receipt),
             "processing_method": "reading what was opened, end-to-end encrypted on its way",
             "storage_locations": [f"sealed: hub {receipt.card.account.domain}", f"opened: {terms.counterpart}"],
             "retention_period": terms.end or None,
@@ -219,8 +219,11 @@ def fields(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _collected(terms: Agreement) -> str:
+def _collected(receipt: Receipt) -> str:
+    terms, (account, _) = receipt.terms, by_device(receipt.signed.by)
     signed = "signed by a device of the PII principal"
+    if account != terms.patient:
+        signed = f"signed by a device of {account}, who acts for the PII principal"
     return f"recorded from paper by {terms.paper.desk} ({terms.paper.scan}), {signed}" if terms.paper else signed
 
 

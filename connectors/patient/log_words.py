@@ -193,7 +193,7 @@ def _why(entry: Entry, account: str, language: str) -> list[str]:
     if entry.action in ("release", "read") and entry.actor != account:
         found.append(basis(entry, account, language))
         found.append(_pick(IN_PERSON if not entry.automated else AUTOMATED, language))
-    elif entry.action == "statement" and entry.actor != account:
+    elif entry.action in ("statement", "vault") and entry.actor != account:
         found.append(_pick(FOR_YOU, language))
     if entry.objection:
         found.append(_pick(OBJECTED, language).format(text=entry.objection.rstrip(".")))

@@ -7,6 +7,7 @@ import pytest
 from connectors.patient import appointing, permits, restrictions, sharing
 from connectors.patient.overview import overview
 from connectors.patient.representative import Representative, resign
+from consent import identifiers
 from consent import vault as vaults
 from consent.lockout import FULL
 from consent.owed import owed
@@ -59,6 +60,32 @@ def test_she_grants_permits_hides_withdraws_and_rotates_while_the_patients_devic
     assert overview(ada.client)["delegates"][0]["scope"] == "full"
     write(ada.client, 3)
     assert "w3" in ben.reads(of=ada.account)
+
+
+def test_she_answers_who_asks_the_patient(ada, ben, eve, practice):
+    """The request comes to her as to the patient; what she grants answers it, and the other one is left unanswered."""
+
+    def asked(template):
+        house = ("--keystore", str(practice.directory / "keys"), "--card", str(ada.card))
+        obhut("gateway", "ask", *house, "--template", template)
+        eve.sync()
+        return sharing.requests(eve)
+
+    (request,) = asked("practice-90-days")
+    gid = sharing.grant(eve, practice.account, request.asks.categories, request=request, end=request.asks.end)
+    assert eve.record.relations[practice.account].grants[gid].rules.body["req"] == request.received.message.hash
+    (other,) = asked("pharmacy-3-days")
+    sharing.refuse(eve, other)
+    assert sharing.requests(eve) == []
+    ada.client.sync()
+    assert len(sharing.requests(ada.client)) == 2  # her own device has not answered
+
+
+def test_one_of_another_hub_is_refused_in_a_sentence(ada):
+    """The vault is not carried there; to manage, or to read, he may be named all the same."""
+    far = f"p-{'a' * 26}@hub-b.obhut.example"
+    card = identifiers.Card(identifiers.account(far), "a" * 32)
+    assert "own hub" in refused("invalid", name_delegate, ada.client, card, END, scope=FULL)
 
 
 def test_what_needs_her_root_key_is_out_of_reach(ada, eve):
@@ -120,6 +147,7 @@ def test_what_another_rotated_in_between_is_rotated_again(ada, ben, eve, people,
     cem = people("cem")
     name_delegate(ada.client, cem.card, END, scope=FULL)
     other = Representative(cem.client, ada.account)
+    eve.sync()
     key = eve._key(eve.sealed_vault())
     resign(ben.client, ada.account)
     other.sync()
