@@ -23,6 +23,7 @@ TEXTS = {name: json.loads((ROOT / f"hub/portal/src/texts/{name}.json").read_text
 SETTLED = """Promise.all(document.getAnimations().map((one) =>
   one.effect.getTiming().iterations === Infinity || one.finished.catch(() => null)))"""
 REFUSED = "Failed to load resource: the server responded with a status of 4"
+FOCUSED = "one => one === document.activeElement"
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -84,6 +85,10 @@ class Visitor:
     def enter(self, key: str, value: str, **values: object) -> None:
         self.field(key, **values).fill(value)
 
+    def tick(self, label: str) -> None:
+        """Choose an answer by its words."""
+        self.page.get_by_label(label, exact=True).check()
+
     def is_well(self) -> None:
         """axe finds nothing on the page as it is now, and nothing sticks out of the screen."""
         self.page.evaluate(SETTLED)
@@ -119,11 +124,11 @@ class Visitor:
 class Typist(Visitor):
     """A visitor who has no pointer: she moves by Tab, and presses Enter."""
 
-    def reach(self, what: Locator) -> None:
+    def reach(self, what: Locator, there: str = FOCUSED) -> None:
         """Move the focus there by Tab alone."""
         what.wait_for()
         for _ in range(60):
-            if what.evaluate("one => one === document.activeElement"):
+            if what.evaluate(there):
                 return
             self.page.keyboard.press("Tab")
         raise AssertionError(f"{what} cannot be reached by Tab")
@@ -135,6 +140,19 @@ class Typist(Visitor):
     def follow(self, key: str, **values: object) -> None:
         self.reach(self.link(key, **values))
         self.page.keyboard.press("Enter")
+
+    def tick(self, label: str) -> None:
+        answer = self.page.get_by_label(label, exact=True)
+        answer.wait_for()
+        if answer.get_attribute("type") == "checkbox":
+            self.reach(answer)
+            self.page.keyboard.press("Space")
+            return
+        # Tab comes to one answer of the question; the arrows go on from there, and choose.
+        self.reach(answer, "one => one.name === document.activeElement.name")
+        self.page.keyboard.press("Space")
+        while not answer.evaluate(FOCUSED):
+            self.page.keyboard.press("ArrowDown")
 
     def enter(self, key: str, value: str, **values: object) -> None:
         self.reach(self.field(key, **values))

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from connectors.gateway.enrolment import send_request
 from connectors.patient import enrolment
+from consent.categories import INDEX
 from tests.browser import chromium
-from tests.journeys.conftest import RunningHub
+from tests.journeys.conftest import Practice, RunningHub
 from tests.journeys.sharing import write
 from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
 from tests.portal.test_getting_in import choose_words, read_sheet, sign_in
+from tests.portal.test_sharing import sign, title
 
 TARGET = ROOT / "build/screenshots"
 LANGUAGES, SCHEMES, VIEWPORTS = ("de", "en"), ("light", "dark"), {"phone": PHONE, "desk": DESK}
@@ -25,7 +28,7 @@ LANGUAGES, SCHEMES, VIEWPORTS = ("de", "en"), ("light", "dark"), {"phone": PHONE
 ENTRANCES = ("", "sign-in", "sign-up", "recover")
 """Paths that a device shows that is nobody's yet."""
 
-INSIDE = ("", "security", "lost/{lost}")
+INSIDE = ("", "share", "relatives", "emergency", "security", "lost/{lost}")
 """Paths that an open device shows; `lost` is the name of another device of the account."""
 
 
@@ -98,6 +101,46 @@ def from_inside(browser: Browser, hub: RunningHub, directory: Path) -> None:
     client.close()
 
 
+def while_sharing(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a patient sees who is asked, allows access step by step, withdraws it, and provides for an emergency."""
+    client, _ = enrolment.enrol(directory / "patient", hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    write(client, 1, 2, 3)
+    names = {"praxis-am-markt": "practice", "klinikum-sued": "hospital", "notaufnahme-sued": "emergency"}
+    practice, hospital, department = (Practice(directory, hub, name, type_) for name, type_ in names.items())
+    wanted = frozenset(INDEX[name] for name in ("vitals", "lab", "mental"))
+    send_request(hospital.keys, enrolment.card(client), wanted, ("TREAT",), "2099-12-31")
+    with visitor_at(browser, hub) as visitor:
+        sign_in(visitor, client.account)
+        go(visitor, "share")
+        visitor.button("share.answer-of", who=title(hospital)).wait_for()
+        shoot(visitor, "sharing-request")
+        visitor.press("share.answer-of", who=title(hospital))
+        shoot(visitor, "sharing-answer")
+        visitor.press("grant.cancel")
+        look = iter(("whom", "what", "review", "receipt"))
+        sign(visitor, practice, lambda: shoot(visitor, f"sharing-{next(look)}"))
+        visitor.press("grant.finish")
+        shoot(visitor, "sharing-now")
+        visitor.press("share.change-of", who=title(practice))
+        shoot(visitor, "sharing-change")
+        visitor.press("grant.cancel")
+        visitor.press("share.withdraw-of", who=title(practice))
+        shoot(visitor, "sharing-withdraw")
+        visitor.press("share.withdraw-now")
+        visitor.button("share.undo").wait_for()
+        shoot(visitor, "sharing-ended")
+        go(visitor, "emergency")
+        visitor.tick(title(department))
+        visitor.press("emergency.usual")
+        visitor.press("emergency.sign")
+        visitor.button("emergency.forbid-of", who=title(department)).wait_for()
+        shoot(visitor, "emergency-allowed")
+    for house in (practice, hospital, department):
+        house.close()
+    client.close()
+
+
 def main() -> None:
     """All of them, anew."""
     shutil.rmtree(TARGET, ignore_errors=True)
@@ -111,6 +154,7 @@ def main() -> None:
             )
             from_outside(browser, hub)
             from_inside(browser, hub, home / "patient")
+            while_sharing(browser, hub, home / "sharing")
             browser.close()
         finally:
             hub.kill()

@@ -106,7 +106,7 @@ function Navigation({ path }: { path: string }) {
       {PAGES.map(
         (page) =>
           page.icon && (
-            <a key={page.path} href={`#/${page.path}`} aria-current={page.path === path ? "page" : undefined}>
+            <a key={page.path} href={`#/${page.path}`} aria-current={page.path === path.split("/")[0] ? "page" : undefined}>
               <Icon name={page.icon} />
               {text(page.title)}
             </a>

@@ -30,6 +30,14 @@ export type HubInfo = {
 
 export type SealedVault = { readonly version: number; readonly sealed: Uint8Array; readonly wraps: Wraps };
 
+/** An entry of the directory; `type`: practice, hospital, emergency, care, pharmacy, laboratory or service. */
+export type Organisation = {
+  readonly account: string;
+  readonly name: string;
+  readonly type: string;
+  readonly fingerprint: string;
+};
+
 /** An event of the feed, as it came: `type` says what else it holds. */
 export type FeedEvent = { readonly type: string; readonly [member: string]: unknown };
 export type FeedPage = {
@@ -137,6 +145,26 @@ export class Hub {
   async object(acc: string, stream: string, bid: string): Promise<Uint8Array> {
     const response = await this.#call(`/v1/objects/${acc}/${stream}/${bid}`, {});
     return new Uint8Array(await response.arrayBuffer());
+  }
+
+  // --- others -----------------------------------------------------------------------------------------------------
+
+  /** All organisations and services that the hub knows, page by page. */
+  async organisations(): Promise<Organisation[]> {
+    type Page = { readonly organisations: readonly Organisation[]; readonly next: string | null };
+    const found: Organisation[] = [];
+    let after: string | null = "";
+    while (after !== null) {
+      const { organisations, next }: Page = await this.#json("/v1/directory", { query: { after } });
+      found.push(...organisations);
+      after = next;
+    }
+    return found;
+  }
+
+  /** Send a sealed message to an account. */
+  async message(to: string, sealed: Uint8Array): Promise<void> {
+    await this.#call("/v1/messages", { json: { to, frame: b64(sealed) } });
   }
 
   // --- the feed ---------------------------------------------------------------------------------------------------

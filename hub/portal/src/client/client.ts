@@ -1,7 +1,9 @@
 /** The patient's own client: what only she has of her vault, and what the hub's feed brings. */
 
+import type { AccountState } from "../accounts.ts";
 import { read as readDeclaration } from "../declarations.ts";
 import { account as parseAccount, Card } from "../identifiers.ts";
+import { type Message, type Type as MessageType, unseal } from "../messages.ts";
 import { b64, equal, Rejected, unb64 } from "../primitives.ts";
 import { parse } from "../statements.ts";
 import * as vaults from "../vault.ts";
@@ -22,6 +24,9 @@ export type Secrets = {
   readonly vaultKey: string;
   readonly begun: Begun | null;
 };
+
+/** A message that somebody sent to the patient, opened and its signature checked. */
+export type Received = { readonly id: string; readonly message: Message; readonly sender: AccountState };
 
 /** One device of role `client`, unlocked. The twin of `connectors/patient/client.py`. */
 export class Client extends Side {
@@ -102,14 +107,15 @@ export class Client extends Side {
     await this.settle();
   }
 
-  /** Send what was left unsent, and take in everything new: statements of all chains, and declared emergencies. */
+  /** Send what was left unsent, and take in everything new: statements of all chains, messages, emergencies. */
   async sync(): Promise<void> {
     await this.resume();
     let cursor = (await getState<string>(this.db, "cursor")) ?? "";
     for (;;) {
-      const { events, next } = await this.hub.feed(cursor, "statement,declare");
+      const { events, next } = await this.hub.feed(cursor, "statement,message,declare");
       for (const event of events) {
         if (event.type === "statement") await this.#takeStatement(event);
+        else if (event.type === "message") await this.#takeMessage(event);
         else if (event.type === "declare") await this.#takeDeclared(event);
       }
       if (events.length === 0) return;
@@ -124,9 +130,13 @@ export class Client extends Side {
       await this.chains.take(link.kind, link.acc, link.oth, [link.frame.raw]);
     } catch (error) {
       // Her own chains stop her where they do not hold; somebody else's must not.
-      const theirs = error instanceof Rejected || (error instanceof Problem && error.code === "not-found");
-      if (link.acc === this.account || !theirs) throw error;
+      if (link.acc === this.account || !isTheirs(error)) throw error;
     }
+  }
+
+  async #takeMessage({ id, from, frame }: FeedEvent): Promise<void> {
+    const row = { id: String(id), sender: String(from), sealed: unb64(frame), answered: false };
+    if ((await this.db.get("messages", row.id)) === undefined) await this.db.put("messages", row);
   }
 
   async #takeDeclared(event: FeedEvent): Promise<void> {
@@ -139,4 +149,38 @@ export class Client extends Side {
       if (!(error instanceof Rejected)) throw error;
     }
   }
+
+  /**
+   * Messages of a type that were not answered yet; what does not open or verify is passed over.
+   *
+   * So is what comes from somebody whose account the hub does not show her.
+   */
+  async received(typ: MessageType): Promise<Received[]> {
+    const keys = (await this.vault()).readingKeys;
+    const found: Received[] = [];
+    for (const { id, sender, sealed, answered } of await this.db.getAll("messages")) {
+      if (answered) continue;
+      try {
+        const message = unseal(sealed, keys);
+        if (message.typ !== typ) continue;
+        const account = await this.chains.account(sender);
+        message.verify(account, this.account, this.hub.now);
+        found.push({ id, message, sender: account });
+      } catch (error) {
+        if (!isTheirs(error)) throw error;
+      }
+    }
+    return found;
+  }
+
+  /** Remember that a message needs nothing more. */
+  async answered(id: string): Promise<void> {
+    const row = await this.db.get("messages", id);
+    if (row !== undefined) await this.db.put("messages", { ...row, answered: true });
+  }
+}
+
+/** Whether somebody else's chain or message does not hold, or is not shown: nothing that must stop her. */
+function isTheirs(error: unknown): boolean {
+  return error instanceof Rejected || (error instanceof Problem && error.code === "not-found");
 }

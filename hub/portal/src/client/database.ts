@@ -40,6 +40,14 @@ export type EnvelopeRow = {
   readonly stamp: Uint8Array;
 };
 
+/** A message as it came, sealed; the feed's id of it. */
+export type MessageRow = {
+  readonly id: string;
+  readonly sender: string;
+  readonly sealed: Uint8Array;
+  readonly answered: boolean;
+};
+
 interface Tables extends DBSchema {
   /** Single values by name. */
   state: { key: string; value: unknown };
@@ -50,6 +58,7 @@ interface Tables extends DBSchema {
   permits: { key: string; value: Uint8Array };
   /** Sealed objects by the envelope that names them. */
   objects: { key: string; value: Uint8Array };
+  messages: { key: string; value: MessageRow };
 }
 
 export type Database = IDBPDatabase<Tables>;
@@ -65,6 +74,7 @@ export function openDatabase(): Promise<Database> {
         db.createObjectStore("envelopes", { keyPath: ["acc", "str", "pos"] });
         db.createObjectStore("permits");
         db.createObjectStore("objects");
+        db.createObjectStore("messages", { keyPath: "id" });
       }
     },
   });

@@ -7,6 +7,7 @@
 
 import type { AccountState } from "../accounts.ts";
 import type { Record } from "../grants.ts";
+import { amend } from "../hidden.ts";
 import { type Ended, owed, owedAfter } from "../owed.ts";
 import { blobHash } from "../rules.ts";
 import { type Bodies, parse, sign } from "../statements.ts";
@@ -181,8 +182,9 @@ export abstract class Side {
   async #doNext(): Promise<boolean> {
     const [vault, record, now] = [await this.vault(), this.record, this.hub.now];
     const step = owedAfter(record, vault, await this.#endedEmergencies(now)) ?? owed(record, vault, now);
-    if (step === null) return false;
-    const written = steps.perform(record, vault, step, this.keyring.signer, now);
+    const { signer } = this.keyring;
+    const written = step ? steps.perform(record, vault, step, signer, now) : amend(record, vault, signer, now);
+    if (written === null) return false;
     if (written instanceof Vault) await this.saveVault(written);
     else await this.post([written]);
     return true;

@@ -1,10 +1,13 @@
 /** All pages, in the order of the navigation. A further page is a line here, a file beside it, and its texts. */
 
 import type { Entrance, Page } from "../portal.ts";
+import { EmergencyAccess } from "./emergency_access.tsx";
 import { Lost } from "./lost.tsx";
 import { Overview } from "./overview.tsx";
 import { Recover } from "./recover.tsx";
+import { Relatives } from "./relatives.tsx";
 import { Security } from "./security.tsx";
+import { Share } from "./share.tsx";
 import { SignIn } from "./sign_in.tsx";
 import { SignUp } from "./sign_up.tsx";
 import { Welcome } from "./welcome.tsx";
@@ -23,6 +26,9 @@ export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
 /** For an open device; the first is shown where no other is asked for. */
 export const PAGES: readonly [Page, ...Page[]] = [
   { path: "", title: "overview.title", icon: "home", view: Overview },
+  { path: "share", title: "share.title", icon: "share", view: Share },
+  { path: "relatives", title: "relatives.title", view: Relatives },
+  { path: "emergency", title: "emergency.title", view: EmergencyAccess },
   { path: "security", title: "security.title", icon: "shield", view: Security },
   { path: "lost", title: "lost.title", view: Lost },
 ];

@@ -11,11 +11,13 @@ export type ButtonProps = {
   /** What it does is under way: it says so, and does not do it twice. */
   readonly busy?: boolean;
   readonly onClick?: () => void;
+  /** What it does, said more fully than its words do, beginning with the same. */
+  readonly label?: string;
 };
 
-export function Button({ children, look = "secondary", type = "button", busy = false, onClick }: ButtonProps) {
+export function Button({ children, look = "secondary", type = "button", busy = false, onClick, label }: ButtonProps) {
   return (
-    <button type={type} class={`button ${look}`} aria-disabled={busy} onClick={busy ? refuse : onClick}>
+    <button type={type} class={`button ${look}`} aria-disabled={busy} aria-label={label} onClick={busy ? refuse : onClick}>
       {busy && <span class="spinner" aria-hidden="true" />}
       {children}
     </button>

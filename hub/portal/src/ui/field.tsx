@@ -11,12 +11,19 @@ export type FieldProps = {
   readonly error?: string;
   readonly autocomplete?: string;
   readonly code?: boolean;
+  /** What is typed, where that is not just text. */
+  readonly kind?: "date";
   /** Hidden while typed, unless she asks to see it. */
   readonly secret?: boolean;
 };
 
+const INPUTS = {
+  text: { type: "text" },
+  date: { type: "date" },
+} as const;
+
 export function Field(props: FieldProps) {
-  const { label, value, onInput, hint, error, autocomplete = "off", code, secret } = props;
+  const { label, value, onInput, hint, error, autocomplete = "off", code, secret, kind } = props;
   const id = useId();
   const [shown, show] = useState(!secret);
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
@@ -30,7 +37,7 @@ export function Field(props: FieldProps) {
       )}
       <div class="line">
         <input
-          {...(shown ? { type: "text" } : { type: "password" })}
+          {...(shown ? INPUTS[kind ?? "text"] : { type: "password" as const })}
           id={id}
           class={code ? "code" : ""}
           value={value}

@@ -1,0 +1,132 @@
+/**
+ * Who may write: the patient lets a counterpart add to her record, and ends that (PROTOCOL.md 5.6 and 5.10).
+ *
+ * The twin of `connectors/patient/permits.py`.
+ */
+
+import type { Record } from "../grants.ts";
+import { newId } from "../identifiers.ts";
+import { randomBytes } from "../primitives.ts";
+import { type Grant, NO_END, type RelationState } from "../relations.ts";
+import * as steps from "../steps.ts";
+import type { Vault } from "../vault.ts";
+import type { Client } from "./client.ts";
+import { Problem } from "./problem.ts";
+import { isOwn, meet } from "./sharing.ts";
+
+/** For which an author is released its own writing; in its house it reads that as its own record. */
+const PURPOSES = ["TREAT"];
+const SALT_BYTES = 16;
+
+/**
+ * Let a counterpart write into her record. Returns the set; where it may already, nothing changes.
+ *
+ * The order makes a closed tab harmless: relation, a spare set that all growing grants cover, the author's own grant of
+ * it, and last the permit. The same call again finishes what was begun.
+ */
+export async function permit(client: Client, counterpart: string, fingerprint = ""): Promise<string> {
+  await client.sync();
+  await meet(client, counterpart, fingerprint);
+  await client.settle();
+  const { record, keyring, hub } = client;
+  const relation = record.relation(counterpart);
+  const [permitted] = permittedIn(record, relation);
+  const set = permitted ?? begun(record, relation, await client.vault(), hub.now) ?? (await spare(client));
+  await grantOwn(client, counterpart, set);
+  if (permitted === undefined) {
+    await client.anew(() => client.post([steps.permit(client.record, counterpart, set, keyring.signer, hub.now)]));
+  }
+  await client.settle();
+  return set;
+}
+
+/**
+ * End what `permit` gave: no deposit from that commit on; what was written stays. Throws `Problem(not-found)`.
+ *
+ * What is owed then closes the set; the author's own grant of it ends. The same call again finishes what was begun.
+ */
+export async function unpermit(client: Client, counterpart: string): Promise<void> {
+  await client.sync();
+  const { record, keyring, hub } = client;
+  const relation = record.relations.get(counterpart);
+  const sets = relation === undefined ? [] : permittedIn(record, relation);
+  const own = relation === undefined ? [] : ownGrants(relation, await client.vault(), hub.now);
+  if (sets.length + own.length === 0 || counterpart === client.account) {
+    throw new Problem("not-found", "this counterpart may not write");
+  }
+  for (const set of sets) {
+    await client.anew(() => client.post([steps.unpermit(client.record, counterpart, set, keyring.signer, hub.now)]));
+  }
+  for (const { gid } of own) {
+    await client.anew(() => client.post([steps.end(client.record, counterpart, gid, keyring.signer, hub.now)]));
+  }
+  await client.settle();
+}
+
+/** The counterparts that may write now. */
+export function writers({ record, account }: Client): string[] {
+  const others = [...record.relations.values()].filter(({ oth }) => oth !== account);
+  return others.filter((relation) => permittedIn(record, relation).length > 0).map(({ oth }) => oth).sort();
+}
+
+function permittedIn(record: Record, relation: RelationState): string[] {
+  return [...relation.permits.keys()].filter((set) => relation.permitted(set) && !record.set(set).closed);
+}
+
+/** The live grants by which an author is given its own sets. */
+function ownGrants(relation: RelationState, { terms }: Vault, now: number): Grant[] {
+  return relation.live(now).filter(({ gid }) => isOwn(terms.get(gid) ?? null));
+}
+
+/** The set of an own grant whose permit a closed tab left out. */
+function begun(record: Record, relation: RelationState, vault: Vault, now: number): string | undefined {
+  const sets = ownGrants(relation, vault, now).flatMap(({ cover }) => [...cover.keys()]);
+  return sets.find((set) => record.author(set) === null && !record.set(set).closed);
+}
+
+/** An open set that nobody writes to or is about to; a new block of sets where none is left. */
+async function spare(client: Client): Promise<string> {
+  const [found] = unused(client, await client.vault());
+  if (found !== undefined) return found;
+  await client.anew(async () => client.saveVault(steps.newSets(await client.vault())));
+  await client.settle();
+  const [made] = unused(client, await client.vault());
+  if (made === undefined) throw new Problem("internal", "there is no set to write into");
+  return made;
+}
+
+function unused({ record, hub }: Client, vault: Vault): string[] {
+  const relations = [...record.relations.values()];
+  const own = relations.flatMap((relation) => ownGrants(relation, vault, hub.now));
+  const given = new Set(own.flatMap(({ cover }) => [...cover.keys()]));
+  const open = [...record.sets].filter(([set, state]) => vault.sets.has(set) && !state.closed && !given.has(set));
+  return open.map(([set]) => set).filter((set) => record.author(set) === null).sort();
+}
+
+/** The author's own grant of its set, unless it has it. */
+async function grantOwn(client: Client, counterpart: string, set: string): Promise<void> {
+  const { keyring, hub } = client;
+  const relation = client.record.relation(counterpart);
+  const vault = await client.vault();
+  if (ownGrants(relation, vault, hub.now).some(({ cover }) => cover.has(set))) return;
+  const kept = [...vault.terms].filter(([, terms]) => terms.oth === counterpart && isOwn(terms)).map(([gid]) => gid);
+  const gid = kept.find((one) => !relation.grants.has(one)) ?? newId();
+  const terms = vault.terms.get(gid) ?? {
+    oth: counterpart,
+    categories: steps.EVERYTHING,
+    whole: true,
+    grow: false,
+    purposes: PURPOSES,
+    nb: 0,
+    until: NO_END,
+    consent: new Uint8Array(),
+    salt: randomBytes(SALT_BYTES),
+    rules: null,
+    request: "",
+  };
+  if (!vault.terms.has(gid)) await client.anew(async () => client.saveVault((await client.vault()).withTerms(gid, terms)));
+  await client.anew(async () => {
+    const held = await client.vault();
+    await client.post([steps.ownGrant(client.record, held, gid, set, terms, keyring.signer, hub.now)]);
+  });
+}

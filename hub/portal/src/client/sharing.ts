@@ -1,0 +1,209 @@
+/**
+ * Sharing: who asks, what she grants, what she takes back (PROTOCOL.md 5.3 to 5.5 and 5.10).
+ *
+ * The twin of `connectors/patient/sharing.py`.
+ */
+
+import { dayOf } from "../dates.ts";
+import { type Agreement, agreement, build, consentId, seconds } from "../fhir_consent.ts";
+import { type FinerRules, since } from "../finer_rules.ts";
+import { newId } from "../identifiers.ts";
+import * as messages from "../messages.ts";
+import type { Json } from "../policy.ts";
+import { randomBytes, utf8, utf8Text } from "../primitives.ts";
+import { Problem as Unreadable } from "../problems.ts";
+import type { Grant } from "../relations.ts";
+import * as steps from "../steps.ts";
+import type { Terms } from "../vault.ts";
+import type { Client, Received } from "./client.ts";
+import { Problem } from "./problem.ts";
+
+const SALT_BYTES = 16;
+
+/** What a counterpart proposes: its Consent of status `proposed`, read. */
+export type Request = { readonly received: Received; readonly asks: Agreement };
+
+/** Open requests. What is not a request of this shape, for this patient, by its sender, is passed over. */
+export async function requests(client: Client): Promise<Request[]> {
+  const found = (await client.received("request")).flatMap((received) => {
+    const asks = asked(received.message.content);
+    return asks === null ? [] : [{ received, asks }];
+  });
+  const { account } = client;
+  return found.filter(({ received, asks }) => asks.patient === account && asks.counterpart === received.sender.acc);
+}
+
+function asked(content: Uint8Array): Agreement | null {
+  try {
+    return agreement(JSON.parse(utf8Text(content, "request")) as Json);
+  } catch (error) {
+    if (error instanceof Unreadable || error instanceof SyntaxError || error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+/**
+ * How a grant is made: of the past too (`whole`), under finer `rules`, in answer to a request; `fingerprint` from a
+ * card; `emergency` as `em` of a grant, if it is for emergencies; `gid`: its id, so that it is made once however often
+ * this is tried.
+ */
+export type Manner = {
+  readonly whole: boolean;
+  readonly rules?: FinerRules | null;
+  readonly request?: Request | null;
+  readonly fingerprint?: string;
+  readonly emergency?: readonly (number | string)[];
+  readonly gid?: string;
+};
+
+/**
+ * The grant of an agreement: its id. What she hides is hidden besides, but in an emergency.
+ *
+ * The order makes a closed tab harmless: relation, rotation where only the future is granted, terms into the vault, and
+ * then the grant, which the hub takes only complete. Throws `Problem`.
+ */
+export async function put(client: Client, agreed: Agreement, manner: Manner): Promise<string> {
+  const { request = null, gid = newId() } = manner;
+  await client.sync();
+  if (client.record.relations.get(agreed.counterpart)?.grants.has(gid) !== true) await grant(client, gid, agreed, manner);
+  if (request !== null) await client.answered(request.received.id);
+  await client.settle();
+  return gid;
+}
+
+async function grant(client: Client, gid: string, agreed: Agreement, manner: Manner): Promise<void> {
+  const { whole, request = null, emergency = [] } = manner;
+  const { now } = client.hub;
+  check(agreed, now);
+  const rules = whole ? (manner.rules ?? null) : since(dayOf(now), manner.rules ?? null);
+  const asker = request?.received.sender.fingerprint ?? "";
+  await meet(client, agreed.counterpart, manner.fingerprint || asker, request !== null);
+  await client.settle();
+  if (!whole) await rotateAll(client);
+  const [nb, until] = seconds(agreed);
+  const vault = await client.vault();
+  const terms: Terms = {
+    oth: agreed.counterpart,
+    categories: agreed.categories,
+    whole,
+    grow: true,
+    purposes: [...agreed.purposes].sort(),
+    nb,
+    until,
+    consent: utf8(JSON.stringify(build(agreed, consentId(gid), now))),
+    salt: randomBytes(SALT_BYTES),
+    rules,
+    request: request?.received.message.hash ?? "",
+    ...(emergency.length > 0 && { emergency }),
+    ...(emergency.length === 0 && vault.hides.length > 0 && { hides: vault.hides }),
+  };
+  await write(client, gid, terms);
+}
+
+/** The terms into the vault, and then the grant. */
+export async function write(client: Client, gid: string, terms: Terms): Promise<void> {
+  await client.anew(async () => client.saveVault((await client.vault()).withTerms(gid, terms)));
+  await client.anew(async () => {
+    const { record, keyring, hub } = client;
+    await client.post([steps.grant(record, await client.vault(), gid, terms, keyring.signer, hub.now)]);
+  });
+}
+
+function check(agreed: Agreement, now: number): void {
+  const [nb, until] = seconds(agreed);
+  if (until <= Math.max(nb, now)) throw new Problem("value", "this grant would have ended already");
+  build(agreed, consentId(newId()), now);
+}
+
+/**
+ * Fetch the counterpart's newest account chain, and open the relation with it if it is new.
+ *
+ * `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
+ */
+export async function meet(client: Client, counterpart: string, fingerprint = "", request = false): Promise<void> {
+  const state = await client.chains.account(counterpart, fingerprint);
+  await client.chains.refresh("acct", counterpart, "", state.fingerprint); // its reading key may be a new one
+  if (client.record.relations.has(counterpart)) return;
+  const met = request ? "request" : fingerprint ? "card" : "directory";
+  await client.anew(async () => {
+    if (client.record.relations.has(counterpart)) return;
+    await client.post([steps.openRelation(client.record, state.acc, met, client.keyring.signer, client.hub.now)]);
+  });
+}
+
+/** A new epoch everywhere, so that what is granted next opens nothing of the past. */
+async function rotateAll(client: Client): Promise<void> {
+  await client.anew(async () => {
+    const { record, hub } = client;
+    const open = [...record.sets.values()].filter((state) => !state.closed).map((state) => state.oth);
+    await client.saveVault(steps.prepare(record, await client.vault(), open, hub.now));
+  });
+  await client.settle();
+}
+
+/** Say no: a message to the sender; no trace in any chain. */
+export async function refuse(client: Client, { received }: Request): Promise<void> {
+  const { account, keyring, hub } = client;
+  const to = received.sender.acc;
+  const content = utf8(JSON.stringify({ request: received.message.hash }));
+  const draft = { typ: "refusal", sender: account, dev: keyring.device, to, at: hub.now, content } as const;
+  const frame = messages.write(keyring.sign, draft);
+  await hub.message(to, messages.seal(frame, received.sender.readingKey()));
+  await client.answered(received.id);
+}
+
+/**
+ * Take back one grant, or all by which this counterpart reads; then rotate. Returns how many ended.
+ *
+ * What it may write is another thing: `permits.unpermit`. Throws `Problem(not-found)` where there is none.
+ */
+export async function withdraw(client: Client, counterpart: string, gid = ""): Promise<number> {
+  await client.sync();
+  const own = (await granted(client)).filter(({ to }) => to === counterpart).map(({ grant }) => grant.gid);
+  const live = own.filter((one) => !gid || one === gid);
+  if (live.length === 0) throw new Problem("not-found", "there is no such grant any more");
+  await end(client, counterpart, live);
+  return live.length;
+}
+
+/** End these grants; then rotate. */
+export async function end(client: Client, counterpart: string, gids: readonly string[]): Promise<void> {
+  for (const gid of gids) {
+    await client.anew(async () => {
+      const { record, keyring, hub } = client;
+      await client.post([steps.end(record, counterpart, gid, keyring.signer, hub.now)]);
+    });
+  }
+  await client.settle();
+}
+
+/** What is granted to read: to whom, the grant, and the terms as agreed; null for one that a delegate made. */
+export type Granted = { readonly to: string; readonly grant: Grant; readonly terms: Terms | null };
+
+/** What is granted to read now. */
+export async function granted(client: Client): Promise<Granted[]> {
+  const { terms } = await client.vault();
+  const live = client.record.liveGrants(client.hub.now);
+  const all = live.map(([{ oth }, grant]) => ({ to: oth, grant, terms: terms.get(grant.gid) ?? null }));
+  return all.filter((one) => isToRead(one.terms));
+}
+
+/** Whether these are the terms of an author's grant of its own set: no Consent belongs to it (`permits`). */
+export function isOwn(terms: Terms | null): boolean {
+  return terms !== null && terms.consent.length === 0 && terms.categories.size > 0;
+}
+
+/** Whether these are the terms of a delegate's stand-ins, under which there is nothing to read (`delegation`). */
+export function isStandIns(terms: Terms | null): boolean {
+  return terms !== null && terms.categories.size === 0;
+}
+
+/** Whether the counterpart reads by a grant of these terms; null for one that a delegate made. */
+export function isToRead(terms: Terms | null): boolean {
+  return terms === null || terms.consent.length > 0;
+}
+
+/** The agreement that terms hold. */
+export function agreedIn({ consent }: Terms): Agreement {
+  return agreement(JSON.parse(utf8Text(consent, "consent")) as Json);
+}

@@ -1,0 +1,93 @@
+/** Categories to tick, the especially confidential ones apart; and categories as they are opened or stay closed. */
+
+import { NAMES } from "../categories.ts";
+import type { Foreseen } from "../client/insight.ts";
+import { language, text } from "../text.ts";
+import { Answers, toggled } from "../ui/answers.tsx";
+import { Icon } from "../ui/icon.tsx";
+import * as words from "../words.ts";
+
+const ALL = NAMES.map((_, category) => category);
+export const ORDINARY = ALL.filter((category) => !words.SENSITIVE.has(category));
+const SENSITIVE = ALL.filter((category) => words.SENSITIVE.has(category));
+
+type CategoriesProps = {
+  readonly legend: string;
+  readonly chosen: ReadonlySet<number>;
+  readonly onChange: (chosen: ReadonlySet<number>) => void;
+  readonly error?: string;
+};
+
+export function Categories({ legend, chosen, onChange, error = "" }: CategoriesProps) {
+  const answer = (value: number) => ({ value, label: capital(words.category(value, language())) });
+  const same = {
+    isChosen: (category: number) => chosen.has(category),
+    onChoose: (category: number) => onChange(toggled(chosen, category)),
+    many: true,
+  };
+  return (
+    <>
+      <Answers legend={legend} answers={ORDINARY.map(answer)} error={error} {...same} />
+      <Answers
+        legend={text("categories.sensitive")}
+        hint={text("categories.sensitive-hint")}
+        answers={SENSITIVE.map(answer)}
+        {...same}
+      />
+    </>
+  );
+}
+
+/** What is opened, and what stays closed, line by line. */
+export function Opened({ categories, foreseen: { seen, closed } }: OpenedProps) {
+  const kept = ALL.filter((category) => !categories.has(category));
+  return (
+    <div class="opened">
+      <Row
+        title={text("categories.seen")}
+        categories={ALL.filter((one) => categories.has(one))}
+        counts={seen}
+        icon="check"
+      />
+      {kept.length > 0 && <Row title={text("categories.closed")} categories={kept} counts={closed} icon="lock" />}
+    </div>
+  );
+}
+
+type OpenedProps = { readonly categories: ReadonlySet<number>; readonly foreseen: Foreseen };
+
+type RowProps = {
+  readonly title: string;
+  readonly categories: readonly number[];
+  readonly counts: ReadonlyMap<number, number>;
+  readonly icon: "check" | "lock";
+};
+
+function Row({ title, categories, counts, icon }: RowProps) {
+  return (
+    <div class={icon}>
+      <h3>{title}</h3>
+      <ul class="marked">
+        {categories.map((category) => (
+          <li key={category}>
+            <Icon name={icon} />
+            <span>
+              {capital(words.category(category, language()))}
+              {counts.has(category) && <strong>{entries(counts.get(category) ?? 0)}</strong>}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** Words that stand for themselves begin as a sentence does. */
+export function capital(said: string): string {
+  return said.charAt(0).toLocaleUpperCase() + said.slice(1);
+}
+
+/** `42 entries`, as the language counts. */
+export function entries(count: number): string {
+  return text(count === 1 ? "overview.entry" : "overview.entries", { count });
+}

@@ -1,0 +1,62 @@
+/** What was signed, to keep; and a step back, while it is fresh. */
+
+import type { Client } from "../client/client.ts";
+import { agreementOf, type Offer } from "../client/offers.ts";
+import { withdraw } from "../client/sharing.ts";
+import { consentId, seconds } from "../fhir_consent.ts";
+import { language, text } from "../text.ts";
+import { Button } from "../ui/button.tsx";
+import { Icon } from "../ui/icon.tsx";
+import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { useTask } from "../ui/task.ts";
+import * as words from "../words.ts";
+import type { Party } from "./granting.tsx";
+
+type Props = {
+  readonly client: Client;
+  readonly party: Party;
+  readonly offer: Offer;
+  readonly gid: string;
+  readonly replaced: boolean;
+  readonly onDone: () => void;
+};
+
+export function Receipt({ client, party, offer, gid, replaced, onDone }: Props) {
+  const undoing = useTask(async () => {
+    await withdraw(client, offer.to, gid);
+    onDone();
+  });
+  const [, until] = seconds(agreementOf(offer, client.account, language()));
+  return (
+    <>
+      <Notice mood="good">{text("grant.done")}</Notice>
+      <article class="sheet">
+        <h3>{text("grant.receipt")}</h3>
+        <p>{words.rule(party.name, offer.categories, offer.purposes, until, language())}</p>
+        <dl>
+          <dt>{text("grant.for-whom")}</dt>
+          <dd class="code">{offer.to}</dd>
+          <dt>{text("grant.signed-at")}</dt>
+          <dd>{words.moment(client.hub.now, language())}</dd>
+          <dt>{text("grant.number")}</dt>
+          <dd class="code">{consentId(gid)}</dd>
+        </dl>
+      </article>
+      <ProblemNotice problem={undoing.problem} />
+      <div class="actions">
+        <Button look="primary" onClick={onDone}>
+          {text("grant.finish")}
+        </Button>
+        <Button onClick={() => print()}>
+          <Icon name="print" />
+          {text("grant.print")}
+        </Button>
+        {!replaced && (
+          <Button busy={undoing.busy} onClick={() => void undoing.run()}>
+            {text("share.undo")}
+          </Button>
+        )}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,133 @@
+/** All of it once more, before it is signed: what will be seen, what stays closed, and the text of the consent. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { NAMES } from "../categories.ts";
+import type { Client } from "../client/client.ts";
+import { getState, setState } from "../client/database.ts";
+import { type Foreseen, ifGranted, total } from "../client/insight.ts";
+import { agreementOf, known, type Offer } from "../client/offers.ts";
+import { permit } from "../client/permits.ts";
+import { change } from "../client/renewal.ts";
+import { put, withdraw } from "../client/sharing.ts";
+import { seconds } from "../fhir_consent.ts";
+import { newId } from "../identifiers.ts";
+import { text as fullText } from "../template.ts";
+import { language, text } from "../text.ts";
+import { Button } from "../ui/button.tsx";
+import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { useReading } from "../ui/reading.ts";
+import { useTask } from "../ui/task.ts";
+import type { Vault } from "../vault.ts";
+import * as words from "../words.ts";
+import { entries, Opened } from "./categories.tsx";
+import type { Party } from "./granting.tsx";
+import type { Draft } from "./share.tsx";
+
+/** That the note on what may be lacking in care was shown; it is shown once. */
+const NOTED = "care-note";
+
+type Props = {
+  readonly client: Client;
+  readonly party: Party;
+  readonly offer: Offer;
+  readonly draft: Draft;
+  readonly beside: ComponentChildren;
+  readonly onBack: () => void;
+  readonly onSigned: (gid: string) => void;
+};
+
+export function Review({ client, party, offer, draft, beside, onBack, onSigned }: Props) {
+  const [gid] = useState(newId);
+  const agreed = agreementOf(offer, client.account, language());
+  const signing = useTask(async () => {
+    const { request, replaces } = draft;
+    const isAmended = replaces?.whole === offer.whole;
+    if (isAmended) await change(client, replaces.gid, agreed);
+    else await put(client, agreed, { ...offer, request, gid });
+    // First the new one, then the old one ends: what both allow is never interrupted.
+    if (replaces !== null && !isAmended) await withdraw(client, offer.to, replaces.gid);
+    if (offer.writes) await permit(client, offer.to, offer.fingerprint);
+    onSigned(isAmended ? replaces.gid : gid);
+  });
+  const [, until] = seconds(agreed);
+  return (
+    <>
+      <p>{words.rule(party.name, offer.categories, offer.purposes, until, language())}</p>
+      <p>{text(offer.whole ? "grant.review-whole" : "grant.review-new")}</p>
+      {offer.writes && <p>{text("grant.review-writes", { who: party.name })}</p>}
+      <Foresight client={client} party={party} offer={offer} />
+      {draft.request !== null && <Besides draft={draft} offer={offer} />}
+      {offer.categories.size < NAMES.length && <CareNote client={client} />}
+      <Text offer={offer} until={until} />
+      <p class="hint">{text("grant.any-time")}</p>
+      <ProblemNotice problem={signing.problem} />
+      <div class="actions">
+        <Button look="primary" busy={signing.busy} onClick={() => void signing.run()}>
+          {text("grant.sign")}
+        </Button>
+        <Button onClick={onBack}>{text("grant.change")}</Button>
+        {beside}
+      </div>
+      {signing.busy && <Notice>{text("grant.signing")}</Notice>}
+    </>
+  );
+}
+
+/** What of the record she opened here will be seen, and what not. */
+function Foresight({ client, party, offer }: Pick<Props, "client" | "party" | "offer">) {
+  const { stored } = useReading(client);
+  const [vault, setVault] = useState<Vault>();
+  useEffect(() => void client.vault().then(setVault), []);
+  const foreseen = vault === undefined ? NOTHING : ifGranted(stored, vault, offer);
+  const [seen, closed] = [total(foreseen.seen), total(foreseen.closed)];
+  return (
+    <>
+      {seen + closed > 0 && (
+        <p class="sentence">
+          {text("grant.foreseen", { who: party.name, seen: entries(seen) })}{" "}
+          {closed > 0 && text("grant.foreseen-closed", { closed: entries(closed) })}
+        </p>
+      )}
+      <Opened categories={offer.categories} foreseen={foreseen} />
+    </>
+  );
+}
+
+const NOTHING: Foreseen = { seen: new Map(), closed: new Map() };
+
+/** What was asked for and is not in the offer. */
+function Besides({ draft: { request }, offer }: Pick<Props, "draft" | "offer">) {
+  const left = [...(request?.asks.categories ?? [])].filter((category) => !offer.categories.has(category));
+  if (left.length === 0) return null;
+  return <Notice>{text("grant.asked-too", { what: words.categories(left, language()) })}</Notice>;
+}
+
+/** What a carer does not see may be lacking: told once, without pressure. */
+function CareNote({ client }: { client: Client }) {
+  const [isNew, setNew] = useState(false);
+  useEffect(() => {
+    void getState<boolean>(client.db, NOTED).then(async (noted) => {
+      setNew(noted === null);
+      await setState(client.db, NOTED, true);
+    });
+  }, []);
+  return isNew ? <Notice>{text("grant.care")}</Notice> : null;
+}
+
+/** The text that is signed with it, word for word. */
+function Text({ offer, until }: { offer: Offer; until: number }) {
+  const found = known(offer.policy);
+  if (found === null) return null;
+  const about = { who: offer.to, what: offer.categories, why: offer.purposes, until };
+  return (
+    <details>
+      <summary>{text("grant.text")}</summary>
+      {fullText(found, about, language())
+        .split("\n\n")
+        .map((paragraph) => (
+          <p key={paragraph}>{paragraph}</p>
+        ))}
+    </details>
+  );
+}

@@ -1,0 +1,261 @@
+"""Sharing in the page: what she signs there a real gateway finds at once, and after her withdrawal no more."""
+
+import re
+from datetime import datetime
+from itertools import count
+from time import time
+
+import pytest
+from playwright.sync_api import expect
+
+from connectors.gateway import emergency
+from connectors.gateway.access import Reader
+from connectors.gateway.declaring import Declaring
+from connectors.gateway.enrolment import send_request
+from connectors.patient import enrolment, sharing
+from connectors.patient.delegation import Deputy
+from connectors.patient.overview import for_another, overview
+from consent import words
+from consent.categories import INDEX
+from consent.dates import ZONE
+from consent.identifiers import account
+from tests.journeys.conftest import Person, Practice
+from tests.journeys.sharing import found, write
+from tests.portal.conftest import DESK, PHONE, Typist, Visitor
+from tests.portal.test_getting_in import sign_in
+
+NUMBERS = count(1)
+VITALS, LAB, MENTAL = INDEX["vitals"], INDEX["lab"], INDEX["mental"]
+PRESET = {"de": "Meine Praxis für 90 Tage", "en": "My practice for 90 days"}
+
+
+@pytest.fixture
+def practices(tmp_path, portal_hub):
+    """Makes practices at the hub, each of a name of its own."""
+    made = []
+
+    def make(type_="practice"):
+        made.append(Practice(tmp_path, portal_hub, f"haus-{next(NUMBERS)}-{type_}", type_))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def title(practice):
+    """As the directory names it."""
+    return practice.account.partition("@")[0]
+
+
+def open_sharing(visitor, patient):
+    sign_in(visitor, patient.account)
+    visitor.follow("share.title")
+    visitor.sees("share.title")
+
+
+def choose_whom(visitor, practice, look=lambda: None):
+    """Find the practice in the directory and choose it."""
+    visitor.press("share.new")
+    visitor.enter("grant.search", title(practice))
+    visitor.tick(title(practice))
+    look()
+    visitor.press("grant.go-on")
+
+
+def sign(visitor, practice, look=lambda: None):
+    """From the sharing page to the receipt, by a usual choice."""
+    choose_whom(visitor, practice, look)
+    visitor.tick(PRESET[visitor.language])
+    look()
+    visitor.press("grant.look")
+    expect(visitor.page.get_by_text(visitor.text("categories.closed"), exact=True)).to_be_visible()
+    look()
+    visitor.press("grant.sign")
+    expect(visitor.page.get_by_text(visitor.text("grant.done"))).to_be_visible()
+    look()
+
+
+@pytest.mark.parametrize(("kind", "language", "viewport"), [(Visitor, "de", PHONE), (Typist, "en", DESK)])
+def test_a_practice_finds_what_she_shares_until_she_withdraws(
+    visitors, patient, practices, kind, language, viewport,
+):  # fmt: skip
+    """Granted in the page, the practice's FHIR search finds her data; withdrawn there, nothing; undone, all again."""
+    practice, visitor = practices(), visitors(kind, language, viewport)
+    write(patient, 1, 2)
+    assert found(practice, patient) == set()
+    open_sharing(visitor, patient)
+    visitor.is_well()
+    sign(visitor, practice, visitor.is_well)
+    assert found(practice, patient) == {"w1", "w2"}
+    visitor.press("grant.finish")
+    rule = visitor.page.get_by_role("listitem").filter(has_text=title(practice))
+    expect(rule).to_contain_text(words.category(VITALS, language))
+    expect(rule).not_to_contain_text(words.category(MENTAL, language))
+    visitor.press("share.withdraw-of", who=title(practice))
+    visitor.is_well()
+    visitor.press("share.withdraw-now")
+    expect(visitor.page.get_by_text(visitor.text("share.ended", who=title(practice)))).to_be_focused()
+    visitor.is_well()
+    assert found(practice, patient) == set()
+    assert practice.keys.held(patient.account) == set()
+    visitor.press("share.undo")
+    expect(rule.filter(has=visitor.button("share.withdraw-of", who=title(practice)))).to_be_visible()
+    assert found(practice, patient) == {"w1", "w2"}
+    assert not visitor.gave_away("Vitalwerte", "vital signs", "policy/practice")
+    patient.sync()
+    assert patient.settle() == 0
+    assert re.search(r"#/share$", visitor.page.url)
+
+
+def test_a_request_is_changed_and_signed_or_refused(visitors, patient, practices):
+    """What is asked for is shown; what is most confidential stays closed; she leaves out more; the other gets a no."""
+    practice, other, visitor = practices(), practices(), visitors(Visitor, "en", PHONE)
+    write(patient, 1)
+    for one in (practice, other):
+        send_request(one.keys, enrolment.card(patient), frozenset({VITALS, LAB, MENTAL}), ("TREAT",), "2099-12-31")
+    open_sharing(visitor, patient)
+    visitor.press("share.answer-of", who=title(practice))
+    left = visitor.text("grant.asked-too", what=words.category(MENTAL, "en"))
+    expect(visitor.page.get_by_text(left)).to_be_visible()
+    visitor.is_well()
+    visitor.press("grant.change")
+    visitor.page.get_by_label(words.category(LAB, "en").capitalize(), exact=True).uncheck()
+    visitor.press("grant.look")
+    visitor.press("grant.sign")
+    expect(visitor.page.get_by_text(visitor.text("grant.done"))).to_be_visible()
+    visitor.press("grant.finish")
+    assert found(practice, patient) == {"w1"}
+    patient.sync()
+    ((_, grant, terms),) = sharing.granted(patient)
+    assert (terms.categories, terms.request != "") == ({VITALS}, True)
+    assert terms.until == grant.until
+    visitor.press("share.refuse-of", who=title(other))
+    expect(visitor.button("share.refuse-of", who=title(other))).to_have_count(0)
+    other.inbox.catch_up()
+    assert other.keys.db.execute("SELECT sender FROM messages").fetchall() == [(patient.account,)]
+
+
+def change(visitor, practice, *labels):
+    """Change what stands: tick what is not ticked of these answers, and the other way round; then sign."""
+    visitor.press("share.change-of", who=title(practice))
+    for label in labels:
+        answer = visitor.page.get_by_label(label, exact=True)
+        answer.set_checked(not answer.is_checked())
+    visitor.is_well()
+    visitor.press("grant.look")
+    visitor.press("grant.sign")
+    expect(visitor.page.get_by_text(visitor.text("grant.done"))).to_be_visible()
+    visitor.press("grant.finish")
+    expect(visitor.button("share.change-of", who=title(practice))).to_be_visible()
+
+
+def test_what_is_granted_is_changed_and_lets_a_house_write(visitors, patient, practices):
+    """One kind less is signed in its place; from now on closes the past; a house is let write, and that is ended."""
+    practice, visitor, vitals = practices(), visitors(Visitor, "de", DESK), words.category(VITALS, "de")
+    write(patient, 1)
+    open_sharing(visitor, patient)
+    sign(visitor, practice)
+    visitor.press("grant.finish")
+    assert found(practice, patient) == {"w1"}
+    patient.sync()
+    ((_, before, _),) = sharing.granted(patient)
+    change(visitor, practice, vitals)
+    assert found(practice, patient) == set()
+    patient.sync()
+    ((_, after, terms),) = sharing.granted(patient)
+    assert (after.gid, VITALS in terms.categories, LAB in terms.categories) == (before.gid, False, True)
+    change(visitor, practice, vitals, visitor.text("grant.from-now"), visitor.text("grant.writes"))
+    assert found(practice, patient) == set()
+    write(patient, 2, day=datetime.now(ZONE).date().isoformat())
+    assert found(practice, patient) == {"w2"}
+    told = overview(patient)
+    assert [(one["whole"], "vitals" in one["categories"]) for one in told["grants"]] == [(False, True)]
+    assert told["writers"] == [practice.account]
+    visitor.press("share.unpermit-of", who=title(practice))
+    expect(visitor.page.get_by_text(visitor.text("share.writers"))).to_have_count(0)
+    patient.sync()
+    assert overview(patient)["writers"] == []
+    assert patient.settle() == 0
+
+
+def test_without_the_hub_she_sees_what_was_known_last(visitors, patient, practices):
+    """The page says that it is not up to date, and withdraws nothing that the hub does not hear of."""
+    practice, visitor = practices(), visitors(Visitor, "en", PHONE)
+    sharing.grant(patient, practice.account, {VITALS})
+    open_sharing(visitor, patient)
+    expect(visitor.button("share.withdraw-of", who=title(practice))).to_be_visible()
+    visitor.context.set_offline(True)
+    visitor.follow("overview.title")
+    visitor.follow("share.title")
+    expect(visitor.page.get_by_text(visitor.text("share.old"))).to_be_visible()
+    visitor.press("share.withdraw-of", who=title(practice))
+    visitor.press("share.withdraw-now")
+    expect(visitor.page.get_by_text(visitor.text("problem.busy"))).to_be_visible()
+    visitor.is_well()
+    visitor.context.set_offline(False)
+    visitor.press("share.withdraw-now")
+    expect(visitor.page.get_by_text(visitor.text("share.ended", who=title(practice)))).to_be_visible()
+    visitor.complaints.clear()  # the browser says of each call that it came to nothing
+
+
+def test_a_relative_acts_for_her_until_she_ends_it(visitors, patient, practices, tmp_path, portal_hub):
+    """Named by card in the page, his client sees what she granted; ended there, it does not any more."""
+    ben, practice, visitor = Person(tmp_path / "ben", portal_hub), practices(), visitors(Typist, "de", DESK)
+    sharing.grant(patient, practice.account, {VITALS})
+    open_sharing(visitor, patient)
+    visitor.follow("relatives.title")
+    visitor.sees("relatives.title")
+    visitor.press("relatives.appoint")
+    expect(visitor.page.get_by_text(visitor.text("relatives.card-wrong"))).to_be_visible()
+    visitor.is_well()
+    visitor.enter("relatives.card", str(ben.card))
+    visitor.field("relatives.last-day").fill("2030-01-01")
+    visitor.tick(visitor.text("relatives.reads-too"))
+    visitor.press("relatives.appoint")
+    expect(visitor.page.get_by_text(visitor.text("relatives.appointed", who=ben.account))).to_be_focused()
+    visitor.is_well()
+    deputy = Deputy(ben.reading, patient.account)
+    deputy.sync()
+    told = {one["to"]: one["categories"] for one in for_another(deputy)["grants"]}
+    assert told[practice.account] == ["vitals"]
+    assert "mental" not in told[ben.account]
+    visitor.press("relatives.end-of", who=ben.account)
+    expect(visitor.page.get_by_text(visitor.text("relatives.ended"))).to_be_focused()
+    patient.sync()
+    assert overview(patient)["delegates"] == []
+    ben.close()
+
+
+def test_a_department_opens_in_an_emergency_what_she_allowed(visitors, patient, practices):
+    """Nothing before it is declared; then what she ticked; switched off, no declaration opens anything."""
+    house, visitor = practices("emergency"), visitors(Visitor, "en", PHONE)
+    write(patient, 1)
+    open_sharing(visitor, patient)
+    visitor.follow("emergency.title")
+    visitor.sees("emergency.title")
+    visitor.tick(title(house))
+    visitor.press("emergency.usual")
+    visitor.is_well()
+    visitor.press("emergency.sign")
+    expect(visitor.page.get_by_text(visitor.text("emergency.changed"))).to_be_focused()
+    visitor.is_well()
+    assert found(house, patient) == set()
+    assert declare(house, patient) > 0
+    assert house.keys.held(patient.account) != set()
+    visitor.press("emergency.forbid-of", who=title(house))
+    expect(visitor.page.get_by_text(visitor.text("emergency.nobody"))).to_be_visible()
+    assert declare(house, patient) == 0
+
+
+def declare(house, patient):
+    """A doctor of the house declares an emergency. Returns until when it opened something, Unix second; else 0."""
+    now = int(time())
+    house.inbox.catch_up()
+    reader = Reader("Dr. Eva Not", "physician", "ETREAT", issued=now)
+    name = account(patient.account).local
+    rnd = emergency.declare(house.store.database, reader, name, "unconscious", "no relatives", now)
+    Declaring(house.inbox).send()
+    emergency.await_answer(house.store.database, rnd, patience=0)
+    house.inbox.catch_up()
+    return next(one.until for one in emergency.all_declared(house.store.database) if one.rnd == rnd)
