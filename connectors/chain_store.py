@@ -13,11 +13,45 @@ from consent.grants import Record
 from consent.primitives import Rejected, broken, stale
 from consent.relations import RelationState
 from consent.streams import SetState
+from fhir_profiles.problems import Problem
 
 C = TypeVar("C", bound=Chain)
 
 ChainName = tuple[str, str, str]
 """Kind, account, the other."""
+
+
+def account_now(hub: HubClient, name: str, fingerprint: str = "", token: str = "") -> AccountState:
+    """An account as its chain tells it now, kept nowhere; `token` of a sign-in or recovery.
+
+    Together with those that it relies on, link by link: two may act for each other. Raises `Problem`, `Rejected`.
+    """
+    own = hub.chain("acct", name, fingerprint=fingerprint, token=token)
+    others = hub.cited(name, fingerprint, token) if any(statements.parse(raw).cite for raw in own) else {}
+    left = {**others, name: own}
+    known: dict[str, AccountState] = {}
+    while any(left.values()):
+        before = sum(map(len, left.values()))
+        for acc, frames in left.items():
+            pin = fingerprint if acc == name else ""
+            left[acc] = _without_what_holds(known, acc, frames, pin)
+        if sum(map(len, left.values())) == before:
+            raise stale()
+    return known[name]
+
+
+def _without_what_holds(
+    known: dict[str, AccountState], acc: str, frames: Sequence[bytes], fingerprint: str
+) -> list[bytes]:
+    """Take in links up to one that relies on what is not known yet; returns the rest."""
+    for number, raw in enumerate(frames):
+        try:
+            known[acc] = accounts.extend(known.get(acc, AccountState(acc)), raw, known, fingerprint or None)
+        except Rejected as refused:
+            if refused.kind != "stale":
+                raise
+            return list(frames[number:])
+    return []
 
 
 class ChainStore:
@@ -127,7 +161,7 @@ class ChainStore:
             if refused.kind != "stale":
                 raise
             for name in statements.parse(raw).cite:
-                self.refresh("acct", name)
+                self._refresh_cited(name, acc, fingerprint)
             self._apply(kind, acc, oth, raw, fingerprint)
         seq = statements.parse(raw).seq
         with transaction(self._db):
@@ -136,6 +170,15 @@ class ChainStore:
                 self._db.execute("INSERT INTO chains VALUES (?, ?, ?, ?, ?)", (kind, acc, oth, seq, raw))
             elif held != raw:
                 raise broken("rollback")
+
+    def _refresh_cited(self, name: str, by: str, fingerprint: str) -> None:
+        """Of an account that the hub shows only beside the chain that relies on it: as it stands there."""
+        try:
+            self.refresh("acct", name)
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise
+            self.take("acct", name, "", self._hub.cited(by, fingerprint).get(name, []))
 
     def _apply(self, kind: str, acc: str, oth: str, raw: bytes, fingerprint: str = "") -> None:
         if kind == "acct":

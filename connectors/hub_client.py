@@ -151,6 +151,14 @@ class HubClient:
         return [unb64(frame) for frame in self._json("GET", path, params=params, token=token)["frames"]]
 
     @understood
+    def cited(self, acc: str, fingerprint: str = "", token: str = "") -> dict[str, list[bytes]]:
+        """The whole chains of those whom an account's chain relies on, by their names: delegates who signed in it."""
+        body = self._json(
+            "GET", f"/v1/chains/acct/{acc}", params={"fp": fingerprint} if fingerprint else {}, token=token
+        )
+        return {name: [unb64(frame) for frame in frames] for name, frames in body.get("cited", {}).items()}
+
+    @understood
     def heads(self, nonce: str, chains: Sequence[tuple[str, str, str]]) -> list[bytes]:
         """Where chains (kind, account, other; at most 250) end: a frame of each home hub that answers the nonce."""
         body = {"nonce": nonce, "chains": [list(chain) for chain in chains]}

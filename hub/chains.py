@@ -1,5 +1,7 @@
 """Routes: statements, chains, permits, bundles, the vault."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -63,7 +65,10 @@ def _fetch(value: Any) -> str:
 
 @pages.get("/v1/chains/acct/<acc>")
 def read_account(acc: str) -> Response:
-    """An account's chain; whoever signed in or recovers reads the own one, to check the vault against it."""
+    """An account's chain; whoever signed in or recovers reads the own one, to check the vault against it.
+
+    Beside it the chains of those whom it cites: without them nobody can check what a delegate has signed in it.
+    """
     caller, acc = auth.caller_or_recoverer(), wire.account(acc)
     if caller.recovers and caller.acc != acc:
         raise nothing_here()
@@ -71,7 +76,9 @@ def read_account(acc: str) -> Response:
     with hub().db.read() as conn:
         chains = hub().chains(conn)
         fingerprint = request.args.get("fp", "")
-        return _frames(rights.sees_account(chains, acc, caller.acc, fingerprint, hub().now()), chains.account(acc))
+        allowed = rights.sees_account(chains, acc, caller.acc, fingerprint, hub().now())
+        cited = rights.cited(chains, chains.account(acc)) if allowed else {}
+        return _frames(allowed, chains.account(acc), cited)
 
 
 @pages.get("/v1/chains/set/<acc>/<set_id>")
@@ -95,11 +102,13 @@ def read_relation(acc: str, oth: str) -> Response:
         return _frames(allowed, chains.relation(acc, oth))
 
 
-def _frames(allowed: bool, chain: Chain) -> Response:
+def _frames(allowed: bool, chain: Chain, cited: Mapping[str, Chain] = MappingProxyType({})) -> Response:
     after = wire.number_argument("after", -1, -1, 2**53)
     if not (allowed and chain.links):
         raise nothing_here()
-    return wire.answer({"frames": [b64(link.raw) for link in chain.links[after + 1 :]]})
+    found = {name: [b64(link.raw) for link in state.links] for name, state in cited.items()}
+    beside = {"cited": found} if found else {}
+    return wire.answer({"frames": [b64(link.raw) for link in chain.links[after + 1 :]], **beside})
 
 
 @pages.get("/v1/sets/<acc>")

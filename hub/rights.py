@@ -45,6 +45,18 @@ def with_keys(patient: AccountState, now: int) -> set[str]:
     return {name for name in here if holds_keys(patient, name, now)}
 
 
+def cited(chains: Chains, account: AccountState) -> dict[str, AccountState]:
+    """The accounts that a chain relies on: delegates who signed in it, and so on for theirs."""
+    found: dict[str, AccountState] = {}
+    waiting = [account]
+    while waiting:
+        names = {name for link in waiting.pop().links for name in link.cite}
+        new = {name: chains.account(name) for name in names - found.keys() - {account.acc}}
+        found |= new
+        waiting += new.values()
+    return found
+
+
 def of_patients_side(patient: AccountState, who: str, now: int) -> bool:
     """The patient, or one who may act for her."""
     return bool(patient.links) and (who == patient.acc or is_delegate(patient, who, now))
@@ -169,6 +181,9 @@ def hub_sees(chains: Chains, chain: ChainName, domain: str, fingerprint: str, no
         return True
     if domain in store.hubs_tied(chains.conn, acc):
         return True
+    near = [one for one in store.patients_of(chains.conn, acc) if domain in store.hubs_tied(chains.conn, one)]
+    if any(acc in cited(chains, chains.account(one)) for one in near):
+        return True  # without it that hub could not check what it is given of a patient for whom this one has signed
     return any(
         _meet(chains.record(patient), who, acc, now)
         for patient in store.patients_of(chains.conn, acc)

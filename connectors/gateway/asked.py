@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from connectors.chain_store import ChainStore
+from connectors.chain_store import ChainStore, account_now
 from connectors.command_line import plainly
 from connectors.gateway.consents import Consents
 from connectors.gateway.enrolment import KEYSTORE
 from connectors.gateway.keystore import Keystore
 from connectors.hub_client import HubClient
-from consent import accounts, messages
+from consent import messages
 from consent.categories import NAMES
 from consent.fhir_consent import Agreement, agreement
 from consent.messages import MAX_AGE_SECONDS
@@ -97,8 +97,7 @@ def _refused(store: Keystore, hub: HubClient, fingerprints: Mapping[str, str]) -
         try:
             message = messages.unseal(bytes(sealed), store.reading_keys)
             if message.typ == "refusal":
-                frames = hub.chain("acct", sender, fingerprint=fingerprints[sender])
-                account = accounts.replay(frames, sender, fingerprints[sender])
+                account = account_now(hub, sender, fingerprints[sender])
                 message.verify(account, store.keyring.account, message.at)  # it came long ago, perhaps
                 yield str(json.loads(message.content)["request"])
         except (Rejected, ValueError, KeyError, TypeError, RecursionError):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from connectors.chain_store import account_now
 from connectors.command_line import plainly
 from connectors.gateway import keystore, proposals
 from connectors.gateway.keystore import Keystore
 from connectors.hub_client import HubClient
-from consent import accounts, identifiers, messages
+from consent import identifiers, messages
 from consent.categories import INDEX, NAMES
 from consent.fhir_consent import Agreement, proposed
 from consent.identifiers import Card, new_id
@@ -94,8 +95,7 @@ def send_request(
     keys = store.keyring
     hub = HubClient(keys.hub, keys.credentials)
     patient = str(card.account)
-    frames = hub.chain("acct", patient, fingerprint=card.fingerprint)
-    state = accounts.replay(frames, patient, card.fingerprint)
+    state = account_now(hub, patient, card.fingerprint)
     now = datetime.now(UTC)
     wanted = Agreement(patient, keys.account, categories, purposes, end=end, policy=policy)
     consent = proposed(wanted, unb64(new_id(), 16).hex(), now)

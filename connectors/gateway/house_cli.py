@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from connectors.chain_store import account_now
 from connectors.command_line import plainly
 from connectors.gateway import earlier, keeping, linking, outgoing
 from connectors.gateway.access import HOUSE_TYPE, Reader
@@ -16,7 +17,7 @@ from connectors.gateway.keystore import Keystore
 from connectors.gateway.options import CONFIG_OPTION, DATABASE_OPTION, JSON_OPTION, database_of
 from connectors.gateway.store import Store
 from connectors.hub_client import HubClient
-from consent import accounts, identifiers
+from consent import identifiers
 from consent.primitives import Rejected
 from consent.purposes import known
 from fhir_profiles.problems import Problem
@@ -57,8 +58,7 @@ def link(
         if found is None or found.deleted or found.owner or linking.is_obhut(local):
             raise Problem("not-found", f"the house has no Patient/{local} of its own: write it first")
         hub = HubClient(keyring.hub, keyring.credentials)
-        frames = hub.chain("acct", patient, fingerprint=card.fingerprint)
-        accounts.replay(frames, patient, card.fingerprint)
+        account_now(hub, patient, card.fingerprint)
         with opened.write() as connection:
             linking.link(connection, local, card.account)
         click.echo(f"Patient/{local} is {patient}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from connectors.chain_store import account_now
 from connectors.command_line import plainly
 from connectors.gateway.enrolment import KEYSTORE
 from connectors.gateway.keystore import READING, ROOT
@@ -159,7 +160,7 @@ def _replacement(directory: Path, old: Keyring) -> Keyring:
 def _account(hub: HubClient, account: str, root: Root) -> accounts.AccountState:
     """The account as the hub has it now, whose first root key must be this one. Raises `Rejected(fingerprint)`."""
     fingerprint = identifiers.fingerprint(account, root.key.public)
-    return accounts.replay(hub.chain("acct", account), account, fingerprint)
+    return account_now(hub, account, fingerprint)
 
 
 def _unstated(state: accounts.AccountState, rotation: Rotation) -> list[Step]:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from connectors.chain_store import account_now
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring, write_private
 from connectors.local_database import get_state, set_state
 from connectors.patient.account_writer import AccountWriter
 from connectors.patient.client import Client
 from connectors.patient.side import UNDECIDED, Side
-from consent import accounts, identifiers, lockout, messages, steps
+from consent import identifiers, lockout, messages, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.identifiers import Card
@@ -224,7 +225,7 @@ def _fetch(
     hub: HubClient, account: str, token: str, wrap: str, wrap_key: bytes
 ) -> tuple[AccountState, RootCompartment, Vault, bytes, dict[str, bytes]]:
     """The account chain, the vault that it names, both compartments unsealed, the vault's key, and all wraps."""
-    state = accounts.replay(hub.chain("acct", account, token=token), account)
+    state = account_now(hub, account, token=token)
     version, sealed, wraps = hub.vault(account, token)
     if (version, blob_hash(sealed)) != state.vault:
         raise Problem("stale", "the hub's vault is not the one that the account chain names")

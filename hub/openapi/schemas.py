@@ -97,7 +97,7 @@ SCHEMAS: dict[str, Schema] = {
          "chains": many({"type": "array", "prefixItems": [{"enum": ["acct", "set", "rel"]}, ACCOUNT, TEXT],
                          "minItems": 3, "maxItems": 3}, MAX_CHAINS)}
     ),
-    "Frames": closed({"frames": many(BINARY)}),
+    "Frames": closed({"frames": many(BINARY)}, {"cited": {"type": "object", "additionalProperties": many(BINARY)}}),
     "Sets": closed({"sets": many(BINARY)}),
     "Relations": closed({"relations": many(many(ACCOUNT, 2))}),
     "Vault": closed(

@@ -1,10 +1,11 @@
 """A representative of scope full over a real hub: does what the patient's own client does, until dismissed."""
 
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
-from connectors.patient import appointing, permits, restrictions, sharing
+from connectors.gateway.enrolment import send_request
+from connectors.patient import appointing, enrolment, permits, restrictions, sharing
 from connectors.patient.overview import overview
 from connectors.patient.representative import Representative, resign
 from consent import identifiers
@@ -13,9 +14,10 @@ from consent.lockout import FULL
 from consent.owed import owed
 from consent.primitives import Rejected
 from fhir_profiles.problems import Problem
-from tests.journeys.conftest import name_delegate, obhut
+from tests.journeys.conftest import Person, name_delegate, obhut
 from tests.journeys.test_delegation import refused
 from tests.journeys.test_sharing import VITALS, found, write
+from tests.journeys.test_two_hubs import hospital, hubs, until  # noqa: F401
 
 END = "2030-01-01"
 
@@ -79,6 +81,42 @@ def test_she_answers_who_asks_the_patient(ada, ben, eve, practice):
     assert sharing.requests(eve) == []
     ada.client.sync()
     assert len(sharing.requests(ada.client)) == 2  # her own device has not answered
+
+
+def test_who_sees_her_chain_can_check_what_a_representative_signed_in_it(ada, ben, eve, practices, hub, tmp_path):
+    """The chains that hers relies on come with it: to a house that has her card, and to herself by the sheet."""
+    restrictions.hide(eve, ["Observation/w1"])
+    stranger = practices("praxis-b")
+    house = ("--keystore", str(stranger.directory / "keys"), "--card", str(ada.card))
+    assert "asked" in obhut("gateway", "ask", *house, "--template", "practice-90-days").stdout
+    fresh, _ = enrolment.recover(tmp_path / "new", hub.url, ada.account, ada.code)
+    with closing(fresh):
+        assert fresh.vault.hides == ("Observation/w1",) and fresh.root.shared == ()
+        assert appointing.delegates(fresh.record) == []
+    refused("forbidden", eve.sync)
+
+
+@pytest.fixture
+def other_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'other.sqlite'}"
+
+
+def test_a_house_of_another_hub_can_check_it_too(hubs, hospital, tmp_path):  # noqa: F811
+    """First contact by card: its hub is given the chain of her representative as well, whom nobody there knows."""
+    people = [Person(tmp_path / name, hubs[0]) for name in ("ada", "ben")]
+    with ExitStack() as stack:
+        for one in people:
+            stack.callback(one.close)
+        ada, ben = people
+        name_delegate(ada.client, ben.card, END, scope=FULL)
+        eve = Representative(ben.client, ada.account)
+        eve.sync()
+        restrictions.hide(eve, ["Observation/w1"])
+        send_request(hospital.keys, ada.card, frozenset({VITALS}), ("TREAT",), "")
+        (request,) = until(lambda: eve.sync() or sharing.requests(eve))
+        sharing.grant(eve, hospital.account, {VITALS}, request=request)
+        write(ada.client, 1, 2)
+        until(lambda: found(hospital, ada.client) == {"w2"})
 
 
 def test_one_of_another_hub_is_refused_in_a_sentence(ada):

@@ -111,6 +111,14 @@ export class Hub {
     return understood(() => answer.frames.map((frame) => unb64(frame)));
   }
 
+  /** The whole chains of those whom an account's chain relies on, by their names: delegates who signed in it. */
+  async cited(acc: string, fingerprint = "", token?: string): Promise<Map<string, Uint8Array[]>> {
+    const query = fingerprint ? { fp: fingerprint } : {};
+    const path = `/v1/chains/acct/${acc}`;
+    const answer = await this.#json<{ cited?: { [name: string]: string[] } }>(path, { query, ...(token && { token }) });
+    return understood(() => new Map(Object.entries(answer.cited ?? {}).map(([name, all]) => [name, all.map((frame) => unb64(frame))])));
+  }
+
   /** Version, ciphertext and wraps of the vault. */
   async vault(acc: string, token?: string): Promise<SealedVault> {
     type Answer = { ver: number; ciphertext: string; wraps: { [name: string]: string } };

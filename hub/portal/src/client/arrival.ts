@@ -1,11 +1,12 @@
 /** A device that comes to an account: joined by passphrase, or after a loss by the recovery sheet (PROTOCOL.md 5). */
 
 import * as accounts from "../accounts.ts";
-import type { AccountState } from "../accounts.ts";
+import { AccountState } from "../accounts.ts";
 import { BoxKey, type PassphraseKeys, RecoveryCode, SigningKey } from "../keys.ts";
 import * as messages from "../messages.ts";
-import { b64, KEY_BYTES, randomBytes, unb64 } from "../primitives.ts";
+import { b64, KEY_BYTES, randomBytes, Rejected, stale, unb64 } from "../primitives.ts";
 import { blobHash } from "../rules.ts";
+import { parse } from "../statements.ts";
 import * as vaults from "../vault.ts";
 import { RootCompartment, type Vault } from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
@@ -121,10 +122,38 @@ function token(hub: Hub, account: string, { by, key }: Door): Promise<string> {
 type Opened = { readonly root: RootCompartment; readonly vault: Vault; readonly vaultKey: Uint8Array };
 type Fetched = { readonly state: AccountState; readonly opened: Opened; readonly wraps: Wraps };
 
+/** The account as its chain tells it now, with those that it relies on, link by link: two may act for each other. */
+async function accountNow(hub: Hub, account: string, pass: string): Promise<AccountState> {
+  const own = await hub.chain("acct", account, "", { token: pass });
+  const relies = own.some((frame) => parse(frame).cite.size > 0);
+  const left = new Map([...(relies ? await hub.cited(account, "", pass) : []), [account, own]]);
+  const known = new Map<string, AccountState>();
+  for (let before = -1; [...left.values()].some((frames) => frames.length > 0); ) {
+    const count = [...left.values()].reduce((sum, frames) => sum + frames.length, 0);
+    if (count === before) throw stale();
+    before = count;
+    for (const [name, frames] of left) left.set(name, withoutWhatHolds(known, name, frames));
+  }
+  return known.get(account)!;
+}
+
+/** Take in links up to one that relies on what is not known yet; returns the rest. */
+function withoutWhatHolds(known: Map<string, AccountState>, name: string, frames: Uint8Array[]): Uint8Array[] {
+  for (const [number, frame] of frames.entries()) {
+    try {
+      known.set(name, accounts.extend(known.get(name) ?? new AccountState(name), frame, known));
+    } catch (error) {
+      if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
+      return frames.slice(number);
+    }
+  }
+  return [];
+}
+
 /** The account chain, the vault that it names, both compartments unsealed, the vault's key, and all wraps. */
 async function fetchVault(hub: Hub, account: string, door: Door, wrapKey: Uint8Array): Promise<Fetched> {
   const pass = await token(hub, account, door);
-  const state = accounts.replay(await hub.chain("acct", account, "", { token: pass }), account);
+  const state = await accountNow(hub, account, pass);
   const { version, sealed, wraps } = await hub.vault(account, pass);
   if (version !== state.vault[0] || blobHash(sealed) !== state.vault[1]) {
     throw new Problem("stale", "the hub's vault is not the one that the account chain names");

@@ -125,8 +125,18 @@ export class ChainStore {
       this.#apply(row, fingerprint);
     } catch (error) {
       if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
-      for (const name of parse(row.frame).cite.keys()) await this.refresh("acct", name);
+      for (const name of parse(row.frame).cite.keys()) await this.#refreshCited(name, row.acc, fingerprint);
       this.#apply(row, fingerprint);
+    }
+  }
+
+  /** Of an account that the hub shows only beside the chain that relies on it: as it stands there. */
+  async #refreshCited(name: string, by: string, fingerprint: string): Promise<void> {
+    try {
+      await this.refresh("acct", name);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== "not-found") throw error;
+      await this.take("acct", name, "", (await this.#hub.cited(by, fingerprint)).get(name) ?? []);
     }
   }
 
