@@ -4,7 +4,7 @@
 import * as consent from "../../hub/static/portal/consent.js";
 
 const { accounts, canonical, identifiers, keys, primitives } = consent;
-const { relations, sealing, sets, statements, streams, vault } = consent;
+const { lockout, relations, sealing, sets, statements, streams, vault } = consent;
 const { b64, keyedHash, labelHash, unb64 } = primitives;
 
 /** `ok`, the kind and reason of the refusal, or that it failed. */
@@ -381,6 +381,16 @@ function objects(vector, shared) {
   same(plaintext.every((byte, place) => byte === place % 251), true);
 }
 
+function lockouts(vector, shared) {
+  const record = recordOf(vector.record, shared);
+  const held = vaultOf(shared.vaults[vector.vault]);
+  same(lockout.mustChange(record, vector.shared, vector.now), vector.must);
+  same(lockout.holders(record, vector.shared, vector.now), vector.holders);
+  const left = lockout.leftBehind(record, held, vector.shared, vector.now);
+  same(left.map(([name, grant]) => [name, grant.gid]), vector.left);
+  same([...lockout.fresh(record, held, vector.now).candidates.keys()].sort(), vector.candidates);
+}
+
 function vaults({ part, sealed, account, version, key, content }) {
   const found =
     part === "root"
@@ -405,6 +415,7 @@ const RUN = {
   "object": objects,
   "opening-object": openings,
   "vault": vaults,
+  "lockout": lockouts,
   "joint-rules": jointRules,
   "owed": owings,
   "release": releases,

@@ -14,6 +14,7 @@ from consent import (
     grants,
     heads,
     identifiers,
+    lockout,
     owed,
     primitives,
     relations,
@@ -362,6 +363,19 @@ def owings(vector: Vector, shared: Shared) -> None:
     assert step_value(owed.owed(record_of(vector["record"], shared), held, vector["now"])) == vector["step"]
 
 
+def lockouts(vector: Vector, shared: Shared) -> None:
+    """Who must not have the key of the vault's key compartment any more."""
+    record, held = (
+        record_of(vector["record"], shared),
+        Vault.load(json.dumps(shared["vaults"][vector["vault"]]).encode()),
+    )
+    names, now = vector["shared"], vector["now"]
+    assert lockout.must_change(record, names, now) is vector["must"]
+    assert lockout.holders(record, names, now) == vector["holders"]
+    assert [[name, grant.gid] for name, grant in lockout.left_behind(record, held, names, now)] == vector["left"]
+    assert sorted(lockout.fresh(record, held, now).candidates) == vector["candidates"]
+
+
 def vaults(vector: Vector, _: Shared) -> None:
     """A compartment of the sealed vault."""
     sealed, key = unb64(vector["sealed"]), unb64(vector["key"])
@@ -407,4 +421,5 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "owed": owings,
     "release": releases,
     "vault": vaults,
+    "lockout": lockouts,
 }

@@ -15,6 +15,7 @@ from tests.vectors import (
     envelopes,
     hub_words,
     joint,
+    locking,
     objects,
     owing,
     relation_chain,
@@ -46,6 +47,7 @@ FILES: dict[str, Maker] = {
     "owed": owing.vectors,
     "release": releases.vectors,
     "vault": vaults.vectors,
+    "lockout": locking.vectors,
 }
 
 

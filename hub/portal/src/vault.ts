@@ -92,6 +92,11 @@ export class RootCompartment {
     this.shared = shared;
   }
 
+  /** With another key, which is for these delegates only. */
+  locked(stay: readonly string[]): RootCompartment {
+    return new RootCompartment(this.root, this.handleKey, randomBytes(KEY_BYTES), stay);
+  }
+
   /** The plaintext that is sealed. */
   dump(): Uint8Array {
     const { root, handleKey, key, shared } = this;

@@ -4,10 +4,14 @@ import type { AccountState } from "../accounts.ts";
 import { read as readDeclaration } from "../declarations.ts";
 import { account as parseAccount, Card } from "../identifiers.ts";
 import { type Message, type Type as MessageType, unseal } from "../messages.ts";
+import { BoxKey } from "../keys.ts";
+import * as lockout from "../lockout.ts";
 import { b64, equal, Rejected, unb64 } from "../primitives.ts";
 import { parse } from "../statements.ts";
+import * as steps from "../steps.ts";
 import * as vaults from "../vault.ts";
 import type { RootCompartment, Vault } from "../vault.ts";
+import { AccountWriter } from "./account_writer.ts";
 import { type FeedEvent, Hub, type Wraps } from "./api.ts";
 import { ChainStore } from "./chain_store.ts";
 import { type Database, getState, setState } from "./database.ts";
@@ -95,6 +99,43 @@ export class Client extends Side {
   async lockVault(root: RootCompartment, vault: Vault, wraps: Wraps = {}, fetch: Uint8Array | null = null) {
     const sealedRoot = vaults.sealRoot(root, this.account, this.#vaultKey);
     await this.post([this.vaultWritten(sealedRoot, vault, root.key)], wraps, fetch);
+  }
+
+  /** The key of the key compartment for each delegate who shall have it, by its newest reading key. */
+  wrapsForDelegates({ key, shared }: RootCompartment): Wraps {
+    const keys = shared.map((name) => [name, unb64(this.chains.accounts.get(name)!.readingKey(), 32)] as const);
+    return Object.fromEntries(keys.map(([name, to]) => [name, vaults.wrapForBox(key, this.account, name, to)]));
+  }
+
+  /** First of all another key for the vault's key compartment, where somebody has it who must not any more. */
+  protected override async doNext(): Promise<boolean> {
+    const [{ shared }, now] = [await this.root(), this.hub.now];
+    if (!lockout.mustChange(this.record, shared, now)) return super.doNext();
+    for (const [name, { gid }] of lockout.leftBehind(this.record, await this.vault(), shared, now)) {
+      await this.post([steps.end(this.record, name, gid, this.keyring.signer, now)]);
+    }
+    await this.#lockOut();
+    return true;
+  }
+
+  /**
+   * Another key, another reading key, wraps for the delegates who remain: in one request (PROTOCOL.md 5.12).
+   *
+   * And candidates for all open sets: what was made until now stood under a key that somebody else had.
+   */
+  async #lockOut(): Promise<void> {
+    const [before, reading, now] = [await this.root(), BoxKey.generate(), this.hub.now];
+    const root = before.locked(lockout.holders(this.record, before.shared, now));
+    for (const name of root.shared) await this.chains.refresh("acct", name); // one that lost a device has another key
+    const { wraps } = await this.hub.vault(this.account);
+    const kept = Object.entries(wraps).filter(([name]) => !before.shared.includes(name));
+    const vault = lockout.fresh(this.record, (await this.vault()).withReadingKey(reading), now);
+    const writer = new AccountWriter(this.state, now);
+    const sealedRoot = vaults.sealRoot(root, this.account, this.#vaultKey);
+    const sealed = vaults.seal(sealedRoot, vault, this.account, this.state.vault[0] + 1, root.key);
+    writer.addVault(this.keyring, sealed);
+    writer.add(root.root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
+    await this.post(writer.written, { ...Object.fromEntries(kept), ...this.wrapsForDelegates(root) });
   }
 
   // --- reading ----------------------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 import type { Role } from "../statements.ts";
 import { BoxKey, type PassphraseKeys, type RecoveryCode } from "../keys.ts";
+import { holders } from "../lockout.ts";
 import { b64, equal, KEY_BYTES, randomBytes } from "../primitives.ts";
 import * as vaults from "../vault.ts";
-import { RootCompartment } from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { Client } from "./client.ts";
 import { Problem } from "./problem.ts";
@@ -38,9 +38,10 @@ export async function removeDevice(client: Client, name: string, sheet: Recovery
   if (!state.recoveryKeys(client.hub.now).some((key) => equal(key, sheet.signingKey.public))) {
     throw new Problem("unauthenticated", "this sheet is not the account's");
   }
-  const [vault, { root, handleKey }] = [await client.vault(), await client.root()];
+  const [vault, before] = [await client.vault(), await client.root()];
+  const { root } = before;
   const [reading, vaultKey] = [BoxKey.generate(), randomBytes(KEY_BYTES)];
-  const fresh = new RootCompartment(root, handleKey, randomBytes(KEY_BYTES));
+  const fresh = before.locked(holders(client.record, before.shared, client.hub.now));
   const kept = vault.withReadingKey(reading).withoutCandidates(vault.candidates.keys());
   const writer = new AccountWriter(state, client.hub.now);
   const version = state.vault[0] + 1;
@@ -50,7 +51,7 @@ export async function removeDevice(client: Client, name: string, sheet: Recovery
   writer.add(root, ["root"], "undevice", { dev: name });
   const others = [...writer.state.devices.values()].filter(({ until, role }) => until === null && role === "client");
   const wraps = others.map((one) => [one.name, vaults.wrapForBox(vaultKey, account, one.name, one.box)] as const);
-  const all = { ...Object.fromEntries(wraps), ...allWraps(keyring, vaultKey, sheet, passphrase.wrapKey) };
+  const all = { ...Object.fromEntries(wraps), ...client.wrapsForDelegates(fresh), ...allWraps(keyring, vaultKey, sheet, passphrase.wrapKey) };
   await client.post(writer.written, all);
   await client.settle();
 }

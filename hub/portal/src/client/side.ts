@@ -157,7 +157,7 @@ export abstract class Side {
   async settle(): Promise<number> {
     if (this.state.closed) return 0;
     for (let count = 0; count < MAX_STEPS; count += 1) {
-      if (!(await this.anew(() => this.#doNext()))) return count;
+      if (!(await this.anew(() => this.doNext()))) return count;
     }
     throw new Problem("conflict", "other devices of this account keep changing it; try again");
   }
@@ -179,7 +179,7 @@ export abstract class Side {
   }
 
   /** Do the next step that is owed; false where nothing is left to do. */
-  async #doNext(): Promise<boolean> {
+  protected async doNext(): Promise<boolean> {
     const [vault, record, now] = [await this.vault(), this.record, this.hub.now];
     const step = owedAfter(record, vault, await this.#endedEmergencies(now)) ?? owed(record, vault, now);
     const { signer } = this.keyring;
