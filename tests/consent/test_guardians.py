@@ -17,6 +17,7 @@ from consent.policy import compile  # noqa: A004
 from consent.purposes import within
 from consent.state import Request, State
 from consent.vault import Terms, Word
+from tests.consent import world
 from tests.consent.world import DAY, START
 
 CHILD, MOTHER, FATHER, HOUSE = "p-c@a.example", "p-m@a.example", "p-f@a.example", "praxis@a.example"
@@ -97,6 +98,21 @@ def test_what_is_granted_is_what_the_decision_says(story, mother, father, later)
             held = found is not None and category in found.categories and within(purpose, found.purposes)
             verdict = decide(state, request, [item("Observation/1", [NAMES[category]])])
             assert bool(verdict.kept) is (held and found.nb <= now < found.until)
+
+
+def test_the_browser_names_what_guardians_granted_alike(twin):
+    """The id of their grant for a counterpart, before there is one, while it is live, and the next after its end."""
+    home, house = world.client(), world.organisation("praxis")
+    home.meet(house)
+    ids = list[str]()
+    for _ in range(3):
+        gid, known = guardians.joint(home.hub.record, house.account, home.now)
+        assert known is None and twin.make("joint", acc=home.me.account, oth=house.account, ended=ids) == gid
+        home.grant(house, [1], gid=gid)
+        assert guardians.joint(home.hub.record, house.account, home.now)[0] == gid
+        home.withdraw(house, gid)
+        ids.append(gid)
+    assert len(set(ids)) == 3
 
 
 DATED = [facts({"resourceType": "Condition", "id": "x", "recordedDate": day}) for day in ("2026-01-05", "2026-02-05")]

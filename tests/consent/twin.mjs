@@ -193,6 +193,10 @@ const answers = {
     const found = vault.unseal(unb64(sealed), account, version, root.key);
     return b64(vault.seal(vault.sealRoot(root, account, unb64(key)), found, account, version + 1, root.key));
   },
+  joint({ acc, oth, ended }) {
+    const grants = new Map(ended.map((gid) => [gid, { ended: true, rules: { body: { until: 0 } }, until: 0 }]));
+    return consent.guardians.joint({ account: { acc }, relations: new Map([[oth, { grants }]]) }, oth, 1).gid;
+  },
   reseal_by_delegate({ sealed, account, version, key }) {
     const found = vault.unseal(unb64(sealed), account, version, unb64(key));
     return b64(vault.seal(vault.compartments(unb64(sealed))[0], found, account, version + 1, unb64(key)));

@@ -47,6 +47,7 @@ export * as steps from "./steps.ts";
 export * as streams from "./streams.ts";
 export * as template from "./template.ts";
 export * as told from "./told.ts";
+export * as guardians from "./guardians.ts";
 export * as lockout from "./lockout.ts";
 export * as vault from "./vault.ts";
 export * as wearables from "./wearables/index.ts";

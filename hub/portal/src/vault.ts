@@ -191,6 +191,16 @@ export class Vault {
     return this.#with({ hides: [...new Set(references)].sort() });
   }
 
+  /** Without what guardians said of a counterpart. */
+  withoutWords(oth: string): Vault {
+    return this.#with({ words: new Map([...this.#content.words].filter(([name]) => name !== oth)) });
+  }
+
+  /** Whether guardians said anything of a counterpart that counts still. */
+  hasWords(oth: string): boolean {
+    return this.#content.words.has(oth);
+  }
+
   #with(changed: Partial<Content>): Vault {
     return new Vault({ ...this.#content, ...changed });
   }

@@ -5,6 +5,7 @@
  */
 
 import { type Agreement, build, seconds } from "../fhir_consent.ts";
+import { joint } from "../guardians.ts";
 import type { Json } from "../policy.ts";
 import { randomBytes, utf8, utf8Text } from "../primitives.ts";
 import type { Cover } from "../relations.ts";
@@ -54,6 +55,7 @@ async function present(client: Client, gid: string): Promise<Terms> {
   const found = (await granted(client)).find(({ grant }) => grant.gid === gid);
   if (found === undefined) throw new Problem("not-found", "there is no such grant any more");
   const terms = termsOf(await client.vault(), found.grant.rules);
-  if (terms === null) throw new Problem("forbidden", "a delegate made this grant: grant it anew instead");
+  const isJoint = joint(client.record, found.to, client.hub.now).gid === gid;
+  if (terms === null || isJoint) throw new Problem("forbidden", "a delegate made this grant: grant it anew instead");
   return terms;
 }

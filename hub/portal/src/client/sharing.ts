@@ -7,6 +7,7 @@
 import { dayOf } from "../dates.ts";
 import { type Agreement, agreement, build, consentId, seconds } from "../fhir_consent.ts";
 import { type FinerRules, since } from "../finer_rules.ts";
+import { joint } from "../guardians.ts";
 import { newId } from "../identifiers.ts";
 import * as messages from "../messages.ts";
 import type { Json } from "../policy.ts";
@@ -98,6 +99,20 @@ async function grant(client: Client, gid: string, agreed: Agreement, manner: Man
     ...(emergency.length === 0 && vault.hides.length > 0 && { hides: vault.hides }),
   };
   await write(client, gid, terms);
+  await speakAlone(client, agreed.counterpart);
+}
+
+/** What guardians said of a counterpart counts no more, and what they granted it together ends: the patient speaks. */
+async function speakAlone(client: Client, counterpart: string): Promise<void> {
+  await client.anew(async () => {
+    const vault = await client.vault();
+    if (vault.hasWords(counterpart)) await client.saveVault(vault.withoutWords(counterpart));
+  });
+  await client.anew(async () => {
+    const { record, keyring, hub } = client;
+    const { gid, grant: together } = joint(record, counterpart, hub.now);
+    if (together !== null) await client.post([steps.end(record, counterpart, gid, keyring.signer, hub.now)]);
+  });
 }
 
 /** The terms into the vault, and then the grant. */
@@ -162,8 +177,13 @@ export async function withdraw(client: Client, counterpart: string, gid = ""): P
   const own = (await granted(client)).filter(({ to }) => to === counterpart).map(({ grant }) => grant.gid);
   const live = own.filter((one) => !gid || one === gid);
   if (live.length === 0) throw new Problem("not-found", "there is no such grant any more");
-  await end(client, counterpart, live);
+  if (!gid || gid === joint(client.record, counterpart, client.hub.now).gid) await speakAlone(client, counterpart);
+  await end(client, counterpart, live.filter((one) => isLive(client, counterpart, one)));
   return live.length;
+}
+
+function isLive({ record, hub }: Client, counterpart: string, gid: string): boolean {
+  return record.relation(counterpart).live(hub.now).some((grant) => grant.gid === gid);
 }
 
 /** End these grants; then rotate. */
