@@ -152,7 +152,7 @@ def test_recovery_by_the_sheet(visitors, patient, portal_hub, tmp_path):
 
 
 def test_a_passkey_unlocks_and_an_idle_page_locks_itself(visitors, patient):
-    """After fifteen minutes without a touch the secrets are gone; passkey or words bring them back."""
+    """After fifteen minutes without a touch the secrets are gone, from all tabs; passkey or words bring them back."""
     visitor = visitors(viewport=DESK)
     visitor.has_authenticator()
     sign_in(visitor, patient.account)
@@ -170,6 +170,14 @@ def test_a_passkey_unlocks_and_an_idle_page_locks_itself(visitors, patient):
     visitor.sees("security.title")
     visitor.page.clock.fast_forward("01:10")
     unlock(visitor)
+    visitor.sees("security.title")
+    here, visitor.page = visitor.page, visitor.context.new_page()
+    visitor.page.goto(visitor.url)
+    unlock(visitor)
+    visitor.sees("overview.title")
+    visitor.press("frame.lock")
+    visitor.page = here
+    visitor.press("unlock.by-passkey")
     visitor.sees("security.title")
     visitor.press("security.remove-passkey")
     expect(visitor.button("security.add-passkey")).to_be_visible()

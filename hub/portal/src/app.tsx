@@ -18,19 +18,20 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   const [device, enter] = useState(first);
   const [, setLanguage] = useState(language());
   const path = usePath();
+  const dropSecrets = () => void lookUp(first.db).then(enter);
   const lock = () => {
-    locking.postMessage("lock");
-    void lookUp().then(enter);
+    tabs.postMessage("lock");
+    dropSecrets();
   };
   useEffect(() => {
     // Who locks one tab means all of them.
-    locking.onmessage = () => void lookUp().then(enter);
+    tabs.onmessage = dropSecrets;
   }, []);
   useRefresh(device.state === "open" ? device.client : null);
   useIdle(device.state === "open", lock);
   const { title, view } = shown(device, path);
   return (
-    <PortalContext.Provider value={{ device, enter, lock }}>
+    <PortalContext.Provider value={{ device, enter }}>
       <a class="skip" href="#main" onClick={skip}>
         {text("frame.skip")}
       </a>
@@ -57,7 +58,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   );
 }
 
-const locking = new BroadcastChannel("obhut-lock");
+const tabs = new BroadcastChannel("obhut-lock");
 
 function shown(device: Device, path: string): { title: Key; view: ComponentChildren } {
   const place = path.split("/")[0];

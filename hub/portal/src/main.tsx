@@ -2,16 +2,16 @@
 
 import { render } from "preact";
 import { App } from "./app.tsx";
-import { lookUp } from "./client/device.ts";
+import { start } from "./client/device.ts";
 import { inWorker, serve } from "./client/work.ts";
 import { language } from "./text.ts";
 
-async function start(): Promise<void> {
+async function show(): Promise<void> {
   const place = document.getElementById("portal");
   if (place === null) throw new TypeError("this page has no place for the portal");
   document.documentElement.lang = language();
-  render(<App hub={document.title} first={await lookUp()} />, place);
+  render(<App hub={document.title} first={await start()} />, place);
 }
 
 if (inWorker) serve();
-else await start();
+else await show();

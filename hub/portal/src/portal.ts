@@ -22,8 +22,6 @@ export type Portal = {
   readonly device: Device;
   /** The device is another's now, or in another state. */
   readonly enter: (device: Device) => void;
-  /** Drop all secrets from memory. */
-  readonly lock: () => void;
 };
 
 export const PortalContext = createContext<Portal | null>(null);

@@ -1,8 +1,7 @@
 /** What the pages say, in the reader's language, from one catalogue for each (`texts/`). */
 
 import { Rejected } from "./primitives.ts";
-import { Problem } from "./client/problem.ts";
-import { Problem as Unwritten } from "./problems.ts";
+import { Problem } from "./problems.ts";
 import de from "./texts/de.json";
 import en from "./texts/en.json";
 
@@ -48,8 +47,7 @@ function isKey(key: string): key is Key {
 
 /** One sentence for what went wrong; where nothing better is known, that something did. */
 export function problemText(error: unknown): string {
-  const isKnown = error instanceof Problem || error instanceof Unwritten;
-  const code = isKnown ? error.code : error instanceof Rejected ? `rejected-${error.reason}` : "";
+  const code = error instanceof Problem ? error.code : error instanceof Rejected ? `rejected-${error.reason}` : "";
   const key = `problem.${code}`;
   if (isKey(key)) return text(key);
   return text(error instanceof Rejected ? "problem.rejected" : "problem.unknown");

@@ -8,7 +8,7 @@ import { newId } from "../identifiers.ts";
 import type { SigningKey } from "../keys.ts";
 import { b64, Rejected, unb64, utf8 } from "../primitives.ts";
 import type { Written } from "../steps.ts";
-import { Problem, problemOf } from "./problem.ts";
+import { fromDetails, Problem } from "../problems.ts";
 
 const RETRIES = 4;
 const TIMEOUT_MS = 35_000;
@@ -244,6 +244,15 @@ function assertion({ account, device, tokenKey }: Credentials, endpoint: string,
   const header = { alg: "Ed25519", typ: "JWT", kid: device };
   const signed = [header, claims].map((part) => b64(utf8(JSON.stringify(part)))).join(".");
   return `${signed}.${b64(tokenKey.sign(utf8(signed)))}`;
+}
+
+/** What an answer that is no success says; `busy` where it is no JSON. */
+async function problemOf(response: Response): Promise<Problem> {
+  try {
+    return fromDetails(response.status, await response.json());
+  } catch {
+    return new Problem("busy", `the hub answered ${response.status} without saying why`);
+  }
 }
 
 /** An answer in which something is missing or of another shape is `busy`: the hub's fault, not a crash. */

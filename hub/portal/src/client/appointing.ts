@@ -15,7 +15,7 @@ import type { Bodies } from "../statements.ts";
 import * as steps from "../steps.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { Client } from "./client.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { isStandIns, meet, write } from "./sharing.ts";
 
 const MANAGE = "manage";

@@ -14,7 +14,7 @@ import { Hub, type Wraps } from "./api.ts";
 import { Client, type Secrets } from "./client.ts";
 import { type Database, forgetAll } from "./database.ts";
 import { Keyring } from "./keyring.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
 import { UNDECIDED } from "./side.ts";
 import { allWraps, fetchHash } from "./wraps.ts";

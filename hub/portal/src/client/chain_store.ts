@@ -16,7 +16,7 @@ import * as streams from "../streams.ts";
 import { SetState } from "../streams.ts";
 import type { Hub } from "./api.ts";
 import type { Database, LinkRow } from "./database.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 
 export class ChainStore {
   readonly accounts = new Map<string, AccountState>();

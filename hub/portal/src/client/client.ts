@@ -17,7 +17,7 @@ import { ChainStore } from "./chain_store.ts";
 import { type Database, getState, setState } from "./database.ts";
 import type { Begun } from "./enrolment.ts";
 import { type DumpedKeyring, Keyring } from "./keyring.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { Reading } from "./reading.ts";
 import type { Safe } from "./safe.ts";
 import { Side } from "./side.ts";
@@ -75,7 +75,7 @@ export class Client extends Side {
   async #unsealRoot(sealed: Uint8Array): Promise<RootCompartment> {
     const root = await this.#tryRoot(sealed);
     if (!equal(root.root.public, this.state.root)) {
-      throw new Problem("stale", "the hub's vault holds another root key than the account chain", { reason: "root" });
+      throw new Problem("stale", "the hub's vault holds another root key than the account chain", null, { reason: "root" });
     }
     return root;
   }

@@ -4,7 +4,7 @@ import type { PassphraseKeys } from "../keys.ts";
 import { Client, type Secrets } from "./client.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { askPasskey } from "./passkey.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { type Label, passphraseUnlock, Safe, type Way } from "./safe.ts";
 
 /** `begun`: unlocked, but its way in is not finished. */
@@ -14,9 +14,13 @@ export type Device =
   | { readonly state: "begun"; readonly db: Database; readonly client: Client }
   | { readonly state: "open"; readonly db: Database; readonly client: Client };
 
-/** The device as it is when the page starts, or was just locked. */
-export async function lookUp(): Promise<Device> {
-  const db = await openDatabase();
+/** The device as it is when the page starts. */
+export async function start(): Promise<Device> {
+  return lookUp(await openDatabase());
+}
+
+/** The device without any secret: locked, or nobody's. Who goes back to this has dropped them from memory. */
+export async function lookUp(db: Database): Promise<Device> {
   const label = await Safe.label(db);
   return label === null ? { state: "nobody", db } : { state: "locked", db, label };
 }

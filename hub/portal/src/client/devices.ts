@@ -7,7 +7,7 @@ import { b64, equal, KEY_BYTES, randomBytes } from "../primitives.ts";
 import * as vaults from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { Client } from "./client.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { allWraps } from "./wraps.ts";
 
 /** A device as it is shown: `since` in Unix seconds; `own`: this very one. */

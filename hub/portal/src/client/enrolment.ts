@@ -17,7 +17,7 @@ import { arrive, type Arriving } from "./arrival.ts";
 import { Client, type Secrets } from "./client.ts";
 import type { Database } from "./database.ts";
 import { Keyring } from "./keyring.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
 import { allWraps, fetchHash } from "./wraps.ts";
 

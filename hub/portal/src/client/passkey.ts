@@ -6,7 +6,7 @@
 
 import { b64, equal, randomBytes } from "../primitives.ts";
 import type { Client } from "./client.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { passkeyUnlock, type Way } from "./safe.ts";
 
 const SALT_BYTES = 32;

@@ -11,7 +11,7 @@ import { type Grant, NO_END, type RelationState } from "../relations.ts";
 import * as steps from "../steps.ts";
 import type { Vault } from "../vault.ts";
 import type { Client } from "./client.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { isOwn, meet } from "./sharing.ts";
 
 /** For which an author is released its own writing; in its house it reads that as its own record. */

@@ -14,7 +14,7 @@ import type { Vault } from "../vault.ts";
 import type { FeedPage } from "./api.ts";
 import type { Client } from "./client.ts";
 import { type EnvelopeRow, getState } from "./database.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { Store, type Stored } from "./stored.ts";
 
 const CURSOR = "reading-cursor";

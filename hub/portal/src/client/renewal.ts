@@ -13,7 +13,7 @@ import * as steps from "../steps.ts";
 import type { Terms } from "../vault.ts";
 import { termsOf } from "../who.ts";
 import type { Client } from "./client.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 import { granted } from "./sharing.ts";
 
 const SALT_BYTES = 16;

@@ -8,7 +8,7 @@
 import { decrypt, encrypt, KEY_BYTES, keyedHash, labelHash, NONCE_BYTES, randomBytes } from "../primitives.ts";
 import { concat, utf8, utf8Text } from "../primitives.ts";
 import { type Database, getState, setState } from "./database.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 
 const IV_BYTES = 12;
 

@@ -17,7 +17,7 @@ import type { Grant } from "../relations.ts";
 import * as steps from "../steps.ts";
 import type { Terms } from "../vault.ts";
 import type { Client, Received } from "./client.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 
 const SALT_BYTES = 16;
 

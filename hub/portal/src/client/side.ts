@@ -19,7 +19,7 @@ import type { Hub, Wraps } from "./api.ts";
 import type { ChainStore } from "./chain_store.ts";
 import { type Database, getState, setState } from "./database.ts";
 import type { Keyring } from "./keyring.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 
 const MAX_STEPS = 10_000;
 const MAX_RACES = 20;
@@ -84,7 +84,7 @@ export abstract class Side {
     if (kept !== null && blobHash(kept) === hash) return kept;
     const fetched = await this.hub.vault(this.account);
     if (fetched.version !== version || blobHash(fetched.sealed) !== hash) {
-      throw new Problem("stale", "the hub's vault is not the one that the account chain names", { reason: "stale" });
+      throw new Problem("stale", "the hub's vault is not the one that the account chain names", null, { reason: "stale" });
     }
     await setState(this.db, this.#vaultState, fetched.sealed);
     return fetched.sealed;
@@ -178,12 +178,12 @@ export abstract class Side {
     return step();
   }
 
-  /** Do the next step that is owed; false where nothing is left to do. */
+  /** Do the next step that is owed, or hide from a reader what is hidden; false where nothing is left to do. */
   protected async doNext(): Promise<boolean> {
     const [vault, record, now] = [await this.vault(), this.record, this.hub.now];
-    const step = owedAfter(record, vault, await this.#endedEmergencies(now)) ?? owed(record, vault, now);
     const { signer } = this.keyring;
-    const written = step ? steps.perform(record, vault, step, signer, now) : amend(record, vault, signer, now);
+    const step = owedAfter(record, vault, await this.#endedEmergencies(now)) ?? owed(record, vault, now);
+    const written = step === null ? amend(record, vault, signer, now) : steps.perform(record, vault, step, signer, now);
     if (written === null) return false;
     if (written instanceof Vault) await this.saveVault(written);
     else await this.post([written]);

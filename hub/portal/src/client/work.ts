@@ -8,7 +8,7 @@ import { PassphraseKeys } from "../keys.ts";
 import { importBy, type Report, type Sink } from "../wearables/index.ts";
 import type { ToWorker } from "../wearables/messages.ts";
 import { Conversation } from "../wearables/worker.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../problems.ts";
 
 /** Whether this script runs as such a worker. */
 export const inWorker = !("document" in globalThis);

@@ -43,7 +43,7 @@ export function Arriving({ client }: { client: Client }) {
 }
 
 function Going({ problem, again }: { problem: unknown; again: () => Promise<void> }) {
-  const { enter } = usePortal();
+  const { device, enter } = usePortal();
   if (problem === null) return <Notice>{text("arriving.wait")}</Notice>;
   return (
     <section class="card">
@@ -52,7 +52,7 @@ function Going({ problem, again }: { problem: unknown; again: () => Promise<void
         <Button look="primary" onClick={() => void again()}>
           {text("arriving.again")}
         </Button>
-        <Button onClick={() => void lookUp().then(enter)}>{text("arriving.back")}</Button>
+        <Button onClick={() => void lookUp(device.db).then(enter)}>{text("arriving.back")}</Button>
       </div>
     </section>
   );

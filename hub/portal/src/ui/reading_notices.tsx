@@ -1,7 +1,7 @@
 /** What the user has to know of how her record was read: nothing where all is well. */
 
 import type { Reading } from "../client/reading.ts";
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 import { problemText, text } from "../text.ts";
 import { Notice } from "./notice.tsx";
 

@@ -1,7 +1,7 @@
 /** An action that takes a while: whether it is under way, and what went wrong with it. */
 
 import { useRef, useState } from "preact/hooks";
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 import { Rejected } from "../primitives.ts";
 
 export type Task<A extends readonly unknown[]> = {

@@ -8,7 +8,7 @@
 
 import { Archive, type Limits } from "./archive.ts";
 import type { Description } from "./devices.ts";
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 import { byCodePoints, detached, words } from "./texts.ts";
 import { Mending } from "./xml_text.ts";
 import { Parser, type Attributes, type Handler } from "./xml.ts";

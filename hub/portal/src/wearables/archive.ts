@@ -6,7 +6,7 @@
  * the export is known by how it begins. Only stored and deflated files are read; Apple writes no others.
  */
 
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 import { byCodePoints } from "./texts.ts";
 import { DEFLATED, directory, inflated, packed, STORED, type Entry } from "./zip.ts";
 

@@ -3,7 +3,7 @@
 import type { Batch, Report } from "./importer.ts";
 import type { Ledger } from "./ledger.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 
 /** Where batches go, and what is known of earlier ones. */
 export type Sink = Ledger & {

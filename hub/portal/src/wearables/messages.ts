@@ -1,5 +1,6 @@
 /** What page and worker say to each other during an import. */
 
+import type { Code } from "../problems.ts";
 import type { Category, Report } from "./importer.ts";
 import type { Mark } from "./ledger.ts";
 
@@ -27,5 +28,5 @@ export type FromWorker =
       readonly marks: readonly Mark[];
     }
   | { readonly type: "done"; readonly report: Report }
-  | { readonly type: "refused"; readonly code: string; readonly detail: string }
+  | { readonly type: "refused"; readonly code: Code; readonly detail: string }
   | { readonly type: "failed" };

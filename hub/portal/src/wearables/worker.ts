@@ -1,6 +1,6 @@
 /** An import in a worker: a file comes in, batches go out (`messages.ts`). Nothing of the file is kept anywhere. */
 
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 import { emptyReport, joined, read, type Batch } from "./importer.ts";
 import type { Mark } from "./ledger.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";

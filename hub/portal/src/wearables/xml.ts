@@ -5,7 +5,7 @@
  * shortened. It scans for what follows and looks at each character once, or not at all.
  */
 
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 import { declared } from "./xml_text.ts";
 
 const MAX_TOKEN = 4 << 20;

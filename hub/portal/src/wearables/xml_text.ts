@@ -5,7 +5,7 @@
  * `connectors/wearables/xml_text.py`; it gives out text, decoded strictly, since the parser here reads text.
  */
 
-import { Problem } from "../client/problem.ts";
+import { Problem } from "../problems.ts";
 
 const DOCTYPE_LIMIT = 1 << 20;
 const LONGEST_REFERENCE = 11;
