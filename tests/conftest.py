@@ -69,12 +69,28 @@ class PostgreSQL:
     def __init__(self, url: URL) -> None:
         self._url = url
         self._numbers = count()
+        self._filled: dict[str, str] = {}
 
     def make(self, template: str = "template1") -> str:
         """Make a database, a copy of the database named `template`, and give its URL."""
         name = f"obhut_test_{os.getpid()}_{next(self._numbers)}"
         self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def fill(self, url: str, kind: str, upgrade: Callable[[str], None]) -> None:
+        """Give an empty database the tables of a kind: the first one by `upgrade`, the others as copies of that one."""
+        name = str(make_url(url).database)
+        if kind in self._filled:
+            self.drop(url)
+            self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self._filled[kind]}" STRATEGY file_copy')
+            return
+        upgrade(url)
+        self._filled[kind] = str(make_url(self.make(name)).database)
+
+    def close(self) -> None:
+        """Drop what is kept for copies."""
+        for name in self._filled.values():
+            self._run(f'DROP DATABASE "{name}"')
 
     def drop(self, url: str) -> None:
         """Drop a database, whoever is still connected."""
@@ -107,7 +123,9 @@ def _quickest_place() -> Path | None:
 def postgresql() -> Iterator[PostgreSQL]:
     """The machine's server where OBHUT_TEST_POSTGRESQL gives its URL, else one from pip that ends with the tests."""
     if given := os.environ.get("OBHUT_TEST_POSTGRESQL"):
-        yield PostgreSQL(make_url(given))
+        database = PostgreSQL(make_url(given))
+        yield database
+        database.close()
         return
     directory = Path(tempfile.mkdtemp(prefix="obhut-postgresql-", dir=_quickest_place()))
     try:
@@ -123,6 +141,28 @@ def postgresql() -> Iterator[PostgreSQL]:
             server.cleanup()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+Fill = Callable[[str, str, Callable[[str], None]], None]
+
+
+@pytest.fixture(scope="session")
+def fill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fill:
+    """Gives an empty database the tables of a kind, which its migrations make only once."""
+    kept = tmp_path_factory.mktemp("filled")
+
+    def with_tables(url: str, kind: str, upgrade: Callable[[str], None]) -> None:
+        if not url.startswith("sqlite"):
+            request.getfixturevalue("postgresql").fill(url, kind, upgrade)
+            return
+        file, filled = Path(str(make_url(url).database)), kept / kind
+        if filled.exists():
+            shutil.copy(filled, file)
+            return
+        upgrade(url)
+        shutil.copy(file, filled)
+
+    return with_tables
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

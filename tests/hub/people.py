@@ -223,12 +223,17 @@ class Patient(world.Client):
         return keys.ids[keys.index(category)]
 
 
+def upgrade(url: str) -> None:
+    """Make a hub's tables."""
+    db = Database(Config(domain=DOMAIN, database=url).database_url)
+    schema.upgrade(db)
+    db.close()
+
+
 def build(database: str, directory_: Path, clock: Any, domain: str = DOMAIN, **settings: Any) -> Town:
     """A hub on a database."""
     config = Config(domain=domain, database=database, data=str(directory_), rate=0, **settings)
-    db = Database(config.database_url)
-    schema.upgrade(db)
-    db.close()
+    upgrade(database)
     town = Town(create_app(config, clock), clock)
     town.hub.refused.later = lambda _: None  # a test says itself when what was refused is written
     return town

@@ -73,9 +73,9 @@ def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back
         until(lambda: len(requests.get(search, headers=headers, timeout=60).json().get("entry", [])) == 2)
         until(lambda: any(entry.person and entry.number == 2 for entry in access_log.entries(patient)))
         asked = f"{url}/AuditEvent?patient={local}&_count=100"
-        events = requests.get(asked, headers=audits, timeout=20).json()["entry"]
+        events = requests.get(asked, headers=audits, timeout=60).json()["entry"]
         assert {"AuthZ-Consent", "search"} == {each["resource"]["subtype"][0]["code"] for each in events}
-        assert requests.get(asked, headers=headers, timeout=20).status_code == 403
+        assert requests.get(asked, headers=headers, timeout=60).status_code == 403
     said = log().stdout
     assert re.search(
         r"Dr\. Ada \(physician\), praxis-a \(praxis-a@[^)]+\) looked at 2 measured values or findings;"

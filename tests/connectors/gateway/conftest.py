@@ -49,10 +49,17 @@ class Api:
         return {"Content-Type": FHIR_JSON} | self.headers | named
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
+def upgrade(url: str) -> None:
+    """Make the gateway's tables."""
+    database = Database(url)
     schema.upgrade(database)
+    database.close()
+
+
+@pytest.fixture
+def database(database_url: str, fill: Any) -> Iterator[Database]:
+    fill(database_url, "gateway", upgrade)
+    database = Database(database_url)
     yield database
     database.close()
 
@@ -78,27 +85,25 @@ def house(database: Database, database_url: str) -> Iterator[Api]:
     app.extensions["gateway"].store.database.close()
 
 
-def _programs(url: str, clock: Any) -> Iterator[Any]:
+def _programs(url: str, clock: Any, fill: Any) -> Iterator[Any]:
     from tests.connectors.gateway.programs import Programs  # noqa: PLC0415 - it needs what is above
 
-    database = Database(url)
-    schema.upgrade(database)
-    database.close()
+    fill(url, "gateway", upgrade)
     programs = Programs(Config(database=url, standalone=True, auth=True, max_body=1_000_000), clock)
     yield programs
     programs.database.close()
 
 
 @pytest.fixture
-def programs(tmp_path: Path, clock: Any) -> Iterator[Any]:
+def programs(tmp_path: Path, clock: Any, fill: Any) -> Iterator[Any]:
     """A standalone gateway with --auth, on SQLite."""
-    yield from _programs(f"sqlite:///{tmp_path / 'smart.sqlite'}", clock)
+    yield from _programs(f"sqlite:///{tmp_path / 'smart.sqlite'}", clock, fill)
 
 
 @pytest.fixture
-def programs_on_both(database_url: str, clock: Any) -> Iterator[Any]:
+def programs_on_both(database_url: str, clock: Any, fill: Any) -> Iterator[Any]:
     """The same, on SQLite and on PostgreSQL."""
-    yield from _programs(database_url, clock)
+    yield from _programs(database_url, clock, fill)
 
 
 def observation(**members: Any) -> dict[str, Any]:
