@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from consent import envelope, owed, statements, steps
+from consent import envelope, statements, steps
 from consent.keys import SigningKey
 from consent.primitives import Rejected
 from consent.steps import Signer, Written
@@ -76,7 +76,7 @@ class Consent(Crowd):
         if permits := self.permits():
             oth, set_id = permits[pick % len(permits)]
             home = self.client(by)
-            home.post(steps.unpermit(self.hub.record, oth, set_id, home.me.signer, self.now))
+            home.post(home.steps.unpermit(self.hub.record, oth, set_id, home.me.signer, self.now))
 
     @rule(seconds=st.sampled_from([1, 3600, DAY, 40 * DAY]))
     def time_passes(self, seconds):
@@ -103,8 +103,8 @@ class Consent(Crowd):
     def compute(self, by):
         """A client computes its next step, and sends nothing yet."""
         home = self.client(by)
-        if next_step := owed.owed(self.hub.record, home.vault, self.now):
-            result = steps.perform(self.hub.record, home.vault, next_step, home.me.signer, self.now)
+        if next_step := home.next_step(self.hub.record, home.vault, self.now):
+            result = home.steps.perform(self.hub.record, home.vault, next_step, home.me.signer, self.now)
             if isinstance(result, Vault):
                 self.plans[by] = Plan(home.vault_written(result), result)
             else:
@@ -129,7 +129,7 @@ class Consent(Crowd):
     def more_sets(self, by):
         """A client makes a set ahead of need, and is stopped before its chain starts."""
         home = self.client(by)
-        home.save(steps.new_sets(home.vault, 1))
+        home.save(home.steps.new_sets(home.vault, 1))
 
     @rule(by=CLIENTS)
     def lose_a_client(self, by):
@@ -231,10 +231,10 @@ class Consent(Crowd):
         home = self.client(0)
         signer = Signer(self.relative.account, self.relative.device, self.relative.sign)
         for _ in range(count):
-            next_step = owed.owed(self.hub.record, home.vault, self.now)
+            next_step = home.next_step(self.hub.record, home.vault, self.now)
             if next_step is None:
                 return
-            result = steps.perform(self.hub.record, home.vault, next_step, signer, self.now)
+            result = home.steps.perform(self.hub.record, home.vault, next_step, signer, self.now)
             if isinstance(result, Vault):
                 self.hub.post(saved_by(self.relative, home, result), self.now)
                 home.load()

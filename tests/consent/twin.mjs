@@ -30,6 +30,15 @@ function logEntry({ sealed, ...rest }) {
   return { ...rest, sealed: unb64(sealed) };
 }
 
+function openedBundle(relation, seq, blob, secrets) {
+  const bundles = [...relation.grants.values()].flatMap((grant) => grant.bundles);
+  const reading = new Map(all(secrets).map((secret) => [b64(primitives.boxPublic(secret)), new keys.BoxKey(secret)]));
+  const found = bundles.find((bundle) => bundle.link.seq === seq);
+  const opened = opening.openBundle(found, unb64(blob), relation, reading);
+  const seeds = opened.seeds.map((s) => [s.set, s.epoch, [...s.byIndex].map(([index, seed]) => [index, b64(seed)])]);
+  return { salt: b64(opened.salt), consent: b64(opened.consent), rules: opened.rules, seeds };
+}
+
 const READ = {
   statement(raw) {
     const { kind, acc, oth, seq, prev, iat, typ, by, cite: cited, body, hash } = statements.parse(raw);
@@ -133,14 +142,11 @@ const answers = {
     const lines = (some) => some.map((line) => b64(line.raw));
     return { set, index, resources: lines(resources), quarantined: lines(quarantined), missing, deletes };
   },
-  bundle({ world, seq, blob, secrets }) {
-    const { relation } = worlds.get(world);
-    const bundles = [...relation.grants.values()].flatMap((grant) => grant.bundles);
-    const reading = new Map(all(secrets).map((secret) => [b64(primitives.boxPublic(secret)), new keys.BoxKey(secret)]));
-    const found = bundles.find((bundle) => bundle.link.seq === seq);
-    const opened = opening.openBundle(found, unb64(blob), relation, reading);
-    const seeds = opened.seeds.map((s) => [s.set, s.epoch, [...s.byIndex].map(([index, seed]) => [index, b64(seed)])]);
-    return { salt: b64(opened.salt), consent: b64(opened.consent), rules: opened.rules, seeds };
+  bundle: ({ world, seq, blob, secrets }) => openedBundle(worlds.get(world).relation, seq, blob, secrets),
+  open_after({ chain, raw, blob, secrets }) {
+    const { state, others } = kept.get(chain);
+    const after = relations.extend(state, unb64(raw), others);
+    return openedBundle(after, after.links.length - 1, blob, secrets);
   },
 
   object: ({ sealed, reference, ctx }) =>

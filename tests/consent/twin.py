@@ -235,6 +235,17 @@ def _object(sealed: str, reference: str, ctx: str) -> str:
 def _bundle(world: str, seq: int, blob: str, secrets: list[str]) -> dict[str, Any]:
     relation = _worlds[world].relation
     assert relation
+    return _opened(relation, seq, blob, secrets)
+
+
+def _open_after(chain: str, raw: str, blob: str, secrets: list[str]) -> dict[str, Any]:
+    """The bundle beside one more statement at the end of a chain."""
+    _, state, others = _chains[chain]
+    after = relations.extend(state, unb64(raw), others)
+    return _opened(after, after.links[-1].seq, blob, secrets)
+
+
+def _opened(relation: relations.RelationState, seq: int, blob: str, secrets: list[str]) -> dict[str, Any]:
     found = next(b for grant in relation.grants.values() for b in grant.bundles if b.link.seq == seq)
     opened = opening.open_bundle(found, unb64(blob), relation, _box_keys(secrets))
     return {
@@ -312,6 +323,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "world": _world,
     "open": _open,
     "bundle": _bundle,
+    "open_after": _open_after,
     "object": _object,
     "unseal_message": _unseal_message,
     "verify_registration": _verify_registration,
