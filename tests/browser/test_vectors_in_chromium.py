@@ -5,18 +5,21 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from consent.keys import PassphraseKeys
 from consent.primitives import b64
-from tests.consent.twin import twin_vectors
+from tests.consent.test_twin_consents import CASES, dates_asked, decide_alike, terms_asked
+from tests.consent.twin import Question, agree, twin_vectors
 
 ROOT = Path(__file__).parents[2]
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
 PAGE = b'<!doctype html><title>loading</title><script type="module" src="/tests/browser/vectors.mjs"></script>'
-SCRIPTS = ("hub/static/portal/consent.js", "tests/consent/verdicts.mjs", "tests/browser/vectors.mjs")
+CONSENT = tuple(f"tests/consent/{name}.mjs" for name in ("verdicts", "twin_consents", "answering"))
+SCRIPTS = ("hub/static/portal/consent.js", "tests/browser/vectors.mjs", *CONSENT)
 VECTORS = twin_vectors()
 SERVED = {f"/{name}": ("text/javascript", ROOT / name) for name in SCRIPTS} | {
     f"/{path.relative_to(ROOT).as_posix()}": ("application/json", path) for path in VECTORS
@@ -84,3 +87,21 @@ def test_a_passphrase_yields_the_same_key_in_the_browser(page):
         page.evaluate("([name, text, memory]) => wrapKey(name, text, memory)", [account, passphrase, memory])
         == expected
     )
+
+
+class InBrowser:
+    """The twin in the page, asked as the one in Node.js."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def ask(self, questions: list[Question]) -> list[Any]:
+        """Its answers, in order."""
+        return self._page.evaluate("questions => ask(questions)", questions)
+
+
+def test_consents_are_understood_in_the_browser(page):
+    """Its own calendar and words: dates, decisions with their reasons, and Consents as they are signed."""
+    twin = InBrowser(page)
+    agree(twin, [*dates_asked(), *terms_asked()])
+    decide_alike(twin, CASES)

@@ -18,7 +18,10 @@ from tests.consent.test_finer_rules import test_finer_rules_that_say_more_are_no
 from tests.consent.twin import agree
 from tests.consent.twin_consents import agreement, decision, questions
 
-CASES = cases.parse(Path(__file__).with_name("decision_cases.json").read_bytes())
+CASES = {
+    case.id: (case.state, case.requests, case.items)
+    for case in cases.parse(Path(__file__).with_name("decision_cases.json").read_bytes())
+}
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -41,8 +44,8 @@ DATES = st.one_of(
 )
 
 
-def test_dates_mean_the_same_interval(twin):
-    """Whole days at the patient's place, in every year and on every day on which clocks were set there."""
+def dates_asked():
+    """Months and days of many years, and every kind of date that is none."""
     every = [f"{year}-{month:02}" for year in range(1890, 2060) for month in range(1, 13)]
     days = [
         f"{year}-{month:02}-{day:02}"
@@ -50,7 +53,12 @@ def test_dates_mean_the_same_interval(twin):
         for month in (3, 4, 5, 9, 10)
         for day in range(1, 31)
     ]
-    agree(twin, [("interval", {"text": text}) for text in [*ODD_DATES, *every, *days]])
+    return [("interval", {"text": text}) for text in [*ODD_DATES, *every, *days]]
+
+
+def test_dates_mean_the_same_interval(twin):
+    """Whole days at the patient's place, in every year and on every day on which clocks were set there."""
+    agree(twin, dates_asked())
 
 
 @SOME
@@ -63,28 +71,26 @@ def test_any_date_means_the_same_or_none_to_both(twin, texts):
 # --- decisions ----------------------------------------------------------------------------------------------------
 
 
+def decide_alike(twin, cases):
+    """Ask both for decisions by name, compare verdicts, bases and sentences, and give Python's."""
+    mine = {name: {"ok": json.loads(json.dumps(decision(*one)))} for name, one in cases.items()}
+    theirs = twin.ask([("decide", questions(*one)) for one in cases.values()])
+    different = [trio for trio in zip(cases, mine.values(), theirs, strict=True) if trio[1] != trio[2]]
+    assert not different, different[0]
+    return mine
+
+
 def test_the_decision_cases_come_out_alike(twin):
     """Verdicts, bases and sentences of every case of our own, and for how long each holds."""
-    asked = [("decide", questions(case.state, case.requests, case.items)) for case in CASES]
-    mine = [{"ok": json.loads(json.dumps(decision(case.state, case.requests, case.items)))} for case in CASES]
-    different = [
-        (case.id, one, other)
-        for case, one, other in zip(CASES, mine, twin.ask(asked), strict=True) if one != other
-    ]  # fmt: skip
-    assert not different, different[0]
+    decide_alike(twin, CASES)
 
 
 def test_random_states_decide_alike(twin):
     """Whatever was said, whoever asks: the same resources, for the same reasons."""
-    found = []
-    for seed in range(400):
-        chance = Chance(seed)
-        found.append((chance.state(), (chance.request(),), tuple(chance.items())))
-    answers = twin.ask([("decide", questions(*one)) for one in found])
-    mine = [{"ok": json.loads(json.dumps(decision(*one)))} for one in found]
-    different = [trio for trio in zip(range(400), mine, answers, strict=True) if trio[1] != trio[2]]
-    assert not different, different[0]
-    assert {one["ok"]["decision"] for one in mine} == {"permit", "redact", "deny"}
+    chances = [Chance(seed) for seed in range(400)]
+    found = {i: (one.state(), (one.request(),), tuple(one.items())) for i, one in enumerate(chances)}
+    mine = decide_alike(twin, found)
+    assert {one["ok"]["decision"] for one in mine.values()} == {"permit", "redact", "deny"}
 
 
 JSON = st.recursive(
@@ -254,11 +260,17 @@ TERMS = [
 ]
 
 
+def terms_asked():
+    """Agreements, signed at three moments of a year."""
+    moments = (1_767_261_600, 1_774_742_400 + 3599, 1_792_897_200)
+    given_ = [agreement(terms) for terms in TERMS]
+    return [("build", {"terms": one, "name": "c1", "second": at}) for one in given_ for at in moments]
+
+
 def test_consents_are_written_alike_and_read_back(twin):
     """What is signed, what is asked for, and what neither is: the same FHIR, or the same refusal at the same place."""
     given_ = [agreement(terms) for terms in TERMS]
-    moments = (1_767_261_600, 1_774_742_400 + 3599, 1_792_897_200)
-    made = agree(twin, [("build", {"terms": one, "name": "c1", "second": at}) for one in given_ for at in moments])
+    made = agree(twin, terms_asked())
     asked = agree(twin, [("proposed", {"terms": one, "name": "c1", "second": 1_767_261_600}) for one in given_])
     written = [one["ok"] for one in [*made, *asked] if "ok" in one]
     assert len(written) > len(TERMS)

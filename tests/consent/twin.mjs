@@ -7,12 +7,13 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 import * as consent from "../../hub/static/portal/consent.js";
+import { answerWith } from "./answering.mjs";
 import { answers as client } from "./twin_client.mjs";
 import { answers as consents } from "./twin_consents.mjs";
 import { accountsOf, KINDS, readerOf, replay, summary, verdicts } from "./verdicts.mjs";
 
 const { accounts, canonical, categories, chains, envelope, identifiers, keys, log, messages, opening } = consent;
-const { primitives, problems, relations, sealing, sets, statements, streams, vault } = consent;
+const { primitives, relations, sealing, sets, statements, streams, vault } = consent;
 const { b64, unb64 } = primitives;
 
 const kept = new Map();
@@ -234,17 +235,7 @@ const answers = {
   },
 };
 
-function answer([what, args]) {
-  try {
-    return { ok: answers[what](args) };
-  } catch (error) {
-    if (error instanceof primitives.Rejected) return { kind: error.kind, reason: error.reason };
-    if (error instanceof problems.Problem) {
-      return { problem: error.code, detail: error.message, expression: error.expression };
-    }
-    return { failed: `${what}: ${error}` };
-  }
-}
+const answer = answerWith(answers);
 
 for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(JSON.parse(line).map(answer))}\n`);
