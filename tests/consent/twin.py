@@ -24,6 +24,7 @@ from consent import (
     messages,
     opening,
     primitives,
+    receipts,
     relations,
     statements,
     streams,
@@ -278,6 +279,14 @@ def _unwrap_by_secret(wrap: str, account: str, name: str, wrap_key: str) -> str:
     return b64(vault.unwrap_by_secret(unb64(wrap), account, name, unb64(wrap_key)))
 
 
+def _receipt(raw: str, card: str | None) -> dict[str, Any]:
+    found = receipts.verify(unb64(raw), identifiers.card(card) if card else None)
+    return {
+        "mark": found.mark, "categories": sorted(found.terms.categories), "purposes": list(found.terms.purposes),
+        "events": list(found.events), "ended": found.ended, "replaced": found.replaced, "head": found.head.hash,
+    }  # fmt: skip
+
+
 def _entries(given: list[dict[str, Any]]) -> list[log.Entry]:
     return [log.Entry(**{**one, "sealed": unb64(one["sealed"])}) for one in given]
 
@@ -329,6 +338,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "verify_registration": _verify_registration,
     "unwrap_by_box": _unwrap_by_box,
     "unwrap_by_secret": _unwrap_by_secret,
+    "receipt": _receipt,
     "faults": _faults,
     "head": _head,
     "untold": _untold,

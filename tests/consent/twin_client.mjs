@@ -5,8 +5,8 @@
 import * as consent from "../../hub/static/portal/consent.js";
 import { stepValue } from "./verdicts.mjs";
 
-const { accounts, grants, hidden, keys, owed, preview, primitives, relations, rules } = consent;
-const { steps, streams, told, vault, who } = consent;
+const { accounts, grants, hidden, identifiers, keys, owed, preview, primitives, receipts } = consent;
+const { relations, rules, steps, streams, told, vault, who } = consent;
 const { b64, unb64 } = primitives;
 
 const homes = new Map();
@@ -112,6 +112,16 @@ export const answers = {
       ? preview.withdrawing(found, live, oth, gids, effect)
       : preview.granting(found, live, oth, new Set(categories), whole);
     return [preview.plain(made), preview.lines(made, language)];
+  },
+  receipt_of({ home, oth, gid, kept }) {
+    const { record, vault: own } = homes.get(home);
+    return b64(receipts.make(record, oth, gid, own.terms.get(kept)));
+  },
+  receipt({ raw, card }) {
+    const found = receipts.verify(unb64(raw), card && identifiers.card(card));
+    const { terms, events, ended, replaced, head } = found;
+    const categories = [...terms.categories].sort((a, b) => a - b);
+    return { mark: receipts.mark(found), categories, purposes: terms.purposes, events, ended, replaced, head: head.hash };
   },
   hidden({ home, now }) {
     const { record, vault: own } = homes.get(home);

@@ -173,6 +173,11 @@ class TwinSteps:
         assert self._twin.make("preview", entries=plain, **asked) == [mine.plain(), preview.lines(mine, language)]
         return mine
 
+    def receipt(self, record: Record, vault: Vault, oth: str, gid: str, kept: str) -> bytes:
+        """The receipt of a grant by the terms that the vault keeps under a name."""
+        self._tell(record, vault)
+        return unb64(self._twin.make("receipt_of", home=self._home, oth=oth, gid=gid, kept=kept))
+
     def admit(self, record: Record, raw: bytes, blob: bytes | None, now: int) -> Record:
         """The joint rules, by the same verdict."""
         self._tell(record, None)

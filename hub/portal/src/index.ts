@@ -36,6 +36,7 @@ export * as problems from "./problems.ts";
 export * as projection from "./projection.ts";
 export * as purposes from "./purposes.ts";
 export * as reasons from "./reasons.ts";
+export * as receipts from "./receipts.ts";
 export * as relations from "./relations.ts";
 export * as rules from "./rules.ts";
 export * as sealing from "./sealing.ts";

@@ -178,6 +178,11 @@ export function base64(data: Uint8Array): string {
   return sodium.to_base64(data, sodium.base64_variants.ORIGINAL);
 }
 
+/** Decode base64 with padding. Throws `Rejected(broken, fields)`. */
+export function unbase64(text: string): Uint8Array {
+  return guarded("fields", () => sodium.from_base64(text, sodium.base64_variants.ORIGINAL));
+}
+
 /** Hexadecimal digits, lower case. */
 export function hex(data: Uint8Array): string {
   return sodium.to_hex(data);
