@@ -5,8 +5,8 @@
 import * as consent from "../../hub/static/portal/consent.js";
 import { stepValue } from "./verdicts.mjs";
 
-const { accounts, grants, hidden, identifiers, keys, owed, preview, primitives, receipts } = consent;
-const { relations, rules, steps, streams, told, vault, who } = consent;
+const { accounts, grants, guardians, hidden, identifiers, keys, lockout, owed, preview } = consent;
+const { primitives, receipts, relations, rules, steps, streams, told, vault, who } = consent;
 const { b64, unb64 } = primitives;
 
 const homes = new Map();
@@ -42,6 +42,8 @@ function stepOf([name, ...fields]) {
 }
 
 const WRITE = {
+  join: ({ record, vault: own, signer, now }) => guardians.amend(record, own, signer, now),
+  fresh: ({ record, vault: own, now }) => lockout.fresh(record, own, now),
   hide: ({ record, vault: own, signer, now }) => hidden.amend(record, own, signer, now),
   perform: ({ record, vault: own, signer, now }, { step }) => steps.perform(record, own, stepOf(step), signer, now),
   prepare: ({ record, vault: own, now }, { sets: due }) => steps.prepare(record, own, due, now),
@@ -122,6 +124,24 @@ export const answers = {
     const { terms, events, ended, replaced, head } = found;
     const categories = [...terms.categories].sort((a, b) => a - b);
     return { mark: receipts.mark(found), categories, purposes: terms.purposes, events, ended, replaced, head: head.hash };
+  },
+  guardians({ home, now }) {
+    const { record, vault: own } = homes.get(home);
+    const ascending = (categories) => [...categories].sort((a, b) => a - b);
+    const held = guardians.heldBack(record, own, now);
+    const told = held.map(({ oth, by, categories, refuses }) => [oth, by, ascending(categories), refuses]);
+    return [[...guardians.guardians(record, own, now)].sort(), told];
+  },
+  together({ vault: text, live, now }) {
+    const counted = guardians.counted(loaded(text).words.get("x") ?? new Map(), new Set(live));
+    const found = guardians.together([...counted.values()], now);
+    const dumped = found && JSON.parse(primitives.utf8Text(new vault.Vault().withTerms("x", found).dump(), "vault"));
+    return [[...counted.keys()], dumped && dumped.terms.x];
+  },
+  lockout({ home, shared, now }) {
+    const { record, vault: own } = homes.get(home);
+    const left = lockout.leftBehind(record, own, shared, now).map(([name, grant]) => [name, grant.gid]);
+    return [lockout.mustChange(record, shared, now), lockout.holders(record, shared, now), left];
   },
   hidden({ home, now }) {
     const { record, vault: own } = homes.get(home);

@@ -1,11 +1,11 @@
 """A patient's client whose steps are written by the portal's twin, each compared with what Python would write."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from consent import hidden, owed, preview, rules, steps, told, who, words
+from consent import guardians, hidden, lockout, owed, preview, rules, steps, told, who, words
 from consent.chains import Chain
 from consent.grants import Record
 from consent.identifiers import new_id
@@ -14,7 +14,7 @@ from consent.primitives import Rejected, b64, unb64
 from consent.relations import RelationState
 from consent.statements import parse
 from consent.steps import Signer, Written
-from consent.vault import Terms, Vault
+from consent.vault import Terms, Vault, Word
 from tests.consent.twin import Twin
 from tests.consent.verdicts import step_value
 
@@ -140,6 +140,44 @@ class TwinSteps:
         theirs = Vault.load(unb64(made["vault"]))
         assert _unsalted(theirs) == _unsalted(mine)
         return theirs
+
+    def joined(self, record: Record, vault: Vault, signer: Signer, now: int) -> Vault | Written | None:
+        """What is still to be written of what guardians decided, and what one holds back of it."""
+        made = self._write(record, vault, "join", signer, now)
+        held_back = guardians.held_back(record, vault, now)
+        held = [[one.oth, one.by, sorted(one.categories), one.refuses] for one in held_back]
+        acting = sorted(guardians.guardians(record, vault, now))
+        found = self._twin.make("guardians", home=self._home, now=now)
+        assert found == [acting, held], (found, acting, held)
+        mine = guardians.amend(record, vault, signer, now)
+        if mine is None or made is None:
+            assert made is mine
+            return None
+        if isinstance(mine, Written):
+            return _same(mine, made)
+        theirs = Vault.load(unb64(made["vault"]))
+        assert _unsalted(theirs) == _unsalted(mine)
+        return theirs
+
+    def together(self, words: Mapping[str, Word], live: Collection[str], now: int) -> None:
+        """What counts of what guardians said, and what that permits."""
+        known = Vault().with_words("x", words)
+        counted = guardians.counted(words, live)
+        found = guardians.together(counted.values(), now)
+        plain = {"vault": b64(known.dump()), "live": sorted(live), "now": now}
+        theirs = self._twin.make("together", **plain)
+        kept = Vault().with_terms("x", found).dump() if found else None
+        assert theirs == [list(counted), kept and json.loads(kept)["terms"]["x"]]
+
+    def lockout(self, record: Record, vault: Vault, shared: list[str], now: int) -> list[Any]:
+        """Whether the key must change, who keeps it, and which grants go with who does not."""
+        self._tell(record, vault)
+        left = [[name, grant.gid] for name, grant in lockout.left_behind(record, vault, shared, now)]
+        mine = [lockout.must_change(record, shared, now), lockout.holders(record, shared, now), left]
+        assert self._twin.make("lockout", home=self._home, shared=shared, now=now) == mine
+        made = self._write(record, vault, "fresh", None, now)
+        _same_vault(lockout.fresh(record, vault, now), Vault.load(unb64(made["vault"])))
+        return mine
 
     def told(self, record: Record, vault: Vault, at: int) -> list[who.Access]:
         """Who can see what, and the same in sentences."""

@@ -151,6 +151,16 @@ export class Vault {
     return this.#content.hides;
   }
 
+  /** How delegates are named, by account. */
+  get mandates(): ReadonlyMap<string, Named> {
+    return this.#content.mandates;
+  }
+
+  /** The words of guardians, by counterpart and guardian. */
+  get words(): ReadonlyMap<string, ReadonlyMap<string, Word>> {
+    return this.#content.words;
+  }
+
   /** The master of an epoch. Throws `Rejected(not-for-you, seed)`. */
   master(set: string, epoch: number, digest: Uint8Array): Master {
     const found = this.#content.masters.get(masterName(set, epoch, digest));

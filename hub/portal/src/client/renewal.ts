@@ -55,7 +55,7 @@ async function present(client: Client, gid: string): Promise<Terms> {
   const found = (await granted(client)).find(({ grant }) => grant.gid === gid);
   if (found === undefined) throw new Problem("not-found", "there is no such grant any more");
   const terms = termsOf(await client.vault(), found.grant.rules);
-  const isJoint = joint(client.record, found.to, client.hub.now).gid === gid;
+  const isJoint = joint(client.record, found.to, client.hub.now)[0] === gid;
   if (terms === null || isJoint) throw new Problem("forbidden", "a delegate made this grant: grant it anew instead");
   return terms;
 }

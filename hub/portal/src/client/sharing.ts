@@ -110,7 +110,7 @@ async function speakAlone(client: Client, counterpart: string): Promise<void> {
   });
   await client.anew(async () => {
     const { record, keyring, hub } = client;
-    const { gid, grant: together } = joint(record, counterpart, hub.now);
+    const [gid, together] = joint(record, counterpart, hub.now);
     if (together !== null) await client.post([steps.end(record, counterpart, gid, keyring.signer, hub.now)]);
   });
 }
@@ -177,7 +177,7 @@ export async function withdraw(client: Client, counterpart: string, gid = ""): P
   const own = (await granted(client)).filter(({ to }) => to === counterpart).map(({ grant }) => grant.gid);
   const live = own.filter((one) => !gid || one === gid);
   if (live.length === 0) throw new Problem("not-found", "there is no such grant any more");
-  if (!gid || gid === joint(client.record, counterpart, client.hub.now).gid) await speakAlone(client, counterpart);
+  if (!gid || gid === joint(client.record, counterpart, client.hub.now)[0]) await speakAlone(client, counterpart);
   await end(client, counterpart, live.filter((one) => isLive(client, counterpart, one)));
   return live.length;
 }
