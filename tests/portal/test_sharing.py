@@ -15,7 +15,7 @@ from connectors.gateway.enrolment import send_request
 from connectors.patient import enrolment, sharing
 from connectors.patient.delegation import Deputy
 from connectors.patient.overview import for_another, overview
-from consent import words
+from consent import preview, words
 from consent.categories import INDEX
 from consent.dates import ZONE
 from consent.identifiers import account
@@ -26,7 +26,7 @@ from tests.portal.test_getting_in import sign_in
 
 NUMBERS = count(1)
 VITALS, LAB, MENTAL = INDEX["vitals"], INDEX["lab"], INDEX["mental"]
-PRESET = {"de": "Meine Praxis für 90 Tage", "en": "My practice for 90 days"}
+PRESET = {"de": "Zugriff zur Behandlung für 90 Tage", "en": "Access for treatment for 90 days"}
 
 
 @pytest.fixture
@@ -63,13 +63,14 @@ def choose_whom(visitor, practice, look=lambda: None):
     visitor.press("grant.go-on")
 
 
-def sign(visitor, practice, look=lambda: None):
-    """From the sharing page to the receipt, by a usual choice."""
+def sign(visitor, practice, look=lambda: None, foreseen=""):
+    """From the sharing page to the receipt, by a usual choice. `foreseen`: so many entries, as the page tells."""
     choose_whom(visitor, practice, look)
     visitor.tick(PRESET[visitor.language])
     look()
     visitor.press("grant.look")
     expect(visitor.page.get_by_text(visitor.text("categories.closed"), exact=True)).to_be_visible()
+    expect(visitor.page.locator(".sentence" if foreseen else "main")).to_contain_text(foreseen)
     look()
     visitor.press("grant.sign")
     expect(visitor.page.get_by_text(visitor.text("grant.done"))).to_be_visible()
@@ -86,7 +87,7 @@ def test_a_practice_finds_what_she_shares_until_she_withdraws(
     assert found(practice, patient) == set()
     open_sharing(visitor, patient)
     visitor.is_well()
-    sign(visitor, practice, visitor.is_well)
+    sign(visitor, practice, visitor.is_well, foreseen=preview.entries(2, language))
     assert found(practice, patient) == {"w1", "w2"}
     visitor.press("grant.finish")
     rule = visitor.page.get_by_role("listitem").filter(has_text=title(practice))

@@ -9,3 +9,12 @@ import type { Words } from "./items.ts";
  * `reaches`: confidentiality that it opens; beyond `NORMAL` only what the patient added.
  */
 export type Standing = { readonly actor: string; readonly period: Interval; readonly reaches: Words };
+
+const LONG = ["practice", "hospital", "emergency", "care", "laboratory"];
+const SHORT = ["pharmacy", "public-health", "occupational"];
+
+/** The template by which standing access is signed, by what the directory says a house is; empty where it has none. */
+export function templateOf(type: string): string {
+  if (LONG.includes(type)) return "standing-90-days";
+  return SHORT.includes(type) ? "standing-3-days" : "";
+}

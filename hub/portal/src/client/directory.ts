@@ -27,6 +27,11 @@ export class Directory {
     return this.all.find((one) => one.account === account)?.name ?? account;
   }
 
+  /** How an account is called, and as what it is listed; an empty type where the directory does not list it. */
+  about(account: string): { readonly name: string; readonly type: string } {
+    return { name: this.name(account), type: this.all.find((one) => one.account === account)?.type ?? "" };
+  }
+
   /** All in whose name or address each of these words occurs. */
   find(words: string): readonly Organisation[] {
     const wanted = words.toLocaleLowerCase().split(/\s+/).filter(Boolean);

@@ -1,16 +1,17 @@
 /** What is about to be granted, put together before anything is signed. The twin of `connectors/patient/offers.py`. */
 
 import type { Agreement } from "../fhir_consent.ts";
-import { type FinerRules, onlySince } from "../finer_rules.ts";
+import { type FinerRules, onlySince, upTo } from "../finer_rules.ts";
 import { Problem as Unknown } from "../problems.ts";
-import { end, type Template, template } from "../template.ts";
+import { templateOf } from "../standing.ts";
+import { end, type Template, template, templates } from "../template.ts";
 import { SENSITIVE } from "../words.ts";
 import { agreedIn, type Granted, type Request } from "./sharing.ts";
 
 /**
  * What is about to be granted to whom. `end`: a FHIR date or dateTime, or empty; `policy`: the template by its URI, empty
  * without one; `whole`: the past, too; `writes`: it may also add to her record;
- * `rules`: finer rules that stay.
+ * `rules`: finer rules under which it is.
  */
 export type Offer = {
   readonly to: string;
@@ -33,8 +34,9 @@ export function agreementOf({ to, ...offer }: Offer, patient: string, language: 
 
 /** A template's offer at a moment (Unix seconds). */
 export function byTemplate(to: string, fingerprint: string, found: Template, now: number): Offer {
-  const { categories, purposes, uri: policy, whole } = found;
-  return { to, fingerprint, categories, purposes, end: end(found, now), policy, whole, writes: false };
+  const { categories, purposes, uri: policy, whole, confidentiality } = found;
+  const rules = confidentiality.size > 0 ? upTo(confidentiality) : null;
+  return { to, fingerprint, categories, purposes, end: end(found, now), policy, whole, writes: false, rules };
 }
 
 /** What somebody asks for, but for what is most confidential: that she adds herself, if she wants. */
@@ -60,6 +62,19 @@ export function byGrant({ to, terms }: Granted): Offer | null {
   const { categories, purposes, end, policy } = agreedIn(terms);
   const rules = onlySince(terms.rules) ? null : ((terms.rules ?? null) as FinerRules | null);
   return { to, fingerprint: "", categories, purposes, end, policy, whole: terms.whole, writes: false, rules };
+}
+
+/** What is usually allowed to a house of this type: standing access first, where it has any. */
+export function presets(type: string): Template[] {
+  const standing = templateOf(type);
+  return templates().filter(({ id, confidentiality }) => confidentiality.size === 0 || id === standing);
+}
+
+/** With other categories. Who adds what is most confidential opens it, where the template would have kept it closed. */
+export function withCategories(offer: Offer, categories: ReadonlySet<number>): Offer {
+  const isKept = known(offer.policy)?.confidentiality.size ?? 0;
+  const isOpened = isKept > 0 && [...categories].some((category) => SENSITIVE.has(category));
+  return isOpened ? { ...offer, categories, policy: "", rules: null } : { ...offer, categories };
 }
 
 /** From the beginning or from now on; a text that speaks of the other is not signed with it. */

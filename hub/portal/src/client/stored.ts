@@ -5,7 +5,7 @@ import type { Opened, Resource } from "../opening.ts";
 
 /**
  * A resource of the record: verbatim and parsed, which category and author it has, and when the hub took it (Unix
- * seconds). `handle`: by which its author replaces it or takes it back, or empty; `stream`: where it lies.
+ * seconds). `handle`: by which its author replaces it or takes it back, or empty; `stream`, `epoch`: where it lies.
  */
 export type Stored = {
   readonly category: number;
@@ -14,6 +14,7 @@ export type Stored = {
   readonly raw: Uint8Array;
   readonly resource: Resource;
   readonly stream: string;
+  readonly epoch: number;
   readonly handle: string;
 };
 
@@ -32,7 +33,7 @@ export class Store {
 
   /** Take in what an envelope held. What is older than what is here already changes nothing. */
   put({ envelope, resources }: Opened, { at }: Stamp, category: number): void {
-    const { str: stream, aut: author, dev: device, hd: handle, seq, cty } = envelope.header;
+    const { str: stream, ep: epoch, aut: author, dev: device, hd: handle, seq, cty } = envelope.header;
     const place = `${stream} ${author} ${handle}`;
     const names = resources.map(({ resource }) => nameOf(author, resource));
     if (handle) {
@@ -43,7 +44,7 @@ export class Store {
     }
     if (cty === DELETE) return;
     for (const [i, { raw, resource }] of resources.entries()) {
-      this.#resources.set(names[i] ?? "", { category, author, at, raw, resource, stream, handle });
+      this.#resources.set(names[i] ?? "", { category, author, at, raw, resource, stream, epoch, handle });
     }
   }
 }

@@ -1,7 +1,6 @@
 /** Categories to tick, the especially confidential ones apart; and categories as they are opened or stay closed. */
 
 import { NAMES } from "../categories.ts";
-import type { Foreseen } from "../client/insight.ts";
 import { language, text } from "../text.ts";
 import { Answers, toggled } from "../ui/answers.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -39,31 +38,19 @@ export function Categories({ legend, chosen, onChange, error = "" }: CategoriesP
 }
 
 /** What is opened, and what stays closed, line by line. */
-export function Opened({ categories, foreseen: { seen, closed } }: OpenedProps) {
-  const kept = ALL.filter((category) => !categories.has(category));
+export function Opened({ categories }: { categories: ReadonlySet<number> }) {
+  const closed = ALL.filter((category) => !categories.has(category));
   return (
     <div class="opened">
-      <Row
-        title={text("categories.seen")}
-        categories={ALL.filter((one) => categories.has(one))}
-        counts={seen}
-        icon="check"
-      />
-      {kept.length > 0 && <Row title={text("categories.closed")} categories={kept} counts={closed} icon="lock" />}
+      <Row title={text("categories.seen")} categories={ALL.filter((one) => categories.has(one))} icon="check" />
+      {closed.length > 0 && <Row title={text("categories.closed")} categories={closed} icon="lock" />}
     </div>
   );
 }
 
-type OpenedProps = { readonly categories: ReadonlySet<number>; readonly foreseen: Foreseen };
+type RowProps = { readonly title: string; readonly categories: readonly number[]; readonly icon: "check" | "lock" };
 
-type RowProps = {
-  readonly title: string;
-  readonly categories: readonly number[];
-  readonly counts: ReadonlyMap<number, number>;
-  readonly icon: "check" | "lock";
-};
-
-function Row({ title, categories, counts, icon }: RowProps) {
+function Row({ title, categories, icon }: RowProps) {
   return (
     <div class={icon}>
       <h3>{title}</h3>
@@ -71,10 +58,7 @@ function Row({ title, categories, counts, icon }: RowProps) {
         {categories.map((category) => (
           <li key={category}>
             <Icon name={icon} />
-            <span>
-              {capital(words.category(category, language()))}
-              {counts.has(category) && <strong>{entries(counts.get(category) ?? 0)}</strong>}
-            </span>
+            {capital(words.category(category, language()))}
           </li>
         ))}
       </ul>
@@ -85,9 +69,4 @@ function Row({ title, categories, counts, icon }: RowProps) {
 /** Words that stand for themselves begin as a sentence does. */
 export function capital(said: string): string {
   return said.charAt(0).toLocaleUpperCase() + said.slice(1);
-}
-
-/** `42 entries`, as the language counts. */
-export function entries(count: number): string {
-  return text(count === 1 ? "overview.entry" : "overview.entries", { count });
 }

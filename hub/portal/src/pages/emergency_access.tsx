@@ -45,11 +45,13 @@ export function EmergencyAccess({ client }: { client: Client }) {
           </Notice>
         )}
         {value.allowed.length === 0 && <p>{text("emergency.nobody")}</p>}
-        <ul class="plain">
-          {value.allowed.map((told) => (
-            <Allowed key={told.gid} client={client} told={told} name={value.directory.name(told.to)} onDone={done} />
-          ))}
-        </ul>
+        {value.allowed.length > 0 && (
+          <ul class="plain">
+            {value.allowed.map((told) => (
+              <Allowed key={told.gid} client={client} told={told} name={value.directory.name(told.to)} onDone={done} />
+            ))}
+          </ul>
+        )}
       </section>
       <Allowing key={changes} client={client} directory={value.directory} onDone={done} />
       {value.allowed.length > 0 && <EmergencyCard client={client} />}

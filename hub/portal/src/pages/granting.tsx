@@ -20,8 +20,13 @@ type GrantingProps = {
   readonly onDone: () => void;
 };
 
-/** Whom it is for: an account, and the fingerprint of its card or of the directory. */
-export type Party = { readonly account: string; readonly fingerprint: string; readonly name: string };
+/** Whom it is for: an account, the fingerprint of its card or of the directory, and as what it is listed there. */
+export type Party = {
+  readonly account: string;
+  readonly fingerprint: string;
+  readonly name: string;
+  readonly type: string;
+};
 
 type Stage = "whom" | "what" | "review" | "receipt";
 const STAGES: readonly Stage[] = ["whom", "what", "review", "receipt"];
@@ -68,5 +73,5 @@ export function Granting({ client, directory, draft, onDone }: GrantingProps) {
 
 function partyOf(offer: Offer | null, directory: Directory): Party | null {
   if (offer === null) return null;
-  return { account: offer.to, fingerprint: offer.fingerprint, name: directory.name(offer.to) };
+  return { account: offer.to, fingerprint: offer.fingerprint, ...directory.about(offer.to) };
 }

@@ -5,22 +5,22 @@ import { useEffect, useState } from "preact/hooks";
 import { NAMES } from "../categories.ts";
 import type { Client } from "../client/client.ts";
 import { getState, setState } from "../client/database.ts";
-import { type Foreseen, ifGranted, total } from "../client/insight.ts";
+import { ifGranted } from "../client/insight.ts";
 import { agreementOf, known, type Offer } from "../client/offers.ts";
 import { permit } from "../client/permits.ts";
 import { change } from "../client/renewal.ts";
 import { put, withdraw } from "../client/sharing.ts";
 import { seconds } from "../fhir_consent.ts";
 import { newId } from "../identifiers.ts";
+import { lines, type Preview } from "../preview.ts";
 import { text as fullText } from "../template.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { useReading } from "../ui/reading.ts";
 import { useTask } from "../ui/task.ts";
-import type { Vault } from "../vault.ts";
 import * as words from "../words.ts";
-import { entries, Opened } from "./categories.tsx";
+import { Opened } from "./categories.tsx";
 import type { Party } from "./granting.tsx";
 import type { Draft } from "./share.tsx";
 
@@ -56,7 +56,7 @@ export function Review({ client, party, offer, draft, beside, onBack, onSigned }
       <p>{words.rule(party.name, offer.categories, offer.purposes, until, language())}</p>
       <p>{text(offer.whole ? "grant.review-whole" : "grant.review-new")}</p>
       {offer.writes && <p>{text("grant.review-writes", { who: party.name })}</p>}
-      <Foresight client={client} party={party} offer={offer} />
+      <Foresight {...{ client, party, offer, draft }} />
       {draft.request !== null && <Besides draft={draft} offer={offer} />}
       {offer.categories.size < NAMES.length && <CareNote client={client} />}
       <Text offer={offer} until={until} />
@@ -75,26 +75,19 @@ export function Review({ client, party, offer, draft, beside, onBack, onSigned }
 }
 
 /** What of the record she opened here will be seen, and what not. */
-function Foresight({ client, party, offer }: Pick<Props, "client" | "party" | "offer">) {
+function Foresight({ client, party, offer, draft }: Pick<Props, "client" | "party" | "offer" | "draft">) {
   const { stored } = useReading(client);
-  const [vault, setVault] = useState<Vault>();
-  useEffect(() => void client.vault().then(setVault), []);
-  const foreseen = vault === undefined ? NOTHING : ifGranted(stored, vault, offer);
-  const [seen, closed] = [total(foreseen.seen), total(foreseen.closed)];
+  const [preview, setPreview] = useState<Preview | null>(null);
+  useEffect(() => void ifGranted(client, offer, draft.replaces?.gid).then(setPreview), [stored]);
   return (
     <>
-      {seen + closed > 0 && (
-        <p class="sentence">
-          {text("grant.foreseen", { who: party.name, seen: entries(seen) })}{" "}
-          {closed > 0 && text("grant.foreseen-closed", { closed: entries(closed) })}
-        </p>
+      {preview !== null && stored.length > 0 && (
+        <p class="sentence">{lines({ ...preview, counterpart: party.name }, language()).join(" ")}</p>
       )}
-      <Opened categories={offer.categories} foreseen={foreseen} />
+      <Opened categories={offer.categories} />
     </>
   );
 }
-
-const NOTHING: Foreseen = { seen: new Map(), closed: new Map() };
 
 /** What was asked for and is not in the offer. */
 function Besides({ draft: { request }, offer }: Pick<Props, "draft" | "offer">) {

@@ -3,10 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
-import { agreementOf, byTemplate, type Offer, withWhole } from "../client/offers.ts";
+import { agreementOf, byTemplate, type Offer, presets, withCategories, withWhole } from "../client/offers.ts";
 import { dayOf } from "../dates.ts";
 import { seconds } from "../fhir_consent.ts";
-import { templates } from "../template.ts";
 import { language, text } from "../text.ts";
 import { Answers, toggled } from "../ui/answers.tsx";
 import { Field } from "../ui/field.tsx";
@@ -38,7 +37,7 @@ export function Terms({ client, party, offer: given, onOffer, beside }: Props) {
   const [tried, setTried] = useState(false);
   const choosePreset = (id: string) => {
     setPreset(id);
-    const found = templates().find((one) => one.id === id);
+    const found = presets(party.type).find((one) => one.id === id);
     change(found ? byTemplate(party.account, party.fingerprint, found, client.hub.now) : nothing(party));
     setLasts(found ? "day" : null);
     setScopeChosen(found !== undefined);
@@ -61,7 +60,7 @@ export function Terms({ client, party, offer: given, onOffer, beside }: Props) {
         <Answers
           legend={text("grant.preset")}
           answers={[
-            ...templates().map((one) => ({ value: one.id, label: one.title[language()] })),
+            ...presets(party.type).map((one) => ({ value: one.id, label: one.title[language()] })),
             { value: OWN, label: text("grant.own") },
           ]}
           isChosen={(id) => id === preset}
@@ -75,7 +74,7 @@ export function Terms({ client, party, offer: given, onOffer, beside }: Props) {
           <Categories
             legend={text("grant.categories")}
             chosen={offer.categories}
-            onChange={(categories) => change({ ...offer, categories })}
+            onChange={(categories) => change(withCategories(offer, categories))}
             error={error(lacks.what)}
           />
           <Answers

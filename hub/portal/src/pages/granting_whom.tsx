@@ -77,5 +77,5 @@ export function cardOf(typed: string): Card | null {
 }
 
 function byCard({ account, fingerprint }: Card, directory: Directory): Party {
-  return { account: String(account), fingerprint, name: directory.name(String(account)) };
+  return { account: String(account), fingerprint, ...directory.about(String(account)) };
 }

@@ -45,11 +45,13 @@ export function Relatives({ client }: { client: Client }) {
           </Notice>
         )}
         {value.length === 0 && <p>{text("relatives.nobody")}</p>}
-        <ul class="plain">
-          {value.map((one) => (
-            <Relative key={one.to} client={client} delegate={one} onDone={() => done(text("relatives.ended"))} />
-          ))}
-        </ul>
+        {value.length > 0 && (
+          <ul class="plain">
+            {value.map((one) => (
+              <Relative key={one.to} client={client} delegate={one} onDone={() => done(text("relatives.ended"))} />
+            ))}
+          </ul>
+        )}
       </section>
       <Appointing key={value.length} client={client} named={value} onDone={done} />
     </>

@@ -1,13 +1,16 @@
 /** Sharing: who may see what now, who asks, and how that changes. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { Directory } from "../client/directory.ts";
+import { ifWithdrawn } from "../client/insight.ts";
 import { byGrant, byRequest, type Offer } from "../client/offers.ts";
 import { type Overview, overview, type Told } from "../client/overview.ts";
 import { unpermit } from "../client/permits.ts";
 import { agreedIn, put, refuse, type Request, requests, withdraw } from "../client/sharing.ts";
+import type { FinerRules } from "../finer_rules.ts";
 import { newId } from "../identifiers.ts";
+import { lines, type Preview } from "../preview.ts";
 import { language, text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
 import { useLoaded } from "../ui/load.ts";
@@ -145,19 +148,21 @@ function Now({ client, shared, focus, onDraft, onDone }: NowProps) {
         />
       )}
       {grants.length === 0 && <p>{text("share.nobody")}</p>}
-      <ul class="plain">
-        {grants.map((told) => (
-          <OneGrant
-            key={told.gid}
-            {...{ client, told, onDraft }}
-            name={shared.directory.name(told.to)}
-            onEnded={() => {
-              setEnded(told);
-              onDone();
-            }}
-          />
-        ))}
-      </ul>
+      {grants.length > 0 && (
+        <ul class="plain">
+          {grants.map((told) => (
+            <OneGrant
+              key={told.gid}
+              {...{ client, told, onDraft }}
+              name={shared.directory.name(told.to)}
+              onEnded={() => {
+                setEnded(told);
+                onDone();
+              }}
+            />
+          ))}
+        </ul>
+      )}
       <div class="actions">
         <Button look="primary" onClick={() => onDraft(NEW)}>
           {text("share.new")}
@@ -219,13 +224,13 @@ function Withdrawal({ client, told, name, onEnded, onCancel }: WithdrawalProps) 
     await withdraw(client, told.to, told.gid);
     onEnded();
   });
-  const effect = told.policy?.withdrawn ?? "delete";
+  const [lost, setLost] = useState<Preview | null>(null);
+  useEffect(() => void ifWithdrawn(client, told).then(setLost), []);
   return (
     <div class="panel">
       <Heading>{text("share.withdraw-of", { who: name })}</Heading>
       <p>{text("share.ends", { who: name })}</p>
-      <p>{text(`share.effect-${effect}`, { who: name })}</p>
-      <p>{text("share.unread")}</p>
+      {lost !== null && <p>{lines({ ...lost, counterpart: name }, language()).join(" ")}</p>}
       <ProblemNotice problem={ending.problem} />
       <div class="actions">
         <Button look="danger" busy={ending.busy} onClick={() => void ending.run()}>
@@ -245,14 +250,15 @@ function Ended({ client, name, ended, onUndone }: EndedProps) {
   const [gid] = useState(newId);
   const undoing = useTask(async () => {
     if (terms === null) return;
-    await put(client, agreedIn(terms), { whole: true, gid });
+    const rules = (terms.rules ?? null) as FinerRules | null;
+    await put(client, agreedIn(terms), { whole: true, rules, gid });
     onUndone();
   });
   return (
     <Notice mood="good">
       <Heading look="told">{text("share.ended", { who: name })}</Heading>
       <ProblemNotice problem={undoing.problem} />
-      {terms?.whole && !terms.rules && (
+      {terms?.whole && (
         <Button busy={undoing.busy} onClick={() => void undoing.run()}>
           {text("share.undo")}
         </Button>
