@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent import cases, fhir_consent, words
+from consent import cases, fhir_consent, standing, words
 from consent.template import templates
 from tests.consent import test_fhir_consent as consents
 from tests.consent import test_projection as projections
@@ -333,6 +333,13 @@ def test_a_written_consent_becomes_the_same_grants(twin):
 
 
 # --- words --------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_house_may_be_granted_is_the_same(twin):
+    """What the law closes to it, and by which template it has standing access, for each type of the directory."""
+    houses = sorted({*standing.TYPES, "payer", "service", "", "toString"})
+    found = agree(twin, [(what, {"house": one}) for what in ("closed_to", "standing_template") for one in houses])
+    assert any(one["ok"] for one in found)
 
 
 def test_templates_and_their_texts_are_the_same(twin):

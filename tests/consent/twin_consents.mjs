@@ -71,6 +71,8 @@ const WORDS = {
 
 export const answers = {
   interval: ({ text }) => time(dates.interval(text)),
+  closed_to: ({ house }) => [...consent.floor.closedTo(house)],
+  standing_template: ({ house }) => consent.standing.templateOf(house),
   last_day: ({ second, days }) => dates.lastDay(second, days),
   compile: ({ form }) => dumped(policy.compile(form)),
   decide({ state, requests, items }) {

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from consent import fhir_consent, fhir_export, finer_rules, policy, projection, template, words
+from consent import fhir_consent, fhir_export, finer_rules, floor, policy, projection, standing, template, words
 from consent.dates import interval, last_day
 from consent.decide import Decider, decide_all
 from consent.facts import facts
@@ -116,6 +116,10 @@ WORDS: dict[str, Callable[..., str]] = {
 
 ANSWERS: dict[str, Callable[..., Any]] = {
     "interval": lambda text: _time(interval(text)),
+    "closed_to": lambda house: sorted(floor.categories_closed(floor.roles(house, ""), "read")),
+    "standing_template": lambda house: (
+        standing.TEMPLATES[standing.usual_days(floor.roles(house, ""))] if house in standing.TYPES else ""
+    ),
     "last_day": lambda second, days: last_day(_at(second), days).isoformat(),
     "compile": lambda form: dumped(policy.compile(form)),
     "facts": lambda resource, authors=(): dumped(facts(resource, authors)),

@@ -30,7 +30,7 @@ export type HubInfo = {
 
 export type SealedVault = { readonly version: number; readonly sealed: Uint8Array; readonly wraps: Wraps };
 
-/** An entry of the directory; `type`: practice, hospital, emergency, care, pharmacy, laboratory or service. */
+/** An entry of the directory; `type`: practice, hospital, emergency, care, pharmacy, laboratory, payer and others. */
 export type Organisation = {
   readonly account: string;
   readonly name: string;

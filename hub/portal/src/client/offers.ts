@@ -2,6 +2,7 @@
 
 import type { Agreement } from "../fhir_consent.ts";
 import { type FinerRules, onlySince, upTo } from "../finer_rules.ts";
+import { closedTo } from "../floor.ts";
 import { Problem as Unknown } from "../problems.ts";
 import { templateOf } from "../standing.ts";
 import { end, type Template, template, templates } from "../template.ts";
@@ -62,6 +63,12 @@ export function byGrant({ to, terms }: Granted): Offer | null {
   const { categories, purposes, end, policy } = agreedIn(terms);
   const rules = onlySince(terms.rules) ? null : ((terms.rules ?? null) as FinerRules | null);
   return { to, fingerprint: "", categories, purposes, end, policy, whole: terms.whole, writes: false, rules };
+}
+
+/** An offer as the law lets a house of a type have it. */
+export function lawful(offer: Offer, type: string): Offer {
+  const closed = closedTo(type);
+  return { ...offer, categories: new Set([...offer.categories].filter((category) => !closed.has(category))) };
 }
 
 /** What is usually allowed to a house of this type: standing access first, where it has any. */

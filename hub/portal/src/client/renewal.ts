@@ -14,7 +14,7 @@ import type { Terms } from "../vault.ts";
 import { termsOf } from "../who.ts";
 import type { Client } from "./client.ts";
 import { Problem } from "../problems.ts";
-import { granted } from "./sharing.ts";
+import { check, granted } from "./sharing.ts";
 
 const SALT_BYTES = 16;
 
@@ -26,6 +26,7 @@ const SALT_BYTES = 16;
  */
 export async function change(client: Client, gid: string, agreed: Agreement): Promise<void> {
   await client.sync();
+  await check(client, agreed);
   await client.settle();
   await client.anew(async () => {
     const [vault, terms] = [await client.vault(), await present(client, gid)];

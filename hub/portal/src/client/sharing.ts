@@ -7,8 +7,9 @@
 import { dayOf } from "../dates.ts";
 import { type Agreement, agreement, build, consentId, seconds } from "../fhir_consent.ts";
 import { type FinerRules, since } from "../finer_rules.ts";
+import { closedTo } from "../floor.ts";
 import { joint } from "../guardians.ts";
-import { newId } from "../identifiers.ts";
+import { account, newId } from "../identifiers.ts";
 import * as messages from "../messages.ts";
 import type { Json } from "../policy.ts";
 import { randomBytes, utf8, utf8Text } from "../primitives.ts";
@@ -16,6 +17,7 @@ import { Problem as Unreadable } from "../problems.ts";
 import type { Grant } from "../relations.ts";
 import * as steps from "../steps.ts";
 import type { Terms } from "../vault.ts";
+import type { Hub } from "./api.ts";
 import type { Client, Received } from "./client.ts";
 import { Problem } from "../problems.ts";
 
@@ -75,7 +77,7 @@ export async function put(client: Client, agreed: Agreement, manner: Manner): Pr
 async function grant(client: Client, gid: string, agreed: Agreement, manner: Manner): Promise<void> {
   const { whole, request = null, emergency = [] } = manner;
   const { now } = client.hub;
-  check(agreed, now);
+  await check(client, agreed);
   const rules = whole ? (manner.rules ?? null) : since(dayOf(now), manner.rules ?? null);
   const asker = request?.received.sender.fingerprint ?? "";
   await meet(client, agreed.counterpart, manner.fingerprint || asker, request !== null);
@@ -124,10 +126,22 @@ export async function write(client: Client, gid: string, terms: Terms): Promise<
   });
 }
 
-function check(agreed: Agreement, now: number): void {
+/** Throws the `Problem` for which no grant can be made of an agreement. */
+export async function check({ hub }: Client, agreed: Agreement): Promise<void> {
   const [nb, until] = seconds(agreed);
-  if (until <= Math.max(nb, now)) throw new Problem("value", "this grant would have ended already");
-  build(agreed, consentId(newId()), now);
+  if (until <= Math.max(nb, hub.now)) throw new Problem("value", "this grant would have ended already");
+  await checkLaw(hub, agreed);
+  build(agreed, consentId(newId()), hub.now);
+}
+
+/** No key is given to a house for what no consent opens to it (`floor.ts`). */
+async function checkLaw(hub: Hub, { counterpart, categories }: Agreement): Promise<void> {
+  if (account(counterpart).isPerson) return;
+  const house = (await hub.organisations()).find((one) => one.account === counterpart);
+  const closed = closedTo(house?.type ?? "");
+  if ([...categories].some((category) => closed.has(category))) {
+    throw new Problem("forbidden", "by law a house of this kind may not read all of these categories");
+  }
 }
 
 /**

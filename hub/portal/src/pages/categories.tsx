@@ -15,10 +15,15 @@ type CategoriesProps = {
   readonly chosen: ReadonlySet<number>;
   readonly onChange: (chosen: ReadonlySet<number>) => void;
   readonly error?: string;
+  /** What the law closes to whom it is for: not offered, and told. */
+  readonly closed?: ReadonlySet<number>;
 };
 
-export function Categories({ legend, chosen, onChange, error = "" }: CategoriesProps) {
+const NONE: ReadonlySet<number> = new Set();
+
+export function Categories({ legend, chosen, onChange, error = "", closed = NONE }: CategoriesProps) {
   const answer = (value: number) => ({ value, label: capital(words.category(value, language())) });
+  const offered = (all: readonly number[]) => all.filter((category) => !closed.has(category)).map(answer);
   const same = {
     isChosen: (category: number) => chosen.has(category),
     onChoose: (category: number) => onChange(toggled(chosen, category)),
@@ -26,13 +31,14 @@ export function Categories({ legend, chosen, onChange, error = "" }: CategoriesP
   };
   return (
     <>
-      <Answers legend={legend} answers={ORDINARY.map(answer)} error={error} {...same} />
+      <Answers legend={legend} answers={offered(ORDINARY)} error={error} {...same} />
       <Answers
         legend={text("categories.sensitive")}
         hint={text("categories.sensitive-hint")}
-        answers={SENSITIVE.map(answer)}
+        answers={offered(SENSITIVE)}
         {...same}
       />
+      {closed.size > 0 && <p>{text("categories.law", { what: words.categories(closed, language()) })}</p>}
     </>
   );
 }

@@ -3,9 +3,10 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
-import { agreementOf, byTemplate, type Offer, presets, withCategories, withWhole } from "../client/offers.ts";
+import { agreementOf, byTemplate, lawful, type Offer, presets, withCategories, withWhole } from "../client/offers.ts";
 import { dayOf } from "../dates.ts";
 import { seconds } from "../fhir_consent.ts";
+import { closedTo } from "../floor.ts";
 import { language, text } from "../text.ts";
 import { Answers, toggled } from "../ui/answers.tsx";
 import { Field } from "../ui/field.tsx";
@@ -38,7 +39,8 @@ export function Terms({ client, party, offer: given, onOffer, beside }: Props) {
   const choosePreset = (id: string) => {
     setPreset(id);
     const found = presets(party.type).find((one) => one.id === id);
-    change(found ? byTemplate(party.account, party.fingerprint, found, client.hub.now) : nothing(party));
+    const { account, fingerprint, type } = party;
+    change(found ? lawful(byTemplate(account, fingerprint, found, client.hub.now), type) : nothing(party));
     setLasts(found ? "day" : null);
     setScopeChosen(found !== undefined);
   };
@@ -76,6 +78,7 @@ export function Terms({ client, party, offer: given, onOffer, beside }: Props) {
             chosen={offer.categories}
             onChange={(categories) => change(withCategories(offer, categories))}
             error={error(lacks.what)}
+            closed={closedTo(party.type)}
           />
           <Answers
             legend={text("grant.purposes")}

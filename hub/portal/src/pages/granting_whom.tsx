@@ -59,6 +59,9 @@ const TYPES: { readonly [type: string]: Key } = {
   care: "type.care",
   pharmacy: "type.pharmacy",
   laboratory: "type.laboratory",
+  payer: "type.payer",
+  "public-health": "type.public-health",
+  occupational: "type.occupational",
 };
 
 /** Its kind in words, and the address by which two of the same name differ. */

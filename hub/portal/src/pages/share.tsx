@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { Directory } from "../client/directory.ts";
 import { ifWithdrawn } from "../client/insight.ts";
-import { byGrant, byRequest, type Offer } from "../client/offers.ts";
+import { byGrant, byRequest, lawful, type Offer } from "../client/offers.ts";
 import { type Overview, overview, type Told } from "../client/overview.ts";
 import { unpermit } from "../client/permits.ts";
 import { agreedIn, put, refuse, type Request, requests, withdraw } from "../client/sharing.ts";
@@ -100,7 +100,7 @@ function OneRequest({ client, shared, request, onAnswer, onDone }: OneRequestPro
     await refuse(client, request);
     onDone();
   });
-  const offer = byRequest(request, client.hub.now);
+  const offer = lawful(byRequest(request, client.hub.now), shared.directory.about(asks.counterpart).type);
   return (
     <li>
       <h3>{name}</h3>
