@@ -229,7 +229,7 @@ def test_a_relative_acts_for_her_until_she_ends_it(visitors, patient, practices,
 
 
 def test_a_department_opens_in_an_emergency_what_she_allowed(visitors, patient, practices):
-    """Nothing before it is declared; then what she ticked; switched off, no declaration opens anything."""
+    """Nothing before it is declared; then what she ticked; she sees who, and objects; switched off, nothing."""
     house, visitor = practices("emergency"), visitors(Visitor, "en", PHONE)
     write(patient, 1)
     open_sharing(visitor, patient)
@@ -244,6 +244,17 @@ def test_a_department_opens_in_an_emergency_what_she_allowed(visitors, patient, 
     assert found(house, patient) == set()
     assert declare(house, patient) > 0
     assert house.keys.held(patient.account) != set()
+    visitor.follow("share.title")
+    visitor.follow("emergency.look")
+    expect(visitor.page.get_by_text("Dr. Eva Not")).to_contain_text(visitor.text("role.physician"))
+    expect(visitor.page.get_by_text("no relatives")).to_be_visible()
+    visitor.is_well()
+    visitor.enter("emergency.words", "I was awake.")
+    visitor.press("emergency.wrong")
+    expect(visitor.page.get_by_text(visitor.text("emergency.objected"))).to_be_visible()
+    house.inbox.catch_up()
+    assert house.keys.db.execute("SELECT sender FROM messages").fetchall() == [(patient.account,)]
+    assert not visitor.gave_away("I was awake.", "Dr. Eva Not")
     visitor.press("emergency.forbid-of", who=title(house))
     expect(visitor.page.get_by_text(visitor.text("emergency.nobody"))).to_be_visible()
     assert declare(house, patient) == 0

@@ -21,6 +21,8 @@ export type LinkRow = {
 
 /** An emergency that was declared: by whom, under which grant, and how long it is open by the home hub's word. */
 export type DeclaredRow = {
+  /** What she said of it; absent before she did. */
+  readonly verdict?: string;
   readonly acc: string;
   readonly rnd: string;
   readonly from: string;

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { Directory } from "../client/directory.ts";
-import { allow, CATEGORIES, DEPARTMENT, forbid } from "../client/emergency.ts";
+import { allow, CATEGORIES, declared, DEPARTMENT, forbid } from "../client/emergency.ts";
 import { overview, type Told } from "../client/overview.ts";
 import { language, text } from "../text.ts";
 import { Answers, toggled } from "../ui/answers.tsx";
@@ -17,6 +17,7 @@ import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { Categories } from "./categories.tsx";
+import { Emergencies } from "./emergencies.tsx";
 import { Waiting } from "./share.tsx";
 
 export function EmergencyAccess({ client }: { client: Client }) {
@@ -24,6 +25,7 @@ export function EmergencyAccess({ client }: { client: Client }) {
   const local = async () => ({
     allowed: (await overview(client)).grants.filter((one) => one.emergency),
     directory: await Directory.kept(client.db),
+    emergencies: await declared(client),
   });
   const { value, fresh } = useLoaded(client, local, () => Directory.renew(client));
   if (value === null) return <Waiting problem={fresh.problem} />;
@@ -35,6 +37,7 @@ export function EmergencyAccess({ client }: { client: Client }) {
     <>
       <p>{text("emergency.why")}</p>
       {fresh.problem !== null && <Notice mood="warning">{text("share.old")}</Notice>}
+      <Emergencies client={client} directory={value.directory} emergencies={value.emergencies} onDone={done} />
       <section class="card">
         <h2>{text("emergency.now")}</h2>
         {changes > 0 && (

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { Directory } from "../client/directory.ts";
+import { declared, type Emergency } from "../client/emergency.ts";
 import { ifWithdrawn } from "../client/insight.ts";
 import { byGrant, byRequest, lawful, type Offer } from "../client/offers.ts";
 import { type Overview, overview, type Told } from "../client/overview.ts";
@@ -18,12 +19,17 @@ import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
+import { EmergencyNotice } from "./emergencies.tsx";
 import { Granting } from "./granting.tsx";
 
 /** What a grant is made from: nothing, a request to answer, or a grant to change. */
 export type Draft = { readonly offer: Offer | null; readonly request: Request | null; readonly replaces: Told | null };
 
-type Shared = Overview & { readonly requests: readonly Request[]; readonly directory: Directory };
+type Shared = Overview & {
+  readonly requests: readonly Request[];
+  readonly emergencies: readonly Emergency[];
+  readonly directory: Directory;
+};
 
 const NEW: Draft = { offer: null, request: null, replaces: null };
 
@@ -34,6 +40,7 @@ export function Share({ client }: { client: Client }) {
     ...(await overview(client)),
     requests: await requests(client),
     directory: await Directory.kept(client.db),
+    emergencies: await declared(client),
   });
   const { value, fresh } = useLoaded<Shared>(client, local, () => Directory.renew(client));
   const done = () => {
@@ -49,6 +56,7 @@ export function Share({ client }: { client: Client }) {
       <p class="unseen" role="status">
         {value.requests.length > 0 && text("share.waiting", { count: value.requests.length })}
       </p>
+      <EmergencyNotice emergencies={value.emergencies} />
       <Requests client={client} shared={value} onAnswer={setDraft} onDone={done} />
       <Now client={client} shared={value} focus={back} onDraft={setDraft} onDone={() => void fresh.run()} />
       <Writers client={client} shared={value} onDone={() => void fresh.run()} />
