@@ -15,10 +15,12 @@ from connectors.gateway.enrolment import send_request
 from connectors.patient import enrolment, sharing
 from connectors.patient.delegation import Deputy
 from connectors.patient.overview import for_another, overview
+from connectors.patient.representative import Representative
 from consent import preview, words
 from consent.categories import INDEX
 from consent.dates import ZONE
 from consent.identifiers import account
+from fhir_profiles.problems import Problem
 from tests.journeys.conftest import Person, Practice
 from tests.journeys.sharing import found, write
 from tests.portal.conftest import DESK, PHONE, Typist, Visitor
@@ -201,8 +203,9 @@ def test_without_the_hub_she_sees_what_was_known_last(visitors, patient, practic
 
 
 def test_a_relative_acts_for_her_until_she_ends_it(visitors, patient, practices, tmp_path, portal_hub):
-    """Named by card in the page, his client sees what she granted; ended there, it does not any more."""
+    """Named by card, his client sees what she granted, and reads; then he does all as she does; ended, nothing."""
     ben, practice, visitor = Person(tmp_path / "ben", portal_hub), practices(), visitors(Typist, "de", DESK)
+    write(patient, 1)
     sharing.grant(patient, practice.account, {VITALS})
     open_sharing(visitor, patient)
     visitor.follow("relatives.title")
@@ -210,22 +213,47 @@ def test_a_relative_acts_for_her_until_she_ends_it(visitors, patient, practices,
     visitor.press("relatives.appoint")
     expect(visitor.page.get_by_text(visitor.text("relatives.card-wrong"))).to_be_visible()
     visitor.is_well()
-    visitor.enter("relatives.card", str(ben.card))
-    visitor.field("relatives.last-day").fill("2030-01-01")
-    visitor.tick(visitor.text("relatives.reads-too"))
-    visitor.press("relatives.appoint")
-    expect(visitor.page.get_by_text(visitor.text("relatives.appointed", who=ben.account))).to_be_focused()
-    visitor.is_well()
+    appoint(visitor, ben, "manage")
     deputy = Deputy(ben.reading, patient.account)
     deputy.sync()
     told = {one["to"]: one["categories"] for one in for_another(deputy)["grants"]}
     assert told[practice.account] == ["vitals"]
     assert "mental" not in told[ben.account]
-    visitor.press("relatives.end-of", who=ben.account)
-    expect(visitor.page.get_by_text(visitor.text("relatives.ended"))).to_be_focused()
+    assert ben.reads("Observation", of=patient.account, purpose="FAMRQT") == ["w1"]
+    end_acting(visitor, ben)
     patient.sync()
-    assert overview(patient)["delegates"] == []
+    assert [one["to"] for one in overview(patient)["grants"]] == [practice.account]
+    assert ben.reads("Observation", of=patient.account, purpose="FAMRQT") == []
+
+    appoint(visitor, ben, "all")
+    side = Representative(ben.client, patient.account)
+    side.sync()
+    sharing.withdraw(side, practice.account)
+    assert found(practice, patient) == set()
+    end_acting(visitor, ben)
+    patient.sync()
+    assert (overview(patient)["delegates"], overview(patient)["grants"]) == ([], [])
+    assert patient.settle() == 0
+    with pytest.raises(Problem):
+        side.sync()
     ben.close()
+
+
+def appoint(visitor, relative, scope):
+    """Name a relative, to manage and read, or to do all."""
+    visitor.enter("relatives.card", str(relative.card))
+    visitor.tick(visitor.text(f"relatives.{scope}"))
+    if scope == "manage":
+        visitor.tick(visitor.text("relatives.reads-too"))
+    visitor.field("relatives.last-day").fill("2030-01-01")
+    visitor.press("relatives.appoint")
+    expect(visitor.page.get_by_text(visitor.text("relatives.appointed", who=relative.account))).to_be_focused()
+    visitor.is_well()
+
+
+def end_acting(visitor, relative):
+    visitor.press("relatives.end-of", who=relative.account)
+    expect(visitor.page.get_by_text(visitor.text("relatives.ended"))).to_be_focused()
 
 
 def test_a_department_opens_in_an_emergency_what_she_allowed(visitors, patient, practices):

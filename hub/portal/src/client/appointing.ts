@@ -1,53 +1,103 @@
 /**
- * Whom a patient lets act for her (PROTOCOL.md 2.2, 2.6, 5.12).
+ * Whom a patient lets act for her (PROTOCOL.md 2.2, 2.6, 5.12). The twin of `connectors/patient/appointing.py`.
  *
  * A delegate of the scope `manage` sees whom she granted what, ends grants, and hands on what it may read itself. So that
- * it can also withhold, it is given a grant of all stand-ins, under which there is nothing to read. The twin of the
- * patient's side of `connectors/patient/delegation.py`.
+ * it can also withhold, it is given a grant of all stand-ins, under which there is nothing to read. One of the scope
+ * `full` is given the key of the vault's key compartment, and reads by a grant that runs as long as the mandate.
  */
 
 import type { Delegate } from "../accounts.ts";
+import { lastMoment } from "../fhir_consent.ts";
 import type { Record } from "../grants.ts";
-import { type Card, newId } from "../identifiers.ts";
+import { account, type Card, newId } from "../identifiers.ts";
+import { cameWith, FULL, PURPOSES } from "../lockout.ts";
 import { randomBytes } from "../primitives.ts";
+import { Problem } from "../problems.ts";
 import { type Grant, NO_END } from "../relations.ts";
-import type { Bodies } from "../statements.ts";
+import type { Bodies, Scope } from "../statements.ts";
 import * as steps from "../steps.ts";
+import { RootCompartment, type Vault } from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { Client } from "./client.ts";
-import { Problem } from "../problems.ts";
-import { isStandIns, meet, write } from "./sharing.ts";
+import { isStandIns, meet, put, write } from "./sharing.ts";
 
-const MANAGE = "manage";
 /** So many may act for her at a time; more she could hardly watch. */
 export const MOST_CHOSEN = 5;
 const SALT_BYTES = 16;
+const CHOSEN = "chosen";
 
 /**
- * Let a person manage the grants until the Unix second `until`. Running it again finishes what was begun.
- *
- * Order: the statement, then the relation, then the stand-ins. Throws `Problem`.
+ * Who is to act for the patient, in what, and until which Unix second. `private`: categories kept from it; where there are
+ * none, a delegate of scope `manage` reads by grants of its own alone.
  */
-export async function appoint(client: Client, { account, fingerprint }: Card, until: number): Promise<void> {
+export type Appointment = {
+  readonly card: Card;
+  readonly until: number;
+  readonly scope: Scope;
+  readonly private: ReadonlySet<number>;
+};
+
+/** What somebody is granted with the mandate. */
+function readable(wanted: Appointment): ReadonlySet<number> {
+  if (wanted.scope !== FULL && wanted.private.size === 0) return new Set();
+  return new Set([...steps.EVERYTHING].filter((category) => !wanted.private.has(category)));
+}
+
+/**
+ * Let a person act for the patient. Running it again finishes what was begun. Throws `Problem`.
+ *
+ * Order: the kind of mandate into the vault, the statement, the relation, then what belongs to the scope: stand-ins, or
+ * the key; and last the grant to read.
+ */
+export async function appoint(client: Client, wanted: Appointment): Promise<void> {
   await client.sync();
   await client.settle();
-  const name = String(account);
-  const { fingerprint: fp } = await client.chains.account(name, fingerprint);
-  const { now } = client.hub;
-  if (until <= now || until >= NO_END) throw new Problem("value", "a delegate is named for a time to come");
+  check(client, wanted);
+  const { card, until, scope } = wanted;
+  const name = String(card.account);
+  const { fingerprint: fp } = await client.chains.account(name, card.fingerprint);
   const present = delegates(client.record).find(({ to }) => to === name);
-  if (present !== undefined && (present.end !== until || present.scope !== MANAGE)) {
+  if (present !== undefined && (present.end !== until || present.scope !== scope)) {
     throw new Problem("conflict", "this person is a delegate already: end that first");
   }
   if (present === undefined) {
-    const live = delegates(client.record).filter(({ end }) => now < end);
-    if (live.length >= MOST_CHOSEN) throw new Problem("conflict", "five delegates act for you already: end one first");
-    await byRoot(client, "delegate", { to: name, fp, scope: MANAGE, nb: 0, until });
+    if (chosen(client, await client.vault()) >= MOST_CHOSEN) {
+      throw new Problem("conflict", "five delegates act for you already: end one first");
+    }
+    const mandate = { kind: CHOSEN, private: wanted.private };
+    await client.anew(async () => client.saveVault((await client.vault()).withMandate(name, mandate)));
+    await byRoot(client, "delegate", { to: name, fp, scope, nb: 0, until });
   }
-  await meet(client, name, fingerprint);
+  await meet(client, name, card.fingerprint);
   await client.settle();
-  if ((await standIns(client, name)).length === 0) await grantStandIns(client, name, until);
+  if (scope === FULL) await handKey(client, name);
+  else if ((await standIns(client, name)).length === 0) await grantStandIns(client, name, until);
+  await letRead(client, wanted);
   await client.settle();
+}
+
+function check(client: Client, { card, until, scope }: Appointment): void {
+  if (until <= client.hub.now || until >= NO_END) throw new Problem("value", "a delegate is named for a time to come");
+  if (scope === FULL && card.account.domain !== account(client.account).domain) {
+    throw new Problem("invalid", "a delegate of scope full needs an account at your own hub");
+  }
+}
+
+/** How many whom she chose herself may act now. */
+function chosen(client: Client, { mandates }: Vault): number {
+  const live = delegates(client.record).filter(({ nb, end }) => nb <= client.hub.now && client.hub.now < end);
+  return live.filter(({ to }) => (mandates.get(to)?.kind ?? CHOSEN) === CHOSEN).length;
+}
+
+/** The key of the vault's key compartment, unless it was handed already. */
+async function handKey(client: Client, name: string): Promise<void> {
+  await client.anew(async () => {
+    const { root, handleKey, key, shared } = await client.root();
+    if (shared.includes(name)) return;
+    const widened = new RootCompartment(root, handleKey, key, [...shared, name]);
+    const { wraps } = await client.hub.vault(client.account);
+    await client.lockVault(widened, await client.vault(), { ...wraps, ...client.wrapsForDelegates(widened) });
+  });
 }
 
 async function grantStandIns(client: Client, name: string, until: number): Promise<void> {
@@ -66,11 +116,25 @@ async function grantStandIns(client: Client, name: string, until: number): Promi
   });
 }
 
-/** A delegate no more; the stand-ins are withdrawn, and what it may have seen is rotated. What it granted stays. */
+/** The grant to read that comes with the mandate and runs as long, unless there is one. */
+async function letRead(client: Client, wanted: Appointment): Promise<void> {
+  const [categories, counterpart] = [readable(wanted), String(wanted.card.account)];
+  const held = cameWith(client.record, await client.vault(), counterpart, client.hub.now);
+  if (categories.size === 0 || held.length > 0) return;
+  const agreed = { patient: client.account, counterpart, categories, purposes: PURPOSES, start: "" };
+  const rest = { end: lastMoment(wanted.until), policy: "", language: "", paper: null };
+  await put(client, { ...agreed, ...rest }, { whole: true });
+}
+
+/**
+ * A delegate no more. Its stand-ins and the grant that came with the mandate are withdrawn, the key of the vault is
+ * another from then on, and what it may have seen is rotated. What it granted stays.
+ */
 export async function dismiss(client: Client, name: string): Promise<void> {
   await client.sync();
   const isNamed = delegates(client.record).some(({ to }) => to === name);
-  const held = await standIns(client, name);
+  const toRead = cameWith(client.record, await client.vault(), name, client.hub.now);
+  const held = [...(await standIns(client, name)), ...toRead];
   if (!isNamed && held.length === 0) throw new Problem("not-found", "this person is no delegate");
   if (isNamed) await byRoot(client, "undelegate", { to: name });
   for (const { gid } of held) {
@@ -80,8 +144,8 @@ export async function dismiss(client: Client, name: string): Promise<void> {
 }
 
 /** The delegates that are named now, those whose time has passed too. */
-export function delegates({ account }: Record): Delegate[] {
-  return account.delegates.filter(({ until }) => until === null);
+export function delegates({ account: state }: Record): Delegate[] {
+  return state.delegates.filter(({ until }) => until === null);
 }
 
 /** The live grants of stand-ins to a delegate. */

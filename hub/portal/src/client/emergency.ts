@@ -9,11 +9,11 @@ import { type Name, NAMES } from "../categories.ts";
 import { type Declaration, read } from "../declarations.ts";
 import * as messages from "../messages.ts";
 import { Rejected, utf8 } from "../primitives.ts";
+import { Problem } from "../problems.ts";
 import { BREAK_THE_GLASS } from "../purposes.ts";
 import type { Organisation } from "./api.ts";
 import type { Client } from "./client.ts";
 import type { DeclaredRow } from "./database.ts";
-import { Problem } from "./problem.ts";
 import { granted, put, withdraw } from "./sharing.ts";
 
 /** What it is granted for: "break the glass" and emergency treatment, codes of v3-ActReason. */

@@ -4,9 +4,9 @@ import { useState } from "preact/hooks";
 import type { Delegate } from "../accounts.ts";
 import { appoint, delegates, dismiss, MOST_CHOSEN } from "../client/appointing.ts";
 import type { Client } from "../client/client.ts";
-import { put } from "../client/sharing.ts";
 import { dayOf, interval, SECOND } from "../dates.ts";
 import type { Card } from "../identifiers.ts";
+import type { Scope } from "../statements.ts";
 import { language, text } from "../text.ts";
 import { Answers } from "../ui/answers.tsx";
 import { Button } from "../ui/button.tsx";
@@ -17,11 +17,8 @@ import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
-import { ORDINARY } from "./categories.tsx";
 import { cardOf } from "./granting_whom.tsx";
 import { Waiting } from "./share.tsx";
-
-const PURPOSES = ["FAMRQT"];
 
 export function Relatives({ client }: { client: Client }) {
   const [said, say] = useState("");
@@ -60,7 +57,7 @@ export function Relatives({ client }: { client: Client }) {
 
 type RelativeProps = { readonly client: Client; readonly delegate: Delegate; readonly onDone: () => void };
 
-function Relative({ client, delegate: { to, end }, onDone }: RelativeProps) {
+function Relative({ client, delegate: { to, end, scope }, onDone }: RelativeProps) {
   const ending = useTask(async () => {
     await dismiss(client, to);
     onDone();
@@ -71,7 +68,7 @@ function Relative({ client, delegate: { to, end }, onDone }: RelativeProps) {
       <p>
         {end <= client.hub.now
           ? text("relatives.over")
-          : text("relatives.until", { until: words.until(end, language()) })}
+          : text(scope === "full" ? "relatives.until-all" : "relatives.until", { until: words.until(end, language()) })}
       </p>
       <ProblemNotice problem={ending.problem} />
       <Button busy={ending.busy} onClick={() => void ending.run()} label={text("relatives.end-of", { who: to })}>
@@ -90,18 +87,18 @@ type AppointingProps = {
 function Appointing({ client, named, onDone }: AppointingProps) {
   const [typed, type] = useState("");
   const [day, setDay] = useState("");
+  const [scope, setScope] = useState<Scope | "">("");
   const [reads, setReads] = useState(false);
   const [tried, setTried] = useState(false);
   const card = cardOf(typed);
-  const cardError = whyNot(card, client, named);
+  const cardError = whyNot(card, client, named, scope);
   const dayError = day > dayOf(client.hub.now) ? "" : text("relatives.last-day-wrong");
   const naming = useTask(async () => {
     setTried(true);
-    if (card === null || cardError || dayError) return;
-    await appoint(client, card, interval(day)[1] / SECOND);
-    const to = String(card.account);
-    if (reads) await letRead(client, to, card.fingerprint, day);
-    onDone(text("relatives.appointed", { who: to }));
+    if (card === null || scope === "" || cardError || dayError) return;
+    const kept = scope === "manage" && reads ? words.SENSITIVE : new Set<number>();
+    await appoint(client, { card, until: interval(day)[1] / SECOND, scope, private: kept });
+    onDone(text("relatives.appointed", { who: String(card.account) }));
   });
   return (
     <section class="card">
@@ -115,6 +112,25 @@ function Appointing({ client, named, onDone }: AppointingProps) {
           error={tried ? cardError : ""}
           code
         />
+        <Answers<Scope>
+          legend={text("relatives.scope")}
+          answers={[
+            { value: "manage", label: text("relatives.manage"), hint: text("relatives.manage-hint") },
+            { value: "full", label: text("relatives.all"), hint: text("relatives.all-hint") },
+          ]}
+          isChosen={(value) => value === scope}
+          onChoose={setScope}
+          error={tried && scope === "" ? text("grant.choose") : ""}
+        />
+        {scope === "manage" && (
+          <Answers
+            legend={text("relatives.reads")}
+            answers={[{ value: "reads", label: text("relatives.reads-too") }]}
+            isChosen={() => reads}
+            onChoose={() => setReads(!reads)}
+            many
+          />
+        )}
         <Field
           label={text("relatives.last-day")}
           kind="date"
@@ -122,29 +138,17 @@ function Appointing({ client, named, onDone }: AppointingProps) {
           onInput={setDay}
           error={tried ? dayError : ""}
         />
-        <Answers
-          legend={text("relatives.reads")}
-          answers={[{ value: "reads", label: text("relatives.reads-too") }]}
-          isChosen={() => reads}
-          onChoose={() => setReads(!reads)}
-          many
-        />
         {naming.busy && <Notice>{text("relatives.wait")}</Notice>}
       </Form>
     </section>
   );
 }
 
-function whyNot(card: Card | null, client: Client, named: readonly Delegate[]): string {
+function whyNot(card: Card | null, client: Client, named: readonly Delegate[], scope: Scope | ""): string {
   const name = String(card?.account ?? "");
   if (card === null || !card.account.isPerson || name === client.account) return text("relatives.card-wrong");
   if (named.some(({ to }) => to === name)) return text("relatives.already");
+  if (scope === "full" && card.account.domain !== client.card.account.domain) return text("relatives.elsewhere");
   const live = named.filter(({ end }) => client.hub.now < end);
   return live.length >= MOST_CHOSEN ? text("relatives.full") : "";
-}
-
-/** A grant of its own: who manages the grants reads nothing by that. */
-async function letRead(client: Client, counterpart: string, fingerprint: string, end: string): Promise<void> {
-  const agreed = { patient: client.account, counterpart, categories: new Set(ORDINARY), purposes: PURPOSES, start: "", end };
-  await put(client, { ...agreed, policy: "", language: "", paper: null }, { whole: true, fingerprint });
 }
