@@ -18,6 +18,7 @@ _USED = (
     *(metric for metric, _ in healthkit.SINGLES.values() if metric != "glucose"),
     *("glucose-blood-mass", "glucose-blood-moles", "cgm-mass", "cgm-moles"),
     *("heart-rate-day", "heart-rate-minute", "sleep-night", "ecg"),
+    "heart-rate",  # by a person herself, in a form
 )
 
 

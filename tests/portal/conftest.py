@@ -89,6 +89,12 @@ class Visitor:
         """Choose an answer by its words."""
         self.page.get_by_label(label, exact=True).check()
 
+    def choose(self, key: str, option: str) -> None:
+        self.field(key).select_option(label=self.text(option))
+
+    def use(self, what: Locator) -> None:
+        what.click()
+
     def is_well(self) -> None:
         """axe finds nothing on the page as it is now, and nothing sticks out of the screen."""
         self.page.evaluate(SETTLED)
@@ -158,6 +164,14 @@ class Typist(Visitor):
         self.reach(self.field(key, **values))
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(value)
+
+    def use(self, what: Locator) -> None:
+        self.reach(what)
+        self.page.keyboard.press("Enter")
+
+    def choose(self, key: str, option: str) -> None:
+        self.reach(self.field(key))
+        self.page.keyboard.type(self.text(option))
 
 
 @pytest.fixture

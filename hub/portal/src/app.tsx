@@ -13,6 +13,7 @@ import { type Key, type Language, LANGUAGES, language, speak, text } from "./tex
 import { Button } from "./ui/button.tsx";
 import { Icon } from "./ui/icon.tsx";
 import { useRefresh } from "./ui/reading.ts";
+import { Sending } from "./ui/sending.tsx";
 
 export function App({ hub, first }: { hub: string; first: Device }) {
   const [device, enter] = useState(first);
@@ -51,6 +52,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
       </header>
       {device.state === "open" && <Navigation path={path} />}
       <Main name={text(title)} hub={hub} key={`${device.state} ${path}`}>
+        {device.state === "open" && <Sending client={device.client} />}
         {view}
       </Main>
       <Footer />
@@ -70,8 +72,8 @@ function shown(device: Device, path: string): { title: Key; view: ComponentChild
     const { title, view: View } = ENTRANCES.find((page) => page.path === place) ?? ENTRANCES[0];
     return { title, view: <View /> };
   }
-  const { title, view: View } = PAGES.find((page) => page.path === place) ?? PAGES[0];
-  return { title, view: <View client={device.client} /> };
+  const { title, place: titleOf, view: View } = PAGES.find((page) => page.path === place) ?? PAGES[0];
+  return { title: titleOf?.(path.slice(path.indexOf("/") + 1)) ?? title, view: <View client={device.client} /> };
 }
 
 /** A new page is announced by its heading, which takes the focus; the first one leaves the focus where it is. */
@@ -109,7 +111,7 @@ function Navigation({ path }: { path: string }) {
           page.icon && (
             <a key={page.path} href={`#/${page.path}`} aria-current={page.path === path.split("/")[0] ? "page" : undefined}>
               <Icon name={page.icon} />
-              {text(page.title)}
+              {text(page.short ?? page.title)}
             </a>
           ),
       )}

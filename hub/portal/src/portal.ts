@@ -7,11 +7,16 @@ import type { Device } from "./client/device.ts";
 import type { Key } from "./text.ts";
 import type { IconName } from "./ui/icon.tsx";
 
-/** A page inside, for an open device. `path`: up to the first slash; `icon`: it stands in the navigation. */
+/**
+ * A page inside, for an open device. `path`: up to the first slash; `icon`: it stands in the navigation, by its `short` name where it has one; `place`: of what
+ * stands behind the slash, its own title.
+ */
 export type Page = {
   readonly path: string;
   readonly title: Key;
+  readonly place?: (behind: string) => Key | null;
   readonly icon?: IconName;
+  readonly short?: Key;
   readonly view: ComponentType<{ readonly client: Client }>;
 };
 

@@ -13,6 +13,7 @@ const STATUS = {
   refused: 0,
   gone: 410,
   "too-large": 413,
+  "media-type": 415,
   unprocessable: 422,
   "too-many": 429,
   internal: 500,

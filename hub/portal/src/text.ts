@@ -45,6 +45,11 @@ function isKey(key: string): key is Key {
   return Object.hasOwn(de, key);
 }
 
+/** The text of a key that the catalogue may not have; then the empty string. */
+export function optional(key: string): string {
+  return isKey(key) ? text(key) : "";
+}
+
 /** One sentence for what went wrong; where nothing better is known, that something did. */
 export function problemText(error: unknown): string {
   const code = error instanceof Problem ? error.code : error instanceof Rejected ? `rejected-${error.reason}` : "";

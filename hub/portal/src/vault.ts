@@ -196,11 +196,6 @@ export class Vault {
     return this.#with({ terms: new Map(this.terms).set(gid, terms) });
   }
 
-  /** How delegates are named, by account. */
-  get mandates(): ReadonlyMap<string, Named> {
-    return this.#content.mandates;
-  }
-
   /** With a delegate named in this way. */
   withMandate(name: string, mandate: Named): Vault {
     return this.#with({ mandates: new Map(this.mandates).set(name, mandate) });

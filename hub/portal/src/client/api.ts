@@ -6,12 +6,13 @@
 
 import { newId } from "../identifiers.ts";
 import type { SigningKey } from "../keys.ts";
-import { b64, Rejected, unb64, utf8 } from "../primitives.ts";
+import { b64, concat, le32, Rejected, unb64, utf8 } from "../primitives.ts";
 import type { Written } from "../steps.ts";
 import { fromDetails, Problem } from "../problems.ts";
 
 const RETRIES = 4;
 const TIMEOUT_MS = 35_000;
+const BYTES = "application/octet-stream";
 const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 export type Wraps = { readonly [name: string]: Uint8Array };
@@ -36,6 +37,14 @@ export type Organisation = {
   readonly name: string;
   readonly type: string;
   readonly fingerprint: string;
+};
+
+/** What became of one deposited envelope; `last`: where the hub has the device, if it told so. */
+export type Deposited = {
+  readonly status: number;
+  readonly reason: string;
+  readonly stamp: Uint8Array;
+  readonly last: { readonly seq: number; readonly hash: string } | null;
 };
 
 /** An event of the feed, as it came: `type` says what else it holds. */
@@ -149,6 +158,27 @@ export class Hub {
     return (await this.#json<{ access_token: string }>("/v1/recover", { json, token: null })).access_token;
   }
 
+  // --- envelopes --------------------------------------------------------------------------------------------------
+
+  /** Deposit a batch of envelopes (at most 100 and 8 MiB); an answer for each, in order. */
+  async deposit(frames: readonly Uint8Array[]): Promise<Deposited[]> {
+    type Result = { status: number; reason?: string; stamp?: string; seq?: number; hash?: string };
+    const body = bytes(concat(...frames.flatMap((frame) => [le32(frame.length), frame])));
+    const { results } = await this.#json<{ results: Result[] }>("/v1/envelopes", { body, type: BYTES });
+    return understood(() =>
+      results.map(({ status, reason = "", stamp, seq, hash = "" }) => ({
+        status,
+        reason,
+        stamp: stamp === undefined ? new Uint8Array() : unb64(stamp),
+        last: seq === undefined ? null : { seq, hash },
+      })),
+    );
+  }
+
+  /** Put the object that the envelope `bid` will name. */
+  async putObject(stream: string, bid: string, object: Uint8Array): Promise<void> {
+    await this.#call(`/v1/objects/${stream}/${bid}`, { method: "PUT", body: bytes(object), type: BYTES });
+  }
   /** The sealed object that an envelope names. */
   async object(acc: string, stream: string, bid: string): Promise<Uint8Array> {
     const response = await this.#call(`/v1/objects/${acc}/${stream}/${bid}`, {});
@@ -253,6 +283,11 @@ async function problemOf(response: Response): Promise<Problem> {
   } catch {
     return new Problem("busy", `the hub answered ${response.status} without saying why`);
   }
+}
+
+/** As `fetch` wants them: bytes that are surely not shared memory. */
+function bytes(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  return data as Uint8Array<ArrayBuffer>;
 }
 
 /** An answer in which something is missing or of another shape is `busy`: the hub's fault, not a crash. */

@@ -21,6 +21,8 @@ import { Problem } from "../problems.ts";
 import { Reading } from "./reading.ts";
 import type { Safe } from "./safe.ts";
 import { Side } from "./side.ts";
+import type { Destination } from "../sealing.ts";
+import { Outbox } from "./outbox.ts";
 
 /** What the safe of a device holds; `begun`: of a way in that is not finished. */
 export type Secrets = {
@@ -36,6 +38,7 @@ export type Received = { readonly id: string; readonly message: Message; readonl
 export class Client extends Side {
   readonly safe: Safe<Secrets>;
   readonly reading: Reading;
+  readonly outbox: Outbox;
   #vaultKey: Uint8Array;
   /** Whether the hub's whole account chain was compared with what is held here, once for each unlocking. */
   #rechecked = false;
@@ -44,6 +47,15 @@ export class Client extends Side {
     super(secrets.keyring.account, Keyring.load(secrets.keyring), db, hub, chains);
     this.safe = safe;
     this.reading = new Reading(this);
+    this.outbox = new Outbox({
+      db,
+      hub,
+      keyring: this.keyring,
+      lockbox: safe,
+      destination: (patient, category) => this.destination(patient, category),
+      refresh: () => this.sync(),
+      hubKey: (domain) => this.hubKey(domain),
+    });
     this.#vaultKey = unb64(secrets.vaultKey);
   }
 
@@ -218,6 +230,35 @@ export class Client extends Side {
   async answered(id: string): Promise<void> {
     const row = await this.db.get("messages", id);
     if (row !== undefined) await this.db.put("messages", { ...row, answered: true });
+  }
+
+  // --- her own data -----------------------------------------------------------------------------------------------
+
+  /** Seal and deposit what waits; returns the number of envelopes that the hub took. */
+  flush(): Promise<number> {
+    return this.outbox.send();
+  }
+
+  /** Where her own devices write a category now. Throws `Problem`. */
+  async destination(patient: string, category: number): Promise<Destination> {
+    const { record } = this;
+    const open = [...record.sets.values()].filter(({ closed }) => !closed);
+    const state = open.find(({ oth }) => record.author(oth) === this.account);
+    const setKey = state && (await this.vault()).sets.get(state.oth);
+    if (state === undefined || setKey === undefined) {
+      throw new Problem("forbidden", "this account has no set of its own yet: enrol to the end first");
+    }
+    const index = setKey.index(category);
+    const epoch = state.epoch(state.current);
+    const [stream, key] = [setKey.ids[index], epoch.publics[index]];
+    if (stream === undefined || key === undefined) throw new RangeError("no such category");
+    return { patient, stream, epoch: epoch.number, public: key };
+  }
+
+  /** The key of a hub whose word counts. Throws `Problem(stale)` for one that is not known here. */
+  hubKey(domain: string): Uint8Array {
+    if (parseAccount(this.account).domain === domain) return this.keyring.hubKey;
+    throw new Problem("stale", "this hub is not known here");
   }
 }
 

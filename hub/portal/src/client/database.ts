@@ -6,6 +6,7 @@
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { ChainKind } from "../statements.ts";
+import type { Mark } from "../wearables/index.ts";
 
 const NAME = "obhut";
 const VERSION = 1;
@@ -50,6 +51,26 @@ export type MessageRow = {
   readonly answered: boolean;
 };
 
+/**
+ * What waits to be deposited. `entry`: what is to be written, locked up; `waiting`: there is no frame of it yet.
+ */
+export type OutboxRow = {
+  readonly patient: string;
+  readonly entry: Uint8Array;
+  readonly waiting?: 1;
+} & Partial<Sealed>;
+
+/** The sealed frame of an entry, its place, and its object where it is large. */
+type Sealed = {
+  readonly stream: string;
+  readonly seq: number;
+  readonly bid: string;
+  readonly frame: Uint8Array;
+  readonly object?: Uint8Array;
+};
+
+/** A row that has its frame. */
+export type SealedRow = OutboxRow & Sealed;
 interface Tables extends DBSchema {
   /** Single values by name. */
   state: { key: string; value: unknown };
@@ -61,6 +82,11 @@ interface Tables extends DBSchema {
   /** Sealed objects by the envelope that names them. */
   objects: { key: string; value: Uint8Array };
   messages: { key: string; value: MessageRow };
+  outbox: { key: number; value: OutboxRow; indexes: { waiting: number; place: [string, number] } };
+  /** By stream: where this device is in it. */
+  sequences: { key: string; value: { readonly seq: number; readonly hash: string } };
+  /** What imports put into the outbox already. */
+  marks: { key: string; value: Mark };
 }
 
 export type Database = IDBPDatabase<Tables>;
@@ -77,6 +103,11 @@ export function openDatabase(): Promise<Database> {
         db.createObjectStore("permits");
         db.createObjectStore("objects");
         db.createObjectStore("messages", { keyPath: "id" });
+        const outbox = db.createObjectStore("outbox", { autoIncrement: true });
+        outbox.createIndex("waiting", "waiting");
+        outbox.createIndex("place", ["stream", "seq"]);
+        db.createObjectStore("sequences");
+        db.createObjectStore("marks", { keyPath: "key" });
       }
     },
   });

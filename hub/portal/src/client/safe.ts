@@ -82,6 +82,16 @@ export class Safe<T> {
     await setState(this.#db, "safe", await this.#seal(this.#key, "secrets", utf8(JSON.stringify(secrets))));
   }
 
+  /** Lock up what waits outside of the safe, as the secrets are. */
+  lock(plaintext: Uint8Array): Promise<Uint8Array> {
+    return this.#seal(this.#key, "outside", plaintext);
+  }
+
+  /** Open what `lock` made. Throws `Problem(unauthenticated)`. */
+  unlock(locked: Uint8Array): Promise<Uint8Array> {
+    return unsealed(this.#browserKey, this.#key, "outside", locked);
+  }
+
   /** Let one more way open it, or another in place of the one of this name. */
   async addWay(way: Omit<Way, "wrap">, unlock: Uint8Array): Promise<void> {
     const wrap = await this.#seal(unlock, way.name, this.#key);

@@ -1,6 +1,8 @@
 /** All pages, in the order of the navigation. A further page is a line here, a file beside it, and its texts. */
 
 import type { Entrance, Page } from "../portal.ts";
+import { Bring } from "./bring.tsx";
+import { Data, titleOf } from "./data.tsx";
 import { EmergencyAccess } from "./emergency_access.tsx";
 import { Lost } from "./lost.tsx";
 import { Overview } from "./overview.tsx";
@@ -10,6 +12,7 @@ import { Security } from "./security.tsx";
 import { Share } from "./share.tsx";
 import { SignIn } from "./sign_in.tsx";
 import { SignUp } from "./sign_up.tsx";
+import { Take } from "./take.tsx";
 import { Welcome } from "./welcome.tsx";
 
 /** For a device that is nobody's, and for a locked one. */
@@ -26,6 +29,9 @@ export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
 /** For an open device; the first is shown where no other is asked for. */
 export const PAGES: readonly [Page, ...Page[]] = [
   { path: "", title: "overview.title", icon: "home", view: Overview },
+  { path: "data", title: "data.title", icon: "data", short: "data.short", place: titleOf, view: Data },
+  { path: "take", title: "take.title", view: Take },
+  { path: "bring", title: "bring.title", icon: "add", short: "bring.short", view: Bring },
   { path: "share", title: "share.title", icon: "share", view: Share },
   { path: "relatives", title: "relatives.title", view: Relatives },
   { path: "emergency", title: "emergency.title", view: EmergencyAccess },

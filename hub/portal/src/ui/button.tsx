@@ -11,7 +11,7 @@ export type ButtonProps = {
   /** What it does is under way: it says so, and does not do it twice. */
   readonly busy?: boolean;
   readonly onClick?: () => void;
-  /** What it does, said more fully than its words do, beginning with the same. */
+  /** What it does, said more fully than its words do, beginning with the same, or than its sign does. */
   readonly label?: string;
 };
 

@@ -12,7 +12,7 @@ export type FieldProps = {
   readonly autocomplete?: string;
   readonly code?: boolean;
   /** What is typed, where that is not just text. */
-  readonly kind?: "date";
+  readonly kind?: "date" | "decimal" | "datetime-local" | "search";
   /** Hidden while typed, unless she asks to see it. */
   readonly secret?: boolean;
 };
@@ -20,6 +20,9 @@ export type FieldProps = {
 const INPUTS = {
   text: { type: "text" },
   date: { type: "date" },
+  decimal: { type: "text", inputMode: "decimal" },
+  "datetime-local": { type: "datetime-local" },
+  search: { type: "search" },
 } as const;
 
 export function Field(props: FieldProps) {

@@ -1,0 +1,26 @@
+/**
+ * What she wrote herself and takes back: it goes at all who read it. The twin of `connectors/patient/deletion.py`.
+ */
+
+import { handle } from "../sealing.ts";
+import type { Client } from "./client.ts";
+import type { Entry } from "./entries.ts";
+import { Problem } from "../problems.ts";
+import type { Stored } from "./stored.ts";
+
+/**
+ * Take back a resource of her own. What came with others under one handle (an import) first stands alone under its own,
+ * so that only it goes; both are queued together. Throws `Problem`.
+ */
+export async function takeBack(client: Client, { author, category, resource, raw, stream, handle: hd }: Stored): Promise<void> {
+  const { account, keyring, outbox } = client;
+  if (author !== account) throw new Problem("forbidden", "only its author can take it back");
+  const to = await client.destination(account, category);
+  if (to.stream !== stream) throw new Problem("conflict", "it lies in a set that is closed and cannot be taken back");
+  const name = `${String(resource["resourceType"])}/${String(resource["id"])}`;
+  const entries: Entry[] = [{ patient: account, category, lines: [], handle: name, deletes: true }];
+  if (hd !== handle(to.stream, name, keyring.handleKey)) {
+    entries.unshift({ patient: account, category, lines: [raw], handle: name, deletes: false });
+  }
+  await outbox.put(entries);
+}

@@ -1,0 +1,220 @@
+/**
+ * What a resource says to a person: its name, when it was, its values, and a few facts, without codes.
+ *
+ * Names come from `text` and `display`; what the project's own builders make has its words in the catalogue.
+ */
+
+import { Digits, localNumber } from "./exact.ts";
+import type { Resource } from "./opening.ts";
+import { type Key, language, optional } from "./text.ts";
+
+/** All values at a path; lists on the way are followed. */
+export function all(value: unknown, path: string): unknown[] {
+  return path.split(".").reduce<unknown[]>((found, name) => found.flatMap((one) => membersOf(one, name)), [value]);
+}
+
+function membersOf(value: unknown, name: string): unknown[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) return [];
+  const member: unknown = (value as { readonly [name: string]: unknown })[name];
+  return Array.isArray(member) ? member : [member];
+}
+
+/** The first string at a path, or the empty string. */
+export function plain(value: unknown, path: string): string {
+  return String(all(value, path).find((one) => typeof one === "string") ?? "");
+}
+
+/** A CodeableConcept, Coding or Reference in words, or the empty string. */
+export function concept(value: unknown): string {
+  const code = plain(value, "coding.code");
+  return optional(`metric.${code}`) || plain(value, "text") || plain(value, "coding.display") || plain(value, "display");
+}
+
+// --- what and when ------------------------------------------------------------------------------------------------
+
+const NAMED_BY = ["code", "medicationCodeableConcept", "medicationReference", "vaccineCode", "type", "class", "serviceType"];
+const NAMED_IN = ["title", "description", "name.text", "name", "content.attachment.title"];
+
+/** The name of a resource. */
+export function title(resource: Resource): string {
+  const person = [...all(resource, "name.given"), ...all(resource, "name.family")].join(" ");
+  const named = NAMED_BY.map((element) => concept(all(resource, element)[0])).find(Boolean);
+  const kind = optional(`type.${String(resource["resourceType"]).toLowerCase()}`);
+  return named || NAMED_IN.map((path) => plain(resource, path)).find(Boolean) || person || kind || optional("type.other");
+}
+
+const DATED_BY =
+  "effectiveDateTime effectivePeriod.start effectiveInstant occurrenceDateTime occurrencePeriod.start performedDateTime " +
+  "performedPeriod.start onsetDateTime onsetPeriod.start authoredOn whenHandedOver period.start start started sent " +
+  "date recordedDate dateAsserted issued created authored meta.lastUpdated";
+const DATES = DATED_BY.split(" ");
+
+/** When it was: a FHIR date, dateTime or instant, or the empty string. */
+export function when(resource: Resource): string {
+  return DATES.map((path) => plain(resource, path)).find(Boolean) ?? "";
+}
+
+/** Milliseconds since 1970 of a FHIR date, for putting in order; what has none comes last. */
+export function order(date: string): number {
+  const time = Date.parse(date);
+  return Number.isNaN(time) ? -Infinity : time;
+}
+
+/** A FHIR date in words: as exact as it is, and in the reader's time zone where it has a time. */
+export function localDate(date: string): string {
+  const time = Date.parse(date);
+  if (Number.isNaN(time)) return date;
+  const written = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(language(), options).format(time);
+  if (date.length === 4) return date;
+  if (date.length === 7) return written({ year: "numeric", month: "long", timeZone: "UTC" });
+  if (date.length === 10) return written({ dateStyle: "medium", timeZone: "UTC" });
+  return written({ dateStyle: "medium", timeStyle: "short" });
+}
+
+/** A name for a day, under which a timeline gathers. */
+export function day(date: string): string {
+  const time = Date.parse(date);
+  if (Number.isNaN(time)) return "";
+  const zone = date.length === 10 ? { timeZone: "UTC" } : {};
+  return new Intl.DateTimeFormat(language(), { dateStyle: "full", ...zone }).format(time);
+}
+
+/** Everything in it that a person may look for, in lower case. */
+export function searchable(resource: Resource): string {
+  const found: string[] = [title(resource), localDate(when(resource))];
+  collect(resource, found);
+  return found.join("\n").toLowerCase();
+}
+
+const READ = ["text", "display", "title", "description", "valueString", "contentString", "family", "unit", "name"];
+
+function collect(value: unknown, found: string[]): void {
+  if (typeof value !== "object" || value === null) return;
+  for (const [name, member] of Object.entries(value)) {
+    if (typeof member === "string" && READ.includes(name)) found.push(member);
+    else collect(member, found);
+  }
+}
+
+// --- values -------------------------------------------------------------------------------------------------------
+
+/** A Quantity, with its digits: `72,50 kg`. Numbers are `Digits`. */
+export function quantity(value: unknown): string {
+  const [amount] = all(value, "value");
+  if (!(amount instanceof Digits)) return "";
+  return [plain(value, "comparator"), localNumber(amount.text, language()), unitName(plain(value, "unit"))]
+    .filter(Boolean)
+    .join(" ");
+}
+
+/** A unit as it is written behind a number: none where things are counted, a day at a time. */
+export function unitName(unit: string): string {
+  return ["1", "/d"].includes(unit) ? "" : unit;
+}
+
+/** The value of an Observation or one of its components, in words. */
+export function valueOf(part: unknown): string {
+  const [amount, coded, range, ratio] = ["valueQuantity", "valueCodeableConcept", "valueRange", "valueRatio"].map(
+    (name) => all(part, name)[0],
+  );
+  if (amount !== undefined) return quantity(amount);
+  if (coded !== undefined) return concept(coded);
+  if (range !== undefined) return limits(range);
+  if (ratio !== undefined) return `${quantity(all(ratio, "numerator")[0])} : ${quantity(all(ratio, "denominator")[0])}`;
+  const [yes, whole] = [all(part, "valueBoolean")[0], all(part, "valueInteger")[0]];
+  if (typeof yes === "boolean") return optional(yes ? "value.yes" : "value.no");
+  if (whole instanceof Digits) return localNumber(whole.text, language());
+  const date = plain(part, "valueDateTime") || plain(part, "valuePeriod.start");
+  return date ? localDate(date) : plain(part, "valueString") || plain(part, "valueTime");
+}
+
+/** The whole value of an Observation: `128 / 82 mmHg`, or its parts by name. */
+export function value(resource: unknown): string {
+  const own = valueOf(resource);
+  const parts = all(resource, "component").map((part) => [concept(all(part, "code")[0]), valueOf(part)] as const);
+  const told = parts.filter(([, said]) => said !== "");
+  if (plain(resource, "code.coding.code") === "85354-9") {
+    const [upper = "", lower = ""] = told.map(([, said]) => said);
+    return `${upper.replace(/ .*$/, "")} / ${lower}`;
+  }
+  return [own, ...told.map(([name, said]) => `${name} ${said}`)].filter(Boolean).join(" · ");
+}
+
+/** Low and high of a Range or a reference range: `3,5 – 5,1 mmol/l`. */
+export function limits(range: unknown): string {
+  const [low, high] = [quantity(all(range, "low")[0]), quantity(all(range, "high")[0])];
+  if (low && high) return `${low.replace(/ .*$/, "")} – ${high}`;
+  if (low || high) return low ? `≥ ${low}` : `≤ ${high}`;
+  return plain(range, "text");
+}
+
+export type Flag = "" | "high" | "low" | "abnormal";
+
+const FLAGS: { readonly [code: string]: Flag } = { H: "high", HH: "high", HU: "high", L: "low", LL: "low", LU: "low", A: "abnormal", AA: "abnormal" };
+
+/** Whether a value lies beside its reference range: as the laboratory says, else by the numbers where units agree. */
+export function flag(resource: unknown): Flag {
+  const said = all(resource, "interpretation.coding.code").map((code) => FLAGS[String(code)]);
+  if (said.length > 0) return said.find(Boolean) ?? "";
+  const number = numberOf(resource, "valueQuantity");
+  const [range] = all(resource, "referenceRange");
+  if (number === null || range === undefined || all(resource, "referenceRange").length > 1) return "";
+  const unit = plain(resource, "valueQuantity.unit");
+  const [low, high] = ["low", "high"].map((end) => (plain(range, `${end}.unit`) === unit ? numberOf(range, end) : null));
+  if (typeof high === "number" && number > high) return "high";
+  return typeof low === "number" && number < low ? "low" : "";
+}
+
+function numberOf(value: unknown, name: string): number | null {
+  const [digits] = all(value, `${name}.value`);
+  if (plain(value, `${name}.comparator`)) return null;
+  return digits instanceof Digits ? Number(digits.text) : typeof digits === "number" ? digits : null;
+}
+
+// --- facts --------------------------------------------------------------------------------------------------------
+
+export type Fact = readonly [label: Key, said: string];
+type Reads = (value: unknown) => string;
+
+const words: Reads = (value) => (typeof value === "string" ? value : "");
+const date: Reads = (value) => (typeof value === "string" ? localDate(value) : "");
+const status: Reads = (value) => optional(`status.${String(value)}`);
+const coded: Reads = (value) => optional(`status.${plain(value, "coding.code")}`) || concept(value);
+const dosage: Reads = (value) => plain(value, "text") || plain(value, "patientInstruction");
+const amount: Reads = (value) => (value instanceof Digits ? localNumber(value.text, language()) : quantity(value));
+const range: Reads = (value) => {
+  const [applies] = all(value, "appliesTo");
+  return [limits(value), concept(applies)].filter(Boolean).join(", ");
+};
+
+const FACTS: readonly (readonly [label: Key, paths: string, reads: Reads])[] = [
+  ["fact.dosage", "dosageInstruction dosage", dosage],
+  ["fact.reason", "reasonCode indication", concept],
+  ["fact.range", "referenceRange", range],
+  ["fact.method", "method", concept],
+  ["fact.reaction", "reaction.manifestation", concept],
+  ["fact.criticality", "criticality", (value) => optional(`criticality.${String(value)}`)],
+  ["fact.severity", "severity", concept],
+  ["fact.site", "bodySite site", concept],
+  ["fact.status", "clinicalStatus", coded],
+  ["fact.certainty", "verificationStatus", coded],
+  ["fact.end", "abatementDateTime period.end effectivePeriod.end", date],
+  ["fact.dose", "protocolApplied.doseNumberPositiveInt", amount],
+  ["fact.lot", "lotNumber", words],
+  ["fact.maker", "manufacturer", concept],
+  ["fact.conclusion", "conclusion", words],
+  ["fact.message", "payload.contentString", words],
+  ["fact.quantity", "quantity", amount],
+  ["fact.state", "status", status],
+  ["fact.note", "note.text", words],
+  ["fact.by", "performer performer.actor requester recorder asserter author sender", concept],
+];
+
+/** What else a person may want to know of it, in one order for all types. Numbers are `Digits`. */
+export function facts(resource: unknown): Fact[] {
+  return FACTS.flatMap(([label, paths, reads]) => {
+    const found = paths.split(" ").flatMap((path) => all(resource, path).map(reads));
+    const told = [...new Set(found.filter(Boolean))].join("; ");
+    return told ? [[label, told] as const] : [];
+  });
+}

@@ -1,0 +1,52 @@
+/** What was written here and is still on its way: sent in the background, told in one line as long as it waits. */
+
+import { useEffect, useState } from "preact/hooks";
+import type { Client } from "../client/client.ts";
+import { text } from "../text.ts";
+import { Button } from "./button.tsx";
+import { Notice } from "./notice.tsx";
+import { useTask } from "./task.ts";
+
+const AGAIN_MS = 30_000;
+
+export function Sending({ client }: { client: Client }) {
+  const [waiting, setWaiting] = useState(0);
+  const sending = useTask(async () => {
+    setWaiting(await client.outbox.waiting());
+    const sent = await client.flush().finally(async () => setWaiting(await client.outbox.waiting()));
+    if (sent > 0) void look(client);
+  });
+  useEffect(() => {
+    const send = () => void sending.run();
+    const stop = client.outbox.watch(send);
+    const again = setInterval(send, AGAIN_MS);
+    addEventListener("online", send);
+    send();
+    return () => {
+      stop();
+      clearInterval(again);
+      removeEventListener("online", send);
+    };
+  }, [client]);
+  if (waiting === 0 && sending.problem === null) return null;
+  return (
+    <div class="sending">
+      {sending.problem === null ? (
+        <Notice>{text("sending.under-way", { count: waiting })}</Notice>
+      ) : (
+        <Notice mood="warning">
+          {text("sending.waits", { count: waiting })}{" "}
+          <Button look="plain" busy={sending.busy} onClick={() => void sending.run()}>
+            {text("sending.again")}
+          </Button>
+        </Notice>
+      )}
+    </div>
+  );
+}
+
+/** What was sent comes back by the feed; a look that was under way already may have been there too early. */
+async function look({ reading }: Client): Promise<void> {
+  await reading.refresh();
+  await reading.refresh();
+}

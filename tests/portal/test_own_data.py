@@ -1,0 +1,229 @@
+"""What a patient writes in the browser: it comes into her record as other clients write it, and can be taken back."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from connectors.patient import enrolment
+from connectors.patient.reading import Reading
+from consent import identifiers, steps
+from fhir_profiles import resources
+from tests.connectors.wearables.exports import document, record, zipped
+from tests.portal import record as seeded
+from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
+from tests.portal.test_getting_in import sign_in, unlock
+
+DEPOSIT = "**/v1/envelopes"
+BIG = b"%PDF-1.4\n" + b"a line of a long letter\n" * 70_000
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory, portal_hub):
+    """A patient with a client elsewhere, who signs in by `WORDS`; `patient.reading` is what that client reads."""
+    home = tmp_path_factory.mktemp("patient")
+    client, _ = enrolment.enrol(home, portal_hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    client.reading = Reading(home, client)
+    yield client
+    client.reading.close()
+    client.close()
+
+
+def reads(patient, what=""):
+    """What the other client reads, parsed."""
+    patient.reading.refresh()
+    return [resources.parse(one.body, max_bytes=len(one.body)) for one in patient.reading.read(what)]
+
+
+def writes(visitor, patient):
+    """Sign in and go to where data are added."""
+    sign_in(visitor, patient.account)
+    visitor.follow("bring.short")
+    visitor.sees("bring.title")
+
+
+def measure(visitor, kind, values, look=lambda: None):
+    """Enter a measurement; it is kept here from then on."""
+    visitor.choose("bring.kind", f"measured.{kind}")
+    for key, value in values.items():
+        visitor.enter(f"bring.{key}", value)
+    look()
+    visitor.press("bring.save")
+    is_saved(visitor)
+
+
+def is_saved(visitor):
+    expect(visitor.page.get_by_text(re.compile(visitor.text("bring.saved", what="")))).to_be_visible()
+
+
+def is_sent(visitor):
+    """Nothing waits any more."""
+    expect(visitor.page.locator(".sending")).to_have_count(0)
+
+
+def opens(visitor, name):
+    """Open the first entry of this name."""
+    visitor.use(visitor.page.locator("summary").filter(has_text=name).first)
+
+
+@pytest.mark.parametrize(("kind", "language", "viewport"), [(Typist, "de", PHONE), (Visitor, "en", DESK)])
+def test_a_measurement_of_her_own(visitors, patient, kind, language, viewport):
+    """A weight and a blood pressure are in the record with the digits that she typed, and no hub could read them."""
+    visitor = visitors(kind, language, viewport)
+    writes(visitor, patient)
+    visitor.press("bring.save")
+    expect(visitor.page.get_by_text(visitor.text("bring.wrong-value"))).to_be_visible()
+    visitor.is_well()
+    kilograms = {"de": "71,50", "en": "71.60"}[language]
+    measure(visitor, "body-weight", {"value-body-weight": kilograms})
+    measure(visitor, "blood-pressure", {"systolic": "128", "diastolic": "82"}, visitor.is_well)
+    visitor.is_well()
+    is_sent(visitor)
+    written = {str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=29463-7")}
+    assert kilograms.replace(",", ".") in written
+    (pressure, *_) = reads(patient, "Observation?code=85354-9")
+    assert [str(part["valueQuantity"]["value"]) for part in pressure["component"]] == ["128", "82"]
+    assert pressure["performer"] == [pressure["subject"]]
+    resources.check(pressure)
+    assert not visitor.gave_away("71.", "29463-7", "Observation")
+
+
+def test_an_entry_is_corrected_and_taken_back(visitors, patient):
+    """A typing error is put right under the same id; what is deleted is gone at other readers too."""
+    visitor = visitors(viewport=DESK)
+    writes(visitor, patient)
+    measure(visitor, "body-temperature", {"value-body-temperature": "28,5"})
+    is_sent(visitor)
+    (wrong,) = reads(patient, "Observation?code=8310-5")
+    visitor.follow("bring.look")
+    visitor.sees("category.vitals")
+    opens(visitor, visitor.text("metric.8310-5"))
+    visitor.follow("entry.correct")
+    expect(visitor.field("bring.value-body-temperature")).to_have_value("28,5")
+    visitor.enter("bring.value-body-temperature", "38,5")
+    visitor.is_well()
+    visitor.press("bring.save")
+    is_saved(visitor)
+    is_sent(visitor)
+    (right,) = reads(patient, "Observation?code=8310-5")
+    assert (right["id"], right["status"], str(right["valueQuantity"]["value"])) == (wrong["id"], "corrected", "38.5")
+    visitor.follow("bring.look")
+    opens(visitor, "38,5")
+    visitor.press("entry.delete")
+    visitor.is_well()
+    visitor.press("entry.take-back")
+    expect(visitor.page.locator("summary").filter(has_text=visitor.text("metric.8310-5"))).to_have_count(0)
+    assert reads(patient, "Observation?code=8310-5") == []
+
+
+def test_a_document_of_any_size(visitors, patient):
+    """A letter over 1 MiB comes whole, and is shown inside the page; what is no document is refused in words."""
+    visitor = visitors(language="en")
+    writes(visitor, patient)
+    visitor.press("bring.add")
+    expect(visitor.page.get_by_text(visitor.text("bring.no-file"))).to_be_visible()
+    file = {"name": "x.exe", "mimeType": "application/octet-stream", "buffer": b"\x00\x01\x02"}
+    visitor.field("bring.file").set_input_files(file)
+    visitor.press("bring.add")
+    expect(visitor.page.get_by_text(visitor.text("problem.media-type"))).to_be_visible()
+    visitor.field("bring.file").set_input_files({"name": "letter.pdf", "mimeType": "application/pdf", "buffer": BIG})
+    expect(visitor.field("bring.name")).to_have_value("letter")
+    visitor.enter("bring.name", "Letter of the hospital")
+    visitor.press("bring.add")
+    is_saved(visitor)
+    is_sent(visitor)
+    (letter,) = reads(patient, "DocumentReference")
+    resources.check(letter)
+    assert letter["description"] == "Letter of the hospital"
+    assert letter["content"][0]["attachment"]["size"] == len(BIG)
+    visitor.follow("bring.documents")
+    visitor.sees("category.documents")
+    opens(visitor, "Letter of the hospital")
+    visitor.press("document.show")
+    frame = visitor.page.locator("iframe")
+    expect(frame).to_have_attribute("src", re.compile("^blob:"))
+    visitor.is_well()
+    assert not visitor.gave_away("hospital", "a line of a long letter")
+
+
+def test_what_waits_outlives_the_page(visitors, patient):
+    """Without a connection it waits, sealed; another page of the same browser sends it, once."""
+    visitor = visitors()
+    writes(visitor, patient)
+    visitor.page.route(DEPOSIT, lambda route: route.abort())
+    measure(visitor, "heart-rate", {"value-heart-rate": "61"})
+    expect(visitor.page.get_by_text(visitor.text("sending.waits", count=1))).to_be_visible()
+    visitor.is_well()
+    visitor.page.close()
+    visitor.complaints = []  # of what it could not reach
+    visitor.page = visitor.context.new_page()
+    visitor.page.goto(visitor.url)
+    unlock(visitor)
+    visitor.sees("overview.title")
+    is_sent(visitor)
+    assert [str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=8867-4")] == ["61"]
+
+
+def test_what_was_sealed_before_a_rotation_is_sealed_anew(visitors, patient):
+    """Another device has started an epoch meanwhile: the page fetches the chain, seals again, and sends."""
+    visitor = visitors()
+    writes(visitor, patient)
+    visitor.page.route(DEPOSIT, lambda route: route.abort())
+    measure(visitor, "oxygen-saturation", {"value-oxygen-saturation": "97"})
+    expect(visitor.page.get_by_text(visitor.text("sending.waits", count=1))).to_be_visible()
+    patient.sync()
+    own = [name for name in patient.record.sets if patient.record.author(name) == patient.account]
+    patient.save_vault(steps.prepare(patient.record, patient.vault, own, patient.now))
+    patient.settle()
+    visitor.page.unroute(DEPOSIT)
+    visitor.press("sending.again")
+    is_sent(visitor)
+    visitor.complaints = []  # of what it could not reach
+    assert [str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=2708-6")] == ["97"]
+
+
+def test_an_export_of_apple_health(visitors, patient, tmp_path):
+    """The page reads, seals and sends what a watch recorded; the same file again doubles nothing."""
+    lines = [record("BodyMass", f"7{day}.20", f"2026-10-{day:02} 07:00:00 +0100", unit="kg") for day in range(1, 6)]
+    path = zipped(tmp_path / "export.zip", document(*lines))
+    visitor = visitors(viewport=DESK)
+    writes(visitor, patient)
+    for expected in ("import.done", "import.duplicates"):
+        visitor.field("import.file").set_input_files(path)
+        said = visitor.text(expected, read=5, taken=5, count=5)
+        expect(visitor.page.get_by_text(said)).to_be_visible()
+        visitor.is_well()
+    is_sent(visitor)
+    brought = [str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=29463-7")]
+    assert {f"7{day}.20" for day in range(1, 6)} <= set(brought)
+    assert len(brought) == len(set(brought))
+
+
+def test_everything_is_taken_along(visitors, patient):
+    """The Bundle holds what other clients export, byte for byte; the printed pages are made of the same."""
+    name = identifiers.account(patient.account).local
+    reports = [seeded.document(name, f"report-{n}", b"All is well.", seeded.TEXT, f"Report {n}") for n in (1, 2)]
+    seeded.put(patient, reports)
+    patient.flush()
+    visitor = visitors(language="en", viewport=DESK)
+    sign_in(visitor, patient.account)
+    visitor.page.evaluate("window.print = () => {}")
+    visitor.follow("data.short")
+    visitor.follow("take.title")
+    visitor.sees("take.title")
+    patient.reading.refresh()
+    bodies = sorted(one.body.decode() for one in patient.reading.read(""))
+    expect(visitor.page.get_by_text(visitor.text("overview.entries", count=len(bodies)))).to_be_visible()
+    visitor.is_well()
+    with visitor.page.expect_download() as download:
+        visitor.follow("take.bundle")
+    written = download.value.path().read_text()
+    assert all(body in written for body in bodies)
+    bundle = json.loads(written)
+    assert (bundle["type"], len(bundle["entry"])) == ("collection", len(bodies))
+    visitor.press("take.print")
+    visitor.page.emulate_media(media="print")
+    expect(visitor.page.locator(".paper")).to_contain_text("Report")
+    expect(visitor.button("take.print")).to_be_hidden()
