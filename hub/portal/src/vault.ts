@@ -181,7 +181,9 @@ export class Vault {
 
   /** With a candidate for a set's next epoch; its master is kept for good. */
   withCandidate(set: string, candidate: Candidate): Vault {
-    const masters = this.#masters(set, candidate.epoch, candidate.master);
+    const { epoch, master } = candidate;
+    const digest = master.digest(set, epoch);
+    const masters = new Map(this.#content.masters).set(masterName(set, epoch, digest), { set, epoch, digest, master });
     return this.#with({ masters, candidates: new Map(this.candidates).set(set, candidate) });
   }
 
@@ -208,21 +210,11 @@ export class Vault {
 
   /** Without what guardians said of a counterpart. */
   withoutWords(oth: string): Vault {
-    return this.#with({ words: new Map([...this.#content.words].filter(([name]) => name !== oth)) });
-  }
-
-  /** Whether guardians said anything of a counterpart that counts still. */
-  hasWords(oth: string): boolean {
-    return this.#content.words.has(oth);
+    return this.#with({ words: new Map([...this.words].filter(([name]) => name !== oth)) });
   }
 
   #with(changed: Partial<Content>): Vault {
     return new Vault({ ...this.#content, ...changed });
-  }
-
-  #masters(set: string, epoch: number, master: Master): ReadonlyMap<string, EpochMaster> {
-    const digest = master.digest(set, epoch);
-    return new Map(this.#content.masters).set(masterName(set, epoch, digest), { set, epoch, digest, master });
   }
 
   /** The plaintext that is sealed. */

@@ -108,7 +108,7 @@ async function grant(client: Client, gid: string, agreed: Agreement, manner: Man
 async function speakAlone(client: Client, counterpart: string): Promise<void> {
   await client.anew(async () => {
     const vault = await client.vault();
-    if (vault.hasWords(counterpart)) await client.saveVault(vault.withoutWords(counterpart));
+    if (vault.words.has(counterpart)) await client.saveVault(vault.withoutWords(counterpart));
   });
   await client.anew(async () => {
     const { record, keyring, hub } = client;
