@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.patient import representative
+from connectors.patient import representative, sharing
 from connectors.patient.reading import Reading
 from consent import steps
 from consent.fhir_consent import Agreement, build, consent_id, last_moment
@@ -138,6 +138,7 @@ class Deputy:
             raise Problem(
                 "forbidden", f"you can grant until {last_moment(longest)} at the longest, and not into the past"
             )
+        sharing.check_law(self.client, agreed)
         gid = new_id()
         consent = build(agreed, consent_id(gid), datetime.fromtimestamp(self.now, UTC))
         grows = all(place.grows for places in used.values() for place in places)

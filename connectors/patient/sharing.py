@@ -98,12 +98,12 @@ def check(client: Side, agreed: Agreement) -> None:
     nb, until = agreed.seconds()
     if until <= max(nb, client.now):
         raise Problem("value", "this grant would have ended already: choose a later end")
-    _check_law(client, agreed)
+    check_law(client, agreed)
     build(agreed, consent_id(new_id()), datetime.fromtimestamp(client.now, UTC))
 
 
-def _check_law(client: Side, agreed: Agreement) -> None:
-    """No key is given to a house for what no consent opens to it (`consent.floor`)."""
+def check_law(client: Side, agreed: Agreement) -> None:
+    """Raise `Problem(forbidden)` for what no consent opens to a house (`consent.floor`): no key is given to it."""
     if identifiers.account(agreed.counterpart).is_person:
         return
     roles = floor.roles(type_of(client, agreed.counterpart), "")

@@ -9,10 +9,11 @@ from connectors.gateway.access import Reader
 from connectors.gateway.app import create_app
 from connectors.gateway.config import Config
 from connectors.patient import permits, sharing
+from connectors.patient.delegation import Deputy
 from consent import identifiers
 from consent.categories import INDEX
 from fhir_profiles.problems import Problem
-from tests.journeys.conftest import obhut
+from tests.journeys.conftest import give, name_delegate, obhut
 from tests.journeys.sharing import write
 
 VITALS = INDEX["vitals"]
@@ -66,3 +67,15 @@ def test_a_payer_is_given_no_key(client, practices):
         sharing.grant(client, payer.account, {VITALS})
     assert refused.value.code == "forbidden"
     assert payer.account not in client.record.relations
+
+
+def test_nor_by_a_relative(ada, ben, hub, practice):
+    """Who acts for her is told the same."""
+    give(ada, ben, VITALS, end="2099-01-01")
+    name_delegate(ada.client, ben.card, "2100-01-01")
+    sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {INDEX["lab"]}))
+    hub.admit("praxis-a", "payer")
+    deputy = Deputy(ben.reading, ada.account)
+    deputy.sync()
+    with pytest.raises(Problem, match="by law"):
+        deputy.grant(practice.account, {VITALS})
