@@ -5,7 +5,7 @@
  * its categories come from the vault.
  */
 
-import { OBJECT, type Envelope, parse as parseEnvelope, parseStamp } from "../envelope.ts";
+import { type Envelope, type Header, OBJECT, parse as parseEnvelope, parseStamp } from "../envelope.ts";
 import { openEnvelope, type Reader, type Resource } from "../opening.ts";
 import { broken, Rejected, stale, unb64, utf8Text } from "../primitives.ts";
 import { checkPermit } from "../relations.ts";
@@ -27,7 +27,8 @@ export type ReadingState = "opening" | "ready" | "offline";
 export class Reading {
   readonly #client: Client;
   readonly #store = new Store();
-  readonly #hashes = new Map<string, string>();
+  /** Of the envelopes that were opened header and hash, by their place. */
+  readonly #opened = new Map<string, { readonly header: Header; readonly hash: string }>();
   readonly #permits = new Map<string, Uint8Array>();
   readonly #pins = new Map<string, string>();
   readonly #listeners = new Set<() => void>();
@@ -40,8 +41,6 @@ export class Reading {
   problem: unknown = null;
   /** Envelopes that do not hold and are not shown. */
   refused = 0;
-  /** Earlier envelopes that the hub did not give out. */
-  missing = 0;
 
   constructor(client: Client) {
     this.#client = client;
@@ -50,6 +49,14 @@ export class Reading {
   /** All resources of the record as they are opened now; another array whenever anything changed. */
   get stored(): readonly Stored[] {
     return this.#stored;
+  }
+
+  /** Gaps in what devices wrote: earlier envelopes that the hub did not give out. */
+  get missing(): number {
+    const waiting = new Set(this.#waiting.map(({ frame }) => placeOf(parseEnvelope(frame).header)));
+    const before = [...this.#opened.values()].map(({ header }) => placeOf({ ...header, seq: header.seq - 1 }));
+    const known = (place: string) => place.endsWith(" 0") || this.#opened.has(place) || waiting.has(place);
+    return before.filter((place) => !known(place)).length;
   }
 
   /** Call `listener` whenever something changed. Returns how to stop that. */
@@ -175,9 +182,8 @@ export class Reading {
     const permit = this.#permits.get(row.set);
     if (permit === undefined) throw stale("permit");
     const opened = openEnvelope(row.frame, row.stamp, permit, this.#reader(vault, object), this.#client.hub.now);
-    const { aut, dev, str, seq } = opened.envelope.header;
-    this.#hashes.set(`${aut} ${dev} ${str} ${seq}`, opened.envelope.hash);
-    if (opened.missing) this.missing += 1;
+    const { header, hash } = opened.envelope;
+    this.#opened.set(placeOf(header), { header, hash });
     if (opened.quarantined.length > 0) this.refused += 1;
     const category = categoryOf(vault, opened.set, opened.index);
     if (category !== undefined) this.#store.put(opened, parseStamp(row.stamp), category);
@@ -210,13 +216,18 @@ export class Reading {
       relation: null,
       confirmed: true,
       seed: (set, epoch, index) => vault.master(set, epoch, record.set(set).epoch(epoch).digest).seed(index),
-      known: (author, device, stream, seq) => this.#hashes.get(`${author} ${device} ${stream} ${seq}`),
+      known: (aut, dev, str, seq) => this.#opened.get(placeOf({ aut, dev, str, seq }))?.hash,
       categoryOf: (set, index) => categoryOf(vault, set, index),
       check,
       pins: this.#pins,
       ...(object && { object: () => object }),
     };
   }
+}
+
+/** Where an envelope stands in what a device wrote into a stream. */
+function placeOf({ aut, dev, str, seq }: Pick<Header, "aut" | "dev" | "str" | "seq">): string {
+  return `${aut} ${dev} ${str} ${seq}`;
 }
 
 /** Which category a stream of the own record carries, stand-ins too: what somebody wrote there shows. */
