@@ -37,6 +37,7 @@ def build(root: Path) -> None:
     portal = root / "hub/portal"
     npm = ["npm", "--prefix", str(portal), "--loglevel=error"]
     package = [portal / "package.json", portal / "package-lock.json", portal / ".npmrc"]
+    builder = portal / "build.mjs"
     bundle = root / "hub/static/portal"
     sources = sorted(path for folder in ("src", "style") for path in (portal / folder).rglob("*") if path.is_file())
     shared = sorted((root / "consent/templates").glob("*.json"))
@@ -52,7 +53,7 @@ def build(root: Path) -> None:
         raise SystemExit("this tree is not whole: hub/portal/src has no TypeScript files")
     _make(root, packages, of=package, by=[*npm, "ci", "--ignore-scripts"])
     _make(root, wearables, of=importer, by=writer)
-    inputs = [*package, portal / "tsconfig.json", *shared, *sources, wearables / "tables.json"]
+    inputs = [*package, builder, portal / "tsconfig.json", *shared, *sources, wearables / "tables.json"]
     _make(root, bundle, of=inputs, by=[*npm, "run", "--silent", "build"])
     _make(root, tables, of=[*package, definitions], by=[*program, str(packages / "hl7.fhir.r4.examples"), str(tables)])
 
