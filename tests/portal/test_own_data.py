@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -16,6 +17,7 @@ from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import sign_in, unlock
 
 DEPOSIT = "**/v1/envelopes"
+PATIENCE_SECONDS = 30
 BIG = b"%PDF-1.4\n" + b"a line of a long letter\n" * 70_000
 
 
@@ -51,16 +53,21 @@ def measure(visitor, kind, values, look=lambda: None):
         visitor.enter(f"bring.{key}", value)
     look()
     visitor.press("bring.save")
-    is_saved(visitor)
-
-
-def is_saved(visitor):
     expect(visitor.page.get_by_text(re.compile(visitor.text("bring.saved", what="")))).to_be_visible()
 
 
-def is_sent(visitor):
-    """Nothing waits any more."""
-    expect(visitor.page.locator(".sending")).to_have_count(0)
+def arrives(visitor, patient, what, holds):
+    """What the other client reads, once it holds."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not holds(found := reads(patient, what)):
+        assert time.monotonic() < until, found
+        visitor.page.wait_for_timeout(100)
+    return found
+
+
+def digits(found):
+    """The values of Observations, as they were written."""
+    return [str(one["valueQuantity"]["value"]) for one in found]
 
 
 def opens(visitor, name):
@@ -80,10 +87,8 @@ def test_a_measurement_of_her_own(visitors, patient, kind, language, viewport):
     measure(visitor, "body-weight", {"value-body-weight": kilograms})
     measure(visitor, "blood-pressure", {"systolic": "128", "diastolic": "82"}, visitor.is_well)
     visitor.is_well()
-    is_sent(visitor)
-    written = {str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=29463-7")}
-    assert kilograms.replace(",", ".") in written
-    (pressure, *_) = reads(patient, "Observation?code=85354-9")
+    pressure = arrives(visitor, patient, "Observation?code=85354-9", len)[0]
+    assert kilograms.replace(",", ".") in digits(reads(patient, "Observation?code=29463-7"))
     assert [str(part["valueQuantity"]["value"]) for part in pressure["component"]] == ["128", "82"]
     assert pressure["performer"] == [pressure["subject"]]
     resources.check(pressure)
@@ -92,11 +97,10 @@ def test_a_measurement_of_her_own(visitors, patient, kind, language, viewport):
 
 def test_an_entry_is_corrected_and_taken_back(visitors, patient):
     """A typing error is put right under the same id; what is deleted is gone at other readers too."""
-    visitor = visitors(viewport=DESK)
+    visitor, temperature = visitors(viewport=DESK), "Observation?code=8310-5"
     writes(visitor, patient)
     measure(visitor, "body-temperature", {"value-body-temperature": "28,5"})
-    is_sent(visitor)
-    (wrong,) = reads(patient, "Observation?code=8310-5")
+    (wrong,) = arrives(visitor, patient, temperature, len)
     visitor.follow("bring.look")
     visitor.sees("category.vitals")
     opens(visitor, visitor.text("metric.8310-5"))
@@ -105,17 +109,15 @@ def test_an_entry_is_corrected_and_taken_back(visitors, patient):
     visitor.enter("bring.value-body-temperature", "38,5")
     visitor.is_well()
     visitor.press("bring.save")
-    is_saved(visitor)
-    is_sent(visitor)
-    (right,) = reads(patient, "Observation?code=8310-5")
-    assert (right["id"], right["status"], str(right["valueQuantity"]["value"])) == (wrong["id"], "corrected", "38.5")
+    (right,) = arrives(visitor, patient, temperature, lambda found: digits(found) == ["38.5"])
+    assert (right["id"], right["status"]) == (wrong["id"], "corrected")
     visitor.follow("bring.look")
     opens(visitor, "38,5")
     visitor.press("entry.delete")
     visitor.is_well()
     visitor.press("entry.take-back")
     expect(visitor.page.locator("summary").filter(has_text=visitor.text("metric.8310-5"))).to_have_count(0)
-    assert reads(patient, "Observation?code=8310-5") == []
+    arrives(visitor, patient, temperature, lambda found: found == [])
 
 
 def test_a_document_of_any_size(visitors, patient):
@@ -132,9 +134,7 @@ def test_a_document_of_any_size(visitors, patient):
     expect(visitor.field("bring.name")).to_have_value("letter")
     visitor.enter("bring.name", "Letter of the hospital")
     visitor.press("bring.add")
-    is_saved(visitor)
-    is_sent(visitor)
-    (letter,) = reads(patient, "DocumentReference")
+    (letter,) = arrives(visitor, patient, "DocumentReference", len)
     resources.check(letter)
     assert letter["description"] == "Letter of the hospital"
     assert letter["content"][0]["attachment"]["size"] == len(BIG)
@@ -162,8 +162,7 @@ def test_what_waits_outlives_the_page(visitors, patient):
     visitor.page.goto(visitor.url)
     unlock(visitor)
     visitor.sees("overview.title")
-    is_sent(visitor)
-    assert [str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=8867-4")] == ["61"]
+    arrives(visitor, patient, "Observation?code=8867-4", lambda found: digits(found) == ["61"])
 
 
 def test_what_was_sealed_before_a_rotation_is_sealed_anew(visitors, patient):
@@ -179,9 +178,8 @@ def test_what_was_sealed_before_a_rotation_is_sealed_anew(visitors, patient):
     patient.settle()
     visitor.page.unroute(DEPOSIT)
     visitor.press("sending.again")
-    is_sent(visitor)
+    arrives(visitor, patient, "Observation?code=2708-6", lambda found: digits(found) == ["97"])
     visitor.complaints = []  # of what it could not reach
-    assert [str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=2708-6")] == ["97"]
 
 
 def test_an_export_of_apple_health(visitors, patient, tmp_path):
@@ -195,10 +193,9 @@ def test_an_export_of_apple_health(visitors, patient, tmp_path):
         said = visitor.text(expected, read=5, taken=5, count=5)
         expect(visitor.page.get_by_text(said)).to_be_visible()
         visitor.is_well()
-    is_sent(visitor)
-    brought = [str(one["valueQuantity"]["value"]) for one in reads(patient, "Observation?code=29463-7")]
-    assert {f"7{day}.20" for day in range(1, 6)} <= set(brought)
-    assert len(brought) == len(set(brought))
+    brought = [f"7{day}.20" for day in range(1, 6)]
+    found = arrives(visitor, patient, "Observation?code=29463-7", lambda found: {*brought} <= {*digits(found)})
+    assert len(set(digits(found))) == len(found)
 
 
 def test_everything_is_taken_along(visitors, patient):

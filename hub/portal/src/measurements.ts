@@ -65,7 +65,7 @@ export function measurement(full: unknown): Measurement | null {
   const [code, unit] = [plain(full, "code.coding.code"), plain(full, "valueQuantity.code")];
   const kind = KINDS.find((one) => {
     const { code: coded, unit: of } = metric(one);
-    return plain(coded, "coding.code") === code && (one === "blood-pressure" || of.code === unit);
+    return plain(JSON.parse(dump(coded)), "coding.code") === code && (one === "blood-pressure" || of.code === unit);
   });
   const values = all(full, kind === "blood-pressure" ? "component.valueQuantity.value" : "valueQuantity.value");
   const digits = values.flatMap((value) => (value instanceof Digits ? [value.text] : []));

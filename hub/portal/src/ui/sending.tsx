@@ -29,19 +29,20 @@ export function Sending({ client }: { client: Client }) {
     };
   }, [client]);
   if (waiting === 0 && sending.problem === null) return null;
+  if (sending.problem === null) {
+    return (
+      <p class="sending" role="status">
+        {text("sending.under-way", { count: waiting })}
+      </p>
+    );
+  }
   return (
-    <div class="sending">
-      {sending.problem === null ? (
-        <Notice>{text("sending.under-way", { count: waiting })}</Notice>
-      ) : (
-        <Notice mood="warning">
-          {text("sending.waits", { count: waiting })}{" "}
-          <Button look="plain" busy={sending.busy} onClick={() => void sending.run()}>
-            {text("sending.again")}
-          </Button>
-        </Notice>
-      )}
-    </div>
+    <Notice mood="warning">
+      {text("sending.waits", { count: waiting })}{" "}
+      <Button look="plain" busy={sending.busy} onClick={() => void sending.run()}>
+        {text("sending.again")}
+      </Button>
+    </Notice>
   );
 }
 
