@@ -202,7 +202,7 @@ const answers = {
   },
   joint({ acc, oth, ended }) {
     const grants = new Map(ended.map((gid) => [gid, { ended: true, rules: { body: { until: 0 } }, until: 0 }]));
-    return consent.guardians.joint({ account: { acc }, relations: new Map([[oth, { grants }]]) }, oth, 1).gid;
+    return consent.guardians.joint({ account: { acc }, relations: new Map([[oth, { grants }]]) }, oth, 1)[0];
   },
   reseal_by_delegate({ sealed, account, version, key }) {
     const found = vault.unseal(unb64(sealed), account, version, unb64(key));
