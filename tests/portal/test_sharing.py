@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from itertools import count
+from pathlib import Path
 from time import time
 
 import pytest
@@ -16,7 +17,7 @@ from connectors.patient import enrolment, sharing
 from connectors.patient.delegation import Deputy
 from connectors.patient.overview import for_another, overview
 from connectors.patient.representative import Representative
-from consent import preview, words
+from consent import preview, receipts, words
 from consent.categories import INDEX
 from consent.dates import ZONE
 from consent.identifiers import account
@@ -91,6 +92,10 @@ def test_a_practice_finds_what_she_shares_until_she_withdraws(
     visitor.is_well()
     sign(visitor, practice, visitor.is_well, foreseen=preview.entries(2, language))
     assert found(practice, patient) == {"w1", "w2"}
+    with visitor.page.expect_download() as download:
+        visitor.follow("grant.file")
+    proven = receipts.verify(Path(download.value.path()).read_bytes(), enrolment.card(patient))
+    assert (proven.counterpart, VITALS in proven.terms.categories) == (practice.account, True)
     visitor.press("grant.finish")
     rule = visitor.page.get_by_role("listitem").filter(has_text=title(practice))
     expect(rule).to_contain_text(words.category(VITALS, language))
@@ -183,11 +188,12 @@ def test_what_is_granted_is_changed_and_lets_a_house_write(visitors, patient, pr
 
 
 def test_without_the_hub_she_sees_what_was_known_last(visitors, patient, practices):
-    """The page says that it is not up to date, and withdraws nothing that the hub does not hear of."""
+    """The page says that it is not up to date, what ends soon, and withdraws nothing that the hub does not hear of."""
     practice, visitor = practices(), visitors(Visitor, "en", PHONE)
-    sharing.grant(patient, practice.account, {VITALS})
+    sharing.grant(patient, practice.account, {VITALS}, end=datetime.now(ZONE).date().isoformat())
     open_sharing(visitor, patient)
     expect(visitor.button("share.withdraw-of", who=title(practice))).to_be_visible()
+    expect(visitor.page.get_by_text(visitor.text("share.ends-soon"))).to_be_visible()
     visitor.context.set_offline(True)
     visitor.follow("overview.title")
     visitor.follow("share.title")

@@ -1,7 +1,9 @@
 /** What was signed, to keep; and a step back, while it is fresh. */
 
+import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { agreementOf, type Offer } from "../client/offers.ts";
+import { receipt } from "../client/receipt.ts";
 import { withdraw } from "../client/sharing.ts";
 import { consentId, seconds } from "../fhir_consent.ts";
 import { language, text } from "../text.ts";
@@ -20,6 +22,25 @@ type Props = {
   readonly replaced: boolean;
   readonly onDone: () => void;
 };
+
+/** The receipt as a file, which proves by itself what was signed. */
+export function ReceiptFile({ client, gid, label }: { client: Client; gid: string; label?: string }) {
+  const [url, setUrl] = useState("");
+  useEffect(() => {
+    let made = "";
+    void receipt(client, gid).then((bundle) => {
+      made = URL.createObjectURL(new Blob([new Uint8Array(bundle)], { type: "application/fhir+json" }));
+      setUrl(made);
+    });
+    return () => URL.revokeObjectURL(made);
+  }, [gid]);
+  if (url === "") return null;
+  return (
+    <a class="button secondary" href={url} download={`${consentId(gid)}.json`} aria-label={label}>
+      {text("grant.file")}
+    </a>
+  );
+}
 
 export function Receipt({ client, party, offer, gid, replaced, onDone }: Props) {
   const undoing = useTask(async () => {
@@ -51,6 +72,7 @@ export function Receipt({ client, party, offer, gid, replaced, onDone }: Props) 
           <Icon name="print" />
           {text("grant.print")}
         </Button>
+        <ReceiptFile client={client} gid={gid} />
         {!replaced && (
           <Button busy={undoing.busy} onClick={() => void undoing.run()}>
             {text("share.undo")}

@@ -21,6 +21,7 @@ import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { EmergencyNotice } from "./emergencies.tsx";
 import { Granting } from "./granting.tsx";
+import { ReceiptFile } from "./granting_receipt.tsx";
 
 /** What a grant is made from: nothing, a request to answer, or a grant to change. */
 export type Draft = { readonly offer: Offer | null; readonly request: Request | null; readonly replaces: Told | null };
@@ -31,6 +32,8 @@ type Shared = Overview & {
   readonly directory: Directory;
 };
 
+/** So long before its end she is told that a grant ends. */
+const SOON_SECONDS = 7 * 24 * 3600;
 const NEW: Draft = { offer: null, request: null, replaces: null };
 
 export function Share({ client }: { client: Client }) {
@@ -196,6 +199,7 @@ function OneGrant({ client, told, name, onDraft, onEnded }: OneGrantProps) {
       <h3>{name}</h3>
       <p>{sentence(name, told)}</p>
       <p class="hint">{about(told)}</p>
+      {told.until <= client.hub.now + SOON_SECONDS && <Notice mood="warning">{text("share.ends-soon")}</Notice>}
       {asked ? (
         <Withdrawal {...{ client, told, name, onEnded }} onCancel={() => ask(false)} />
       ) : (
@@ -210,6 +214,9 @@ function OneGrant({ client, told, name, onDraft, onEnded }: OneGrantProps) {
             >
               {text("share.change")}
             </Button>
+          )}
+          {told.terms !== null && (
+            <ReceiptFile client={client} gid={told.gid} label={text("grant.file-of", { who: name })} />
           )}
         </div>
       )}
