@@ -1,7 +1,7 @@
 """Sharing in the page: what she signs there a real gateway finds at once, and after her withdrawal no more."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from time import time
@@ -190,7 +190,7 @@ def test_what_is_granted_is_changed_and_lets_a_house_write(visitors, patient, pr
 def test_without_the_hub_she_sees_what_was_known_last(visitors, patient, practices):
     """The page says that it is not up to date, what ends soon, and withdraws nothing that the hub does not hear of."""
     practice, visitor = practices(), visitors(Visitor, "en", PHONE)
-    sharing.grant(patient, practice.account, {VITALS}, end=datetime.now(ZONE).date().isoformat())
+    sharing.grant(patient, practice.account, {VITALS}, end=(datetime.now(ZONE).date() + timedelta(days=1)).isoformat())
     open_sharing(visitor, patient)
     expect(visitor.button("share.withdraw-of", who=title(practice))).to_be_visible()
     expect(visitor.page.get_by_text(visitor.text("share.ends-soon"))).to_be_visible()

@@ -47,7 +47,7 @@ export function Categories({ legend, chosen, onChange, error = "", closed = NONE
 export function Opened({ categories }: { categories: ReadonlySet<number> }) {
   const closed = ALL.filter((category) => !categories.has(category));
   return (
-    <div class="opened">
+    <div class="foreseen">
       <Row title={text("categories.seen")} categories={ALL.filter((one) => categories.has(one))} icon="check" />
       {closed.length > 0 && <Row title={text("categories.closed")} categories={closed} icon="lock" />}
     </div>
