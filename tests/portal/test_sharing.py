@@ -188,23 +188,29 @@ def test_what_is_granted_is_changed_and_lets_a_house_write(visitors, patient, pr
 
 
 def test_without_the_hub_she_sees_what_was_known_last(visitors, patient, practices):
-    """The page says that it is not up to date, what ends soon, and withdraws nothing that the hub does not hear of."""
+    """The page says that it is not up to date, what ends soon, and which wish of hers came too late."""
     practice, visitor = practices(), visitors(Visitor, "en", PHONE)
-    sharing.grant(patient, practice.account, {VITALS}, end=(datetime.now(ZONE).date() + timedelta(days=1)).isoformat())
+    tomorrow = datetime.now(ZONE).date() + timedelta(days=1)
+    sharing.grant(patient, practice.account, {VITALS}, end=tomorrow.isoformat())
     open_sharing(visitor, patient)
-    expect(visitor.button("share.withdraw-of", who=title(practice))).to_be_visible()
     expect(visitor.page.get_by_text(visitor.text("share.ends-soon"))).to_be_visible()
     visitor.context.set_offline(True)
     visitor.follow("overview.title")
     visitor.follow("share.title")
     expect(visitor.page.get_by_text(visitor.text("share.old"))).to_be_visible()
-    visitor.press("share.withdraw-of", who=title(practice))
-    visitor.press("share.withdraw-now")
-    expect(visitor.page.get_by_text(visitor.text("problem.busy"))).to_be_visible()
     visitor.is_well()
     visitor.context.set_offline(False)
+    visitor.press("share.withdraw-of", who=title(practice))
+    visitor.page.route("**/v1/statements", lambda route: route.abort())
     visitor.press("share.withdraw-now")
-    expect(visitor.page.get_by_text(visitor.text("share.ended", who=title(practice)))).to_be_visible()
+    expect(visitor.page.get_by_text(visitor.text("problem.busy"))).to_be_visible()
+    sharing.withdraw(patient, practice.account)
+    visitor.page.unroute("**/v1/statements")
+    visitor.press("share.withdraw-now")
+    expect(visitor.page.get_by_text(visitor.text("problem.conflict"))).to_be_visible()
+    visitor.follow("overview.title")
+    visitor.follow("share.title")
+    expect(visitor.page.get_by_text(visitor.text("share.nobody"))).to_be_visible()
     visitor.complaints.clear()  # the browser says of each call that it came to nothing
 
 

@@ -10,7 +10,7 @@ import type { Record } from "../grants.ts";
 import { amend } from "../hidden.ts";
 import { type Ended, owed, owedAfter } from "../owed.ts";
 import { blobHash } from "../rules.ts";
-import { type Bodies, parse, sign } from "../statements.ts";
+import { type Bodies, parse, sign, type Statement } from "../statements.ts";
 import * as steps from "../steps.ts";
 import type { Written } from "../steps.ts";
 import * as vaults from "../vault.ts";
@@ -25,6 +25,8 @@ const MAX_STEPS = 10_000;
 const MAX_RACES = 20;
 /** Reasons after which the chains are read again and the next step is computed anew. */
 const RACES = ["head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale"];
+/** What the patient herself wants, and what does not follow from what is there. */
+const WISHES = ["grant", "end", "permit", "unpermit"];
 /** One tab at a time writes. */
 const TURN = "obhut-write";
 
@@ -126,15 +128,28 @@ export abstract class Side {
     });
   }
 
-  /** Send what a closed tab, or a hub that did not answer, left unsent. What lost a race meanwhile is dropped. */
+  /**
+   * Send what a closed tab, or a hub that did not answer, left unsent.
+   *
+   * What lost a race meanwhile is dropped: what is owed is computed anew; what she herself wanted (a grant, its end, a
+   * permit) nobody can, so she is told by `Problem(conflict)`.
+   */
   async resume(): Promise<void> {
     await navigator.locks.request(TURN, async () => {
       const pending = await getState<Pending>(this.db, "pending");
       if (pending === null) return;
       await this.#send(pending).catch((error: unknown) => {
         if (!(error instanceof Problem) || UNDECIDED.includes(error.code)) throw error;
+        if (pending.written.some(({ frame }) => this.#isWish(parse(frame)))) {
+          throw new Problem("conflict", "what was not sent before cannot be sent any more: say it again");
+        }
       });
     });
+  }
+
+  #isWish({ typ, oth, body }: Statement): boolean {
+    const known = "gid" in body ? this.record.relations.get(oth)?.grants.has(body.gid) : false;
+    return WISHES.includes(typ) && !(typ === "grant" && known);
   }
 
   async #send({ written, wraps, fetch }: Pending): Promise<void> {
