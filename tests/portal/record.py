@@ -1,6 +1,5 @@
 """A record such as a patient has: measurements of her own, days of a watch, findings and letters of practices."""
 
-import base64
 import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,13 +10,13 @@ from connectors.entries import Entry
 from consent.categories import category
 from fhir_profiles import resources
 from fhir_profiles.codes import METRICS
-from fhir_profiles.documents import JPEG, PDF, PNG, TEXT, Document, document_reference
+from fhir_profiles.documents import PNG, TEXT, Document, document_reference
 from fhir_profiles.observations import Context, Period, blood_pressure, identity, quantity, series
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 
-__all__ = ["JPEG", "PDF", "PNG", "TEXT"]
+__all__ = ["PNG", "TEXT"]
 
 
 def days_ago(days: float) -> str:
@@ -31,8 +30,8 @@ def picture() -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + bytes([60 + 2 * x, 140, 130 + y]) * 1 for y in range(60) for x in (0,))
-    header = chunk(b"IHDR", pack(">IIBBBBB", 1, 60, 8, 2, 0, 0, 0))
+    rows = b"".join(b"\0" + bytes(value for x in range(90) for value in (60 + x, 140, 130 + y)) for y in range(60))
+    header = chunk(b"IHDR", pack(">IIBBBBB", 90, 60, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -121,8 +120,3 @@ def put(client, made: list[dict], handle: str = "") -> None:
             client.outbox.put([Entry(client.account, category(resource), [line], name)])
     for number, lines in by_category.items():
         client.outbox.put([Entry(client.account, number, lines, handle)])
-
-
-def base64_of(content: bytes) -> str:
-    """As it stands in a resource."""
-    return base64.b64encode(content).decode()

@@ -15,9 +15,11 @@ from playwright.sync_api import Browser, sync_playwright
 from connectors.gateway.enrolment import send_request
 from connectors.patient import enrolment
 from consent.categories import INDEX
+from consent.identifiers import account
 from tests.browser import chromium
 from tests.journeys.conftest import Practice, RunningHub
 from tests.journeys.sharing import write
+from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
 from tests.portal.test_getting_in import choose_words, read_sheet, sign_in
 from tests.portal.test_sharing import sign, title
@@ -30,6 +32,9 @@ ENTRANCES = ("", "sign-in", "sign-up", "recover")
 
 INSIDE = ("", "share", "relatives", "emergency", "security", "lost/{lost}")
 """Paths that an open device shows; `lost` is the name of another device of the account."""
+
+DATA = ("data", "data/vitals", "data/traces", "data/lab", "data/medication", "data/timeline", "bring", "take")
+"""Paths that are worth looking at where there are data."""
 
 
 def shoot(visitor: Visitor, name: str) -> None:
@@ -101,6 +106,34 @@ def from_inside(browser: Browser, hub: RunningHub, directory: Path) -> None:
     client.close()
 
 
+def with_data(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a patient sees whose record has something of everything, and what she adds to it."""
+    client, _ = enrolment.enrol(directory, hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    name = account(client.account).local
+    record.put(client, record.observations(name, 45), "seed")
+    record.put(client, [*record.clinical(name), *record.heart_rates(name, 3)])
+    record.put(client, [record.document(name, "letter", record.picture(), record.PNG, "Befundbild")])
+    client.flush()
+    with visitor_at(browser, hub) as visitor:
+        sign_in(visitor, client.account)
+        for path in DATA:
+            go(visitor, path)
+            for opened in visitor.page.locator(".drawn details, .entry").all()[:1]:
+                opened.locator("summary").click()
+            shoot(visitor, f"page-{path.replace('/', '-')}")
+        go(visitor, "data/documents")
+        visitor.page.locator(".entry summary").click()
+        visitor.press("document.show")
+        visitor.button("entry.delete").click()
+        shoot(visitor, "data-document")
+        go(visitor, "bring")
+        visitor.press("bring.save")
+        visitor.press("bring.add")
+        shoot(visitor, "bring-wrong")
+    client.close()
+
+
 def while_sharing(browser: Browser, hub: RunningHub, directory: Path) -> None:
     """What a patient sees who is asked, allows access step by step, withdraws it, and provides for an emergency."""
     client, _ = enrolment.enrol(directory / "patient", hub.url)
@@ -154,6 +187,7 @@ def main() -> None:
             )
             from_outside(browser, hub)
             from_inside(browser, hub, home / "patient")
+            with_data(browser, hub, home / "with-data")
             while_sharing(browser, hub, home / "sharing")
             browser.close()
         finally:

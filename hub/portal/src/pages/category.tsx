@@ -153,7 +153,7 @@ function Findings({ entries }: { entries: readonly Stored[] }) {
   const head = [text("lab.finding"), text("lab.value"), text("lab.judged"), text("fact.range"), text("chart.when")];
   if (rows.length === 0) return null;
   return (
-    <section class="card">
+    <section class="card findings">
       <h2>{text("lab.newest")}</h2>
       <Table caption={text("lab.newest")} head={head} rows={rows} />
     </section>

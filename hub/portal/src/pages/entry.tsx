@@ -78,7 +78,7 @@ function Entry({ client, entry }: { client: Client; entry: Stored }) {
 function Opened({ client, entry, full }: { client: Client; entry: Stored; full: unknown }) {
   const isOwn = entry.author === client.account;
   return (
-    <div class="opened">
+    <div class="said">
       <dl>
         {facts(full).map(([label, said]) => (
           <div key={label}>
