@@ -291,17 +291,6 @@ export class Outbox {
     }
     await both.done;
   }
-
-  /** Seal again whatever waits, as a device that has sealed nothing yet. */
-  async beginAnew(): Promise<void> {
-    const both = this.#around.db.transaction(["outbox", "sequences"], "readwrite");
-    void both.objectStore("sequences").clear();
-    const store = both.objectStore("outbox");
-    for (let at = await store.openCursor(); at !== null; at = await at.continue()) {
-      void at.update({ patient: at.value.patient, entry: at.value.entry, waiting: 1 });
-    }
-    await both.done;
-  }
 }
 
 function hold(held: Held, name: string, problem: Problem | null): void {

@@ -13,7 +13,7 @@ export function Sending({ client }: { client: Client }) {
   const [waiting, setWaiting] = useState(0);
   const sending = useTask(async () => {
     setWaiting(await client.outbox.waiting());
-    const sent = await client.flush().finally(async () => setWaiting(await client.outbox.waiting()));
+    const sent = await sendAll(client).finally(async () => setWaiting(await client.outbox.waiting()));
     if (sent > 0) void look(client);
   });
   useEffect(() => {
@@ -44,6 +44,13 @@ export function Sending({ client }: { client: Client }) {
       </Button>
     </Notice>
   );
+}
+
+/** Also what was put in while the rest was sent. Returns the number of envelopes that the hub took. */
+async function sendAll(client: Client): Promise<number> {
+  const sent = await client.flush();
+  const isMore = sent > 0 && (await client.outbox.waiting()) > 0;
+  return isMore ? sent + (await sendAll(client)) : sent;
 }
 
 /** What was sent comes back by the feed; a look that was under way already may have been there too early. */
