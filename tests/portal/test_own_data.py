@@ -1,5 +1,6 @@
 """What a patient writes in the browser: it comes into her record as other clients write it, and can be taken back."""
 
+import hashlib
 import json
 import re
 import time
@@ -11,7 +12,9 @@ from connectors.patient import enrolment
 from connectors.patient.reading import Reading
 from consent import identifiers, steps
 from fhir_profiles import resources
-from tests.connectors.wearables.exports import document, record, zipped
+from fhir_profiles.documents import PDF, Document, document_reference
+from fhir_profiles.observations import Context, blood_pressure, identity
+from tests.connectors.wearables import exports
 from tests.portal import record as seeded
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import sign_in, unlock
@@ -77,7 +80,7 @@ def opens(visitor, name):
 
 @pytest.mark.parametrize(("kind", "language", "viewport"), [(Typist, "de", PHONE), (Visitor, "en", DESK)])
 def test_a_measurement_of_her_own(visitors, patient, kind, language, viewport):
-    """A weight and a blood pressure are in the record with the digits that she typed, and no hub could read them."""
+    """A weight and a blood pressure are in the record as Python builds them, with the digits that she typed, sealed."""
     visitor = visitors(kind, language, viewport)
     writes(visitor, patient)
     visitor.press("bring.save")
@@ -89,9 +92,10 @@ def test_a_measurement_of_her_own(visitors, patient, kind, language, viewport):
     visitor.is_well()
     pressure = arrives(visitor, patient, "Observation?code=85354-9", len)[0]
     assert kilograms.replace(",", ".") in digits(reads(patient, "Observation?code=29463-7"))
-    assert [str(part["valueQuantity"]["value"]) for part in pressure["component"]] == ["128", "82"]
-    assert pressure["performer"] == [pressure["subject"]]
     resources.check(pressure)
+    context = Context(identifiers.account(patient.account).local)
+    at, key = pressure["effectiveDateTime"], bytes.fromhex(pressure["id"])
+    assert pressure == blood_pressure(128, 82, at, key, context, entered_by_patient=True)
     assert not visitor.gave_away("71.", "29463-7", "Observation")
 
 
@@ -136,8 +140,10 @@ def test_a_document_of_any_size(visitors, patient):
     visitor.press("bring.add")
     (letter,) = arrives(visitor, patient, "DocumentReference", len)
     resources.check(letter)
-    assert letter["description"] == "Letter of the hospital"
-    assert letter["content"][0]["attachment"]["size"] == len(BIG)
+    name, made = identifiers.account(patient.account).local, letter["content"][0]["attachment"]["creation"]
+    key = identity(name, "file", hashlib.sha256(BIG).hexdigest()).hex()
+    document = Document(BIG, PDF, "Letter of the hospital", letter["date"], made)
+    assert letter == document_reference(document, name, key)
     visitor.follow("bring.documents")
     visitor.sees("category.documents")
     opens(visitor, "Letter of the hospital")
@@ -184,8 +190,9 @@ def test_what_was_sealed_before_a_rotation_is_sealed_anew(visitors, patient):
 
 def test_an_export_of_apple_health(visitors, patient, tmp_path):
     """The page reads, seals and sends what a watch recorded; the same file again doubles nothing."""
-    lines = [record("BodyMass", f"7{day}.20", f"2026-10-{day:02} 07:00:00 +0100", unit="kg") for day in range(1, 6)]
-    path = zipped(tmp_path / "export.zip", document(*lines))
+    days = {day: f"2026-10-{day:02} 07:00:00 +0100" for day in range(1, 6)}
+    lines = [exports.record("BodyMass", f"7{day}.20", at, unit="kg") for day, at in days.items()]
+    path = exports.zipped(tmp_path / "export.zip", exports.document(*lines))
     visitor = visitors(viewport=DESK)
     writes(visitor, patient)
     for expected in ("import.done", "import.duplicates"):
@@ -193,7 +200,7 @@ def test_an_export_of_apple_health(visitors, patient, tmp_path):
         said = visitor.text(expected, read=5, taken=5, count=5)
         expect(visitor.page.get_by_text(said)).to_be_visible()
         visitor.is_well()
-    brought = [f"7{day}.20" for day in range(1, 6)]
+    brought = [f"7{day}.20" for day in days]
     found = arrives(visitor, patient, "Observation?code=29463-7", lambda found: {*brought} <= {*digits(found)})
     assert len(set(digits(found))) == len(found)
 
