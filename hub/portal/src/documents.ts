@@ -34,7 +34,12 @@ export function mediaType(content: Uint8Array): string {
 }
 
 /** A document that a person has: `created` is when it was made, `now` when it comes into the record. */
-export type Document = { readonly content: Uint8Array<ArrayBuffer>; readonly title: string; readonly created: Date; readonly now: Date };
+export type Document = {
+  readonly content: Uint8Array<ArrayBuffer>;
+  readonly title: string;
+  readonly created: Date;
+  readonly now: Date;
+};
 
 /** The resource as one JSON line, and its id; `patient` is the patient's id. Throws `Problem`. */
 export async function documentReference(patient: string, { content, title, created, now }: Document) {

@@ -38,7 +38,7 @@ export function digits(typed: string, { least, most }: { readonly least: number;
  * The Observation of a measurement, and its id. `patient` is the patient's id; `corrects`: the id of the Observation in
  * whose place it comes.
  */
-export function observation(patient: string, { kind, values, at }: Measurement, corrects = ""): { id: string; line: Uint8Array } {
+export function observation(patient: string, { kind, values, at }: Measurement, corrects = "") {
   const [value = "", second = ""] = values;
   const id = corrects || identity(patient, "entered", kind, at, ...values);
   const context = { patient, device: undefined };

@@ -8,8 +8,8 @@ import type { Key } from "./text.ts";
 import type { IconName } from "./ui/icon.tsx";
 
 /**
- * A page inside, for an open device. `path`: up to the first slash; `icon`: it stands in the navigation, by its `short` name where it has one; `place`: of what
- * stands behind the slash, its own title.
+ * A page inside, for an open device. `path`: up to the first slash; `icon`: it stands in the navigation, by its `short`
+ * name where it has one; `place`: the title of what stands behind the slash.
  */
 export type Page = {
   readonly path: string;

@@ -150,7 +150,17 @@ export function limits(range: unknown): string {
 
 export type Flag = "" | "high" | "low" | "abnormal";
 
-const FLAGS: { readonly [code: string]: Flag } = { H: "high", HH: "high", HU: "high", L: "low", LL: "low", LU: "low", A: "abnormal", AA: "abnormal" };
+/** http://hl7.org/fhir/R4/valueset-observation-interpretation.html */
+const FLAGS: { readonly [code: string]: Flag } = {
+  H: "high",
+  HH: "high",
+  HU: "high",
+  L: "low",
+  LL: "low",
+  LU: "low",
+  A: "abnormal",
+  AA: "abnormal",
+};
 
 /** Whether a value lies beside its reference range: as the laboratory says, else by the numbers where units agree. */
 export function flag(resource: unknown): Flag {

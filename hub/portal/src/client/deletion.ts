@@ -12,7 +12,8 @@ import type { Stored } from "./stored.ts";
  * Take back a resource of her own. What came with others under one handle (an import) first stands alone under its own,
  * so that only it goes; both are queued together. Throws `Problem`.
  */
-export async function takeBack(client: Client, { author, category, resource, raw, stream, handle: hd }: Stored): Promise<void> {
+export async function takeBack(client: Client, stored: Stored): Promise<void> {
+  const { author, category, resource, raw, stream, handle: hd } = stored;
   const { account, keyring, outbox } = client;
   if (author !== account) throw new Problem("forbidden", "only its author can take it back");
   const to = await client.destination(account, category);

@@ -127,11 +127,13 @@ function exactRows({ times, lines, resources, shape }: Series, written: Written,
 /** The digits of an Observation's own value and of its components, by name. */
 function partsOf(full: unknown): Map<string, string> {
   const name = concept(all(full, "code")[0]);
-  const parts = [[name, full] as const, ...all(full, "component").map((part) => [concept(all(part, "code")[0]) || name, part] as const)];
-  const digits = parts.map(([said, part]) => [said, all(part, "valueQuantity.value")[0]] as const);
-  return new Map(
-    digits.flatMap(([said, one]) => (one instanceof Digits ? [[said, localNumber(one.text, language())] as const] : [])),
-  );
+  const found = new Map<string, string>();
+  for (const part of [full, ...all(full, "component")]) {
+    const [digits] = all(part, "valueQuantity.value");
+    const said = part === full ? name : concept(all(part, "code")[0]) || name;
+    if (digits instanceof Digits) found.set(said, localNumber(digits.text, language()));
+  }
+  return found;
 }
 
 /** Findings of a laboratory: the newest of each kind with its reference range; beside it is said in words. */

@@ -11,6 +11,7 @@ import { type Key, text } from "../text.ts";
 import { LinkButton } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
+import { useNames } from "../ui/names.ts";
 import { Notice } from "../ui/notice.tsx";
 import { useReading } from "../ui/reading.ts";
 import { ReadingNotices } from "../ui/reading_notices.tsx";
@@ -81,8 +82,9 @@ type AskingProps = {
 };
 
 function Asking({ entries, question, ask, client }: AskingProps) {
+  const name = useNames(client, true);
   const authors = useMemo(() => [...new Set(entries.map(({ author }) => author))].sort(), [entries]);
-  const names = authors.map((author) => [author, author === client.account ? text("data.yourself") : author] as const);
+  const names = authors.map((author) => [author, name(author)] as const);
   return (
     <search class="asking">
       <Field

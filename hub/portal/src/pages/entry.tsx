@@ -9,6 +9,7 @@ import type { Stored } from "../client/stored.ts";
 import { day, facts, flag, localDate, title, value, when } from "../summary.ts";
 import { text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
+import { useNames } from "../ui/names.ts";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
 import { Attachment, hasAttachment } from "./attachment.tsx";
@@ -77,6 +78,7 @@ function Entry({ client, entry }: { client: Client; entry: Stored }) {
 
 function Opened({ client, entry, full }: { client: Client; entry: Stored; full: unknown }) {
   const isOwn = entry.author === client.account;
+  const name = useNames(client);
   return (
     <div class="said">
       <dl>
@@ -88,7 +90,7 @@ function Opened({ client, entry, full }: { client: Client; entry: Stored; full: 
         ))}
         <div>
           <dt>{text("data.author")}</dt>
-          <dd>{isOwn ? text("data.yourself") : entry.author}</dd>
+          <dd>{name(entry.author)}</dd>
         </div>
       </dl>
       {hasAttachment(entry.resource) && <Attachment resource={entry.resource} />}

@@ -12,6 +12,7 @@ import { moment, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { Icon } from "../ui/icon.tsx";
+import { useNames } from "../ui/names.ts";
 import { Notice } from "../ui/notice.tsx";
 import { useReading } from "../ui/reading.ts";
 import { ReadingNotices } from "../ui/reading_notices.tsx";
@@ -22,8 +23,11 @@ export function Take({ client }: { client: Client }) {
   const reading = useReading(client);
   const [chosen, choose] = useState(ALL);
   const [printing, print] = useState(false);
+  const name = useNames(client, true);
   const { stored } = reading;
-  const taken = useMemo(() => stored.filter(({ category }) => chosen === ALL || NAMES[category] === chosen), [stored, chosen]);
+  const taken = useMemo(() => {
+    return stored.filter(({ category }) => chosen === ALL || NAMES[category] === chosen);
+  }, [stored, chosen]);
   if (stored.length === 0) {
     return (
       <>
@@ -57,7 +61,7 @@ export function Take({ client }: { client: Client }) {
         </div>
         <p class="hint">{text("take.careful")}</p>
       </section>
-      {printing && <Paper client={client} entries={taken} onPrinted={() => print(false)} />}
+      {printing && <Paper account={client.account} name={name} entries={taken} onPrinted={() => print(false)} />}
     </>
   );
 }
@@ -84,28 +88,35 @@ function bundle(entries: readonly Stored[]): Blob {
   return new Blob(all as Uint8Array<ArrayBuffer>[], { type: "application/fhir+json" });
 }
 
-type PaperProps = { readonly client: Client; readonly entries: readonly Stored[]; readonly onPrinted: () => void };
+type PaperProps = {
+  readonly account: string;
+  readonly name: (account: string) => string;
+  readonly entries: readonly Stored[];
+  readonly onPrinted: () => void;
+};
 
 /** What is printed; the browser's own dialog makes a PDF of it. */
-function Paper({ client, entries, onPrinted }: PaperProps) {
+function Paper({ account, name, entries, onPrinted }: PaperProps) {
   useEffect(() => {
     window.print();
     addEventListener("afterprint", onPrinted, { once: true });
     return () => removeEventListener("afterprint", onPrinted);
   }, []);
-  const groups = NAMES.map((name, number) => [name, newestFirst(entries.filter(({ category }) => category === number))] as const);
+  const groups = NAMES.map((one, number) => {
+    return [one, newestFirst(entries.filter(({ category }) => category === number))] as const;
+  });
   return (
     <article class="paper">
-      <p>{text("take.of", { account: client.account, when: moment(Date.now() / 1000) })}</p>
+      <p>{text("take.of", { account, when: moment(Date.now() / 1000) })}</p>
       {groups.map(
-        ([name, some]) =>
+        ([one, some]) =>
           some.length > 0 && (
-            <section key={name}>
-              <h2>{text(`category.${name}`)}</h2>
+            <section key={one}>
+              <h2>{text(`category.${one}`)}</h2>
               <ul>
                 {some.map((entry, i) => (
                   <li key={i}>
-                    <Line client={client} entry={entry} />
+                    <Line entry={entry} author={name(entry.author)} />
                   </li>
                 ))}
               </ul>
@@ -116,12 +127,12 @@ function Paper({ client, entries, onPrinted }: PaperProps) {
   );
 }
 
-function Line({ client, entry: { raw, resource, author } }: { client: Client; entry: Stored }) {
+function Line({ entry: { raw, resource }, author }: { entry: Stored; author: string }) {
   const full = exact(raw);
   const mark = flag(full);
   const said = [localDate(when(resource)), value(full), mark && text(`flag.${mark}`)].filter(Boolean).join(" · ");
   const more = facts(full).map(([label, fact]) => `${text(label)}: ${fact}`);
-  const by = `${text("data.author")}: ${author === client.account ? text("data.yourself") : author}`;
+  const by = `${text("data.author")}: ${author}`;
   return (
     <>
       <strong>{title(resource)}</strong> {said}

@@ -83,8 +83,8 @@ export function Chart({ series, label }: { series: Series; label: string }) {
 
 function options(series: Series, width: number, tell: (said: string) => void): uPlot.Options {
   const bars = series.shape === "daily" && series.lines.length === 1 ? uPlot.paths.bars?.({ size: [0.7, 40] }) : undefined;
-  const alone = series.times.length === 1 || series.shape === "points";
-  const axis = { stroke: () => colour("--muted"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false } };
+  const grid = { stroke: () => colour("--line"), width: 1 };
+  const axis = { stroke: () => colour("--muted"), grid, ticks: { show: false } };
   return {
     width,
     height: HEIGHT,
@@ -101,7 +101,7 @@ function options(series: Series, width: number, tell: (said: string) => void): u
         label: name,
         stroke: () => colour(COLOURS[i % COLOURS.length] ?? "--accent"),
         width: 1.5,
-        points: { show: alone, size: 6 },
+        points: { size: 6 },
         ...(bars && { paths: bars, fill: () => colour("--accent-soft") }),
       })),
     ],
@@ -151,7 +151,8 @@ function movable(plot: uPlot, first: number, last: number): () => void {
 function at({ times, lines, unit }: Series, idx: number): string {
   const time = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" });
   const values = lines.map(({ values: all }) => all[idx]).filter((value) => typeof value === "number");
-  return values.length === 0 ? "" : `${time.format((times[idx] ?? 0) * 1000)}: ${values.map(number).join(" / ")} ${unitName(unit)}`;
+  if (values.length === 0) return "";
+  return `${time.format((times[idx] ?? 0) * 1000)}: ${values.map(number).join(" / ")} ${unitName(unit)}`;
 }
 
 function number(value: number): string {
