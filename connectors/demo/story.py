@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.demo.places import House, Hub, Person
 from connectors.demo.programs import Failed, Programs
+from connectors.demo.resources import UNCONSCIOUS, blood_pressure
 
 SEED = 20261123
 GRANTED = "vitals,activity"
@@ -19,6 +20,8 @@ EXPECTED = {"blood pressure": "85354-9", "weight": "29463-7", "daily steps": "41
 NEEDLES = ("Jürgen", "heartrate", "vital-signs", "loinc", "mm[Hg]", "Observation", "8867-4")
 NOTE = "discharge-1"
 NURSES_NOTE = "visit-1"
+BORN = "2021-05-09"
+"""The child's date of birth: her guardian acts until she is fifteen."""
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Story:
         self.care = House(self.hub_a, "pflege-daheim", "care", "care", 0, NURSE)
         self.patient = Person(self.hub_a, "patient")
         self.relative = Person(self.hub_b, "relative")
+        self.child = Person(self.hub_a, "child")
+        self.visitor = Person(self.hub_a, "visit")
 
     @property
     def hubs_in_order(self) -> tuple[Hub, Hub]:
@@ -178,7 +183,7 @@ class Story:
     def hospital_writes(self) -> str:
         """The hospital writes into her record; she reads it."""
         self.programs.until(
-            lambda: self.hospital.call("PUT", f"Observation/{NOTE}", _blood_pressure(NOTE, self.patient.id, 128)),
+            lambda: self.hospital.call("PUT", f"Observation/{NOTE}", blood_pressure(NOTE, self.patient.id, 128)),
             lambda answer: answer.ok,
             lambda answer: f"the hospital's write is refused with {answer.status_code}",
         )
@@ -199,7 +204,7 @@ class Story:
             lambda seen: seen == 1,
             lambda seen: f"{self.practice.account} finds {seen} of 1 that the hospital wrote",
         )
-        answer = self.practice.call("PUT", f"Observation/{NOTE}", _blood_pressure(NOTE, self.patient.id, 1))
+        answer = self.practice.call("PUT", f"Observation/{NOTE}", blood_pressure(NOTE, self.patient.id, 1))
         if answer.status_code != 403:
             raise Failed(f"the practice changes what the hospital wrote: {answer.status_code}")
         return f"{self.practice.account} finds it and cannot change it"
@@ -216,7 +221,7 @@ class Story:
             lambda _: f"{self.care.account} finds nothing",
         )
         note = self.care.directory / "note.json"
-        note.write_text(json.dumps(_blood_pressure(NURSES_NOTE, self.patient.id, 133)), encoding="utf-8")
+        note.write_text(json.dumps(blood_pressure(NURSES_NOTE, self.patient.id, 133)), encoding="utf-8")
         self.care.run("write", str(note), *who)
         self._reads_it(NURSES_NOTE)
         return f"{self.care.account} reads {len(seen['entry'])} and writes Observation/{NURSES_NOTE}"
@@ -239,6 +244,47 @@ class Story:
             raise Failed("the relative grants what he does not have himself")
         self.relative.run("withdraw", *acting, "--to", self.care.account)
         return f"reads {len(seen)}, cannot grant traces, ends what {self.care.account} had"
+
+    def guardian_acts(self) -> str:
+        """Her child has an account, she is the guardian: from her own client she lets the practice next door read."""
+        self.child.enrol()
+        self.child.run(
+            "delegate", "--to", self.patient.card, "--scope", "full", "--kind", "guardian", "--born", BORN
+        )  # fmt: skip
+        self._add(self.child, "child-1")
+        self.patient.run("grant", "--for", self.child.account, "--to", self.neighbour.account, "--categories", "vitals")
+        self._finds_one(self.neighbour, self.child)
+        return f"{self.patient.account} lets {self.neighbour.account} see what {self.child.account} has"
+
+    def at_a_desk(self) -> str:
+        """Somebody without a device is at the practice's desk: she signs on paper and leaves with paper only."""
+        here = str(self.visitor.directory)
+        told = self.programs.run("desk", "visit", here, "--hub", self.hub_a.url, "--desk", self.practice.account)
+        self.visitor.account = told.split()[1]
+        self._add(self.visitor, "desk-1")
+        paper = self.programs.directory / "signed.pdf"
+        paper.write_bytes(b"%PDF-1.7 signed by hand")
+        self.visitor.run("grant", self.practice.account, "--template", "practice-90-days", "--paper", str(paper))
+        self._finds_one(self.practice, self.visitor)
+        self.programs.attempt("desk", "end", here)  # writes her papers, and asks whether they are printed
+        if not list(self.visitor.directory.glob("papers/sheet-*.pdf")):
+            raise Failed("she leaves without her recovery sheet")
+        self.programs.run("desk", "end", here, "--printed")
+        if self.visitor.directory.exists():
+            raise Failed("the desk keeps what was there for her visit")
+        return f"{self.practice.account} finds what {self.visitor.account} allows on paper; the desk keeps nothing"
+
+    def _add(self, person: Person, id_: str) -> None:
+        entry = self.programs.directory / f"{id_}.json"
+        entry.write_text(json.dumps(blood_pressure(id_, person.id, 124)), encoding="utf-8")
+        person.run("add", str(entry))
+
+    def _finds_one(self, house: House, person: Person) -> None:
+        self.programs.until(
+            lambda: house.total(f"Observation?patient={person.id}"),
+            lambda seen: seen == 1,
+            lambda seen: f"{house.account} finds {seen} of 1 of {person.account}",
+        )
 
     # --- who looked; taking back ----------------------------------------------------------------------------------
 
@@ -277,9 +323,7 @@ class Story:
 
     def after(self) -> str:
         """What comes after reaches those who may read, and nobody else."""
-        entry = self.programs.directory / "after.json"
-        entry.write_text(json.dumps(_blood_pressure("after-1", self.patient.id, 124)), encoding="utf-8")
-        self.patient.run("add", str(entry))
+        self._add(self.patient, "after-1")
         self.programs.until(
             lambda: self.practice.total(f"Observation?patient={self.patient.id}&_id=after-1"),
             lambda seen: seen == 1,
@@ -303,7 +347,7 @@ class Story:
 
     def _declare(self) -> list[dict[str, Any]]:
         """Declare an emergency in the hospital; what her client tells of it: nothing before the grant came there."""
-        answer = self.hospital.call("POST", f"Patient/{self.patient.id}/$emergency", _UNCONSCIOUS)
+        answer = self.hospital.call("POST", f"Patient/{self.patient.id}/$emergency", UNCONSCIOUS)
         if not answer.ok:
             raise Failed(f"the hospital's emergency is refused with {answer.status_code}")
         return self.patient.lines("emergency review")
@@ -322,48 +366,9 @@ STEPS: Mapping[str, Callable[[Story], str]] = {
     "sealed": Story.sealed, "ask": Story.ask, "nothing-yet": Story.nothing_yet, "grant": Story.grant,
     "found": Story.found, "withheld": Story.withheld, "not-granted": Story.not_granted,
     "hospital": Story.hospital_reads, "write": Story.hospital_writes, "others": Story.others_read,
-    "care": Story.care_service, "relative": Story.relative_helps, "log": Story.log, "withdraw": Story.withdraw,
-    "gone": Story.gone, "after": Story.after, "emergency": Story.emergency, "grant-again": Story.grant_again,
+    "care": Story.care_service, "relative": Story.relative_helps, "guardian": Story.guardian_acts,
+    "desk": Story.at_a_desk, "log": Story.log, "withdraw": Story.withdraw, "gone": Story.gone,
+    "after": Story.after, "emergency": Story.emergency, "grant-again": Story.grant_again,
     "found-again": Story.found_again,
 }  # fmt: skip
 """The steps by name, in order."""
-
-
-_UNCONSCIOUS = {
-    "resourceType": "Parameters",
-    "parameter": [
-        {
-            "name": "reason",
-            "valueCodeableConcept": {
-                "coding": [{"system": "https://fhir.obhut.org/CodeSystem/emergency-reason", "code": "unconscious"}],
-                "text": "found in the street",
-            },
-        }
-    ],
-}  # fmt: skip
-
-
-def _blood_pressure(id_: str, patient: str, systolic: int) -> dict[str, Any]:
-    def part(code: str, value: int) -> dict[str, Any]:
-        quantity = {"value": value, "unit": "mmHg", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
-        return {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, "valueQuantity": quantity}
-
-    return {
-        "resourceType": "Observation",
-        "id": id_,
-        "status": "final",
-        "category": [
-            {
-                "coding": [
-                    {
-                        "system": "http://terminology.hl7.org/CodeSystem/observation-category",
-                        "code": "vital-signs",
-                    }
-                ]
-            }
-        ],
-        "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
-        "subject": {"reference": f"Patient/{patient}"},
-        "effectiveDateTime": "2026-11-02T09:30:00+01:00",
-        "component": [part("8480-6", systolic), part("8462-4", 80)],
-    }
