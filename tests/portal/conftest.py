@@ -3,7 +3,8 @@
 import json
 import re
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from connectors.patient import enrolment
 from connectors.patient.client import Client
-from tests.journeys.conftest import RunningHub
+from tests.journeys.conftest import Practice, RunningHub
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "hub/portal/node_modules/axe-core/axe.min.js"
@@ -25,6 +26,7 @@ SETTLED = """Promise.all(document.getAnimations().map((one) =>
 REFUSED = "Failed to load resource: the server responded with a status of 4"
 FOCUSED = "one => one === document.activeElement"
 PATIENCE_MS = 30_000
+NUMBERS = count(1)
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -90,7 +92,12 @@ class Visitor:
         self.page.get_by_label(label, exact=True).check()
 
     def choose(self, key: str, option: str) -> None:
-        self.field(key).select_option(label=self.text(option))
+        """Choose one of a list, by its key."""
+        self.pick(key, self.text(option))
+
+    def pick(self, key: str, label: str) -> None:
+        """Choose one of a list, by its words."""
+        self.field(key).select_option(label=label)
 
     def use(self, what: Locator) -> None:
         what.click()
@@ -160,6 +167,12 @@ class Typist(Visitor):
         while not answer.evaluate(FOCUSED):
             self.page.keyboard.press("ArrowDown")
 
+    def pick(self, key: str, label: str) -> None:
+        self.reach(self.field(key))
+        self.page.keyboard.press("Home")
+        while self.field(key).evaluate("one => one.selectedOptions[0].label") != label:
+            self.page.keyboard.press("ArrowDown")
+
     def enter(self, key: str, value: str, **values: object) -> None:
         self.reach(self.field(key, **values))
         self.page.keyboard.press("Control+A")
@@ -168,10 +181,6 @@ class Typist(Visitor):
     def use(self, what: Locator) -> None:
         self.reach(what)
         self.page.keyboard.press("Enter")
-
-    def choose(self, key: str, option: str) -> None:
-        self.reach(self.field(key))
-        self.page.keyboard.type(self.text(option))
 
 
 @pytest.fixture
@@ -190,6 +199,20 @@ def visitors(browser: Browser, portal_hub: RunningHub) -> Iterator[type]:
 
     def make(kind: type[Visitor] = Visitor, language: str = "de", viewport: dict[str, int] = PHONE, **more) -> Visitor:
         made.append(kind(browser, portal_hub.url, language, viewport, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def practices(tmp_path: Path, portal_hub: RunningHub) -> Iterator[Callable[..., Practice]]:
+    """Makes practices at the hub, each of a name of its own."""
+    made: list[Practice] = []
+
+    def make(type_: str = "practice") -> Practice:
+        made.append(Practice(tmp_path, portal_hub, f"haus-{next(NUMBERS)}-{type_}", type_))
         return made[-1]
 
     yield make

@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from connectors.gateway.enrolment import send_request
-from connectors.patient import enrolment
+from connectors.patient import access_log, enrolment, sharing
 from consent.categories import INDEX
 from consent.identifiers import account
 from tests.browser import chromium
@@ -22,6 +22,7 @@ from tests.journeys.sharing import write
 from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
 from tests.portal.test_getting_in import choose_words, read_sheet, sign_in
+from tests.portal.test_log import Hiding, again, look_at, open_log, without
 from tests.portal.test_sharing import sign, title
 
 TARGET = ROOT / "build/screenshots"
@@ -30,7 +31,7 @@ LANGUAGES, SCHEMES, VIEWPORTS = ("de", "en"), ("light", "dark"), {"phone": PHONE
 ENTRANCES = ("", "sign-in", "sign-up", "recover")
 """Paths that a device shows that is nobody's yet."""
 
-INSIDE = ("", "share", "relatives", "emergency", "security", "lost/{lost}")
+INSIDE = ("", "share", "relatives", "emergency", "log", "security", "lost/{lost}")
 """Paths that an open device shows; `lost` is the name of another device of the account."""
 
 DATA = ("data", "data/vitals", "data/traces", "data/lab", "data/medication", "data/timeline", "bring", "take")
@@ -174,6 +175,32 @@ def while_sharing(browser: Browser, hub: RunningHub, directory: Path) -> None:
     client.close()
 
 
+def while_looking(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a patient sees whose doctor has looked, when she objects, and when the hub hides something."""
+    client, _ = enrolment.enrol(directory / "patient", hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    write(client, 1, 2, 3)
+    practice = Practice(directory, hub, "praxis-am-park", "practice")
+    sharing.grant(client, practice.account, {INDEX["vitals"], INDEX["lab"]})
+    look_at(practice, client, 2)
+    with visitor_at(browser, hub) as visitor:
+        sign_in(visitor, client.account)
+        open_log(visitor)
+        shoot(visitor, "log")
+        number = next(one.seq for one in access_log.entries(client) if one.person)
+        visitor.press("log.object-of", seq=number)
+        shoot(visitor, "log-object")
+        visitor.press("log.object-send")
+        visitor.page.get_by_text(visitor.text("log.objected")).wait_for()
+        shoot(visitor, "log-objected")
+        Hiding(visitor).change = without(3)
+        again(visitor)
+        shoot(visitor, "log-broken")
+        visitor.page.unroute_all()
+    practice.close()
+    client.close()
+
+
 def main() -> None:
     """All of them, anew."""
     shutil.rmtree(TARGET, ignore_errors=True)
@@ -189,6 +216,7 @@ def main() -> None:
             from_inside(browser, hub, home / "patient")
             with_data(browser, hub, home / "with-data")
             while_sharing(browser, hub, home / "sharing")
+            while_looking(browser, hub, home / "looking")
             browser.close()
         finally:
             hub.kill()

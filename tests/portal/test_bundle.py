@@ -19,6 +19,9 @@ def test_two_folders_give_the_same_bundle(tmp_path: Path):
     elsewhere = tmp_path / "another/hub/portal"
     shutil.copytree(ROOT / "hub/portal", elsewhere, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
     shutil.copytree(ROOT / "consent/templates", tmp_path / "another/consent/templates")
+    said = tmp_path / "another/connectors/patient/log_words.json"
+    said.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "connectors/patient/log_words.json", said)
     (elsewhere / "node_modules").symlink_to(ROOT / "hub/portal/node_modules")
     subprocess.run(["npm", "--prefix", elsewhere, "run", "--silent", "build"], check=True)
     made = {path.name: path.read_bytes() for path in (elsewhere.parent / "static/portal").iterdir()}

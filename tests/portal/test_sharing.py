@@ -22,28 +22,13 @@ from consent.categories import INDEX
 from consent.dates import ZONE
 from consent.identifiers import account
 from fhir_profiles.problems import Problem
-from tests.journeys.conftest import Person, Practice
+from tests.journeys.conftest import Person
 from tests.journeys.sharing import found, write
 from tests.portal.conftest import DESK, PHONE, Typist, Visitor
 from tests.portal.test_getting_in import sign_in
 
-NUMBERS = count(1)
 VITALS, LAB, MENTAL = INDEX["vitals"], INDEX["lab"], INDEX["mental"]
 PRESET = {"de": "Zugriff zur Behandlung für 90 Tage", "en": "Access for treatment for 90 days"}
-
-
-@pytest.fixture
-def practices(tmp_path, portal_hub):
-    """Makes practices at the hub, each of a name of its own."""
-    made = []
-
-    def make(type_="practice"):
-        made.append(Practice(tmp_path, portal_hub, f"haus-{next(NUMBERS)}-{type_}", type_))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 def title(practice):

@@ -161,6 +161,11 @@ export class Vault {
     return this.#content.words;
   }
 
+  /** The desks of her mandates, by the device that signs for each: their accounts. */
+  get desks(): { readonly [device: string]: string } {
+    return this.#content.desks;
+  }
+
   /** The master of an epoch. Throws `Rejected(not-for-you, seed)`. */
   master(set: string, epoch: number, digest: Uint8Array): Master {
     const found = this.#content.masters.get(masterName(set, epoch, digest));
@@ -265,20 +270,15 @@ export class Vault {
 }
 
 type DumpedCandidate = [epoch: number, master: string, accountSeq: number, iat: number];
-type DumpedTerms = Omit<Terms, "categories" | "consent" | "salt"> & {
-  readonly categories: readonly number[];
-  readonly consent: string;
-  readonly salt: string;
-};
-type Dumped = {
+type DumpedTerms = Omit<Terms, "categories" | "consent" | "salt"> &
+  Readonly<{ categories: readonly number[]; consent: string; salt: string }>;
+type Dumped = Pick<Content, "hides" | "desks"> & {
   readonly v: number;
   readonly reading_keys: readonly string[];
   readonly sets: { readonly [set: string]: string };
   readonly masters: readonly [set: string, epoch: number, digest: string, secret: string][];
   readonly candidates: { readonly [set: string]: DumpedCandidate };
   readonly terms: { readonly [gid: string]: DumpedTerms };
-  readonly hides: readonly string[];
-  readonly desks: { readonly [device: string]: string };
   readonly mandates: { readonly [delegate: string]: readonly [kind: string, kept: readonly number[]] };
   readonly words: { readonly [oth: string]: DumpedWords };
 };

@@ -205,6 +205,19 @@ export class Hub {
     await this.#call("/v1/messages", { json: { to, frame: b64(sealed) } });
   }
 
+  // --- the access log ---------------------------------------------------------------------------------------------
+
+  /** A page of an account's access log behind an entry, as JSON, and its head, which the hub signs. */
+  async log(acc: string, after = 0): Promise<{ readonly entries: readonly unknown[]; readonly head: Uint8Array }> {
+    const answer = await this.#json<{ entries: unknown[]; head: string }>(`/v1/log/${acc}`, { query: { after: String(after) } });
+    return understood(() => ({ entries: [...answer.entries], head: unb64(answer.head) }));
+  }
+
+  /** Say against an entry of the own log that it was not right: a sealed message to whom it is about. */
+  async objectTo(entry: number, sealed: Uint8Array): Promise<void> {
+    await this.#call("/v1/objections", { json: { entry, frame: b64(sealed) } });
+  }
+
   // --- the feed ---------------------------------------------------------------------------------------------------
 
   /** The next page of the own feed. `only`: types of event, by comma; `wait`: seconds to wait for news, at most 25. */

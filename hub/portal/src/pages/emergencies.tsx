@@ -4,17 +4,12 @@ import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import type { Directory } from "../client/directory.ts";
 import { answer, type Emergency, type Verdict } from "../client/emergency.ts";
-import { type Key, moment, text } from "../text.ts";
+import { roleOf } from "../client/log_words.ts";
+import { language, moment, text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
-
-const ROLES: { readonly [role: string]: Key } = {
-  physician: "role.physician",
-  paramedic: "role.paramedic",
-  "nurse-ed": "role.nurse-ed",
-};
 
 type Props = {
   readonly client: Client;
@@ -62,7 +57,7 @@ function OneEmergency({ client, one, house, onDone }: OneProps) {
     await answer(client, one, verdict, words.trim());
     onDone();
   });
-  const role = text(ROLES[one.role] ?? "role.other");
+  const role = roleOf(one.role, language()) || text("role.other");
   const isOpen = one.until > client.hub.now;
   return (
     <li>

@@ -4,6 +4,7 @@ import type { Entrance, Page } from "../portal.ts";
 import { Bring } from "./bring.tsx";
 import { Data, titleOf } from "./data.tsx";
 import { EmergencyAccess } from "./emergency_access.tsx";
+import { Log } from "./log.tsx";
 import { Lost } from "./lost.tsx";
 import { Overview } from "./overview.tsx";
 import { Recover } from "./recover.tsx";
@@ -35,6 +36,7 @@ export const PAGES: readonly [Page, ...Page[]] = [
   { path: "share", title: "share.title", icon: "share", view: Share },
   { path: "relatives", title: "relatives.title", view: Relatives },
   { path: "emergency", title: "emergency.title", view: EmergencyAccess },
+  { path: "log", title: "log.title", icon: "eye", view: Log },
   { path: "security", title: "security.title", icon: "shield", view: Security },
   { path: "lost", title: "lost.title", view: Lost },
 ];
