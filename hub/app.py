@@ -29,6 +29,7 @@ from hub import (
     peer_client,
     peering,
     problems,
+    public_page,
     requests,
     schema,
     tokens,
@@ -46,8 +47,8 @@ from hub.sweeping import Sweep
 BODY_BYTES = 64 * 1024
 PAGES = (
     audit.pages, chains.pages, directory.pages, emergencies.pages, enrolment.pages, envelopes.pages, fhir.pages,
-    heads.pages, objects.pages, observability.pages, openapi.pages, peering.pages, requests.pages, tokens.pages,
-    views.pages,
+    heads.pages, objects.pages, observability.pages, openapi.pages, peering.pages, public_page.pages, requests.pages,
+    tokens.pages, views.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",
@@ -65,6 +66,7 @@ def create_app(config: Config, clock: Callable[[], float] = time.time) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES  # routes that take more say so
     app.extensions["obhut"] = open_hub(config, clock)
     app.extensions["obhut.buckets"] = limits.Buckets(config.rate)
+    app.extensions["obhut.counted"] = public_page.Counted()
     known = app.extensions["obhut"].peers.values()
     app.extensions["obhut.peer_buckets"] = {peer.domain: limits.Buckets(peer.rate) for peer in known}
     if config.proxies:

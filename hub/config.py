@@ -25,6 +25,9 @@ class Config:
 
     domain: str = "hub.localhost"  # the hub's domain, the part behind @ in its accounts; never changes
     title: str = "Obhut"  # what people call this hub
+    operator: str = ""  # who runs it, with a postal address, for the imprint of its public page
+    contact: str = ""  # an address or number by which the operator is reached, for the same
+    privacy: str = ""  # URL of its privacy notice, for the same
     bind: str = "127.0.0.1:8101"  # address and port to listen on
     url: str = ""  # base URL as clients see it; http://BIND if empty; tokens name it
     data: str = "hub-data"  # directory of the hub's keys, and of its SQLite database
@@ -59,6 +62,8 @@ class Config:
             raise ValueError("The address to listen on must be HOST:PORT.")
         if urlsplit(self.base_url).scheme not in ("http", "https"):
             raise ValueError("The URL must begin with http:// or https://.")
+        if self.privacy and urlsplit(self.privacy).scheme not in ("http", "https"):
+            raise ValueError("The URL of the privacy notice must begin with http:// or https://.")
         if self.workers < 1 or not 0 < self.waiters < self.threads:
             raise ValueError("Workers and waiters must be at least 1, and waiters fewer than threads.")
         if self.rate < 0 or self.attempts < 0 or self.proxies < 0:

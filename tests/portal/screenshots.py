@@ -79,6 +79,9 @@ def visitor_at(browser: Browser, hub: RunningHub) -> Iterator[Visitor]:
 def from_outside(browser: Browser, hub: RunningHub) -> None:
     """What somebody sees who has no account here, and her way to one."""
     with visitor_at(browser, hub) as visitor:
+        visitor.page.goto(hub.url)
+        shoot(visitor, "public-page")
+        visitor.page.goto(visitor.url)
         for path in ENTRANCES:
             go(visitor, path)
             shoot(visitor, f"entrance-{path or 'welcome'}")

@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime, timedelta
-from itertools import count
 from pathlib import Path
 from time import time
 
