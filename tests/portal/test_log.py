@@ -33,7 +33,7 @@ def open_log(visitor):
     """The page of the log, checked."""
     visitor.follow("log.title")
     visitor.sees("log.title")
-    expect(visitor.page.get_by_text(visitor.text("log.loading"))).to_have_count(0)
+    expect(visitor.page.locator("main .notice:is(.good, .bad)").first).to_be_visible()  # the verdict
 
 
 def again(visitor):
@@ -144,6 +144,7 @@ def test_what_the_hub_hides_or_changes_is_named(visitors, patient, practices):
     again(visitor)
     visitor.press("log.accept")
     expect(visitor.page.get_by_text(visitor.text("log.accepted"))).to_be_focused()
+    expect(visitor.page.get_by_text("The log is whole")).to_be_visible()
     expect(alert).to_have_count(0)
     visitor.is_well()
 

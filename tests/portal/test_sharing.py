@@ -270,7 +270,7 @@ def test_a_department_opens_in_an_emergency_what_she_allowed(visitors, patient, 
     assert house.keys.held(patient.account) != set()
     visitor.follow("share.title")
     visitor.follow("emergency.look")
-    expect(visitor.page.get_by_text("Dr. Eva Not")).to_contain_text(visitor.text("role.physician"))
+    expect(visitor.page.get_by_text("Dr. Eva Not")).to_contain_text("physician")
     expect(visitor.page.get_by_text("no relatives")).to_be_visible()
     visitor.is_well()
     visitor.enter("emergency.words", "I was awake.")

@@ -16,10 +16,8 @@ import { categories, deskOf, holds, isEmergency, type Stretch, stretches } from 
 import type { Client } from "./client.ts";
 import { Directory } from "./directory.ts";
 import { isOneLine, type Said, said } from "./objecting.ts";
+import { pace } from "./pace.ts";
 import { Problem } from "../problems.ts";
-
-/** After so long the page gets its turn, so that it never freezes. */
-const SLICE_MS = 30;
 
 /** A consent of hers that was in force: since when, and who signed it; `own`: for its own writing only. */
 export type Basis = {
@@ -70,13 +68,10 @@ export async function explained(client: Client, found: readonly log.Entry[]): Pr
   const [directory, told] = [await Directory.kept(client.db), await said(client)];
   const known: Known = { client, vault, directory, streams: streamsOf(vault), said: told, granted: new Map() };
   const entries: Entry[] = [];
-  let since = performance.now();
+  const turn = pace();
   for (const given of found) {
     entries.push(explain(known, await opened(known, given)));
-    if (performance.now() - since > SLICE_MS) {
-      await new Promise((go) => setTimeout(go));
-      since = performance.now();
-    }
+    await turn();
   }
   return entries;
 }

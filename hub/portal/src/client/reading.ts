@@ -15,11 +15,10 @@ import type { FeedPage } from "./api.ts";
 import type { Client } from "./client.ts";
 import { type EnvelopeRow, getState } from "./database.ts";
 import { Problem } from "../problems.ts";
+import { pace } from "./pace.ts";
 import { Store, type Stored } from "./stored.ts";
 
 const CURSOR = "reading-cursor";
-/** After so long the page gets its turn, so that it never freezes. */
-const SLICE_MS = 30;
 
 /** How the record lies here: still being opened, complete, or as it was when the hub was last reached. */
 export type ReadingState = "opening" | "ready" | "offline";
@@ -151,13 +150,10 @@ export class Reading {
 
   async #openAll(rows: readonly EnvelopeRow[]): Promise<void> {
     const vault = await this.#client.vault();
-    let since = performance.now();
+    const turn = pace();
     for (const row of rows) {
       await this.#open(row, vault);
-      if (performance.now() - since > SLICE_MS) {
-        await new Promise((go) => setTimeout(go));
-        since = performance.now();
-      }
+      await turn();
     }
   }
 
