@@ -1,7 +1,7 @@
 /** The portal: the frame around all pages, and which of them is shown. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Device, lookUp } from "./client/device.ts";
 import { useIdle } from "./idle.ts";
 import { Arriving } from "./pages/arriving.tsx";
@@ -79,7 +79,8 @@ function shown(device: Device, path: string): { title: Key; view: ComponentChild
 /** A new page is announced by its heading, which takes the focus; the first one leaves the focus where it is. */
 function Main({ name, hub, children }: { name: string; hub: string; children: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  // With the page itself and not a moment later: else the focus leaves a field in which somebody types already.
+  useLayoutEffect(() => {
     if (arrived) heading.current?.focus();
     arrived = true;
   }, []);

@@ -1,6 +1,6 @@
 /** One entry of the access log, and what she says against it. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Entry } from "../client/access_log.ts";
 import type { Client } from "../client/client.ts";
 import { capital, disagreement, reasons, sentence, who } from "../client/log_words.ts";
@@ -25,7 +25,7 @@ export function LogEntry({ client, entry, focus, onObjected }: EntryProps) {
   const { account } = client;
   const line = useRef<HTMLLIElement>(null);
   const [stage, setStage] = useState<"" | "asked" | "sent">("");
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (focus) line.current?.focus();
   }, [focus]);
   const said = disagreement(entry, language());

@@ -1,7 +1,7 @@
 /** Headings of parts that take the place of others: they take the focus, and are so read out. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { text } from "../text.ts";
 
 /** Every way in has three steps: words, sheet, proof. */
@@ -22,7 +22,7 @@ type HeadingProps = { readonly children: ComponentChildren; readonly focus?: boo
 
 export function Heading({ children, focus = true, look = "" }: HeadingProps) {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (focus) heading.current?.focus();
   }, []);
   return (
