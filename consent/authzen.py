@@ -2,7 +2,8 @@
 
 Subjects are accounts, resources the categories of one patient's record, the one action is `read`. A request that names
 subject and resource is an evaluation; without the subject's id it searches subjects, without the resource's id
-resources. `context.purpose` is a purpose of use, TREAT unless stated; `context.time` an instant, else the present.
+resources. `context.purpose` is a purpose of use, TREAT unless stated; `context.time` an instant, else the present;
+`subject.properties.role` the role of who reads there, else of anybody.
 https://openid.net/specs/authorization-api-1_0.html
 """
 
@@ -32,21 +33,24 @@ def answer(request: Any, ask: Ask) -> dict[str, Any]:
     purpose = context.get("purpose", "TREAT")
     if not isinstance(purpose, str) or not purposes.known(purpose):
         raise _wrong("context", "the purpose is a purpose of use, such as TREAT")
+    role = _part(_part(request, "subject"), "properties").get("role")
+    if role is not None and not isinstance(role, str):
+        raise _wrong("subject", "the role is a text")
     found = ask(_second(context.get("time")))
     if subject and resource:
-        return _evaluation(found, subject, INDEX[resource], purpose)
+        return _evaluation(found, subject, INDEX[resource], purpose, role)
     if not (subject or resource):
         raise _wrong("subject", "name a subject, a resource, or both")
     if resource:
         names = sorted({one.counterpart for one in found})
-        results = [name for name in names if allowed(found, name, INDEX[resource], purpose)]
+        results = [name for name in names if allowed(found, name, INDEX[resource], purpose, role)]
         return {"results": [{"type": SUBJECT, "id": name} for name in results]}
-    results = [name for name in NAMES if allowed(found, subject, INDEX[name], purpose)]
+    results = [name for name in NAMES if allowed(found, subject, INDEX[name], purpose, role)]
     return {"results": [{"type": RESOURCE, "id": name} for name in results]}
 
 
-def _evaluation(found: list[Access], subject: str, category: int, purpose: str) -> dict[str, Any]:
-    access = allowed(found, subject, category, purpose)
+def _evaluation(found: list[Access], subject: str, category: int, purpose: str, role: str | None) -> dict[str, Any]:
+    access = allowed(found, subject, category, purpose, role)
     of_it = [one for one in found if (one.counterpart, one.category) == (subject, category)]
     reasons = {
         language: " ".join(told.lines([access] if access else of_it, language)) or told.nothing(subject, language)

@@ -86,7 +86,7 @@ def _requests(request: Mapping[str, Any], parts: Mapping[str, list[str]]) -> Ite
             purpose=_text({"purpose": one}, "purpose", "request"),
             at=interval(_text(request, "at", "request"))[0],
             action=_text(request, "action", "request", default="read"),
-            roles=frozenset(_words(request, "roles", "request")),
+            roles=frozenset(map(str.lower, _words(request, "roles", "request"))),
             emergency=_text(emergency, "reason", "request.btg", default=""),
             declared=interval(declared)[0] if declared else None,
             aliases=frozenset(_words(request, "identifiers", "request")),

@@ -1,20 +1,21 @@
 """Finer rules: what a grant's counterpart keeps to, resource by resource, beyond what the hub can check.
 
 They travel sealed with the grant, as JSON: a list of policies in the plain form of `consent.policy`, of which a
-resource is permitted by one at least and refused by none. They say nothing of parties, purposes and times
-(PROTOCOL.md 4.4).
+resource is permitted by one at least and refused by none. They say nothing of parties and times; of purposes and of
+roles within the house they say who may read at all, where not everybody may (`consent.readers`, PROTOCOL.md 4.4).
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from consent import policy
+from consent import policy, readers
 from consent.categories import LABELS as SENSITIVITY
 from consent.decide import Decider
 from consent.policy import Policy
 from consent.primitives import broken
 from consent.purposes import LABELS
+from consent.readers import Readers
 from consent.state import Request, State
 from fhir_profiles.problems import Problem
 
@@ -38,7 +39,7 @@ def hiding(rules: Mapping[str, Any] | None, references: Iterable[str]) -> dict[s
     if not instances:
         return None if rules is None else dict(rules)
     policies = rules["policies"] if rules else [_always(ALL)]
-    return {"v": 1, "policies": [*policies, _always({"type": "deny", "data": instances})]}
+    return rules_of([*policies, _always({"type": "deny", "data": instances})], readers_of(rules))
 
 
 def up_to(confidentiality: Iterable[str]) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def up_to(confidentiality: Iterable[str]) -> dict[str, Any]:
     levels = sorted(confidentiality)
     sensitive: Tree = {"type": "deny", "securityLabel": sorted({*SENSITIVITY, *LABELS})}
     rule: Tree = {"type": "permit", "securityLabel": levels}
-    return {"v": 1, "policies": [_always(rule if "R" in levels else rule | {"provision": [sensitive]})]}
+    return rules_of([_always(rule if "R" in levels else rule | {"provision": [sensitive]})])
 
 
 def since(day: date, rules: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def since(day: date, rules: Mapping[str, Any] | None = None) -> dict[str, Any]:
     undated = {"type": "permit", "class": list(UNDATED)}
     older = {"type": "deny", "dataPeriod": {"end": (day - timedelta(days=1)).isoformat()}, "provision": [undated]}
     policies = rules["policies"] if rules else [_always(ALL)]
-    return {"v": 1, "policies": [one | {"provision": _excepting(one["provision"], older)} for one in policies]}
+    return rules_of([one | {"provision": _excepting(one["provision"], older)} for one in policies], readers_of(rules))
 
 
 def _excepting(rule: Tree, exception: Tree) -> Tree:
@@ -82,7 +83,9 @@ def both(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> dict
         return None if chosen is None else dict(chosen)
     permits = [policy["provision"] for policy in other["policies"] if policy["provision"]["type"] == "permit"]
     refusals = [policy for policy in other["policies"] if policy["provision"]["type"] == "deny"]
-    return {"v": 1, "policies": [*one["policies"], _always({"type": "deny", "provision": permits}), *refusals]}
+    each = [found for found in (readers_of(one), readers_of(other)) if found is not None]
+    admitted = each[0].both(each[-1]) if each else None
+    return rules_of([*one["policies"], _always({"type": "deny", "provision": permits}), *refusals], admitted)
 
 
 def only_since(rules: Mapping[str, Any]) -> bool:
@@ -92,6 +95,22 @@ def only_since(rules: Mapping[str, Any]) -> bool:
         return bool(rules == since(date.fromisoformat(older) + timedelta(days=1)))
     except (KeyError, IndexError, TypeError, ValueError):
         return False
+
+
+def rules_of(policies: Iterable[Mapping[str, Any]], admitted: Readers | None = None) -> dict[str, Any]:
+    """Finer rules of these policies, for those readers only; None: for all who may read by the grant."""
+    rules = {"v": 1, "policies": list(policies) or [_always(ALL)]}
+    return rules if admitted is None else rules | {"readers": admitted.plain()}
+
+
+def readers_of(rules: Mapping[str, Any] | None) -> Readers | None:
+    """Who alone may read by a grant with these finer rules; None: all who read for its purposes."""
+    return readers.read(rules["readers"]) if rules and "readers" in rules else None
+
+
+def leaves_out(rules: Mapping[str, Any] | None) -> bool:
+    """Whether these may leave out some of what is granted, from whoever may read."""
+    return rules is not None and rules.get("policies") != [_always(ALL)]
 
 
 def _always(provision: Tree) -> dict[str, Any]:
@@ -104,8 +123,9 @@ def _always(provision: Tree) -> dict[str, Any]:
 def read(value: Any) -> tuple[Policy, ...]:
     """The policies that finer rules consist of. Raises `Rejected(broken, rules)` for what says more or else."""
     try:
-        if value.keys() != {"v", "policies"} or value["v"] != 1 or not value["policies"]:
+        if value.keys() - {"readers"} != {"v", "policies"} or value["v"] != 1 or not value["policies"]:
             raise broken("rules")
+        readers_of(value)
         return tuple(_policy(number, one) for number, one in enumerate(value["policies"]))
     except (AttributeError, TypeError, KeyError, RecursionError, Problem):
         raise broken("rules") from None
@@ -128,5 +148,5 @@ def _check_rule(rule: Any, level: int) -> None:
 
 
 def decider(policies: tuple[Policy, ...]) -> Decider:
-    """What finer rules say of each resource: its `verdict` is good for any party, purpose and time of the grant."""
+    """What finer rules say of each resource: its `verdict` is good for each reader, purpose and time of the grant."""
     return Decider(State(policies), Request("patient", frozenset({"counterpart"}), "TREAT", 0))

@@ -143,7 +143,7 @@ def _rule(provision: Any, path: str, level: int) -> Rule:
         permit=kind == "permit",  # no type on a nested rule: it may only take away
         path=path,
         actors=_codes(provision, "actor", path),
-        roles=_codes(provision, "role", path),
+        roles=frozenset(map(str.lower, _codes(provision, "role", path))),  # houses write them as they like
         actions=_codes(provision, "action", path),
         purposes=_codes(provision, "purpose", path),
         period=_period(provision.get("period", {}), f"{path}.period"),

@@ -1,25 +1,26 @@
 """From signed Consents to grants: who, why and when become release rules, what the data are becomes finer rules.
 
 What a rule says of counterpart, purpose and time, the hub can check before it releases anything. What it says of the
-resource itself (type, code, label, clinical date, author) can be checked only by whoever opened it: that part travels
-with the grant, sealed, as its finer rules, and says nothing of other parties, purposes or times. Permitted is what is
-released and passes them, exactly (PROTOCOL.md 4.4).
+resource itself (type, code, label, clinical date, author) can be checked only by whoever opened it, and who of a house
+reads, in which role, only by the house: that part travels with the grant, sealed, as its finer rules, and says nothing
+of other parties or times. Permitted is what is released and passes them, exactly (PROTOCOL.md 4.4).
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from consent import categories, policy
 from consent.dates import FOREVER, ZONE, interval
 from consent.fhir_consent import Agreement, check_written
-from consent.finer_rules import ELEMENTS, Tree
+from consent.finer_rules import ELEMENTS, Tree, rules_of
 from consent.lineages import in_force
 from consent.policy import Rule
 from consent.provisions import refused
 from consent.purposes import actions_above, purposes_above, within
+from consent.readers import ANY, Cell, Readers
 from consent.relations import MAX_GRANTS
 from consent.state import Request, State
 
@@ -35,29 +36,33 @@ class Projection:
 
 
 def project(
-    consents: Sequence[Mapping[str, Any]], counterpart: str, now: int, wholes: Iterable[str] = ()
-) -> list[Projection]:
+    consents: Sequence[Mapping[str, Any]], counterpart: str, now: int, wholes: Iterable[str] = (),
+    roles: Iterable[str] = (),
+) -> list[Projection]:  # fmt: skip
     """The grants by which a counterpart may read what R4 Consents of one patient permit, from a Unix second on.
 
     `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. `wholes`: what the
-    counterpart is a part of, at every level (`consent.actors`): what is said of them is said of it. None where nothing
-    is permitted. Raises `Problem(unprocessable)` for what no grant can keep to, or cannot be told to be in force.
+    counterpart is a part of, at every level (`consent.actors`): what is said of them is said of it. `roles`: in which
+    all act there (`consent.floor.roles`). None where nothing is permitted. Raises `Problem(unprocessable)` for what no
+    grant can keep to, or cannot be told to be in force.
     """
-    return project_plain([check_written(consent) for consent in consents], counterpart, now, wholes)
+    return project_plain([check_written(consent) for consent in consents], counterpart, now, wholes, roles)
 
 
 def project_plain(
-    forms: Sequence[Mapping[str, Any]], counterpart: str, now: int, wholes: Iterable[str] = ()
-) -> list[Projection]:
+    forms: Sequence[Mapping[str, Any]], counterpart: str, now: int, wholes: Iterable[str] = (),
+    roles: Iterable[str] = (),
+) -> list[Projection]:  # fmt: skip
     """`project` for Consents in plain form (`consent.policy`). Raises as it."""
-    actor = frozenset({counterpart, *wholes})
+    house = _House(frozenset({counterpart, *wholes}), frozenset(roles))
     patients = {form["patient"] for form in forms}
     if len(patients) != 1:
         raise refused("patient", "These Consents are not about one patient.")
     (patient,) = patients
-    found = _pieces(_in_force(forms, patient, actor, now * SECOND), actor, now * SECOND)
+    found = _pieces(_in_force(forms, patient, house.actor, now * SECOND), house, now * SECOND)
     if len(found) > MAX_GRANTS:
-        raise refused("provision", f"This needs more than {MAX_GRANTS} grants; write fewer periods and purposes.")
+        remedy = f"This needs more than {MAX_GRANTS} grants; write fewer periods, purposes and roles."
+        raise refused("provision", remedy)
     return [_projection(patient, counterpart, piece, now * SECOND) for piece in found]
 
 
@@ -66,15 +71,17 @@ def refused_plain(
 ) -> frozenset[int]:
     """The categories of which Consents in plain form that are refusals refuse a counterpart anything, now or later.
 
-    `purposes`: those of a grant; what is refused for one below them is refused.
+    `purposes`: those of a grant; what is refused for one below them is refused, and what is refused any role there.
     """
-    actor, at = frozenset({counterpart, *wholes}), now * SECOND
-    counting = _in_force(forms, forms[0]["patient"], actor, at)
+    house, at = _House(frozenset({counterpart, *wholes})), now * SECOND
+    counting = _in_force(forms, forms[0]["patient"], house.actor, at)
     signed = [one for one in counting if not (one.root.permit or one.opt_in)]
     rules = [rule for one in signed for rule in _all(one.root)]
     asked = {*purposes, *(purpose for rule in rules for purpose in rule.purposes if within(purpose, purposes))}
     times = {at, *(start for rule in rules if (start := rule.period[0]) > at)}
-    trees = [tuple(_trees(signed, actor, purposes_above(one), time)) for one in asked for time in times]
+    roles = {ANY, *(role for rule in rules for role in rule.roles)}
+    cells = [(one, role) for one in asked for role in roles]
+    trees = [tuple(_trees(signed, house.asking(cell), time)) for cell in cells for time in times]
     return frozenset(
         index for index in range(len(categories.NAMES)) if any(_DENY in _outcomes(each, index) for each in trees)
     )
@@ -90,13 +97,35 @@ class _Signed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """Purposes and a time in which the same trees decide; of the trees nothing is left but what is about resources."""
+class _Asking:
+    """Who asks, at every level, for a purpose and those it lies below, in which roles."""
 
-    purposes: tuple[str, ...]
+    actor: frozenset[str]
+    purposes: frozenset[str]
+    roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _House:
+    """A counterpart at every level, and the roles in which all act there."""
+
+    actor: frozenset[str]
+    roles: frozenset[str] = frozenset()
+
+    def asking(self, cell: Cell | None) -> _Asking:
+        """Somebody of it who asks for a purpose, in a role; None: for a purpose that no Consent names."""
+        purpose, role = cell or ("", ANY)
+        return _Asking(self.actor, purposes_above(purpose) if purpose else frozenset(), self.roles | {role})
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Readers and a time for which the same trees decide; of the trees nothing is left but what is about resources."""
+
+    readers: Readers
     start: int
     end: int
-    trees: tuple[tuple[bool, str], ...]
+    trees: "_Trees"
     """Whether it is an opt-in list, and the tree as JSON."""
 
 
@@ -118,31 +147,39 @@ def _in_force(forms: Sequence[Mapping[str, Any]], patient: str, actor: frozenset
 # --- which pieces -------------------------------------------------------------------------------------------------
 
 
-def _pieces(signed: Sequence[_Signed], actor: frozenset[str], now: int) -> list[_Piece]:
-    roots = [one.root for one in signed]
-    for root in roots:
-        _check_actions(root, actor)
-    named = sorted({purpose for root in roots for rule in _all(root) for purpose in rule.purposes})
-    edges = sorted({edge for root in roots for rule in _all(root) for edge in rule.period if edge > now})
-    times = list(zip([now, *edges], [*edges, FOREVER], strict=True))
-    times = [(start, end) for start, end in times if start < end]
-    alike: dict[tuple[int, int, tuple[tuple[bool, str], ...]], list[str]] = {}
-    for purpose in named:
-        for start, end, trees in _joined(signed, actor, purpose, times):
-            alike.setdefault((start, end, trees), []).append(purpose)
+_Trees = tuple[tuple[bool, str], ...]
+
+
+def _pieces(signed: Sequence[_Signed], house: _House, now: int) -> list[_Piece]:
+    rules = [rule for one in signed for rule in _all(one.root)]
+    for one in signed:
+        _check_actions(one.root, house.actor)
+    named = frozenset(purpose for rule in rules for purpose in rule.purposes)
+    roles = frozenset(role for rule in rules for role in rule.roles)
+    edges = sorted({edge for rule in rules for edge in rule.period if edge > now})
+    times = [(start, end) for start, end in zip([now, *edges], [*edges, FOREVER], strict=True) if start < end]
+    alike: dict[tuple[int, int, _Trees], set[Cell]] = {}
+    for cell in Readers(named, roles, frozenset()).cells:
+        for about in _joined(signed, house.asking(cell), times):
+            alike.setdefault(about, set()).add(cell)
     for start, _ in times:
-        _check_every_purpose(signed, actor, start)
-        _check_exceptions(signed, actor, named, start)
-    return [_Piece(_highest(found), *about) for about, found in alike.items() if _seconds(*about[:2], now)]
+        _check_every_purpose(signed, house, roles, start)
+    found = []
+    for (start, end, trees), cells in alike.items():
+        within_it = [time for time, _ in times if start <= time < end]
+        admitted = _with_more(signed, house, Readers(named, roles, frozenset(cells)), within_it)
+        if _seconds(start, end, now):
+            found.append(_Piece(admitted.simplest(), start, end, trees))
+    return found
 
 
 def _joined(
-    signed: Sequence[_Signed], actor: frozenset[str], purpose: str, times: Iterable[tuple[int, int]]
-) -> Iterator[tuple[int, int, tuple[tuple[bool, str], ...]]]:
-    """The times in which a purpose may see anything, those in which the same trees decide joined."""
-    last: tuple[int, int, tuple[tuple[bool, str], ...]] | None = None
+    signed: Sequence[_Signed], asking: _Asking, times: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, _Trees]]:
+    """The times in which somebody may see anything, those in which the same trees decide joined."""
+    last: tuple[int, int, _Trees] | None = None
     for start, end in times:
-        trees = tuple(_trees(signed, actor, purposes_above(purpose), start))
+        trees = tuple(_trees(signed, asking, start))
         if last is not None and last[1:] == (start, trees):
             last = (last[0], end, trees)
             continue
@@ -153,36 +190,31 @@ def _joined(
         yield last
 
 
-def _trees(
-    signed: Iterable[_Signed], actor: frozenset[str], purposes: frozenset[str], at: int
-) -> Iterator[tuple[bool, str]]:
+def _trees(signed: Iterable[_Signed], asking: _Asking, at: int) -> Iterator[tuple[bool, str]]:
     for one in signed:
-        kept = _cut(one.root, one.plain, actor, purposes, at)
+        kept = _cut(one.root, one.plain, asking, at)
         if kept is not None:
             yield one.opt_in, json.dumps(kept, ensure_ascii=False, sort_keys=True)
 
 
-def _cut(rule: Rule, plain: Tree, actor: frozenset[str], purposes: frozenset[str], at: int) -> Tree | None:
-    """The rule with only what it says of resources; None where it does not apply to this party, purpose and time."""
-    if not _applies(rule, actor, purposes, at):
+def _cut(rule: Rule, plain: Tree, asking: _Asking, at: int) -> Tree | None:
+    """The rule with only what it says of resources; None where it does not apply to who asks, and this time."""
+    if not _applies(rule, asking, at):
         return None
-    if rule.roles:
-        raise refused(
-            f"{rule.path}.actor", "A rule for a role within an organisation cannot be kept to by it; drop it."
-        )
     kept = {name: value for name, value in plain.items() if name in ELEMENTS and name != "provision"}
     pairs = zip(rule.children, plain.get("provision", ()), strict=True)
-    children = [_cut(child, below, actor, purposes, at) for child, below in pairs]
+    children = [_cut(child, below, asking, at) for child, below in pairs]
     if any(children):
         kept["provision"] = [child for child in children if child is not None]
     return kept
 
 
-def _applies(rule: Rule, actor: frozenset[str], purposes: frozenset[str], at: int) -> bool:
+def _applies(rule: Rule, asking: _Asking, at: int) -> bool:
     return not (
-        (rule.actors and rule.actors.isdisjoint(actor))
+        (rule.actors and rule.actors.isdisjoint(asking.actor))
+        or (rule.roles and rule.roles.isdisjoint(asking.roles))
         or (rule.actions and rule.actions.isdisjoint(actions_above("read")))
-        or (rule.purposes and rule.purposes.isdisjoint(purposes))
+        or (rule.purposes and rule.purposes.isdisjoint(asking.purposes))
         or not rule.period[0] <= at < rule.period[1]
     )
 
@@ -193,9 +225,33 @@ def _all(rule: Rule) -> Iterator[Rule]:
         yield from _all(child)
 
 
-def _highest(purposes: Sequence[str]) -> tuple[str, ...]:
-    """Without those that lie below another one: a grant for that one is a grant for them."""
-    return tuple(one for one in purposes if not any(within(one, [other]) for other in purposes if other != one))
+# --- who may read by a piece --------------------------------------------------------------------------------------
+
+
+def _with_more(signed: Sequence[_Signed], house: _House, readers: Readers, times: Sequence[int]) -> Readers:
+    """With those for whom the Consents only add to what these may see: a table that told them apart would tell more
+    of the Consents than is needed."""
+    more = {
+        cell for cell in set(readers.cells) - readers.admitted
+        if any(_adds_only(signed, house, known, cell, times) for known in readers.admitted)
+    }  # fmt: skip
+    return Readers(readers.purposes, readers.roles, readers.admitted | more)
+
+
+def _adds_only(signed: Sequence[_Signed], house: _House, known: Cell, cell: Cell, times: Sequence[int]) -> bool:
+    """Whether whoever asks for a purpose below, or in a role beside, loses nothing by that."""
+    if not (within(cell[0], [known[0]]) and known[1] in (cell[1], ANY)):
+        return False
+    each = house.asking(known), house.asking(cell)
+    return not any(_takes_away(one.root, *each, at) for one in signed for at in times)
+
+
+def _takes_away(rule: Rule, known: _Asking, asking: _Asking, at: int, outer: bool = True) -> bool:
+    """`outer`: whether the rules around this one apply to the one who is known, as they do to who asks."""
+    above, below = _applies(rule, known, at) and outer, _applies(rule, asking, at)
+    if below and not above and not rule.permit:
+        return True
+    return below and any(_takes_away(child, known, asking, at, above) for child in rule.children)
 
 
 # --- what cannot be kept to ---------------------------------------------------------------------------------------
@@ -211,33 +267,12 @@ def _check_actions(rule: Rule, actor: frozenset[str]) -> None:
         _check_actions(child, actor)
 
 
-def _check_every_purpose(signed: Sequence[_Signed], actor: frozenset[str], at: int) -> None:
-    if _permitted(tuple(_trees(signed, actor, frozenset(), at))):
-        raise refused("provision.purpose", "Name the purposes for which this is permitted; a grant has them all named.")
-
-
-def _check_exceptions(signed: Sequence[_Signed], actor: frozenset[str], named: Sequence[str], at: int) -> None:
-    """A hub releases for a purpose what is granted for one above it: there, nothing may be taken away again."""
-    for purpose in named:
-        for above in purposes_above(purpose) - {purpose} & set(named):
-            if not _permitted(tuple(_trees(signed, actor, purposes_above(above), at))):
-                continue
-            for one in signed:
-                _check_exception(one.root, actor, (above, purpose), at)
-
-
-def _check_exception(rule: Rule, actor: frozenset[str], purposes: tuple[str, str], at: int, outer: bool = True) -> None:
-    """`outer`: whether the rules around this one apply to the higher purpose, as they do to the lower."""
-    above, below = (_applies(rule, actor, purposes_above(purpose), at) for purpose in purposes)
-    above = above and outer
-    if below and not above and not rule.permit:
-        remedy = (
-            f"What is permitted for {purposes[0]} cannot be refused for {purposes[1]} alone; name the others instead."
-        )
-        raise refused(f"{rule.path}.purpose", remedy)
-    if below:
-        for child in rule.children:
-            _check_exception(child, actor, purposes, at, above)
+def _check_every_purpose(signed: Sequence[_Signed], house: _House, roles: Iterable[str], at: int) -> None:
+    nameless = house.asking(None)
+    for role in (ANY, *roles):
+        if _permitted(tuple(_trees(signed, replace(nameless, roles=nameless.roles | {role}), at))):
+            remedy = "Name the purposes for which this is permitted; a grant has them all named."
+            raise refused("provision.purpose", remedy)
 
 
 # --- what a piece can permit --------------------------------------------------------------------------------------
@@ -252,7 +287,7 @@ _TYPES: Mapping[str, frozenset[str]] = {
 }
 
 
-def _permitted(trees: tuple[tuple[bool, str], ...]) -> frozenset[int]:
+def _permitted(trees: _Trees) -> frozenset[int]:
     """The categories of which anything may be permitted."""
     return frozenset(index for index in range(len(categories.NAMES)) if _PERMIT in _outcomes(trees, index))
 
@@ -301,11 +336,12 @@ def _may_be(word: str, category: int) -> bool:
 def _projection(patient: str, counterpart: str, piece: _Piece, now: int) -> Projection:
     chosen = _permitted(piece.trees)
     start = "" if piece.start <= now else _first(piece.start)
-    agreed = Agreement(patient, counterpart, chosen, piece.purposes, start, _last(piece.end))
+    agreed = Agreement(patient, counterpart, chosen, piece.readers.highest, start, _last(piece.end))
+    readers = None if piece.readers.everybody else piece.readers
     if all(_outcomes(piece.trees, index) == {_PERMIT} for index in chosen):
-        return Projection(agreed)
+        return Projection(agreed, None if readers is None else rules_of([], readers))
     policies = [{"opt-in": opt_in, "provision": json.loads(tree)} for opt_in, tree in piece.trees]
-    return Projection(agreed, {"v": 1, "policies": policies})
+    return Projection(agreed, rules_of(policies, readers))
 
 
 def _seconds(start: int, end: int, now: int) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from consent import words
+from consent.readers import ANY, Readers
 from consent.who import Access
 from consent.words import place
 
@@ -30,6 +31,24 @@ _FINER = (
     " Some of it is left out.",
     "\nManches davon haben Sie aus-genommen.",
 )
+_NOT_FOR = (" Nicht für {why}.", " Not for {why}.", "\nNicht für {why}.")
+_ROLES = {
+    "only": (
+        " Dort sieht das nur, wer in der Rolle {roles} fragt.",
+        " There only who asks in the role of {roles} sees it.",
+        "\nDort sehen das nur: {roles}.",
+    ),
+    "not": (
+        " Wer dort in der Rolle {roles} fragt, sieht es nicht.",
+        " Who asks there in the role of {roles} does not see it.",
+        "\nDort sehen das nicht: {roles}.",
+    ),
+    "other": (
+        " In der Rolle {roles} gelten dort andere Zwecke.",
+        " In the role of {roles} other purposes count there.",
+        "\nFür {roles} gelten andere Zwecke.",
+    ),
+}
 _OWN = (
     "{who} sieht, was {who} selbst geschrieben hat.",
     "{who} sees what {who} wrote itself.",
@@ -80,6 +99,26 @@ def lines(found: Iterable[Access], language: str, patient: str = "") -> list[str
     return [_line(list(group), language, patient) for _, group in grouped]
 
 
+def _readers(readers: Readers, language: str) -> str:
+    """Who alone of the counterpart sees it, and for which purposes nobody does."""
+    columns = {
+        role: {one for one, other in readers.admitted if other == role} for role in (ANY, *sorted(readers.roles))
+    }
+    others = columns.pop(ANY)
+    barred = sorted(readers.purposes - others.union(*columns.values()))
+    only = [role for role, column in columns.items() if column and not others]
+    told = {
+        "only": only,
+        "not": [role for role, column in columns.items() if not column and not only],
+        "other": [role for role, column in columns.items() if column and others],
+    }
+    said = [_NOT_FOR[place(language)].format(why=words.purposes(barred, language))] if barred else []
+    said += [
+        _ROLES[kind][place(language)].format(roles=words.row(roles, language)) for kind, roles in told.items() if roles
+    ]
+    return "".join(said)
+
+
 def nothing(who: str, language: str) -> str:
     """The sentence for a counterpart that was never granted what was asked about."""
     return _NOTHING[place(language)].format(who=who)
@@ -100,7 +139,7 @@ def _line(group: list[Access], language: str, patient: str) -> str:
         basis += f", {words.on_paper(one.desk, language)}" if one.desk else ""
         scope = "" if one.earlier else _SCOPE[at]
         granted = _GRANTED[at].format(rule=rule, since=words.day(one.since, language), scope=scope, basis=basis)
-        return granted + (_FINER[at] if one.finer else "")
+        return granted + (_FINER[at] if one.finer else "") + (_readers(one.readers, language) if one.readers else "")
     if one.reason == "emergency":
         return _EMERGENCY[at].format(rule=rule)
     if one.reason == "not-yet":

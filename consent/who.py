@@ -11,10 +11,11 @@ from typing import Literal
 
 from consent.accounts import by_device
 from consent.fhir_consent import agreement
-from consent.finer_rules import only_since
+from consent.finer_rules import leaves_out, only_since, readers_of
 from consent.grants import Record
 from consent.primitives import unb64
 from consent.purposes import within
+from consent.readers import ANY, Readers
 from consent.relations import RelationState
 from consent.sets import CATEGORIES, SetKey
 from consent.statements import Statement
@@ -77,8 +78,8 @@ class Access:
     `visible`, and why (`reason`). `since`: from when without a break; `until`: when it ends or ended. `earlier`: what
     was there before the grant is seen, too. `gid`, `by`: which grant, and who signed it; `consent`: the id of its FHIR
     Consent. `own`: only what the counterpart wrote itself, to which no Consent belongs. `finer`: whether finer rules
-    leave out some of it; None where another party made the grant and its rules are not held here. `desk`: where it was
-    signed on paper, the desk that recorded it.
+    leave out some of it; None where another party made the grant and its rules are not held here. `readers`: who alone
+    may read of the counterpart, where not all may. `desk`: where it was signed on paper, the desk that recorded it.
     """
 
     counterpart: str
@@ -94,6 +95,7 @@ class Access:
     earlier: bool = True
     own: bool = False
     finer: bool | None = False
+    readers: Readers | None = None
     desk: str = ""
 
 
@@ -148,6 +150,7 @@ def _of(all_: list[Stretch], vault: Vault, oth: str, at: int) -> Iterator[Access
     begun = [(one, categories(one, vault.sets)) for one in all_ if one.rules.iat <= at]
     held = [one for one, _ in begun if one.holds(at) and not one.own]
     finer = {one.gid: _finer(one, vault) for one in held}
+    readers = {one.gid: _readers(one, vault) for one in held}
     desks = {one.gid: desk_of(vault, one.rules) for one in held}
     for category in range(CATEGORIES):
         of_it = [one for one, opens in begun if category in opens]
@@ -155,7 +158,8 @@ def _of(all_: list[Stretch], vault: Vault, oth: str, at: int) -> Iterator[Access
         for one in now:
             reason: Reason = "emergency" if one.emergency else "granted"
             told = _access(one, of_it, category, reason, one.until)
-            yield replace(told, finer=finer.get(one.gid, False), desk=desks.get(one.gid, ""))
+            finer_, readers_ = finer.get(one.gid, False), readers.get(one.gid)
+            yield replace(told, finer=finer_, readers=readers_, desk=desks.get(one.gid, ""))
         if all(one.own for one in now):
             yield _nothing([one for one in of_it if not one.own], oth, category, at)
 
@@ -164,7 +168,12 @@ def _finer(one: Stretch, vault: Vault) -> bool | None:
     terms = terms_of(vault, one.rules)
     if terms is None:
         return None
-    return terms.finer is not None and not only_since(terms.finer)  # that is told by `earlier`
+    return leaves_out(terms.finer) and not only_since(terms.finer)  # that is told by `earlier`
+
+
+def _readers(one: Stretch, vault: Vault) -> Readers | None:
+    terms = terms_of(vault, one.rules)
+    return None if terms is None else readers_of(terms.finer)
 
 
 def _nothing(of_it: list[Stretch], oth: str, category: int, at: int) -> Access:
@@ -230,14 +239,18 @@ def latest(record: Record) -> int:
 # --- asked for one thing ------------------------------------------------------------------------------------------
 
 
-def allowed(found: Iterable[Access], counterpart: str, category: int, purpose: str) -> Access | None:
+def allowed(
+    found: Iterable[Access], counterpart: str, category: int, purpose: str, role: str | None = None
+) -> Access | None:
     """The access by which a counterpart may see a category for a purpose; None where there is none.
 
-    Finer rules (`Access.finer`) may leave out some of it.
+    `role`: of who reads there; None: of anybody. Finer rules (`Access.finer`) may leave out some of it.
     """
     for one in found:
-        if (one.counterpart, one.category, one.visible, one.own) == (counterpart, category, True, False) and within(
-            purpose, one.purposes
-        ):
+        if (one.counterpart, one.category, one.visible, one.own) != (counterpart, category, True, False):
+            continue
+        roles = [role] if role is not None else [ANY, *(one.readers.roles if one.readers else ())]
+        admitted = one.readers is None or any(one.readers.admits(purpose, each) for each in roles)
+        if within(purpose, one.purposes) and admitted:
             return one
     return None

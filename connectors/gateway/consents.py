@@ -12,6 +12,7 @@ from consent.decide import Decider
 from consent.facts import facts
 from consent.fhir_consent import agreement
 from consent.primitives import Rejected
+from consent.readers import NOBODY, Readers, of_grant
 from consent.relations import Grant
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
@@ -24,12 +25,13 @@ NOTHING = b""
 class Terms:
     """What may be shown under a grant: of these categories what the finer rules permit, or all where there are none.
 
-    `name`: by which it is known whether what was decided was decided by these rules.
+    `readers`: whom they permit it. `name`: by which it is known whether what was decided was decided by these rules.
     """
 
     categories: frozenset[int]
     rules: Decider | None = None
     name: str = ""
+    readers: Readers = NOBODY
 
     def permit(self, resource: Mapping[str, Any], author: str) -> bool:
         """What the finer rules say of a resource; none is permitted whose facts cannot be told."""
@@ -98,8 +100,10 @@ class Consents:
                 return _NOTHING
             if not rules:
                 return Terms(agreed.categories)
-            name = hashlib.sha256(rules.encode()).hexdigest()
-            return Terms(agreed.categories, finer_rules.decider(finer_rules.read(json.loads(rules))), name)
+            finer = json.loads(rules)
+            name = hashlib.sha256(json.dumps([rules, *sorted(agreed.purposes)]).encode()).hexdigest()
+            readers = finer_rules.readers_of(finer) or of_grant(agreed.purposes)
+            return Terms(agreed.categories, finer_rules.decider(finer_rules.read(finer)), name, readers)
         except (Problem, Rejected):
             return _NOTHING
 

@@ -128,7 +128,7 @@ class Granted:
         self._store.set_live(patient, live)
         for gid, terms in due.items():
             streams = {one.stream for one in live if one.rules == gid}
-            self._store.decide(patient, streams, gid, terms.name, terms.permit)
+            self._store.decide(patient, streams, gid, terms.name, terms.permit, terms.readers)
 
     def _purge(self, patient: str, covered: Mapping[tuple[str, int], str]) -> None:
         gone = {(set_id, index) for set_id, _, index in self._keystore.held(patient)} - covered.keys()

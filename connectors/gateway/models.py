@@ -169,6 +169,19 @@ permitted = Table(
     sqlite_with_rowid=False,
 )
 
+readers = Table(
+    # Who may read by a grant that has finer rules: of the rows that fit a person's purpose and role the deepest purpose
+    # counts, and there the role that is named ('' is any other). Written with `decided`; nobody may without a row.
+    "readers",
+    metadata,
+    Column("rules", Word, nullable=False),  # the grant
+    Column("purpose", Word, nullable=False),
+    Column("role", Word, nullable=False),
+    Column("depth", Integer, nullable=False),  # how many purposes lie above, and itself
+    Column("admitted", Integer, nullable=False),  # 1 or 0
+    PrimaryKeyConstraint("rules", "purpose", "role"),
+    sqlite_with_rowid=False,
+)
 decided = Table(
     # By which finer rules of a grant `permitted` was filled. Without a row here it has to be filled again.
     "decided",

@@ -24,6 +24,7 @@ from connectors.gateway.models import (
     envelopes,
     live_streams,
     permitted,
+    readers,
     resources,
     state,
     stored_columns,
@@ -32,6 +33,7 @@ from connectors.gateway.query import PAGE_SIZE, numbers, page, some
 from connectors.gateway.records import Deletion, Item, Live, Page, Place, Stored, microseconds
 from connectors.gateway.references import without_hidden
 from connectors.gateway.visibility import Scope, visible
+from consent.readers import Readers
 from fhir_profiles.resources import parse
 from fhir_profiles.search import Query
 
@@ -219,16 +221,17 @@ class Store:
         """Under the finer rules of these grants nothing is permitted until it is decided again."""
         if grants:
             with self.database.write() as connection:
-                for table in (permitted, decided):
+                for table in (permitted, readers, decided):
                     connection.execute(delete(table).where(table.c.rules.in_(sorted(grants))))
 
     def decide(
         self, patient: str, streams: Collection[str], gid: str, name: str,
-        permits: Callable[[dict[str, Any], str], bool],
+        permits: Callable[[dict[str, Any], str], bool], admitted: Readers,
     ) -> None:  # fmt: skip
         """Decide anew which resources of these streams a grant's finer rules permit: `permits(resource, author)`.
 
-        What was decided is kept as it goes; done is it only at the end, so that after a crash it begins again.
+        `admitted`: who may read those. What was decided is kept as it goes; done is it only at the end, so that after
+        a crash it begins again.
         """
         row = resources.c
         ours = and_(row.owner == patient, row.stream.in_(sorted(streams)), row.deleted.is_(False))
@@ -242,6 +245,8 @@ class Store:
                 parsed = ((each.rid, parse(each.body, max_bytes=len(each.body)), each.author) for each in rows)
                 change.permit([(gid, rid) for rid, resource, author in parsed if permits(resource, author)])
         with self.database.write() as connection:
+            cells = [dict(zip(readers.c.keys(), (gid, *row), strict=True)) for row in admitted.rows()]
+            connection.execute(insert(readers), cells)
             connection.execute(insert(decided), {"rules": gid, "patient": patient, "name": name})
 
     def confirm(self, patients: Collection[str], at: int, until: int) -> None:

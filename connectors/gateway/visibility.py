@@ -6,8 +6,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, exists, or_, select
 
 from connectors.gateway.access import Reader
-from connectors.gateway.models import NO_CATEGORY, confirmations, index_text, live_streams, permitted, resources
+from connectors.gateway.models import (
+    NO_CATEGORY,
+    confirmations,
+    index_text,
+    live_streams,
+    permitted,
+    readers,
+    resources,
+)
 from consent.purposes import purposes_above
+from consent.readers import ANY
 
 NEVER_IN_EMERGENCY = frozenset({"V"})
 """The confidentiality that no emergency opens."""
@@ -24,7 +33,7 @@ class Scope:
     `house`: the account whose own writing is always shown; empty where it has written nothing. `own`: the patient who
     reads her own record, of which nothing is withheld. `person`: who reads, to treat: what is open in an emergency that
     this person declared is shown too, but for what is most confidential. `closed`: categories that the law closes to
-    this reader, whatever was granted.
+    this reader, whatever was granted. `role`: in which somebody of a house reads, as consents name it.
     """
 
     purposes: tuple[str, ...]
@@ -33,12 +42,13 @@ class Scope:
     own: str = ""
     person: str = ""
     closed: tuple[int, ...] = ()
+    role: str = ANY
 
     def parameters(self) -> dict[str, Any]:
         """Values for the predicate's parameters."""
         return {
             "v_purposes": self.purposes, "v_now": self.now, "v_house": self.house, "v_own": self.own or NOBODY,
-            "v_person": self.person, "v_closed": self.closed,
+            "v_person": self.person, "v_closed": self.closed, "v_roles": tuple({ANY, self.role}),
         }  # fmt: skip
 
 
@@ -46,7 +56,8 @@ def scope(reader: Reader, house: str, now: int) -> Scope:
     """What a person of the house may see. A stream of which the category is not known may be of one that is closed."""
     closed = sorted(reader.closed("read"))
     purposes = tuple(sorted(purposes_above(reader.purpose)))
-    return Scope(purposes, now, house, closed=(NO_CATEGORY, *closed) if closed else ())
+    role = reader.role.strip().lower()
+    return Scope(purposes, now, house, closed=(NO_CATEGORY, *closed) if closed else (), role=role)
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:
@@ -70,6 +81,7 @@ def shown(row: FromClause) -> ColumnElement[bool]:
     """`visible`, whoever else uses the id."""
     live, confirmed, finer = live_streams.alias(), confirmations.alias(), permitted.alias()
     by_rules = exists().where(finer.c.rules == live.c.rules, finer.c.rid == row.c.rid).correlate_except(finer)
+    by_reader = or_(live.c.person != "", _admitted(live.c.rules) == 1)
     declared = and_(live.c.person != "", live.c.person == bindparam("v_person"), ~_most_confidential(row))
     granted = (
         select(live.c.stream)
@@ -83,11 +95,23 @@ def shown(row: FromClause) -> ColumnElement[bool]:
             live.c.from_epoch <= row.c.epoch,
             live.c.until > bindparam("v_now"),
             live.c.category.not_in(bindparam("v_closed", expanding=True)),
-            or_(live.c.rules == "", by_rules),
+            or_(live.c.rules == "", and_(by_rules, by_reader)),
         )
         .exists()
     )
     return or_(row.c.owner == "", row.c.author == bindparam("v_house"), row.c.kept, granted)
+
+
+def _admitted(rules: ColumnElement[str]) -> ColumnElement[int]:
+    """What the grant's table of readers says of the scope's purpose and role: 1, 0, or nothing (`consent.readers`)."""
+    cell = readers.alias()
+    fits = (
+        cell.c.rules == rules,
+        cell.c.purpose.in_(bindparam("v_purposes", expanding=True)),
+        cell.c.role.in_(bindparam("v_roles", expanding=True)),
+    )
+    lowest = select(cell.c.admitted).where(*fits).order_by(cell.c.depth.desc(), cell.c.role.desc()).limit(1)
+    return lowest.correlate_except(cell).scalar_subquery()
 
 
 def _most_confidential(row: FromClause) -> ColumnElement[bool]:

@@ -106,7 +106,8 @@ def who(directory: Path, moment: str, request: Any, language: str, patient: str,
         found = insight.asked(client, at)
         if as_json:
             for one in found:
-                click.echo(json.dumps(asdict(one) | {"category": NAMES[one.category]}))
+                readers = None if one.readers is None else one.readers.plain()
+                click.echo(json.dumps(asdict(one) | {"category": NAMES[one.category], "readers": readers}))
             return
         lines = told.lines(found, language, client.account)
         click.echo("\n".join(lines) or _NOBODY[words.place(language)])

@@ -46,7 +46,8 @@ def sign(
     if client.is_guardian:
         raise Problem("forbidden", "a guardian grants by categories: rules of her own are the patient's to sign")
     forms = _forms(client, consents)
-    found = project_plain(forms, counterpart, client.now, wholes(client, counterpart))
+    roles = sharing.roles_of(client, counterpart)
+    found = project_plain(forms, counterpart, client.now, wholes(client, counterpart), roles)
     earlier = [known.gid for oth, known in _own(client) if oth == counterpart]
     reached = list(_reached(client, forms, counterpart))
     if not (found or earlier or reached):

@@ -104,12 +104,16 @@ def check(client: Side, agreed: Agreement) -> None:
 
 def check_law(client: Side, agreed: Agreement) -> None:
     """Raise `Problem(forbidden)` for what no consent opens to a house (`consent.floor`): no key is given to it."""
-    if identifiers.account(agreed.counterpart).is_person:
-        return
-    roles = floor.roles(type_of(client, agreed.counterpart), "")
+    roles = roles_of(client, agreed.counterpart)
     if closed := floor.categories_closed(roles, "read") & agreed.categories:
         names = ", ".join(NAMES[c] for c in sorted(closed))
         raise Problem("forbidden", f"by law a house of this kind may not read, whoever consents: {names}")
+
+
+def roles_of(client: Side, counterpart: str) -> frozenset[str]:
+    """The roles in which all act at a house, by the directory (`consent.floor`); none for a person."""
+    is_person = identifiers.account(counterpart).is_person
+    return frozenset() if is_person else floor.roles(type_of(client, counterpart), "")
 
 
 def _is_delegate(client: Side, name: str) -> bool:

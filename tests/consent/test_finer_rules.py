@@ -24,6 +24,9 @@ CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
         {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "provision": [{"class": []}]}}]},
         {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "provision": "x"}}]},
         {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "class": [1]}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit", "role": ["nurse"]}}]},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit"}}], "readers": None},
+        {"v": 1, "policies": [{"opt-in": True, "provision": {"type": "permit"}}], "readers": {"purposes": ["TREAT"]}},
     ],
 )  # fmt: skip
 def test_finer_rules_that_say_more_are_not_kept_to(value):
@@ -97,3 +100,28 @@ def test_rules_of_a_first_day_are_told_from_rules_that_say_more():
         assert not finer_rules.only_since(finer_rules.hiding(finer_rules.since(day), ["Observation/x"]))
     assert not finer_rules.only_since(finer_rules.hiding(None, ["Observation/x"]))
     assert not finer_rules.only_since({"v": 1, "policies": []})
+
+
+NURSES = {"purposes": ["TREAT"], "roles": ["nurse"], "admitted": [["TREAT", "nurse"]]}
+NOT_IN_EMERGENCIES = {"purposes": ["TREAT", "ETREAT"], "roles": [], "admitted": [["TREAT", ""]]}
+
+
+def test_whom_rules_admit_stays_when_they_narrow():
+    """Hiding and a first day take nothing from the table of readers; of two tables both count."""
+    rules = finer_rules.rules_of([]) | {"readers": NURSES}
+    for narrowed in (
+        hiding(rules, ["Observation/x"]),
+        since(date(2026, 3, 1), rules),
+        finer_rules.both(rules, ANYBODY),
+    ):
+        assert narrowed["readers"] == NURSES
+    found = finer_rules.readers_of(finer_rules.both(rules, ANYBODY | {"readers": NOT_IN_EMERGENCIES}))
+    assert [found.admits(*one) for one in (("TREAT", "nurse"), ("ETREAT", "nurse"), ("TREAT", ""))] == [
+        True,
+        False,
+        False,
+    ]
+    assert not finer_rules.leaves_out(rules) and finer_rules.leaves_out(hiding(rules, ["Observation/x"]))
+
+
+ANYBODY = {"v": 1, "policies": [{"opt-in": False, "provision": {"type": "permit", "class": ["lab"]}}]}

@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -13,7 +14,7 @@ from consent.dates import interval
 from consent.decide import decide
 from consent.facts import facts
 from consent.fhir_consent import agreement, build
-from consent.finer_rules import decider, read
+from consent.finer_rules import decider, read, readers_of
 from consent.policy import compile  # noqa: A004
 from consent.projection import project, project_plain, refused_plain
 from consent.purposes import within
@@ -26,6 +27,7 @@ ACTOR = at_every_level([PRACTICE], {PRACTICE: [WHOLE]})
 NOW = interval("2026-03-01T10:00:00Z")[0] // 1_000_000
 DAYS = ["2026-02-01", "2026-03-05", "2026-03-10", "2026-06-01"]
 PURPOSES = ["TREAT", "ETREAT", "BTG", "HRESCH", "PROJ1"]
+ROLES = ["physician", "nurse"]
 TIMES = [NOW, *(interval(f"{day}T{hour}Z")[0] // 1_000_000 for day in DAYS[1:] for hour in ("00:00:00", "22:30:00"))]
 VITAL = "http://terminology.hl7.org/CodeSystem/observation-category"
 
@@ -37,6 +39,7 @@ def some(values):
 PERIODS = st.sampled_from([{"start": a, "end": b} for a in DAYS for b in DAYS if a <= b] + [{"end": b} for b in DAYS])
 LIMITS = {
     "actor": some([PRACTICE, OTHER, WHOLE]), "purpose": some(PURPOSES), "action": some(["access", "disclose", "read"]),
+    "role": some([*ROLES, "hospital"]),
     "class": some(["vitals", "lab", "mental", "Observation", "Condition", "conditions"]),
     "code": some(["8867-4", "718-7"]), "securityLabel": some(["N", "R", "PSY"]), "period": PERIODS,
     "dataPeriod": PERIODS, "data": st.sampled_from([[["instance", "Observation/1"]], [["authoredby", PRACTICE]]]),
@@ -82,8 +85,8 @@ ITEMS = st.builds(
 )  # fmt: skip
 
 
-def served(projections, purpose, second, item):
-    """Whether any of the grants releases the item's category, and its finer rules permit the item."""
+def served(projections, purpose, role, second, item):
+    """Whether any of the grants releases the item's category, and its finer rules permit this reader the item."""
     name = next(word for word in item.classes if word in categories.INDEX)
     for one in projections:
         start, until = one.agreed.seconds()
@@ -92,7 +95,9 @@ def served(projections, purpose, second, item):
             and within(purpose, one.agreed.purposes)
             and categories.INDEX[name] in one.agreed.categories
         )
-        if released and (one.rules is None or decider(read(one.rules)).verdict(item).permit):
+        readers = readers_of(one.rules)
+        admitted = released and (readers is None or readers.admits(purpose, role))
+        if admitted and (one.rules is None or decider(read(one.rules)).verdict(item).permit):
             return True
     return False
 
@@ -101,21 +106,22 @@ def served(projections, purpose, second, item):
     deadline=None, max_examples=5_000 if os.environ.get("OBHUT_SOAK") else 400,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
-@given(st.lists(forms(), min_size=1, max_size=3), st.lists(ITEMS, min_size=1, max_size=4))
-def test_what_the_hub_releases_and_the_finer_rules_permit_is_what_the_consents_permit(given_forms, items):
-    """At every time and for every purpose: no rule without a key serves anything, no key without a rule."""
+@given(
+    st.lists(forms(), min_size=1, max_size=3), st.lists(ITEMS, min_size=1, max_size=4),
+    st.sampled_from([[], ["hospital"]]),
+)  # fmt: skip
+def test_what_the_hub_releases_and_the_finer_rules_permit_is_what_the_consents_permit(given_forms, items, house):
+    """At every time, for every purpose and role: no rule without a key serves anything, no key without a rule."""
     state = State(tuple(map(compile, given_forms)))
     try:
-        projections = project_plain(given_forms, PRACTICE, NOW, [WHOLE])
+        projections = project_plain(given_forms, PRACTICE, NOW, [WHOLE], house)
     except Problem:
         assume(False)  # refused: nothing is signed
-    for second in TIMES:
-        for purpose in PURPOSES:
-            for action in ("read", "search"):
-                request = Request(PATIENT, ACTOR, purpose, second * 1_000_000, action)
-                for item in items:
-                    permitted = decide(state, request, [item]).decision == "permit"
-                    assert served(projections, purpose, second, item) == permitted, (purpose, second, action)
+    for second, purpose, role, action in product(TIMES, PURPOSES, [*ROLES, "janitor"], ("read", "search")):
+        request = Request(PATIENT, ACTOR, purpose, second * 1_000_000, action, frozenset({role, *house}))
+        for item in items:
+            permitted = decide(state, request, [item]).decision == "permit"
+            assert served(projections, purpose, role, second, item) == permitted, (purpose, role, second, action)
 
 
 def permit(**limits):
@@ -195,8 +201,6 @@ def test_what_is_said_of_other_parties_and_purposes_is_not_told_to_this_one():
     ("rule", "words"),
     [
         ({"purpose": []}, "Name the purposes"),
-        ({"role": ["physician"]}, "role"),
-        ({"class": ["vitals"], "provision": [{"type": "deny", "purpose": ["ETREAT"]}]}, "ETREAT"),
         ({"action": ["read"]}, "reading and searching"),
         ({"class": ["vitals"], "provision": [{"type": "deny", "action": ["search"]}]}, "reading and searching"),
     ],
@@ -233,11 +237,50 @@ def test_a_pause_shorter_than_a_second_ends_and_begins_at_whole_ones():
     assert start - end == 1
 
 
-def test_an_exception_below_a_permission_for_a_lower_purpose_alone_is_refused():
-    """The hub would release for an emergency what is permitted for treatment, the exception notwithstanding."""
-    exception = {"type": "permit", "purpose": ["ETREAT"], "provision": [{"type": "deny", "code": ["1-8"]}]}
-    with pytest.raises(Problem, match="ETREAT"):
-        project_plain([permit(**{"class": ["lab"]}), permit() | {"id": "d", "provision": exception}], PRACTICE, NOW)
+IN_EMERGENCIES = {"type": "deny", "purpose": ["ETREAT"]}
+
+
+def test_an_exception_for_a_purpose_below_travels_with_the_grant():
+    """The hub releases for treatment; who reads for an emergency is not admitted, for other treatment is."""
+    (one,) = project_plain([permit(**{"class": ["vitals"], "provision": [IN_EMERGENCIES]})], PRACTICE, NOW)
+    assert one.agreed.purposes == ("TREAT",)
+    assert one.rules["policies"] == [{"opt-in": False, "provision": {"type": "permit"}}]
+    readers = readers_of(one.rules)
+    assert [readers.admits(purpose) for purpose in ("TREAT", "COC", "ETREAT", "BTG")] == [True, True, False, False]
+
+
+def test_a_permission_within_an_exception_is_a_grant_beside():
+    """Treatment, but no emergency, but in one the glass broken for lab values: two grants that share no reader."""
+    glass = IN_EMERGENCIES | {"provision": [{"type": "permit", "purpose": ["BTG"], "class": ["lab"]}]}
+    found = project_plain([permit(**{"class": ["vitals", "lab"], "provision": [glass]})], PRACTICE, NOW)
+    assert {one.agreed.purposes: one.agreed.categories for one in found} == {
+        ("TREAT",): {VITALS, LAB}, ("BTG",): {LAB}
+    }  # fmt: skip
+    wide = next(one for one in found if one.agreed.purposes == ("TREAT",))
+    assert not readers_of(wide.rules).admits("BTG")
+
+
+def test_a_rule_for_a_role_travels_with_the_grant():
+    """Only physicians, all but nurses; a role in which all act there binds the whole house, and is not told apart."""
+    (one,) = project_plain([permit(role=["Physician"])], PRACTICE, NOW)
+    assert [readers_of(one.rules).admits("TREAT", role) for role in ("physician", "nurse", "")] == [True, False, False]
+    (one,) = project_plain([permit(provision=[{"type": "deny", "role": ["nurse"]}])], PRACTICE, NOW)
+    assert [readers_of(one.rules).admits("TREAT", role) for role in ("physician", "nurse", "")] == [True, False, True]
+    assert project_plain([permit(role=["hospital"])], PRACTICE, NOW, roles=["hospital"])[0].rules is None
+    assert (
+        project_plain([permit(provision=[{"type": "deny", "role": ["hospital"]}])], PRACTICE, NOW, (), ["hospital"])
+        == []
+    )
+
+
+def test_nobody_is_told_apart_who_only_sees_more():
+    """In an emergency, or as a physician, lab values besides: the first grant is for everybody."""
+    for more in ({"purpose": ["ETREAT"]}, {"role": ["physician"]}):
+        found = project_plain(
+            [permit(**{"class": ["vitals"]}), permit(**more, **{"class": ["lab"]}) | {"id": "d"}], PRACTICE, NOW
+        )
+        plain = next(one for one in found if one.agreed.categories == {VITALS})
+        assert plain.rules is None and len(found) == 2
 
 
 WIDE, NARROW = permit(**{"class": ["lab"]}), permit(**{"class": ["vitals"]})

@@ -202,6 +202,17 @@ for _name in ("actor", "role", "action", "purpose"):
     del HERE["policies"][0]["provision"][_name]
 
 
+READERS = [
+    {"purposes": ["TREAT"], "roles": ["nurse"], "admitted": [["TREAT", "nurse"]]},
+    {
+        "purposes": ["ETREAT", "TREAT"],
+        "roles": ["nurse", "x"],
+        "admitted": [["ETREAT", "x"], ["TREAT", ""], ["TREAT", "x"]],
+    },
+    {"purposes": ["HRESCH", "PROJ1"], "roles": [], "admitted": [["HRESCH", ""]]},
+]
+
+
 def test_finer_rules_that_say_more_are_refused_by_both(twin):
     """A rule by purpose or time, an unknown word, a wrong shape."""
     (mark,) = odd_rules.pytestmark
@@ -227,7 +238,7 @@ def test_hiding_and_a_first_day_are_written_alike(twin):
     rules = [one["ok"] for one in found]
     hidden = agree(twin, [("hiding", {"rules": one, "references": ["Observation/x"]}) for one in rules])
     levels = agree(twin, [("up_to", {"confidentiality": one}) for one in (["N", "L"], ["R", "N"], [])])
-    several = [None, HERE, *rules[:4], *(one["ok"] for one in levels)]
+    several = [None, HERE, *rules[:4], *(one["ok"] for one in levels), *(HERE | {"readers": one} for one in READERS)]
     agree(twin, [("both", {"one": one, "other": other}) for one in several for other in several])
     odd = [None, [], {}, HERE, {"v": 1, "policies": []}, {"v": 1, "policies": [{"provision": {"provision": [1]}}]}]
     every = [*rules, *(one["ok"] for one in hidden), *odd]
@@ -313,7 +324,8 @@ def test_plain_forms_become_the_same_consent(twin, forms):
 def test_consents_become_the_same_grants(twin, forms):
     """The same agreements and finer rules, or the same refusal."""
     asked = {"consents": forms, "counterpart": projections.PRACTICE, "now": projections.NOW, "plain": True}
-    agree(twin, [("project", asked | {"wholes": wholes}) for wholes in ([], [projections.OTHER])])
+    more = ({}, {"wholes": [projections.OTHER]}, {"roles": ["hospital"]})
+    agree(twin, [("project", asked | one) for one in more])
     asked = {"forms": forms, "counterpart": projections.PRACTICE, "now": projections.NOW}
     agree(twin, [
         ("refused", asked | {"purposes": purposes, "wholes": wholes})

@@ -1,12 +1,13 @@
 """Who can see what, and why: the same as what the hub releases, at every moment of a random life."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent import finer_rules, grants, told, who
+from consent import finer_rules, grants, readers, told, who
 from consent.categories import NAMES
 from consent.steps import consent_hash
 from consent.template import templates
@@ -203,6 +204,31 @@ def test_finer_rules_are_said_where_they_are_known(shared):
         assert reason(client, practice, VITALS)[0].finer is True
     (line,) = told.lines(who.who(client.hub.record, client.vault, client.now), "de")
     assert line.endswith("Einzelnes ist davon ausgenommen.")
+
+
+@pytest.mark.parametrize(
+    ("purposes", "roles", "admitted", "said"),
+    [
+        (["TREAT", "ETREAT"], [], [["TREAT", ""]], " Nicht für die Behandlung im Notfall."),
+        (["TREAT"], ["nurse"], [["TREAT", "nurse"]], " Dort sieht das nur, wer in der Rolle nurse fragt."),
+        (["TREAT"], ["nurse"], [["TREAT", ""]], " Wer dort in der Rolle nurse fragt, sieht es nicht."),
+        (["TREAT", "COC"], ["nurse"], [["TREAT", ""], ["COC", ""], ["COC", "nurse"]], " gelten dort andere Zwecke."),
+    ],
+)
+def test_who_alone_may_read_is_said(shared, purposes, roles, admitted, said):
+    """By purpose and by role; and asked for one of them, the answer is by the same table."""
+    client, practice, gid = shared
+    table = {"purposes": purposes, "roles": roles, "admitted": admitted}
+    rules = finer_rules.rules_of([]) | {"readers": table}
+    client.vault = client.vault.with_terms(gid, replace(client.vault.terms[gid], rules=rules))
+    found = who.who(client.hub.record, client.vault, client.now)
+    (line,) = told.lines(found, "de")
+    assert line.endswith(said) and "ausgenommen" not in line
+    for purpose, role in product(["TREAT", "ETREAT", "COC"], ["", "nurse"]):
+        access = who.allowed(found, practice.account, VITALS, purpose, role)
+        assert (access is not None) == readers.read(table).admits(purpose, role)
+    anybody = {purpose for purpose, _ in admitted}
+    assert {one for one in purposes if who.allowed(found, practice.account, VITALS, one)} == anybody
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

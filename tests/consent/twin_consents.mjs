@@ -101,8 +101,8 @@ export const answers = {
   build: ({ terms, name, second }) => fhirConsent.build(agreed(terms), name, second),
   proposed: ({ terms, name, second }) => fhirConsent.proposed(agreed(terms), name, second),
   export: ({ form }) => fhirExport.write(form),
-  project({ consents, counterpart, now, plain = false, wholes = [] }) {
-    const made = (plain ? projection.projectPlain : projection.project)(consents, counterpart, now, wholes);
+  project({ consents, counterpart, now, plain = false, wholes = [], roles = [] }) {
+    const made = (plain ? projection.projectPlain : projection.project)(consents, counterpart, now, wholes, roles);
     return made.map((one) => [agreement(one.agreed), one.rules]);
   },
   refused({ forms, counterpart, purposes, now, wholes }) {

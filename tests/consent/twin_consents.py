@@ -95,10 +95,11 @@ def _at(second: int) -> datetime:
 
 
 def _projections(
-    consents: list[Any], counterpart: str, now: int, *, plain: bool = False, wholes: Iterable[str] = ()
-) -> list[Any]:
+    consents: list[Any], counterpart: str, now: int, *, plain: bool = False, wholes: Iterable[str] = (),
+    roles: Iterable[str] = (),
+) -> list[Any]:  # fmt: skip
     make = projection.project_plain if plain else projection.project
-    return [[agreement(one.agreed), one.rules] for one in make(consents, counterpart, now, wholes)]
+    return [[agreement(one.agreed), one.rules] for one in make(consents, counterpart, now, wholes, roles)]
 
 
 def _template(name: str) -> dict[str, Any]:

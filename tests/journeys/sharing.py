@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 
+from connectors.gateway import access
+from connectors.gateway.access import Reader
+from connectors.gateway.app import create_app
+from connectors.gateway.config import Config
 from connectors.gateway.visibility import Scope
 from connectors.outbox import Entry
 from connectors.patient.client import Client
@@ -35,3 +39,14 @@ def found(practice, client: Client) -> set[str]:
     args = [("patient", account(client.account).local), ("_count", "1000")]
     scope = Scope(("TREAT",), int(datetime.now(UTC).timestamp()))
     return {match.id for match in practice.store.search(parse("Observation", args), scope).matches}
+
+
+def ask(house, role, method="GET", path="Observation", body=None, purpose="TREAT"):
+    """What the house's gateway answers to a person in a role, once it has taken in what is new."""
+    house.inbox.catch_up()
+    token = access.issue_token(house.store.database, Reader("Ada", role, purpose, writes=True), 600)
+    app = create_app(Config(database=house.database, hub_url="http://hub.test", keystore="keys"))
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = app.test_client().open(f"/fhir/{path}", method=method, headers=headers, json=body)
+    app.extensions["gateway"].store.database.close()
+    return answer

@@ -4,17 +4,13 @@ import json
 
 import pytest
 
-from connectors.gateway import access
-from connectors.gateway.access import Reader
-from connectors.gateway.app import create_app
-from connectors.gateway.config import Config
 from connectors.patient import permits, sharing
 from connectors.patient.delegation import Deputy
 from consent import identifiers
 from consent.categories import INDEX
 from fhir_profiles.problems import Problem
 from tests.journeys.conftest import give, name_delegate, obhut
-from tests.journeys.sharing import write
+from tests.journeys.sharing import ask, write
 
 VITALS = INDEX["vitals"]
 
@@ -23,17 +19,6 @@ VITALS = INDEX["vitals"]
 def database_url(tmp_path):
     """One database is enough here: the hub keeps what it is told of organisations."""
     return f"sqlite:///{tmp_path / 'hub.sqlite'}"
-
-
-def ask(house, role, method="GET", path="Observation", body=None):
-    """What the house's gateway answers to a person in a role, once it has taken in what is new."""
-    house.inbox.catch_up()
-    token = access.issue_token(house.store.database, Reader("Ada", role, "TREAT", writes=True), 600)
-    app = create_app(Config(database=house.database, hub_url="http://hub.test", keystore="keys"))
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = app.test_client().open(f"/fhir/{path}", method=method, headers=headers, json=body)
-    app.extensions["gateway"].store.database.close()
-    return answer
 
 
 @pytest.mark.parametrize(("type_", "total", "status"), [("practice", 1, 201), ("payer", 0, 403), ("pharmacy", 1, 403)])

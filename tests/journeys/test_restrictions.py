@@ -6,12 +6,12 @@ import pytest
 
 from connectors.patient import restrictions, sharing
 from connectors.patient.delegation import Deputy
-from consent import categories, steps
+from consent import categories, identifiers, steps
 from consent.categories import INDEX
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 from tests.journeys.conftest import give, name_delegate, obhut
-from tests.journeys.sharing import found, write
+from tests.journeys.sharing import ask, found, write
 
 VITALS, LAB = INDEX["vitals"], INDEX["lab"]
 LOINC = "http://loinc.org"
@@ -147,6 +147,27 @@ def test_a_consent_of_her_own_is_kept_to_rule_by_rule(client, practice, sign):
     refused = sign(consent)
     assert refused.returncode != 0
     assert "Name the purposes" in refused.stderr
+
+
+def test_a_consent_for_some_of_a_house_is_kept_to_by_it(client, patient, practice, sign):
+    """Treatment but no emergency, and no nurse: by FHIR, who is not meant finds nothing; and she is told."""
+    write(client, 1, 2)
+    urgent = {"code": "ETREAT", "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason"}
+    party = {"identifier": {"system": "urn:obhut:account", "value": practice.account}}
+    nurse = {"role": {"coding": [{"code": "nurse"}]}, "reference": party}
+    exceptions = [{"type": "deny", "purpose": [urgent]}, {"type": "deny", "actor": [nurse]}]
+    done = sign(permission(client, practice, provision=exceptions))
+    assert done.returncode == 0, done.stderr
+    name = identifiers.account(client.account).local
+    for role, purpose, total in (
+        ("physician", "TREAT", 2), ("Nurse", "TREAT", 0), ("physician", "ETREAT", 0), ("physician", "COC", 2)
+    ):  # fmt: skip
+        answer = ask(practice, role, path=f"Observation?patient={name}", purpose=purpose)
+        assert (answer.status_code, answer.json["total"]) == (200, total), (role, purpose)
+    told = patient("who").stdout
+    assert "Not for treatment in an emergency." in told and "in the role of nurse does not see it" in told
+    seen = [one for line in patient("who", "--json").stdout.splitlines() if (one := json.loads(line))["visible"]]
+    assert [one["readers"]["roles"] for one in seen] == [["nurse"]]
 
 
 def test_a_refusal_of_single_entries_is_no_list_of_hers(client, patient, practice, sign):

@@ -2,7 +2,8 @@
  * Finer rules: what a grant's counterpart keeps to, resource by resource, beyond what the hub can check.
  *
  * They travel sealed with the grant, as JSON: a list of policies in the plain form of `policy.ts`, of which a resource
- * is permitted by one at least and refused by none. They say nothing of parties, purposes and times (PROTOCOL.md 4.4).
+ * is permitted by one at least and refused by none. They say nothing of parties and times; of purposes and of roles
+ * within the house they say who may read at all, where not everybody may (`readers.ts`, PROTOCOL.md 4.4).
  */
 
 import { LABELS as SENSITIVITY } from "./categories.ts";
@@ -12,6 +13,8 @@ import { compile, isObject, type Json, type Policy, READ_DEPTH } from "./policy.
 import { broken } from "./primitives.ts";
 import { Problem } from "./problems.ts";
 import { LABELS } from "./purposes.ts";
+import * as readers from "./readers.ts";
+import type { PlainReaders, Readers } from "./readers.ts";
 import { request, state } from "./state.ts";
 
 /** What a finer rule may say: all of it is about the resource. */
@@ -23,7 +26,11 @@ export const ELEMENTS: readonly string[] = [
 export type Tree = Json;
 
 /** Finer rules as they travel. */
-export type FinerRules = { readonly v: number; readonly policies: readonly Json[] };
+export type FinerRules = {
+  readonly v: number;
+  readonly policies: readonly Json[];
+  readonly readers?: PlainReaders;
+};
 
 export const ALL: Tree = { type: "permit" };
 /** Types that have no clinical date, because they are not about a moment. */
@@ -37,7 +44,7 @@ export function hiding(rules: FinerRules | null, references: Iterable<string>): 
   const instances = [...new Set(references)].sort().map((reference) => ["instance", reference]);
   if (instances.length === 0) return rules;
   const policies = rules === null ? [always(ALL)] : rules.policies;
-  return { v: 1, policies: [...policies, always({ type: "deny", data: instances })] };
+  return rulesOf([...policies, always({ type: "deny", data: instances })], readersOf(rules));
 }
 
 /**
@@ -50,7 +57,7 @@ export function upTo(confidentiality: Iterable<string>): FinerRules {
   const labels = [...new Set([...SENSITIVITY.keys(), ...LABELS.keys()])].sort();
   const sensitive = { type: "deny", securityLabel: labels };
   const rule = { type: "permit", securityLabel: levels };
-  return { v: 1, policies: [always(levels.includes("R") ? rule : { ...rule, provision: [sensitive] })] };
+  return rulesOf([always(levels.includes("R") ? rule : { ...rule, provision: [sensitive] })]);
 }
 
 /**
@@ -64,10 +71,8 @@ export function since(day: string, rules: FinerRules | null = null): FinerRules 
   const end = lastDay(interval(day)[0] / SECOND, 0);
   const older = { type: "deny", dataPeriod: { end }, provision: [undated] };
   const policies = rules === null ? [always(ALL)] : rules.policies;
-  return {
-    v: 1,
-    policies: policies.map((one) => ({ ...one, provision: excepting(one["provision"] as Tree, older) })),
-  };
+  const except = (one: Json) => ({ ...one, provision: excepting(one["provision"] as Tree, older) });
+  return rulesOf(policies.map(except), readersOf(rules));
 }
 
 /** The tree with an exception to whatever it permits: another policy that denies could not except from itself. */
@@ -88,7 +93,25 @@ export function both(one: FinerRules | null, other: FinerRules | null): FinerRul
   const isPermit = (policy: Json) => (policy["provision"] as Tree)["type"] === "permit";
   const provision = other.policies.filter(isPermit).map((policy) => policy["provision"]);
   const refusals = other.policies.filter((policy) => !isPermit(policy));
-  return { v: 1, policies: [...one.policies, always({ type: "deny", provision }), ...refusals] };
+  const [first, second = first] = [readersOf(one), readersOf(other)].filter((each) => each !== null);
+  const admitted = first && second ? first.both(second) : null;
+  return rulesOf([...one.policies, always({ type: "deny", provision }), ...refusals], admitted);
+}
+
+/** Finer rules of these policies, for those readers only; null: for all who may read by the grant. */
+export function rulesOf(policies: readonly Json[], admitted: Readers | null = null): FinerRules {
+  const rules = { v: 1, policies: policies.length > 0 ? policies : [always(ALL)] };
+  return admitted === null ? rules : { ...rules, readers: admitted.plain() };
+}
+
+/** Who alone may read by a grant with these finer rules; null: all who read for its purposes. */
+export function readersOf(rules: unknown): Readers | null {
+  return isObject(rules) && "readers" in rules ? readers.read(rules["readers"]) : null;
+}
+
+/** Whether these may leave out some of what is granted, from whoever may read. */
+export function leavesOut(rules: unknown): boolean {
+  return rules !== null && !same((rules as FinerRules).policies, [always(ALL)]);
 }
 
 /** Whether these are the rules of `since` for some day, and no more. */
@@ -133,8 +156,10 @@ export function finer({ rules, hides = [] }: { readonly rules: unknown; readonly
 
 /** The policies that finer rules consist of. Throws `Rejected(broken, rules)` for what says more or else. */
 export function read(value: unknown): Policy[] {
-  const { policies } = shaped(value, ["v", "policies"]);
-  if ((value as Json)["v"] !== 1 || !Array.isArray(policies) || policies.length === 0) throw broken("rules");
+  const { readers: admitted, ...rules } = isObject(value) ? value : {};
+  const { policies } = shaped(rules, ["v", "policies"]);
+  if (isObject(value) && "readers" in value) readers.read(admitted);
+  if (rules["v"] !== 1 || !Array.isArray(policies) || policies.length === 0) throw broken("rules");
   return policies.map((one, number) => policy(number, one));
 }
 
@@ -165,7 +190,7 @@ function checkRule(rule: unknown, level: number): void {
   for (const child of provision) checkRule(child, level + 1);
 }
 
-/** What finer rules say of each resource: its `verdict` is good for any party, purpose and time of the grant. */
+/** What finer rules say of each resource: its `verdict` is good for each reader, purpose and time of the grant. */
 export function decider(policies: readonly Policy[]): Decider {
   return new Decider(state({ policies }), request("patient", new Set(["counterpart"]), "TREAT", 0));
 }

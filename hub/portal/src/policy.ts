@@ -124,7 +124,7 @@ function ruleOf(provision: unknown, path: string, level: number): Rule {
     permit: kind === "permit", // no type on a nested rule: it may only take away
     path,
     actors: codes(provision, "actor", path),
-    roles: codes(provision, "role", path),
+    roles: new Set([...codes(provision, "role", path)].map((role) => role.toLowerCase())),
     actions: codes(provision, "action", path),
     purposes: codes(provision, "purpose", path),
     period: "period" in provision ? period(provision["period"], `${path}.period`) : [BEGINNING, FOREVER],

@@ -2,20 +2,21 @@
  * From signed Consents to grants: who, why and when become release rules, what the data are becomes finer rules.
  *
  * What a rule says of counterpart, purpose and time, the hub can check before it releases anything. What it says of the
- * resource itself (type, code, label, clinical date, author) can be checked only by whoever opened it: that part
- * travels with the grant, sealed, as its finer rules, and says nothing of other parties, purposes or times. Permitted
- * is what is released and passes them, exactly (PROTOCOL.md 4.4).
+ * resource itself (type, code, label, clinical date, author) can be checked only by whoever opened it, and who of a
+ * house reads, in which role, only by the house: that part travels with the grant, sealed, as its finer rules, and says
+ * nothing of other parties or times. Permitted is what is released and passes them, exactly (PROTOCOL.md 4.4).
  */
 
 import { BY_TYPE, type Name, NAMES } from "./categories.ts";
 import { dayOf, FOREVER, interval, SECOND, utcTime } from "./dates.ts";
 import { type Agreement, checkWritten } from "./fhir_consent.ts";
-import { ELEMENTS, type FinerRules, stable, type Tree } from "./finer_rules.ts";
+import { ELEMENTS, type FinerRules, rulesOf, stable, type Tree } from "./finer_rules.ts";
 import { meet, type Words } from "./items.ts";
 import { inForce } from "./lineages.ts";
 import { compile, type Json, type Policy, type Rule } from "./policy.ts";
 import { type Plain, refused } from "./provisions.ts";
 import { actionsAbove, purposesAbove, within } from "./purposes.ts";
+import { ANY, type Cell, Readers } from "./readers.ts";
 import { MAX_GRANTS } from "./relations.ts";
 import { request, state } from "./state.ts";
 
@@ -26,16 +27,18 @@ export type Projection = { readonly agreed: Agreement; readonly rules: FinerRule
  * The grants by which a counterpart may read what R4 Consents of one patient permit, from a Unix second on.
  *
  * `consents` are all that she signed that concern it, refusals too: of a lineage the newest counts. `wholes`: what the
- * counterpart is a part of, at every level: what is said of them is said of it. None where nothing is permitted.
- * Throws `Problem(unprocessable)` for what no grant can keep to, or cannot be told to be in force.
+ * counterpart is a part of, at every level: what is said of them is said of it. `roles`: in which all act there
+ * (`floor.ts`). None where nothing is permitted. Throws `Problem(unprocessable)` for what no grant can keep to, or
+ * cannot be told to be in force.
  */
 export function project(
   consents: readonly Json[],
   counterpart: string,
   now: number,
   wholes: readonly string[] = [],
+  roles: readonly string[] = [],
 ): Projection[] {
-  return projectPlain(consents.map(checkWritten), counterpart, now, wholes);
+  return projectPlain(consents.map(checkWritten), counterpart, now, wholes, roles);
 }
 
 /** `project` for Consents in plain form (`policy.ts`). Throws as it. */
@@ -44,37 +47,51 @@ export function projectPlain(
   counterpart: string,
   now: number,
   wholes: readonly string[] = [],
+  roles: readonly string[] = [],
 ): Projection[] {
-  const actor = new Set([counterpart, ...wholes]);
+  const house = { actor: new Set([counterpart, ...wholes]), roles };
   const [patient, ...others] = new Set(forms.map((form) => String(form["patient"])));
   if (patient === undefined || others.length > 0) {
     throw refused("patient", "These Consents are not about one patient.");
   }
   const at = now * SECOND;
-  const found = pieces(signedInForce(forms, patient, actor, at), actor, at);
+  const found = pieces(signedInForce(forms, patient, house.actor, at), house, at);
   if (found.length > MAX_GRANTS) {
-    throw refused("provision", `This needs more than ${MAX_GRANTS} grants; write fewer periods and purposes.`);
+    const remedy = `This needs more than ${MAX_GRANTS} grants; write fewer periods, purposes and roles.`;
+    throw refused("provision", remedy);
   }
   return found.map((piece) => projected(patient, counterpart, piece, at));
 }
 
-/** What a counterpart asks for: who it is at every level, and the purposes of a grant. */
-type Asking = { readonly actor: Words; readonly purposes: readonly string[] };
+/** Who asks, at every level, for a purpose and those it lies below, in which roles. */
+type Asking = { readonly actor: Words; readonly purposes: Words; readonly roles: Words };
+
+/** A counterpart at every level, and the roles in which all act there. */
+type House = { readonly actor: Words; readonly roles: readonly string[] };
+
+/** Somebody of a house who asks for a purpose, in a role; null: for a purpose that no Consent names. */
+function asking({ actor, roles }: House, purpose: string | null, role: string): Asking {
+  return { actor, purposes: purpose === null ? new Set() : purposesAbove(purpose), roles: new Set([...roles, role]) };
+}
+
+/** What a counterpart is granted: who it is at every level, and the purposes of a grant. */
+type Held = { readonly actor: Words; readonly purposes: readonly string[] };
 
 /**
  * The categories of which Consents in plain form that are refusals refuse a counterpart anything, now or later.
  *
- * What is refused for a purpose below those asked for is refused.
+ * What is refused for a purpose below those of the grant is refused, and what is refused any role there.
  */
-export function refusedPlain(forms: readonly Plain[], { actor, purposes }: Asking, now: number): Set<number> {
+export function refusedPlain(forms: readonly Plain[], { actor, purposes }: Held, now: number): Set<number> {
   const at = now * SECOND;
   const counting = signedInForce(forms, String(forms[0]?.["patient"]), actor, at);
   const signed = counting.filter(({ root, optIn }) => !(root.permit || optIn));
   const rules = signed.flatMap(({ root }) => all(root));
   const below = rules.flatMap((rule) => [...rule.purposes]).filter((purpose) => within(purpose, purposes));
   const times = new Set([at, ...rules.map((rule) => rule.period[0]).filter((start) => start > at)]);
-  const asked = [...new Set([...purposes, ...below])].map(purposesAbove);
-  const trees = asked.flatMap((above) => [...times].map((time) => cut(signed, actor, above, time)));
+  const { cells } = new Readers([...purposes, ...below], rules.flatMap((rule) => [...rule.roles]), []);
+  const asked = cells.map((cell) => asking({ actor, roles: [] }, ...cell));
+  const trees = asked.flatMap((one) => [...times].map((time) => cut(signed, one, time)));
   return new Set(INDICES.filter((index) => trees.some((each) => outcomes(each, index).has("deny"))));
 }
 
@@ -84,13 +101,11 @@ type Signed = { readonly plain: Tree; readonly root: Rule; readonly optIn: boole
 /** A tree of which nothing is left but what is about resources. */
 type Cut = { readonly optIn: boolean; readonly tree: Tree };
 
-/** Purposes and a time in which the same trees decide. */
-type Piece = {
-  readonly purposes: readonly string[];
-  readonly start: number;
-  readonly end: number;
-  readonly trees: readonly Cut[];
-};
+/** A time in which the same trees decide. */
+type Stretch = { readonly start: number; readonly end: number; readonly trees: readonly Cut[] };
+
+/** Readers and a time for which the same trees decide. */
+type Piece = Stretch & { readonly readers: Readers };
 
 // --- which Consents -------------------------------------------------------------------------------------------------
 
@@ -115,76 +130,93 @@ function signedInForce(forms: readonly Plain[], patient: string, actor: Words, n
 
 type Time = readonly [start: number, end: number];
 
-function pieces(signed: readonly Signed[], actor: Words, now: number): Piece[] {
+function pieces(signed: readonly Signed[], house: House, now: number): Piece[] {
   const rules = signed.flatMap(({ root }) => all(root));
-  for (const { root } of signed) checkActions(root, actor);
-  const named = [...new Set(rules.flatMap((rule) => [...rule.purposes]))].sort();
+  for (const { root } of signed) checkActions(root, house.actor);
+  const named = rules.flatMap((rule) => [...rule.purposes]);
+  const roles = [...new Set(rules.flatMap((rule) => [...rule.roles]))];
   const edges = [...new Set(rules.flatMap((rule) => rule.period))].filter((edge) => edge > now).sort((a, b) => a - b);
   const starts = [now, ...edges];
   const times = starts.map((start, i): Time => [start, starts[i + 1] ?? FOREVER]).filter(([start, end]) => start < end);
-  const alike = new Map<string, Piece>();
-  for (const purpose of named) {
-    for (const one of joined(signed, actor, purpose, times)) {
+  const alike = new Map<string, Stretch & { readonly cells: readonly Cell[] }>();
+  for (const cell of new Readers(named, roles, []).cells) {
+    for (const one of joined(signed, asking(house, ...cell), times)) {
       const key = stable([one.start, one.end, one.trees]);
-      alike.set(key, { ...one, purposes: [...(alike.get(key)?.purposes ?? []), purpose] });
+      alike.set(key, { ...one, cells: [...(alike.get(key)?.cells ?? []), cell] });
     }
   }
-  for (const [start] of times) {
-    checkEveryPurpose(signed, actor, start);
-    checkExceptions(signed, actor, named, start);
-  }
+  for (const [start] of times) checkEveryPurpose(signed, house, roles, start);
   const found = [...alike.values()].filter(({ start, end }) => hasSecond(start, end, now));
-  return found.map((piece) => ({ ...piece, purposes: highest(piece.purposes) }));
+  return found.map(({ start, end, trees, cells }) => {
+    const within = times.map(([time]) => time).filter((time) => start <= time && time < end);
+    const admitted = withMore(signed, house, new Readers(named, roles, cells), within);
+    return { start, end, trees, readers: admitted.simplest() };
+  });
 }
 
-/** The times in which a purpose may see anything, those in which the same trees decide joined. */
-function joined(signed: readonly Signed[], actor: Words, purpose: string, times: readonly Time[]): Piece[] {
-  const found: Piece[] = [];
+/** The times in which somebody may see anything, those in which the same trees decide joined. */
+function joined(signed: readonly Signed[], who: Asking, times: readonly Time[]): Stretch[] {
+  const found: Stretch[] = [];
   for (const [start, end] of times) {
-    const trees = cut(signed, actor, purposesAbove(purpose), start);
+    const trees = cut(signed, who, start);
     const last = found.at(-1);
     if (last?.end === start && stable(last.trees) === stable(trees)) found.splice(-1, 1, { ...last, end });
-    else if (permitted(trees).size > 0) found.push({ purposes: [], start, end, trees });
+    else if (permitted(trees).size > 0) found.push({ start, end, trees });
   }
   return found;
 }
 
-function cut(signed: readonly Signed[], actor: Words, purposes: Words, at: number): Cut[] {
+function cut(signed: readonly Signed[], who: Asking, at: number): Cut[] {
   return signed.flatMap(({ root, plain, optIn }) => {
-    const tree = cutRule(root, plain, actor, purposes, at);
+    const tree = cutRule(root, plain, who, at);
     return tree === null ? [] : [{ optIn, tree }];
   });
 }
 
-/** The rule with only what it says of resources; null where it does not apply to this party, purpose and time. */
-function cutRule(rule: Rule, plain: Tree, actor: Words, purposes: Words, at: number): Tree | null {
-  if (!applies(rule, actor, purposes, at)) return null;
-  if (rule.roles.size > 0) {
-    const remedy = "A rule for a role within an organisation cannot be kept to by it; drop it.";
-    throw refused(`${rule.path}.actor`, remedy);
-  }
+/** The rule with only what it says of resources; null where it does not apply to who asks, and this time. */
+function cutRule(rule: Rule, plain: Tree, who: Asking, at: number): Tree | null {
+  if (!applies(rule, who, at)) return null;
   const names = Object.keys(plain).filter((name) => ELEMENTS.includes(name) && name !== "provision");
   const kept = Object.fromEntries(names.map((name) => [name, plain[name]]));
   const below = (plain["provision"] ?? []) as Tree[];
-  const children = rule.children.map((child, i) => cutRule(child, below[i] ?? {}, actor, purposes, at));
+  const children = rule.children.map((child, i) => cutRule(child, below[i] ?? {}, who, at));
   const provision = children.filter((child) => child !== null);
   return provision.length > 0 ? { ...kept, provision } : kept;
 }
 
-function applies(rule: Rule, actor: Words, purposes: Words, at: number): boolean {
-  const { actors, actions, purposes: wanted, period } = rule;
-  const isAsked = actors.size === 0 || meet(actors, actor);
-  const isReading = actions.size === 0 || meet(actions, actionsAbove("read"));
-  return isAsked && isReading && (wanted.size === 0 || meet(wanted, purposes)) && period[0] <= at && at < period[1];
+function applies({ actors, roles, actions, purposes, period }: Rule, who: Asking, at: number): boolean {
+  const limits = [[actors, who.actor], [roles, who.roles], [actions, actionsAbove("read")], [purposes, who.purposes]] as const;
+  return limits.every(([wanted, asked]) => wanted.size === 0 || meet(wanted, asked)) && period[0] <= at && at < period[1];
 }
 
 function all(rule: Rule): Rule[] {
   return [rule, ...rule.children.flatMap(all)];
 }
 
-/** Without those that lie below another one: a grant for that one is a grant for them. */
-function highest(purposes: readonly string[]): string[] {
-  return purposes.filter((one) => !purposes.some((other) => other !== one && within(one, [other])));
+// --- who may read by a piece ----------------------------------------------------------------------------------------
+
+/**
+ * With those for whom the Consents only add to what these may see: a table that told them apart would tell more of the
+ * Consents than is needed.
+ */
+function withMore(signed: readonly Signed[], house: House, readers: Readers, times: readonly number[]): Readers {
+  const { purposes, roles, cells, admitted } = readers;
+  const isMore = (cell: Cell) => admitted.some((known) => addsOnly(signed, house, known, cell, times));
+  return new Readers(purposes, roles, [...admitted, ...cells.filter((cell) => !readers.has(cell) && isMore(cell))]);
+}
+
+/** Whether whoever asks for a purpose below, or in a role beside, loses nothing by that. */
+function addsOnly(signed: readonly Signed[], house: House, known: Cell, cell: Cell, times: readonly number[]): boolean {
+  if (!within(cell[0], [known[0]]) || (known[1] !== cell[1] && known[1] !== ANY)) return false;
+  const [one, other] = [asking(house, ...known), asking(house, ...cell)];
+  return !signed.some(({ root }) => times.some((at) => takesAway(root, one, other, at, true)));
+}
+
+/** `outer`: whether the rules around this one apply to the one who is known, as they do to who asks. */
+function takesAway(rule: Rule, known: Asking, who: Asking, at: number, outer: boolean): boolean {
+  const [above, below] = [outer && applies(rule, known, at), applies(rule, who, at)];
+  if (!below) return false;
+  return (!above && !rule.permit) || rule.children.some((child) => takesAway(child, known, who, at, above));
 }
 
 // --- what cannot be kept to -----------------------------------------------------------------------------------------
@@ -199,40 +231,10 @@ function checkActions({ actors, actions, path, children }: Rule, actor: Words): 
   for (const child of children) checkActions(child, actor);
 }
 
-function checkEveryPurpose(signed: readonly Signed[], actor: Words, at: number): void {
-  if (permitted(cut(signed, actor, new Set(), at)).size > 0) {
+function checkEveryPurpose(signed: readonly Signed[], house: House, roles: readonly string[], at: number): void {
+  if ([ANY, ...roles].some((role) => permitted(cut(signed, asking(house, null, role), at)).size > 0)) {
     throw refused("provision.purpose", "Name the purposes for which this is permitted; a grant has them all named.");
   }
-}
-
-/** A hub releases for a purpose what is granted for one above it: there, nothing may be taken away again. */
-function checkExceptions(signed: readonly Signed[], actor: Words, named: readonly string[], at: number): void {
-  for (const purpose of named) {
-    for (const above of purposesAbove(purpose)) {
-      if (above === purpose || !named.includes(above)) continue;
-      if (permitted(cut(signed, actor, purposesAbove(above), at)).size === 0) continue;
-      for (const { root } of signed) checkException(root, actor, [above, purpose], at, true);
-    }
-  }
-}
-
-/** `outer`: whether the rules around this one apply to the higher purpose, as they do to the lower. */
-function checkException(
-  rule: Rule,
-  actor: Words,
-  purposes: readonly [above: string, below: string],
-  at: number,
-  outer: boolean,
-): void {
-  const isFor = (purpose: string) => applies(rule, actor, purposesAbove(purpose), at);
-  const [above, below] = [outer && isFor(purposes[0]), isFor(purposes[1])];
-  if (!below) return;
-  if (!above && !rule.permit) {
-    const [wide, narrow] = purposes;
-    const remedy = `What is permitted for ${wide} cannot be refused for ${narrow} alone; name the others instead.`;
-    throw refused(`${rule.path}.purpose`, remedy);
-  }
-  for (const child of rule.children) checkException(child, actor, purposes, at, above);
 }
 
 // --- what a piece can permit ----------------------------------------------------------------------------------------
@@ -291,17 +293,19 @@ function mayBe(word: string, category: number): boolean {
 // --- as a grant -----------------------------------------------------------------------------------------------------
 
 function projected(patient: string, counterpart: string, piece: Piece, now: number): Projection {
-  const { trees, purposes, start, end } = piece;
+  const { trees, readers, start, end } = piece;
   const categories = permitted(trees);
   const time = { start: start <= now ? "" : first(start), end: last(end) };
+  const purposes = readers.highest;
   const agreed = { patient, counterpart, categories, purposes, ...time, policy: "", language: "", paper: null };
   const isWhole = [...categories].every((index) => {
     const said = outcomes(trees, index);
     return said.size === 1 && said.has("permit");
   });
-  if (isWhole) return { agreed, rules: null };
+  const admitted = readers.everybody ? null : readers;
+  if (isWhole) return { agreed, rules: admitted === null ? null : rulesOf([], admitted) };
   const policies = trees.map(({ optIn, tree }) => ({ "opt-in": optIn, "provision": tree }));
-  return { agreed, rules: { v: 1, policies } };
+  return { agreed, rules: rulesOf(policies, admitted) };
 }
 
 /** Whether a time from a moment to before another, in microseconds, has a whole second to come. */

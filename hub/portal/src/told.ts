@@ -1,5 +1,6 @@
 /** The answers of `who.ts` in plain sentences: who sees what, for what, since when, until when, and why not. */
 
+import { ANY, type Readers } from "./readers.ts";
 import type { Access } from "./who.ts";
 import * as words from "./words.ts";
 import { said, type Texts } from "./words.ts";
@@ -24,6 +25,22 @@ const FINER: Texts = [
   " Einzelnes ist davon ausgenommen.",
   " Some of it is left out.",
   "\nManches davon haben Sie aus-genommen.",
+];
+const NOT_FOR: Texts = [" Nicht für {why}.", " Not for {why}.", "\nNicht für {why}."];
+const ONLY: Texts = [
+  " Dort sieht das nur, wer in der Rolle {roles} fragt.",
+  " There only who asks in the role of {roles} sees it.",
+  "\nDort sehen das nur: {roles}.",
+];
+const NOT: Texts = [
+  " Wer dort in der Rolle {roles} fragt, sieht es nicht.",
+  " Who asks there in the role of {roles} does not see it.",
+  "\nDort sehen das nicht: {roles}.",
+];
+const OTHER: Texts = [
+  " In der Rolle {roles} gelten dort andere Zwecke.",
+  " In the role of {roles} other purposes count there.",
+  "\nFür {roles} gelten andere Zwecke.",
 ];
 const OWN: Texts = [
   "{who} sieht, was {who} selbst geschrieben hat.",
@@ -116,5 +133,18 @@ function granted(one: Access, rule: string, language: string, patient: string): 
   const basis = one.desk ? `${signed}, ${words.onPaper(one.desk, language)}` : signed;
   const scope = one.earlier ? "" : said(SCOPE, language);
   const told = said(GRANTED, language, { rule, since: words.day(one.since, language), scope, basis });
-  return one.finer ? told + said(FINER, language) : told;
+  return told + (one.finer ? said(FINER, language) : "") + (one.readers ? limited(one.readers, language) : "");
+}
+
+/** Who alone of the counterpart sees it, and for which purposes nobody does. */
+function limited(readers: Readers, language: string): string {
+  const sees = (role: string) => readers.purposes.some((purpose) => readers.has([purpose, role]));
+  const barred = readers.purposes.filter((one) => ![ANY, ...readers.roles].some((role) => readers.has([one, role])));
+  const [some, none] = [readers.roles.filter(sees), readers.roles.filter((role) => !sees(role))];
+  const why = barred.length > 0 ? said(NOT_FOR, language, { why: words.purposes(barred, language) }) : "";
+  const tell = (texts: Texts, roles: readonly string[]) => {
+    return roles.length > 0 ? said(texts, language, { roles: words.row(roles, language) }) : "";
+  };
+  if (!sees(ANY) && some.length > 0) return why + tell(ONLY, some);
+  return why + tell(NOT, none) + tell(OTHER, some);
 }

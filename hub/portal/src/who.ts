@@ -8,11 +8,12 @@
 
 import { byDevice } from "./accounts.ts";
 import { agreement, consentId } from "./fhir_consent.ts";
-import { finer, onlySince } from "./finer_rules.ts";
+import { finer, leavesOut, onlySince, readersOf } from "./finer_rules.ts";
 import type { Record } from "./grants.ts";
 import type { Json } from "./policy.ts";
 import { utf8Text } from "./primitives.ts";
 import { within } from "./purposes.ts";
+import { ANY, type Readers } from "./readers.ts";
 import type { Cover, RelationState } from "./relations.ts";
 import { CATEGORIES, type SetKey } from "./sets.ts";
 import type { StatementOf } from "./statements.ts";
@@ -69,8 +70,8 @@ export function isEmergency({ rules }: Stretch): boolean {
  * `visible`, and why (`reason`). `since`: from when without a break; `until`: when it ends or ended. `earlier`: what
  * was there before the grant is seen, too. `gid`, `by`: which grant, and who signed it; `consent`: the id of its FHIR
  * Consent. `own`: only what the counterpart wrote itself, to which no Consent belongs. `finer`: whether finer rules
- * leave out some of it; null where another party made the grant and its rules are not held here. `desk`: where it was
- * signed on paper, the desk that recorded it.
+ * leave out some of it; null where another party made the grant and its rules are not held here. `readers`: who alone
+ * may read of the counterpart, where not all may. `desk`: where it was signed on paper, the desk that recorded it.
  */
 export type Access = {
   readonly counterpart: string;
@@ -86,6 +87,7 @@ export type Access = {
   readonly earlier: boolean;
   readonly own: boolean;
   readonly finer: boolean | null;
+  readonly readers: Readers | null;
   readonly desk: string;
 };
 
@@ -139,10 +141,8 @@ export function who(record: Record, vault: Vault, at: number): Access[] {
 
 function of(all: readonly Stretch[], vault: Vault, oth: string, at: number): Access[] {
   const begun = all.filter((one) => one.rules.iat <= at).map((one) => [one, categories(one, vault.sets)] as const);
-  const opened = new Map<Stretch, Pick<Access, "finer" | "desk">>();
-  for (const [one] of begun) {
-    if (holds(one, at) && !one.own) opened.set(one, { finer: isFiner(one, vault), desk: deskOf(vault, one.rules) });
-  }
+  const held = begun.map(([one]) => one).filter((one) => holds(one, at) && !one.own);
+  const opened = new Map(held.map((one) => [one, { ...limits(one, vault), desk: deskOf(vault, one.rules) }]));
   return Array.from({ length: CATEGORIES }, (_, category) => {
     const ofIt = begun.filter(([, opens]) => opens.has(category)).map(([one]) => one);
     const now = ofIt.filter((one) => holds(one, at));
@@ -155,20 +155,21 @@ function of(all: readonly Stretch[], vault: Vault, oth: string, at: number): Acc
   }).flat();
 }
 
-function isFiner(one: Stretch, vault: Vault): boolean | null {
+function limits(one: Stretch, vault: Vault): Pick<Access, "finer" | "readers"> {
   const terms = termsOf(vault, one.rules);
-  if (terms === null) return null;
+  if (terms === null) return { finer: null, readers: null };
   const rules = finer(terms);
-  return rules !== null && !onlySince(rules); // that is told by `earlier`
+  return { finer: leavesOut(rules) && !onlySince(rules), readers: readersOf(rules) }; // that is told by `earlier`
 }
 
-const NEVER = { since: 0, until: 0, purposes: [], gid: "", by: "", consent: "", earlier: true, own: false };
+const PLAIN = { finer: false, readers: null, desk: "" };
+const NEVER = { since: 0, until: 0, purposes: [], gid: "", by: "", consent: "", earlier: true, own: false, ...PLAIN };
 
 /** Why a category is not visible: by what happened last to the grant that opened it, if one ever did. */
 function nothing(ofIt: readonly Stretch[], counterpart: string, category: number, at: number): Access {
   const [first, ...others] = ofIt;
   if (first === undefined) {
-    return { ...NEVER, counterpart, category, visible: false, reason: "never", finer: false, desk: "" };
+    return { ...NEVER, counterpart, category, visible: false, reason: "never" };
   }
   const [coming, ...later] = ofIt.filter((one) => at < one.start && one.start < one.stop);
   if (coming !== undefined) {
@@ -193,8 +194,7 @@ function access(one: Stretch, ofIt: readonly Stretch[], category: number, reason
     consent: one.own ? "" : consentId(one.gid),
     earlier: [...one.cover.values()].every(({ from }) => from === 1),
     own: one.own,
-    finer: false,
-    desk: "",
+    ...PLAIN,
   };
 }
 
@@ -233,14 +233,19 @@ export function latest({ account, relations, sets }: Record): number {
 /**
  * The access by which a counterpart may see a category for a purpose; null where there is none.
  *
- * Finer rules (`finer`) may leave out some of it.
+ * `role`: of who reads there; null: of anybody. Finer rules (`finer`) may leave out some of it.
  */
 export function allowed(
   found: readonly Access[],
   counterpart: string,
   category: number,
   purpose: string,
+  role: string | null = null,
 ): Access | null {
   const isIt = (one: Access) => one.counterpart === counterpart && one.category === category && one.visible && !one.own;
-  return found.find((one) => isIt(one) && within(purpose, one.purposes)) ?? null;
+  const isAdmitted = ({ readers }: Access) => {
+    const roles = role === null ? [ANY, ...(readers?.roles ?? [])] : [role];
+    return readers === null || roles.some((each) => readers.admits(purpose, each));
+  };
+  return found.find((one) => isIt(one) && within(purpose, one.purposes) && isAdmitted(one)) ?? null;
 }

@@ -23,6 +23,7 @@ from consent.fhir_consent import Agreement, build
 from consent.identifiers import new_id
 from consent.objects import object_hash
 from consent.primitives import b64, random_bytes
+from consent.purposes import purposes_above
 from consent.sealing import Author, Destination, object_key, seal_object, seal_reference
 from consent.vault import Terms
 from fhir_profiles import resources
@@ -80,8 +81,8 @@ class Scene:
         self.wire.publish()
         return self.patient.hub.order[-1]
 
-    def found(self, at=None):
-        scope = Scope(("TREAT",), at or self.now)
+    def found(self, at=None, purpose="TREAT", role=""):
+        scope = Scope(tuple(purposes_above(purpose)), at or self.now, role=role)
         return {n for n in range(10) if self.store.read("Observation", f"w{n}", scope) is not None}
 
     def body(self, number):
@@ -231,6 +232,39 @@ def test_amended_finer_rules_count_for_what_is_here_already(scene):
         scene.grant(gid=gid, rules=given)
         scene.inbox.catch_up()
         assert scene.found() == found
+
+
+BUT_NURSES_IN_EMERGENCIES = {
+    "purposes": ["ETREAT", "TREAT"], "roles": ["nurse"],
+    "admitted": [["ETREAT", ""], ["TREAT", ""], ["TREAT", "nurse"]],
+}  # fmt: skip
+NURSES = {"purposes": ["TREAT"], "roles": ["nurse"], "admitted": [["TREAT", "nurse"]]}
+
+
+def test_who_is_not_admitted_finds_nothing(scene, monkeypatch):
+    """By the lowest purpose told apart, and by role; for what comes later too, and anew when the table changes."""
+    gid = scene.grant(rules=ONLY_PULSE | {"readers": BUT_NURSES_IN_EMERGENCIES})
+    scene.write(weight(scene, 1), weight(scene, 2, **PULSE))
+    scene.inbox.catch_up()
+    scene.write(weight(scene, 3, **PULSE))
+    scene.inbox.catch_up()
+    for purpose, role, seen in (
+        ("TREAT", "", {2, 3}), ("TREAT", "nurse", {2, 3}), ("BTG", "physician", {2, 3}), ("ETREAT", "nurse", set()),
+        ("BTG", "nurse", set()), ("HRESCH", "", set()),
+    ):  # fmt: skip
+        assert scene.found(purpose=purpose, role=role) == seen, (purpose, role)
+    scene.grant(gid=gid, rules=ONLY_PULSE | {"readers": NURSES})
+    with monkeypatch.context() as crash:
+        crash.setattr(scene.store, "decide", lambda *_: (_ for _ in ()).throw(Crash))
+        with pytest.raises(Crash):
+            scene.inbox.catch_up()
+    assert scene.found(role="nurse") == scene.found() == set()
+    scene.open()
+    scene.inbox.catch_up()
+    assert (scene.found(role="nurse"), scene.found()) == ({2, 3}, set())
+    scene.grant(gid=gid, rules=ONLY_PULSE)
+    scene.inbox.catch_up()
+    assert scene.found(purpose="ETREAT", role="nurse") == scene.found() == {2, 3}
 
 
 def test_what_either_of_two_grants_permits_is_found(scene):

@@ -20,6 +20,7 @@ from connectors.gateway.records import Item, Live, Source
 from connectors.gateway.store import HOUSE_ACCOUNT, Store
 from connectors.gateway.visibility import Scope
 from consent.categories import INDEX
+from consent.readers import ANY, Readers
 from fhir_profiles.search import parse
 from tests.connectors.gateway.conftest import Api, link, observation
 
@@ -32,7 +33,10 @@ BY_LAW = [
     *(Live(stream, 1, FAR, frozenset({"TREAT"}), category=INDEX["immunizations"]) for stream in ("s2", "s3")),
 ]
 """All granted, of which a physiotherapist may not see two streams."""
-LIVE = [Live("s1", 1, FAR, frozenset({"TREAT"}), "ruled"), Live("s3", 1, FAR, frozenset({"HRESCH"}))]
+LIVE = [
+    Live("s1", 1, FAR, frozenset({"TREAT"}), "ruled"), Live("s3", 1, FAR, frozenset({"HRESCH"})),
+    Live("s4", 1, FAR, frozenset({"TREAT"}), "nurses"),
+]  # fmt: skip
 
 
 def resource(type_, id_, **members):
@@ -79,7 +83,7 @@ def pointing(each):
 
 
 def hidden():
-    """By rule, by stream, by purpose; some under an id that the house or the patient's other devices use too."""
+    """By rule, by stream, by purpose, by role; some under an id that the house or other devices of hers use too."""
     at = {"subject": {"reference": f"Patient/{LOCAL}"}}
     for number, date in enumerate(("2024-03-05", "2024-03-06T12:00:00+01:00", "2030-01-01")):
         yield observation(id=HIDDEN if not number else f"h1{number}", effectiveDateTime=date, **at), "s1"
@@ -88,6 +92,8 @@ def hidden():
     yield resource("Encounter", "h4", status="finished", **{"class": {"code": "AMB"}}), "s2"
     yield observation(id="h5", **at), "s3"
     yield resource("Procedure", "h6", status="completed"), "s2"
+    yield observation(id="h8", **at), "s4"
+    yield resource("Procedure", "h9", status="completed"), "s4"
 
 
 class House:
@@ -102,6 +108,9 @@ class House:
         self.api = Api(self.app.test_client())
         self.api.headers["Authorization"] = f"Bearer {access.issue_token(self.database, reader, 600)}"
         self.store.set_state(HOUSE_ACCOUNT, HOUSE)
+        for grant, role in (("ruled", ANY), ("nurses", "nurse")):
+            admitted = Readers(frozenset({"TREAT"}), frozenset({role} - {ANY}), frozenset({("TREAT", role)}))
+            self.store.decide(PATIENT, (), grant, grant, lambda *_: False, admitted)
         self.store.put_many(list(self._items(more)))
         self.store.set_live(PATIENT, live)
         self.store.confirm([PATIENT], int(time.time()) - 1, FAR)
@@ -109,11 +118,11 @@ class House:
     def _items(self, more):
         withheld = list(hidden()) if more else []
         for number, (each, stream) in enumerate(withheld[: len(withheld) // 2]):
-            yield self._item(f"x{number}", each, stream, frozenset())
+            yield self._item(f"x{number}", each, stream, frozenset({"nurses"}))
         for number, each in enumerate(seen()):
             yield self._item(f"s{number}", pointing(each) if more else each, "s1", frozenset({"ruled"}))
         for number, (each, stream) in enumerate(withheld[len(withheld) // 2 :]):
-            yield self._item(f"y{number}", each, stream, frozenset())
+            yield self._item(f"y{number}", each, stream, frozenset({"nurses"}))
 
     def _item(self, bid, each, stream, under):
         source = Source(PATIENT, "set", stream, 1, 1, PATIENT, bid)
@@ -267,6 +276,9 @@ def test_the_houses_differ(houses):
         assert (more.api.get(path).status_code, less.api.get(path).status_code) == (200, 404)
     assert f"Observation/{HIDDEN}" in more.api.get("DiagnosticReport/r1").text
     assert more.api.get(f"DiagnosticReport?result=Observation/{HIDDEN}").json["total"] == 1
+    more.store.set_live(PATIENT, LIVE)
+    nurse = access.issue_token(more.database, Reader("Nils", "nurse", "TREAT"), 600)
+    assert more.api.get("Procedure/h9", Authorization=f"Bearer {nurse}").status_code == 200
 
 
 def test_what_was_taken_over_stays_and_tells_no_more(houses):
