@@ -1,7 +1,10 @@
 // Builds the bundle with esbuild: `npm run build`. The same bytes from the same sources, wherever it runs.
 
-import { readFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
+
+const OUT = "../static/portal";
 
 /** Where libsodium decodes its WebAssembly, a function called with the base64 of it. */
 const DECODED = /\((\w)\?\?=\(\w=>\{for\(.{1,400}?return \w\}\)\("([A-Za-z0-9+/=]{1000,})"\)/;
@@ -31,6 +34,20 @@ const plainWasm = {
   },
 };
 
+/** What is said in a language, as a file beside the script, which names it by its hash. */
+async function catalogue(language) {
+  const texts = JSON.parse(await readFile(`src/texts/${language}.json`, "utf8"));
+  const words = (await readFile(`src/texts/words.${language}.txt`, "utf8")).split(/\s+/).filter(Boolean);
+  const content = JSON.stringify({ texts, words });
+  await writeFile(`${OUT}/texts.${language}.json`, content);
+  const digest = createHash("sha256").update(content).digest();
+  const path = `/portal/${digest.toString("hex")}/texts.${language}.json`;
+  return [language, { path, integrity: `sha256-${digest.toString("base64")}` }];
+}
+
+await mkdir(OUT, { recursive: true });
+const catalogues = Object.fromEntries(await Promise.all(["de", "en"].map(catalogue)));
+
 await build({
   entryPoints: [
     { in: "src/index.ts", out: "consent" },
@@ -38,7 +55,7 @@ await build({
     { in: "style/portal.css", out: "portal" },
     { in: "style/icon.svg", out: "icon" },
   ],
-  outdir: "../static/portal",
+  outdir: OUT,
   bundle: true,
   format: "esm",
   target: "es2022",
@@ -47,7 +64,8 @@ await build({
   legalComments: "none",
   jsx: "automatic",
   jsxImportSource: "preact",
-  loader: { ".txt": "text", ".svg": "copy" },
+  loader: { ".svg": "copy" },
+  define: { CATALOGUES: JSON.stringify(catalogues) },
   plugins: [plainWasm],
   logLevel: "warning",
 });

@@ -14,7 +14,10 @@ from hub.context import hub
 from hub.wire import answer
 
 BUILT = Path(__file__).resolve().parents[1] / "static/portal"
-MEDIA = {"portal.js": "text/javascript", "portal.css": "text/css", "icon.svg": "image/svg+xml"}
+MEDIA = {
+    "portal.js": "text/javascript", "portal.css": "text/css", "icon.svg": "image/svg+xml",
+    "texts.de.json": "application/json", "texts.en.json": "application/json",
+}  # fmt: skip
 FOR_EVER = "public, max-age=31536000, immutable"
 
 # The script may make one policy of Trusted Types, `obhut`, which lets it start itself as a worker and nothing else.

@@ -59,6 +59,7 @@ def speak(visitor: Visitor, language: str) -> None:
     button = visitor.page.locator(f"header [lang={language}]")
     if button.count():
         button.click()
+        visitor.page.locator(f"html[lang={language}]").wait_for()
         visitor.page.mouse.move(0, 0)
 
 

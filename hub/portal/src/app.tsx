@@ -12,12 +12,18 @@ import { usePath } from "./router.ts";
 import { type Key, type Language, LANGUAGES, language, speak, text } from "./text.ts";
 import { Button } from "./ui/button.tsx";
 import { Icon } from "./ui/icon.tsx";
+import { ProblemNotice } from "./ui/notice.tsx";
 import { useRefresh } from "./ui/reading.ts";
 import { Sending } from "./ui/sending.tsx";
+import { useTask } from "./ui/task.ts";
 
 export function App({ hub, first }: { hub: string; first: Device }) {
   const [device, enter] = useState(first);
   const [, setLanguage] = useState(language());
+  const speaking = useTask(async (next: Language) => {
+    await speak(next);
+    setLanguage(next);
+  });
   const path = usePath();
   const dropSecrets = () => void lookUp(first.db).then(enter);
   const lock = () => {
@@ -41,7 +47,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
           {hub}
         </a>
         <div class="tools">
-          <LanguageSwitch onChange={setLanguage} />
+          <LanguageSwitch onChange={speaking.run} />
           {device.state === "open" && (
             <Button look="plain" onClick={lock}>
               <Icon name="lock" />
@@ -52,6 +58,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
       </header>
       {device.state === "open" && <Navigation path={path} />}
       <Main name={text(title)} hub={hub} key={`${device.state} ${path}`}>
+        <ProblemNotice problem={speaking.problem} />
         {device.state === "open" && <Sending client={device.client} />}
         {view}
       </Main>
@@ -123,7 +130,7 @@ function Navigation({ path }: { path: string }) {
 const NAMES = { de: "Deutsch", en: "English" } as const;
 
 /** A button with the name of the language that is not spoken now. */
-function LanguageSwitch({ onChange }: { onChange: (next: Language) => void }) {
+function LanguageSwitch({ onChange }: { onChange: (next: Language) => Promise<void> }) {
   const others = LANGUAGES.filter((name) => name !== language());
   return others.map((name) => (
     <button
@@ -131,10 +138,7 @@ function LanguageSwitch({ onChange }: { onChange: (next: Language) => void }) {
       type="button"
       class="button plain"
       lang={name}
-      onClick={() => {
-        speak(name);
-        onChange(name);
-      }}
+      onClick={() => void onChange(name)}
     >
       {NAMES[name]}
     </button>

@@ -3,18 +3,15 @@
 import { account } from "./identifiers.ts";
 import { PASSPHRASE_WORDS } from "./keys.ts";
 import { randomBytes } from "./primitives.ts";
-import { language, type Language } from "./text.ts";
-import de from "./texts/words.de.txt";
-import en from "./texts/words.en.txt";
+import { words } from "./text.ts";
 
-/** 1,024 words in each language, so that six are 60 bits; beside Argon2id with 256 MiB that is beyond guessing. */
-export const LISTS: { readonly [language in Language]: readonly string[] } = { de: listed(de), en: listed(en) };
-export const LIST_LENGTH = 1024;
-
-/** Six random words of the reader's language. */
+/**
+ * Six random words of the reader's language. There are 1,024 in each, so that six are 60 bits; beside Argon2id with 256 MiB
+ * that is beyond guessing.
+ */
 export function suggestion(): string {
-  const list = LISTS[language()];
-  return Array.from({ length: PASSPHRASE_WORDS }, () => list[below(LIST_LENGTH)]).join(" ");
+  const list = words();
+  return Array.from({ length: PASSPHRASE_WORDS }, () => list[below(list.length)]).join(" ");
 }
 
 /** A passphrase as it counts: one space between words, none around. */
@@ -48,8 +45,4 @@ function below(bound: number): number {
     const drawn = high * 256 + low;
     if (drawn < fair) return drawn % bound;
   }
-}
-
-function listed(text: string): readonly string[] {
-  return text.split(/\s+/).filter(Boolean);
 }

@@ -1,35 +1,48 @@
-/** What the pages say, in the reader's language, from one catalogue for each (`texts/`). */
+/** What the pages say, in the reader's language, from one catalogue for each (`texts/`), loaded when it is spoken. */
 
 import { Rejected } from "./primitives.ts";
 import { Problem } from "./problems.ts";
-import de from "./texts/de.json";
-import en from "./texts/en.json";
+import type de from "./texts/de.json";
 
 export const LANGUAGES = ["de", "en"] as const;
 export type Language = (typeof LANGUAGES)[number];
 export type Key = keyof typeof de;
 export type Values = { readonly [name: string]: string | number };
 
-const CATALOGUES: { readonly [language in Language]: { readonly [key in Key]: string } } = { de, en };
+/** A language's texts by their keys, and the words that a passphrase is suggested from. */
+type Catalogue = { readonly texts: { readonly [key: string]: string }; readonly words: readonly string[] };
+
+/** Where the catalogues are, and what the browser checks before they are used: written by the build. */
+declare const CATALOGUES: { readonly [language in Language]: { readonly path: string; readonly integrity: string } };
 const KEPT = "obhut-language";
 
 let chosen: Language = preferred();
+let spoken: Catalogue = { texts: {}, words: [] };
 
 /** The language the pages speak now. */
 export function language(): Language {
   return chosen;
 }
 
-/** Speak another language from now on, here and at the next visit. */
-export function speak(next: Language): void {
-  chosen = next;
+/** Learn the language of this reader, before anything is shown. Throws `Problem(busy)`. */
+export async function begin(): Promise<void> {
+  await learn(chosen);
+}
+
+/** Speak another language from now on, here and at the next visit. Throws `Problem(busy)`, and goes on as before. */
+export async function speak(next: Language): Promise<void> {
+  await learn(next);
   localStorage.setItem(KEPT, next);
-  document.documentElement.lang = next;
+}
+
+/** The words that a passphrase is suggested from. */
+export function words(): readonly string[] {
+  return spoken.words;
 }
 
 /** The text of a key, with `{name}` replaced by values; numbers are written as the language does. */
 export function text(key: Key, values: Values = {}): string {
-  return CATALOGUES[chosen][key].replace(/\{(\w+)\}/g, (_, name: string) => {
+  return (spoken.texts[key] ?? "").replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name] ?? "";
     return typeof value === "number" ? new Intl.NumberFormat(chosen).format(value) : value;
   });
@@ -42,7 +55,7 @@ export function moment(seconds: number): string {
 
 /** Whether the catalogue has this key. */
 function isKey(key: string): key is Key {
-  return Object.hasOwn(de, key);
+  return Object.hasOwn(spoken.texts, key);
 }
 
 /** The text of a key that the catalogue may not have; then the empty string. */
@@ -56,6 +69,17 @@ export function problemText(error: unknown): string {
   const key = `problem.${code}`;
   if (isKey(key)) return text(key);
   return text(error instanceof Rejected ? "problem.rejected" : "problem.unknown");
+}
+
+async function learn(next: Language): Promise<void> {
+  const { path, integrity } = CATALOGUES[next];
+  try {
+    spoken = await (await fetch(path, { integrity })).json();
+  } catch {
+    throw new Problem("busy", `the texts in ${next} cannot be had`);
+  }
+  chosen = next;
+  document.documentElement.lang = next;
 }
 
 function preferred(): Language {
