@@ -7,14 +7,11 @@ asked, because statements elsewhere cite positions.
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from consent import statements
 from consent.primitives import Kind, Rejected, broken, stale
 from consent.statements import FIRST, Position, Statement, chain_id
-
-if TYPE_CHECKING:
-    from consent.accounts import AccountState
 
 
 class BadLink(Rejected):
@@ -70,7 +67,7 @@ class Chain:
             raise broken("closed")
         return st
 
-    def follow(self, st: Statement, required: set[str], accounts: Mapping[str, "AccountState"]) -> None:
+    def follow(self, st: Statement, required: set[str], accounts: Mapping[str, "Chain"]) -> None:
         """Check the citations: known here, exactly the required ones, never backwards."""
         check_citations(st.cite, accounts)
         if st.cite.keys() != required:
@@ -94,7 +91,7 @@ class Chain:
         return twin
 
 
-def check_citations(cite: Mapping[str, Position], accounts: Mapping[str, "AccountState"]) -> None:
+def check_citations(cite: Mapping[str, Position], accounts: Mapping[str, Chain]) -> None:
     """Every cited position is in the verifier's copy (else `stale`), with that hash (else `fork`)."""
     for name, (seq, _) in cite.items():
         if name not in accounts or seq >= len(accounts[name].links):

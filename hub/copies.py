@@ -1,4 +1,4 @@
-"""Copies of other hubs' envelopes: verified before they are kept, told to whom they are granted, gone when nobody is.
+"""Copies of other hubs' envelopes: verified before they are kept, and told to whom they are granted.
 
 What a reader can check without a key is checked here too (`consent.stamped`), so a peer can neither alter nor invent.
 """
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from consent import envelope as envelopes
 from consent import identifiers, stamped
@@ -15,22 +15,18 @@ from consent.accounts import AccountState
 from consent.envelope import Envelope, Stamp
 from consent.grants import Record
 from consent.primitives import Rejected, broken, unb64
-from consent.relations import Grant, check_permit
+from consent.relations import check_permit
 from consent.rules import Place
 from consent.statements import Permit, parse_permit
 from hub import rights
 from hub.context import Hub
 from hub.observability import say
+from hub.replicas import Replicas
 from hub.store import chains as chain_store
-from hub.store import declarations, objects, peers
 from hub.store import envelopes as store
 from hub.store.database import Tx, domain_of
 from hub.store.envelopes import Kept, Stream
-from hub.store.feed import Notice, announce, replace_envelopes, retract
-
-if TYPE_CHECKING:
-    from hub.replicas import Replicas
-
+from hub.store.feed import Notice, announce, replace_envelopes
 
 MAX_POSITION = 2**53
 
@@ -55,7 +51,7 @@ def read(event: Any) -> Given:
     return Given(acc, str(event["set"]), pos, envelopes.parse(frame), envelopes.parse_stamp(stamp))
 
 
-def take(hub: Hub, replicas: "Replicas", given: Iterable[Given], permits: Mapping[str, bytes], source: str) -> None:
+def take(hub: Hub, replicas: Replicas, given: Iterable[Given], permits: Mapping[str, bytes], source: str) -> None:
     """Verify and keep envelopes that the hub `source` gave; each patient's in one transaction, however they mix.
 
     One that does not hold is not kept, and said. `permits`: of the sets that occur. Raises `Problem(busy)`.
@@ -70,7 +66,7 @@ def take(hub: Hub, replicas: "Replicas", given: Iterable[Given], permits: Mappin
             _refuse(acc, "foreign", source)
 
 
-def _take(hub: Hub, replicas: "Replicas", acc: str, given: Sequence[Given], permits: Mapping[str, bytes]) -> None:
+def _take(hub: Hub, replicas: Replicas, acc: str, given: Sequence[Given], permits: Mapping[str, bytes]) -> None:
     """Chains only grow, so what was verified by an earlier state of them is good while the row is held."""
     verifier = _verifier(hub, acc, given, permits)
     for chain in verifier.lacking(given):
@@ -226,54 +222,3 @@ def _announce(tx: Tx, stream: Stream, run: Sequence[tuple[Kept, set[str]]], end:
         return
     for reader in sorted(readers):  # earlier ones came later: the whole stream once more, in its order
         replace_envelopes(tx, reader, [Notice("envelope", stream.id, 1, *end)])
-
-
-# --- going --------------------------------------------------------------------------------------------------------
-
-
-def drop_uncovered(tx: Tx, record: Record, at: int) -> None:
-    """Delete a foreign patient's envelopes, objects and bundles that no grant of an account here covers at `at`.
-
-    It is noted when that has to be done again, by time alone.
-    """
-    live = [] if record.account.closed else list(record.live_grants(at))
-    own = [grant for relation, grant in live if domain_of(relation.oth) == tx.home]
-    opened = declarations.opened(tx.conn, record.account.acc, at)
-    reading = {grant.gid: grant for grant in own if not grant.emergency or grant.gid in opened}
-    for stream in store.streams_written(tx.conn, record.account.acc):
-        first = _first_covered(reading.values(), stream)
-        store.drop(tx, stream.id, first)
-        if first is None:
-            retract(tx, stream.id)
-    loose = objects.loose(tx.conn, record.account.acc)
-    streams = store.streams_named(tx.conn, record.account.acc, (name for name, _ in loose))
-    objects.remove(tx, [bid for name, bid in loose if _first_covered(reading.values(), streams[name]) is None])
-    chain_store.drop_bundles(tx, keep={bundle.hash for grant in own for bundle in grant.bundles})
-    ends = [grant.until for grant in own] + [until for gid, until in opened.items() if gid in reading]
-    peers.put_ending(tx, min(ends, default=None))
-
-
-def _first_covered(grants: Iterable[Grant], stream: Stream) -> int | None:
-    """The first epoch of a stream that any of these grants covers."""
-    covers = [grant.cover[stream.set] for grant in grants if stream.set in grant.cover]
-    return min((first for first, mask in covers if mask >> stream.index & 1), default=None)
-
-
-def sweep(hub: Hub, source: str, at: int) -> None:
-    """Delete copies of a hub's patients that nothing covers at `at`, a moment up to which that hub has confirmed."""
-    with hub.db.read() as conn:
-        patients = peers.ended(conn, source, at)
-    _drop_of(hub, patients, at)
-
-
-def look_through(hub: Hub, source: str, at: int) -> None:
-    """The same for all of whom it is not known when to do it: another version may have kept them."""
-    with hub.db.read() as conn:
-        patients = peers.without_ending(conn, source)
-    _drop_of(hub, patients, at)
-
-
-def _drop_of(hub: Hub, patients: Iterable[str], at: int) -> None:
-    for acc in patients:
-        with hub.db.write(acc) as tx:
-            drop_uncovered(tx, hub.chains(tx.conn).record(acc), at)

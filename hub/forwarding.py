@@ -6,7 +6,7 @@ not kept: appending is compare-and-swap at the home hub, so they are passed on w
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from consent import rules
 from consent.declarations import Declaration
@@ -19,6 +19,7 @@ from hub.context import Hub
 from hub.peer_client import unreachable
 from hub.refusals import Result, deposit_status, newer_links, refusal
 from hub.replicas import Replicas, understood
+from hub.statements import Head, Offer
 from hub.store import chains as chain_store
 from hub.store import envelopes as store
 from hub.store import forwards, objects
@@ -26,9 +27,6 @@ from hub.store.chains import ChainName
 from hub.store.database import Tx, domain_of
 from hub.store.forwards import ENVELOPE, MESSAGE, Forward
 from hub.store.hashing import digest
-
-if TYPE_CHECKING:
-    from hub.statements import Head, Offer
 
 WAITING = {"reason": "forwarded"}
 
@@ -142,7 +140,7 @@ def declaration(hub: Hub, caller: Caller, declared: Declaration) -> dict[str, in
     return understood(lambda: {name: int(said[name]) for name in ("at", "until")})
 
 
-def statements(hub: Hub, caller: Caller, acc: str, offers: "Sequence[Offer]") -> "list[Head]":
+def statements(hub: Hub, caller: Caller, acc: str, offers: Sequence[Offer]) -> list[Head]:
     """Pass a delegate's statements on to the patient's hub, and its answer back. Raises `Problem`."""
     with hub.db.read() as conn:
         if not rights.is_delegate(hub.chains(conn).account(acc), caller.acc, hub.now()):

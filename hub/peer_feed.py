@@ -11,13 +11,14 @@ from sqlalchemy import Connection
 
 from consent import heads
 from consent.primitives import b64
-from hub import emergencies, later, release, rights
+from hub import declarations, later, release, rights
 from hub.context import Hub
 from hub.peers import Peer
 from hub.release import Cursor, Event, Rule
 from hub.states import Chains
 from hub.store import chains as chain_store
-from hub.store import declarations, directory, feed
+from hub.store import declarations as declaration_store
+from hub.store import directory, feed
 from hub.store.chains import ChainName
 from hub.store.database import domain_of
 from hub.store.envelopes import Range
@@ -115,10 +116,10 @@ def _statements(hub: Hub, conn: Connection, peer: Peer, rows: Sequence[Row]) -> 
 
 def _declared(conn: Connection, chains: Chains, peer: Peer, row: Row, now: int) -> list[Event]:
     """A declared emergency, where somebody there may see the relation in which it was declared."""
-    opening = declarations.find(conn, row.acc, row.notice.ref)
+    opening = declaration_store.find(conn, row.acc, row.notice.ref)
     if opening is None or not rights.hub_sees(chains, ("rel", row.acc, opening.oth), peer.domain, "", now):
         return []
-    return [emergencies.event(row.acc, opening)]
+    return [declarations.event(row.acc, opening)]
 
 
 def links_behind(

@@ -16,7 +16,7 @@ from consent.objects import MAX_SEALED_OBJECT
 from consent.primitives import Rejected, b64
 from fhir_profiles.problems import Problem
 from hub import chains as chain_routes
-from hub import deposit, emergencies, heads, objects, peer_feed, peer_objects, rights, statements, wire
+from hub import declarations, deposit, emergencies, heads, objects, peer_feed, peer_objects, rights, statements, wire
 from hub.auth import Caller
 from hub.context import hub
 from hub.deposit import MAX_FRAMES
@@ -194,11 +194,11 @@ def take_statements() -> Response:
 def take_declaration() -> Response:
     """Open what a house of the calling hub declares an emergency for, of a patient here."""
     peer, body = json_caller("device", "frame", limit=emergencies.BODY_BYTES)
-    declared, device = emergencies.read(wire.binary(body["frame"], "frame")), wire.text(body["device"], "device", 17)
+    declared, device = declarations.read(wire.binary(body["frame"], "frame")), wire.text(body["device"], "device", 17)
     if domain_of(declared.sender) != peer.domain or domain_of(declared.acc) != hub().config.domain:
         raise rights.nothing_here()
     _bring(peer, [(declared.sender, device)])
-    return wire.answer(emergencies.told(emergencies.declare(hub(), _vouched(declared.sender, device), declared)))
+    return wire.answer(declarations.told(declarations.declare(hub(), _vouched(declared.sender, device), declared)))
 
 
 @pages.post("/messages")

@@ -13,10 +13,10 @@ from consent import declarations, heads
 from consent.identifiers import new_id
 from consent.primitives import unb64
 from consent.statements import parse_permit
-from hub import copies
+from hub import copies, uncovered
 from hub.context import Hub
 from hub.copies import Given
-from hub.emergencies import Opened
+from hub.declarations import Opened
 from hub.peer_client import PeerClient
 from hub.peer_feed import ENVELOPES, STATEMENTS, URGENT
 from hub.peers import Peer
@@ -127,9 +127,9 @@ class Pull:
             confirmed = store.progress(conn, self.peer.domain).confirmed
         at = min(confirmed, self.hub.now())
         if not self._looked:
-            copies.look_through(self.hub, self.peer.domain, at)
+            uncovered.look_through(self.hub, self.peer.domain, at)
             self._looked = True
-        copies.sweep(self.hub, self.peer.domain, at)
+        uncovered.sweep(self.hub, self.peer.domain, at)
 
 
 def _opens(event: Mapping[str, Any]) -> bool:

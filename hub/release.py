@@ -17,11 +17,12 @@ from consent.relations import RelationState
 from consent.streams import MAX_EPOCHS
 from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
-from hub import emergencies, freshness, later, rights
+from hub import declarations, freshness, later, rights
 from hub.auth import Caller
 from hub.context import Hub
 from hub.states import Chains
-from hub.store import audit, chains, declarations, feed
+from hub.store import audit, chains, feed
+from hub.store import declarations as declaration_store
 from hub.store import envelopes as store
 from hub.store.envelopes import Kept, Range, Stream
 from hub.store.feed import CHAINS, DECLARE, Notice, Row
@@ -179,10 +180,10 @@ def _message_event(conn: Connection, replayed: Chains, caller: Caller, row: Row,
 
 def _declared_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:
     """A declared emergency, for who sees the relation in which it was declared."""
-    opening = declarations.find(conn, row.acc, row.notice.ref)
+    opening = declaration_store.find(conn, row.acc, row.notice.ref)
     if opening is None or not rights.sees_relation(replayed, row.acc, opening.oth, caller.acc, now):
         return None
-    return emergencies.event(row.acc, opening)
+    return declarations.event(row.acc, opening)
 
 
 def _statement_event(conn: Connection, replayed: Chains, caller: Caller, row: Row, now: int) -> Event | None:

@@ -16,9 +16,9 @@ from consent.grants import Record
 from consent.primitives import Rejected, broken, unb64
 from consent.statements import Position, Statement, parse_permit
 from fhir_profiles.problems import Problem
-from hub import copies, emergencies
+from hub import declarations, uncovered
 from hub.context import Hub
-from hub.emergencies import Opened
+from hub.declarations import Opened
 from hub.observability import say
 from hub.peer_client import PeerClient, unreachable
 from hub.statements import Offer, keep
@@ -197,7 +197,7 @@ class Replicas:
         if not held:
             self.fetch_lacking(("acct", declared.sender, ""), source)
         try:
-            emergencies.take(self.hub, opened)
+            declarations.take(self.hub, opened)
         except Rejected as rejected:
             reason = rejected.reason
             say(logging.ERROR, event="a declaration does not hold", kind="declaration", reason=reason, peer=source)
@@ -288,7 +288,7 @@ class _Keeper:
             blob = None
         keep(self.hub, self.tx, before, after, Offer(st, blob), self.hub.now())
         if st.typ in ("grant", "end", "close"):
-            copies.drop_uncovered(self.tx, after, self.hub.now())
+            uncovered.drop(self.tx, after, self.hub.now())
 
 
 def _cited(st: Statement) -> Iterable[str]:

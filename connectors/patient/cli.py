@@ -17,8 +17,7 @@ from connectors.patient.consent_cli import receipt, reminders, renew, templates,
 from connectors.patient.delegation import Deputy
 from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate, with_keys
 from connectors.patient.documents_cli import add
-from connectors.patient.log_cli import log
-from connectors.patient.objecting import object_command
+from connectors.patient.log_cli import log, object_command
 from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, PAPER, TEMPLATE, read_categories, read_party
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.reading import Reading

@@ -1,4 +1,4 @@
-"""`obhut patient log`: who looked, when and for what; whether the log is whole; the log as a file and as FHIR."""
+"""`obhut patient log · object`: who looked, when and for what; whether the log is whole; what she says against an entry."""
 
 import json
 import sys
@@ -9,13 +9,13 @@ import click
 
 from connectors.command_line import plainly
 from connectors.keyring import Keyring
-from connectors.patient import access_log, audit_events, log_proof
+from connectors.patient import access_log, audit_events, log_proof, objecting
 from connectors.patient.access_log import Entry
 from connectors.patient.client import Client
 from connectors.patient.delegation_cli import FOR
 from connectors.patient.log_proof import Proof
 from connectors.patient.log_words import LANGUAGES, line, report
-from connectors.patient.options import JSON
+from connectors.patient.options import ACCOUNT, JSON
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
@@ -93,3 +93,20 @@ def _tell(proof: Proof, language: str, as_json: bool) -> None:
         click.echo("\n".join(report(proof, language)))
     if not proof.whole:
         sys.exit(1)
+
+
+@click.command("object")
+@ACCOUNT
+@click.argument("entry", type=int)
+@click.option("--text", default="This was not right.", show_default=True, help="What was not right.")
+@plainly
+def object_command(directory: Path, entry: int, text: str) -> None:
+    """Say that ENTRY of the log, by its number, was not right: to whom it is about, sealed."""
+    client = Client.open(directory)
+    client.sync()
+    found = next((one for one in access_log.entries(client, entry - 1) if one.seq == entry), None)
+    if found is None:
+        raise Problem("not-found", "there is no such entry: `obhut patient log` lists them with their numbers")
+    names = ("actor", "seq", "at", "action", "purpose", "person", "role", "what", "number")
+    objecting.object_to(client, entry, {name: getattr(found, name) for name in names}, text)
+    click.echo(f"{found.actor} was told that entry {entry} was not right; the answer will stand beside it in the log")

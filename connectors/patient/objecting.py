@@ -1,15 +1,10 @@
-"""`obhut patient object`: she says against an entry of her log that it was not right, and reads what is answered."""
+"""She says against an entry of her log that it was not right, and reads what is answered."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import click
-
-from connectors.command_line import plainly
 from connectors.local_database import transaction
 from connectors.patient.client import Client
-from connectors.patient.options import ACCOUNT
 from consent import messages
 from fhir_profiles.problems import Problem
 
@@ -71,22 +66,3 @@ def _keep_answer(client: Client, entry: int, actor: str, objection: str, text: s
         client.db.execute("INSERT OR IGNORE INTO objections VALUES (?, ?, ?, '', x'', '')", row)
         change = "UPDATE objections SET answer = ? WHERE entry = ? AND actor = ? AND hash = ?"
         client.db.execute(change, (text, *row))
-
-
-@click.command("object")
-@ACCOUNT
-@click.argument("entry", type=int)
-@click.option("--text", default="This was not right.", show_default=True, help="What was not right.")
-@plainly
-def object_command(directory: Path, entry: int, text: str) -> None:
-    """Say that ENTRY of the log, by its number, was not right: to whom it is about, sealed."""
-    from connectors.patient import access_log  # noqa: PLC0415 - it reads this module
-
-    client = Client.open(directory)
-    client.sync()
-    found = next((one for one in access_log.entries(client, entry - 1) if one.seq == entry), None)
-    if found is None:
-        raise Problem("not-found", "there is no such entry: `obhut patient log` lists them with their numbers")
-    names = ("actor", "seq", "at", "action", "purpose", "person", "role", "what", "number")
-    object_to(client, entry, {name: getattr(found, name) for name in names}, text)
-    click.echo(f"{found.actor} was told that entry {entry} was not right; the answer will stand beside it in the log")

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Who has none of these rows is looked through when the relay starts (`hub.copies.look_through`)."""
+    """Who has none of these rows is looked through when the relay starts (`hub.uncovered.look_through`)."""
     op.create_table(
         "endings",
         sa.Column("acc", sa.String(length=190), nullable=False),

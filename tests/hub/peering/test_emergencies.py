@@ -8,7 +8,7 @@ from consent import declarations
 from consent.primitives import b64
 from fhir_profiles.problems import Problem
 from hub import peer_client
-from hub.emergencies import Opened
+from hub.declarations import Opened
 from hub.replicas import Replicas
 from tests.consent.delegation import appoint
 from tests.consent.world import DAY, DOMAIN, START
