@@ -1,4 +1,4 @@
-"""Copies of other hubs' envelopes, their objects and bundles go when no grant of an account here covers them any more."""
+"""Copies of other hubs' envelopes, their objects and bundles go when no grant of an account here covers them."""
 
 from collections.abc import Iterable
 

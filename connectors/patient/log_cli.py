@@ -1,4 +1,4 @@
-"""`obhut patient log · object`: who looked, when and for what; whether the log is whole; what she says against an entry."""
+"""`obhut patient log · object`: who looked, when and for what; whether it is whole; what she says against an entry."""
 
 import json
 import sys
