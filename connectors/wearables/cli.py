@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import click
 import orjson
+from click.utils import LazyFile
 
 from connectors.command_line import plainly
 from connectors.wearables.generator import generate as generate_export
@@ -27,7 +28,7 @@ BUNDLE_BASE = "https://fhir.obhut.org/convert"
 class _Lines:
     """A sink that writes resources line by line, or nowhere."""
 
-    def __init__(self, file: BinaryIO | None) -> None:
+    def __init__(self, file: LazyFile | None) -> None:
         self._file = file
 
     def put(self, batch: Batch) -> None:
@@ -92,8 +93,9 @@ def import_file(
             _run(file, home.patient, home, report, home.ledger)
             home.flush()
         elif out is not None:
-            with out.open("wb") as target:
+            with LazyFile(str(out), "wb") as target:  # what was there stays if the input is bad
                 _run(file, patient, _Lines(target), report, MemoryLedger())
+                target.open()
         else:
             _run(file, patient, _Lines(None), report, MemoryLedger())
     _tell(report, as_json=as_json)

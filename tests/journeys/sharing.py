@@ -1,6 +1,6 @@
 """What journeys about sharing have in common: a patient who writes weights, and what a practice finds of them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from connectors.gateway import access
 from connectors.gateway.access import Reader
@@ -14,6 +14,11 @@ from consent.identifiers import account
 from fhir_profiles.search import parse
 
 VITALS = INDEX["vitals"]
+
+
+def years_ahead(years: float) -> str:
+    """A day so far from today, as programs here with the clock of this machine are told it."""
+    return (date.today() + timedelta(365 * years)).isoformat()  # noqa: DTZ011 - a day more or less does not matter
 
 
 def weight(client: Client, number: int, kilograms: str = "72.50", day: str = "") -> bytes:

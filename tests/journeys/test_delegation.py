@@ -14,10 +14,10 @@ from consent.categories import INDEX
 from consent.owed import owed
 from fhir_profiles.problems import Problem
 from tests.journeys.conftest import give, name_delegate, obhut
-from tests.journeys.test_sharing import VITALS, found, write
+from tests.journeys.sharing import VITALS, found, write, years_ahead
 
 LAB = INDEX["lab"]
-END = "2030-01-01"
+END = years_ahead(3)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def database_url(tmp_path):
 @pytest.fixture
 def deputy(ada, ben):
     """Ben, who manages for Ada, and may read her vitals and lab."""
-    give(ada, ben, VITALS, LAB, end="2029-01-01")
+    give(ada, ben, VITALS, LAB, end=years_ahead(2))
     name_delegate(ada.client, ben.card, END)
     made = Deputy(ben.reading, ada.account)
     made.sync()
@@ -97,7 +97,7 @@ def test_what_goes_beyond_its_scope_is_refused_in_a_sentence(ada, deputy, practi
     """More categories, a longer time, another purpose, a first contact: each is said, and nothing is granted."""
     give_first = sharing.grant(ada.client, practice.account, {LAB})
     assert "only what was granted to you" in refused("forbidden", deputy.grant, practice.account, {INDEX["genetic"]})
-    assert "at the longest" in refused("forbidden", deputy.grant, practice.account, {VITALS}, end="2029-06-01")
+    assert "at the longest" in refused("forbidden", deputy.grant, practice.account, {VITALS}, end=years_ahead(2.5))
     assert "purposes" in refused("forbidden", deputy.grant, practice.account, {VITALS}, purposes=("HRESCH",))
     stranger = practices("praxis-b")
     assert "first contact" in refused("forbidden", deputy.grant, stranger.account, {VITALS})

@@ -15,11 +15,11 @@ from consent.owed import owed
 from consent.primitives import Rejected
 from fhir_profiles.problems import Problem
 from tests.journeys.conftest import Person, name_delegate, obhut
+from tests.journeys.sharing import VITALS, found, write, years_ahead
 from tests.journeys.test_delegation import refused
-from tests.journeys.test_sharing import VITALS, found, write
 from tests.journeys.test_two_hubs import hospital, hubs, until  # noqa: F401
 
-END = "2030-01-01"
+END = years_ahead(3)
 
 
 class CutOffError(Exception):

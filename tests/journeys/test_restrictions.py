@@ -11,7 +11,7 @@ from consent.categories import INDEX
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 from tests.journeys.conftest import give, name_delegate, obhut
-from tests.journeys.sharing import ask, found, write
+from tests.journeys.sharing import ask, found, write, years_ahead
 
 VITALS, LAB = INDEX["vitals"], INDEX["lab"]
 LOINC = "http://loinc.org"
@@ -241,7 +241,7 @@ def test_what_is_signed_from_now_on_leaves_out_what_is_older(client, practice, s
     """Also what is written later and is older by its clinical date."""
     assert sign(permission(client, practice), more=["--from-now-on"]).returncode == 0
     write(client, 1, day="2020-03-01")
-    write(client, 2, day="2030-03-01")
+    write(client, 2, day=years_ahead(3))
     assert found(practice, client) == {"w2"}
 
 
@@ -261,8 +261,8 @@ def test_all_is_signed_or_nothing(client, practice, monkeypatch):
 def test_a_relative_who_does_not_know_yet_what_is_hidden_shows_it_to_nobody_for_long(ada, ben, practice, monkeypatch):
     """What he grants by the rules of before is signed again when her own client comes."""
     write(ada.client, 1, 2)
-    give(ada, ben, VITALS, end="2029-01-01")
-    name_delegate(ada.client, ben.card, "2030-01-01")
+    give(ada, ben, VITALS, end=years_ahead(2))
+    name_delegate(ada.client, ben.card, years_ahead(3))
     sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
     deputy = Deputy(ben.reading, ada.account)
     deputy.sync()
@@ -279,8 +279,8 @@ def test_a_relative_hands_on_no_more_than_she_may_see(ada, ben, practice):
     """What Ada hid from Ben is not seen by the practice to which he hands on her vitals; nor what she hides later."""
     write(ada.client, 1, 2, 3)
     restrictions.hide(ada.client, ["Observation/w1"])
-    give(ada, ben, VITALS, LAB, end="2029-01-01")
-    name_delegate(ada.client, ben.card, "2030-01-01")
+    give(ada, ben, VITALS, LAB, end=years_ahead(2))
+    name_delegate(ada.client, ben.card, years_ahead(3))
     sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
     deputy = Deputy(ben.reading, ada.account)
     deputy.sync()
@@ -295,9 +295,9 @@ def test_a_relative_hands_on_no_more_than_she_may_see(ada, ben, practice):
 def test_a_relative_whose_rules_differ_hands_on_one_by_one(ada, ben, practice):
     """Two grants under two rules are not mixed into one that would say less than either."""
     write(ada.client, 1)
-    give(ada, ben, VITALS, end="2029-01-01")
-    sharing.grant(ada.client, ben.account, {LAB}, whole=False, end="2029-01-01")
-    name_delegate(ada.client, ben.card, "2030-01-01")
+    give(ada, ben, VITALS, end=years_ahead(2))
+    sharing.grant(ada.client, ben.account, {LAB}, whole=False, end=years_ahead(2))
+    name_delegate(ada.client, ben.card, years_ahead(3))
     sharing.withdraw(ada.client, practice.account, sharing.grant(ada.client, practice.account, {LAB}))
     deputy = Deputy(ben.reading, ada.account)
     deputy.sync()

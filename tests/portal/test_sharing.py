@@ -22,7 +22,7 @@ from consent.dates import ZONE
 from consent.identifiers import account
 from fhir_profiles.problems import Problem
 from tests.journeys.conftest import Person
-from tests.journeys.sharing import found, write
+from tests.journeys.sharing import found, write, years_ahead
 from tests.portal.conftest import DESK, PHONE, Typist, Visitor
 from tests.portal.test_getting_in import sign_in
 
@@ -241,7 +241,7 @@ def appoint(visitor, relative, scope):
     visitor.tick(visitor.text(f"relatives.{scope}"))
     if scope == "manage":
         visitor.tick(visitor.text("relatives.reads-too"))
-    visitor.field("relatives.last-day").fill("2030-01-01")
+    visitor.field("relatives.last-day").fill(years_ahead(3))
     visitor.press("relatives.appoint")
     expect(visitor.page.get_by_text(visitor.text("relatives.appointed", who=relative.account))).to_be_focused()
     visitor.is_well()

@@ -71,6 +71,16 @@ def test_bad_input_ends_with_two_and_a_sentence(tmp_path: Path, content: bytes, 
     assert result.stdout == ""
 
 
+def test_bad_input_leaves_the_file_alone_that_was_to_be_written(tmp_path: Path) -> None:
+    """What an earlier run wrote stays; and where nothing was, nothing is."""
+    bad, earlier, new = tmp_path / "bad", tmp_path / "earlier.ndjson", tmp_path / "new.ndjson"
+    bad.write_bytes(b"PK\x03\x04 half")
+    earlier.write_bytes(b"{}\n")
+    for out in (earlier, new):
+        assert CliRunner().invoke(wearable, ["import", str(bad), "--dry-run", "--out", str(out)]).exit_code == 2
+    assert (earlier.read_bytes(), new.exists()) == (b"{}\n", False)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("disk full"), Problem("busy", "The hub is away.")])
 def test_what_can_be_taken_up_again_ends_with_three(
     export: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
