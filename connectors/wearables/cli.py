@@ -3,12 +3,12 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import click
 import orjson
-from click.utils import LazyFile
 
 from connectors.command_line import plainly
 from connectors.wearables.generator import generate as generate_export
@@ -26,15 +26,28 @@ BUNDLE_BASE = "https://fhir.obhut.org/convert"
 
 
 class _Lines:
-    """A sink that writes resources line by line, or nowhere."""
+    """A sink that writes resources line by line, or nowhere. The file is begun with the first one: if the input is bad,
+    what was there stays."""
 
-    def __init__(self, file: LazyFile | None) -> None:
-        self._file = file
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._files = contextlib.ExitStack()
+
+    @cached_property
+    def _file(self) -> BinaryIO | None:
+        return None if self._path is None else self._files.enter_context(self._path.open("wb"))
 
     def put(self, batch: Batch) -> None:
         """Write the resources."""
         if self._file is not None:
             self._file.writelines(resource + b"\n" for resource in batch.resources)
+
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[Self]:
+        """What is put in here is all that the file holds afterwards, were it nothing."""
+        with self._files:
+            yield self
+            _ = self._file
 
 
 class _Entries:
@@ -92,12 +105,9 @@ def import_file(
             home = Intake(account)
             _run(file, home.patient, home, report, home.ledger)
             home.flush()
-        elif out is not None:
-            with LazyFile(str(out), "wb") as target:  # what was there stays if the input is bad
-                _run(file, patient, _Lines(target), report, MemoryLedger())
-                target.open()
         else:
-            _run(file, patient, _Lines(None), report, MemoryLedger())
+            with _Lines(out).whole() as lines:
+                _run(file, patient, lines, report, MemoryLedger())
     _tell(report, as_json=as_json)
 
 
