@@ -26,6 +26,7 @@ from hub import (
     objects,
     observability,
     openapi,
+    pairing,
     peer_client,
     peering,
     problems,
@@ -47,8 +48,8 @@ from hub.sweeping import Sweep
 BODY_BYTES = 64 * 1024
 PAGES = (
     audit.pages, chains.pages, directory.pages, emergencies.pages, enrolment.pages, envelopes.pages, fhir.pages,
-    heads.pages, objects.pages, observability.pages, openapi.pages, peering.pages, public_page.pages, requests.pages,
-    tokens.pages, views.pages,
+    heads.pages, objects.pages, observability.pages, openapi.pages, pairing.pages, peering.pages, public_page.pages,
+    requests.pages, tokens.pages, views.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",

@@ -342,6 +342,19 @@ class AttemptColumns(TypedColumns):
 attempts = Table("attempts", metadata, AttemptColumns)
 
 
+class PairingColumns(TypedColumns):
+    """A place where two devices leave sealed words for each other, since a moment; `acc`: whose device made it."""
+
+    place: Named[str] = Column(String(HASH), primary_key=True)
+    acc: Named[str] = Column(String(NAME))
+    at: Named[int] = Column(BigInteger)
+    reply: Named[bytes] = Column(LargeBinary)
+    reveal: Named[bytes] = Column(LargeBinary)
+
+
+pairings = Table("pairings", metadata, PairingColumns, Index("pairings_by_account", "acc"))
+
+
 class CounterColumns(TypedColumns):
     """Whole numbers of the database itself: see `hub.store.database`."""
 

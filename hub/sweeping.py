@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from hub import limits, objects
 from hub.context import Hub
 from hub.observability import say
-from hub.store import audit, directory, peers
+from hub.store import audit, directory, pairing, peers
 
 EVERY_SECONDS, AGAIN_SECONDS = 3600, 60
 DAY_SECONDS = 24 * 3600
@@ -31,7 +31,7 @@ class Sweep:
     logs_due: int = 0
 
     def __call__(self) -> None:
-        """Forget used assertions and nonces, old tries, objects without an envelope, and old entries of logs."""
+        """Forget used assertions and nonces, old tries, pairings, objects without an envelope, and entries of logs."""
         now = self.hub.now()
         if now < self.due or request.blueprint is None:  # whether the process lives is asked without the database
             return
@@ -40,6 +40,7 @@ class Sweep:
             with self.hub.db.write() as tx:
                 directory.sweep(tx, now, limits.ATTEMPT_SECONDS)
                 peers.sweep_nonces(tx, now)
+                pairing.sweep(tx, now)
             objects.sweep(self.hub)
             if now >= self.logs_due:
                 full = _sweep_logs(self.hub, now) == LOGS

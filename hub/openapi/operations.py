@@ -68,6 +68,22 @@ OPERATIONS = (
         "post", "/v1/recover", "recover", "A short token for the sealed vault, by the recovery sheet", "Token",
         "Recovery", refusals=(401, 429), signed_in=False,
     ),
+    Operation(
+        "put", "/v1/pairings/{place}/reply", "replyToDevice", "A sealed word to a new device, which makes the place",
+        body="Sealed", parameters=("place",), statuses=(204,), refusals=(404, 409, 429),
+    ),
+    Operation(
+        "put", "/v1/pairings/{place}/reveal", "revealToDevice", "The new device's sealed answer", body="Sealed",
+        parameters=("place",), statuses=(204,), refusals=(404, 409, 429), signed_in=False,
+    ),
+    Operation(
+        "get", "/v1/pairings/{place}", "readPairing", "What lies at a place; of one that there is not, nothing",
+        "Pairing", parameters=("place",), refusals=(404, 429), signed_in=False,
+    ),
+    Operation(
+        "delete", "/v1/pairings/{place}", "endPairing", "Forget a place of this account's", parameters=("place",),
+        statuses=(204,), refusals=(404,),
+    ),
     # chains
     Operation(
         "post", "/v1/statements", "postStatements", "Append statements of one account, all or nothing", "Heads",

@@ -86,6 +86,8 @@ SCHEMAS: dict[str, Schema] = {
     "OAuthError": closed({"error": TEXT}, {"error_description": TEXT}),
     "SignInKey": closed({"key": KEY}),
     "SignIn": closed({"account": ACCOUNT, "key": KEY}),
+    "Sealed": closed({"sealed": SEALED}),
+    "Pairing": closed({}, {"reply": BINARY, "reveal": BINARY}),
     "Recovery": closed({"account": ACCOUNT, "token": KEY}),
     "Statements": closed(
         {"statements": many(closed({"frame": BINARY}, {"blob": BINARY}), MAX_STATEMENTS)},
@@ -162,7 +164,7 @@ _KINDS = "|".join(KINDS)
 _IN_PATH = {
     "acc": "Account", "oth": "Counterpart", "set_id": "Set", "stream": "Stream", "lst": "Hash of the bundle",
     "author": "Account that wrote it", "device": "Device that wrote it", "bid": "Id of the envelope",
-    "ident": "Id of the resource",
+    "ident": "Id of the resource", "place": "Place that follows from what a new device shows",
 }  # fmt: skip
 _WORDS = {
     "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",

@@ -399,6 +399,30 @@ function vaults({ part, sealed, account, version, key, content }) {
   same(JSON.parse(new TextDecoder().decode(found.dump())), content);
 }
 
+function pairings(vector) {
+  const { pairing } = consent;
+  const { Invitation } = pairing;
+  const box = vector.box && new keys.BoxKey(unb64(vector.box));
+  if (vector.what === "invitation") {
+    const shown = Invitation.parse(vector.text);
+    const { domain, place } = shown;
+    same([domain, place, b64(shown.sign), b64(shown.box)], [vector.domain, vector.place, vector.sign, vector.box]);
+    same(b64(shown.commitment), vector.commitment);
+    same(String(Invitation.parse(String(shown))), String(shown));
+  } else if (vector.what === "reply") {
+    const { card, sign, box: old, nonce } = pairing.openReply(unb64(vector.sealed), box);
+    same([String(card), b64(sign), b64(old), b64(nonce)], [vector.card, vector.sign, vector.old_box, vector.nonce]);
+  } else if (vector.what === "reveal") {
+    const found = pairing.openReveal(unb64(vector.sealed), box, Invitation.parse(vector.invitation));
+    same([found.device, b64(found.nonce), found.label], [vector.device, vector.nonce, vector.label]);
+  } else {
+    const [sign, old, nonce] = [vector.sign, vector.old_box, vector.nonce].map((text) => unb64(text));
+    const reply = { card: consent.identifiers.card(vector.card), sign, box: old, nonce };
+    const reveal = { device: vector.device, nonce: unb64(vector.revealed), label: "" };
+    same(pairing.digits(Invitation.parse(vector.invitation), reply, reveal), vector.digits);
+  }
+}
+
 const RUN = {
   "label-hash": labelHashes,
   "canonical": canonicals,
@@ -416,6 +440,7 @@ const RUN = {
   "opening-object": openings,
   "vault": vaults,
   "lockout": lockouts,
+  "pairing": pairings,
   "joint-rules": jointRules,
   "owed": owings,
   "release": releases,

@@ -16,6 +16,7 @@ from consent import (
     identifiers,
     lockout,
     owed,
+    pairing,
     primitives,
     relations,
     rules,
@@ -27,6 +28,7 @@ from consent.chains import BadLink
 from consent.grants import Record
 from consent.keys import BoxKey, RecoveryCode, SigningKey
 from consent.opening import Reader, good_seeds, open_bundle, open_envelope, open_object, read_reference
+from consent.pairing import Invitation, Reply, Reveal
 from consent.primitives import Rejected, b64, label_hash, unb64
 from consent.relations import RelationState
 from consent.sealing import bundle_context, commitment, handle
@@ -386,6 +388,30 @@ def vaults(vector: Vector, _: Shared) -> None:
     assert json.loads(part.dump()) == vector["content"]
 
 
+def pairings(vector: Vector, _: Shared) -> None:
+    """What two devices show and tell each other when one is added, and the digits."""
+    if vector["what"] == "invitation":
+        shown = Invitation.parse(vector["text"])
+        found = {name: b64(getattr(shown, name)) for name in ("sign", "box", "commitment")}
+        assert {**found, "domain": shown.domain, "place": shown.place}.items() <= vector.items()
+        assert Invitation.parse(str(shown)) == shown
+    elif vector["what"] == "reply":
+        reply = pairing.open_reply(unb64(vector["sealed"]), BoxKey(unb64(vector["box"])))
+        assert reply == _reply(vector)
+    elif vector["what"] == "reveal":
+        invitation, box = Invitation.parse(vector["invitation"]), BoxKey(unb64(vector["box"]))
+        reveal = pairing.open_reveal(unb64(vector["sealed"]), box, invitation)
+        assert reveal == Reveal(vector["device"], unb64(vector["nonce"]), vector["label"])
+    else:
+        reveal = Reveal(vector["device"], unb64(vector["revealed"]))
+        assert pairing.digits(Invitation.parse(vector["invitation"]), _reply(vector), reveal) == vector["digits"]
+
+
+def _reply(vector: Vector) -> Reply:
+    sign, box, nonce = (unb64(vector[name]) for name in ("sign", "old_box", "nonce"))
+    return Reply(identifiers.card(vector["card"]), sign, box, nonce)
+
+
 def step_value(step: owed.Step | None) -> list[Any] | None:
     """A step as JSON: its name and its fields."""
     return None if step is None else [_STEPS[type(step)], *map(_plain, vars(step).values())]
@@ -422,4 +448,5 @@ RUN: dict[str, Callable[[Vector, Shared], None]] = {
     "release": releases,
     "vault": vaults,
     "lockout": lockouts,
+    "pairing": pairings,
 }

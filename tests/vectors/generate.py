@@ -18,6 +18,7 @@ from tests.vectors import (
     locking,
     objects,
     owing,
+    pairings,
     relation_chain,
     releases,
     stream_chain,
@@ -48,6 +49,7 @@ FILES: dict[str, Maker] = {
     "release": releases.vectors,
     "vault": vaults.vectors,
     "lockout": locking.vectors,
+    "pairing": pairings.vectors,
 }
 
 

@@ -32,6 +32,7 @@ export * as messages from "./messages.ts";
 export * as objects from "./objects.ts";
 export * as opening from "./opening.ts";
 export * as owed from "./owed.ts";
+export * as pairing from "./pairing.ts";
 export * as policy from "./policy.ts";
 export * as preview from "./preview.ts";
 export * as primitives from "./primitives.ts";
