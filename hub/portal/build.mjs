@@ -34,6 +34,30 @@ const plainWasm = {
   },
 };
 
+/** The wrapper's functions and their names, as two lists of the same length. */
+const WRAPPED = /for\(var (\w)=(\["crypto[^\]]*\]),(\w)=\[([\w$,]+)\],/;
+
+/**
+ * Of the functions around libsodium those that `primitives.ts` calls, or libsodium's own trial at the start; the others,
+ * unnamed then, fall out of the bundle.
+ */
+const usedWrappers = {
+  name: "used-wrappers",
+  setup({ onLoad }) {
+    onLoad({ filter: /libsodium-wrappers\.mjs$/ }, async ({ path }) => {
+      const [source, caller] = await Promise.all([path, "src/primitives.ts"].map((name) => readFile(name, "utf8")));
+      const found = WRAPPED.exec(source);
+      if (found === null) throw new Error("libsodium names its functions in another way than it did");
+      const [all, one, listed, other, functions] = found;
+      const [names, made] = [JSON.parse(listed), functions.split(",")];
+      const used = names.map((name) => caller.includes(`sodium.${name}(`) || source.includes(`.${name}(`));
+      const kept = (list) => list.filter((_, i) => used[i]);
+      const less = `for(var ${one}=${JSON.stringify(kept(names))},${other}=[${kept(made)}],`;
+      return { contents: source.replace(all, () => less), loader: "js" };
+    });
+  },
+};
+
 /** What is said in a language, as a file beside the script, which names it by its hash. */
 async function catalogue(language) {
   const texts = JSON.parse(await readFile(`src/texts/${language}.json`, "utf8"));
@@ -66,6 +90,6 @@ await build({
   jsxImportSource: "preact",
   loader: { ".svg": "copy" },
   define: { CATALOGUES: JSON.stringify(catalogues) },
-  plugins: [plainWasm],
+  plugins: [plainWasm, usedWrappers],
   logLevel: "warning",
 });
