@@ -122,6 +122,13 @@ class ChainStore:
             raise broken("fingerprint")
         return self.accounts[name]
 
+    def account_with(self, name: str, device: str) -> AccountState:
+        """An account's chain, read on where a device of it is not known here yet: nobody announces it. Raises as
+        `account`."""
+        if device not in self.account(name).devices:
+            self.refresh("acct", name)
+        return self.accounts[name]
+
     # --- what comes -------------------------------------------------------------------------------------------
 
     def refresh(self, kind: str, acc: str, oth: str = "", fingerprint: str = "") -> None:

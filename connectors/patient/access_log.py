@@ -161,7 +161,7 @@ def _opened(client: Client, given: log.Entry) -> Entry:
     try:
         message = unseal(given.sealed, client.vault.reading_keys)
         # By the time at which it came: a report stays readable when it is old, and when its device was replaced since.
-        message.verify(client.chains.account(entry.actor), client.account, entry.at, came=entry.at)
+        message.verify(client.chains.account_with(entry.actor, message.dev), client.account, entry.at, came=entry.at)
         if message.typ == "read":
             return _told(entry, json.loads(message.content))
     except (Rejected, ValueError, KeyError, TypeError, RecursionError):

@@ -291,7 +291,7 @@ class Side(ABC):
             try:
                 message = unseal(bytes(sealed), keys)
                 if message.typ == typ:
-                    account = self.chains.account(sender)
+                    account = self.chains.account_with(sender, message.dev)
                     message.verify(account, self.account, self.now)
                     found.append(Received(id_, message, account))
             except (Problem, Rejected) as failed:
