@@ -5,9 +5,9 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Device, lookUp } from "./client/device.ts";
 import { useIdle } from "./idle.ts";
 import { Arriving } from "./pages/arriving.tsx";
-import { ENTRANCES, PAGES, RECOVERY } from "./pages/index.ts";
+import { ENTRANCES, pagesFor, RECOVERY } from "./pages/index.ts";
 import { Unlock } from "./pages/unlock.tsx";
-import { PortalContext } from "./portal.ts";
+import { type Page, PortalContext } from "./portal.ts";
 import { usePath } from "./router.ts";
 import { type Key, type Language, LANGUAGES, language, speak, text } from "./text.ts";
 import { Button } from "./ui/button.tsx";
@@ -56,7 +56,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
           )}
         </div>
       </header>
-      {device.state === "open" && <Navigation path={path} />}
+      {device.state === "open" && <Navigation pages={pagesFor(device.client)} path={path} />}
       <Main name={text(title)} hub={hub} key={`${device.state} ${path}`}>
         <ProblemNotice problem={speaking.problem} />
         {device.state === "open" && <Sending client={device.client} />}
@@ -79,7 +79,8 @@ function shown(device: Device, path: string): { title: Key; view: ComponentChild
     const { title, view: View } = ENTRANCES.find((page) => page.path === place) ?? ENTRANCES[0];
     return { title, view: <View /> };
   }
-  const { title, place: titleOf, view: View } = PAGES.find((page) => page.path === place) ?? PAGES[0];
+  const pages = pagesFor(device.client);
+  const { title, place: titleOf, view: View } = pages.find((page) => page.path === place) ?? pages[0];
   return { title: titleOf?.(path.slice(path.indexOf("/") + 1)) ?? title, view: <View client={device.client} /> };
 }
 
@@ -111,10 +112,10 @@ function skip(event: Event): void {
   document.getElementById("main")?.focus();
 }
 
-function Navigation({ path }: { path: string }) {
+function Navigation({ pages, path }: { pages: readonly Page[]; path: string }) {
   return (
     <nav aria-label={text("frame.navigation")}>
-      {PAGES.map(
+      {pages.map(
         (page) =>
           page.icon && (
             <a key={page.path} href={`#/${page.path}`} aria-current={page.path === path.split("/")[0] ? "page" : undefined}>

@@ -143,7 +143,8 @@ async function opened(known: Known, { sealed, acc: _, hash: __, ...given }: log.
   const told = await quietly(async () => {
     const message = unseal(sealed, vault.readingKeys);
     // By the time at which it came: a report stays readable when it is old, and when its device was replaced since.
-    message.verify(await client.chains.account(entry.actor), client.account, entry.at, entry.at);
+    const sender = await client.chains.accountWith(entry.actor, message.dev);
+    message.verify(sender, client.account, entry.at, entry.at);
     return message.typ === "read" ? withTold(entry, JSON.parse(utf8Text(message.content, "fields"))) : null;
   });
   return told ?? { ...entry, action: "read-unreadable" };

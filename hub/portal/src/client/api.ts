@@ -47,6 +47,14 @@ export type Deposited = {
   readonly last: { readonly seq: number; readonly hash: string } | null;
 };
 
+/** That something was read of a patient: when (Unix seconds), for what, and sealed to her the rest. */
+export type ReadReport = {
+  readonly acc: string;
+  readonly at: number;
+  readonly purpose: string;
+  readonly sealed: Uint8Array;
+};
+
 /** An event of the feed, as it came: `type` says what else it holds. */
 export type FeedEvent = { readonly type: string; readonly [member: string]: unknown };
 export type FeedPage = {
@@ -126,6 +134,18 @@ export class Hub {
     const path = `/v1/chains/acct/${acc}`;
     const answer = await this.#json<{ cited?: { [name: string]: string[] } }>(path, { query, ...(token && { token }) });
     return understood(() => new Map(Object.entries(answer.cited ?? {}).map(([name, all]) => [name, all.map((frame) => unb64(frame))])));
+  }
+
+  /** Where chains (kind, account, other; at most 250) end: a frame of each home hub that answers the nonce. */
+  async heads(nonce: string, chains: readonly (readonly [kind: string, acc: string, oth: string])[]): Promise<Uint8Array[]> {
+    const { frames } = await this.#json<{ frames: string[] }>("/v1/heads", { json: { nonce, chains } });
+    return understood(() => frames.map((frame) => unb64(frame)));
+  }
+
+  /** A bundle by its hash. */
+  async bundle(acc: string, lst: string): Promise<Uint8Array> {
+    const response = await this.#call(`/v1/bundles/${acc}/${lst}`, {});
+    return new Uint8Array(await response.arrayBuffer());
   }
 
   /** Version, ciphertext and wraps of the vault. */
@@ -211,6 +231,12 @@ export class Hub {
   async log(acc: string, after = 0): Promise<{ readonly entries: readonly unknown[]; readonly head: Uint8Array }> {
     const answer = await this.#json<{ entries: unknown[]; head: string }>(`/v1/log/${acc}`, { query: { after: String(after) } });
     return understood(() => ({ entries: [...answer.entries], head: unb64(answer.head) }));
+  }
+
+  /** Report what was read of patients: sealed to each, at most 100 at once. */
+  async reportReads(reports: readonly ReadReport[]): Promise<void> {
+    const json = { reports: reports.map(({ sealed, ...open }) => ({ ...open, sealed: b64(sealed) })) };
+    await this.#call("/v1/reads", { json });
   }
 
   /** Say against an entry of the own log that it was not right: a sealed message to whom it is about. */

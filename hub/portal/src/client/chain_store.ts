@@ -11,12 +11,15 @@ import { Record } from "../grants.ts";
 import { broken, equal, Rejected, stale } from "../primitives.ts";
 import * as relations from "../relations.ts";
 import { RelationState } from "../relations.ts";
+import type { Position } from "../shapes.ts";
 import { type ChainKind, parse } from "../statements.ts";
 import * as streams from "../streams.ts";
 import { SetState } from "../streams.ts";
 import type { Hub } from "./api.ts";
 import type { Database, LinkRow } from "./database.ts";
 import { Problem } from "../problems.ts";
+
+type Name = Omit<LinkRow, "seq" | "frame">;
 
 export class ChainStore {
   readonly accounts = new Map<string, AccountState>();
@@ -83,6 +86,22 @@ export class ChainStore {
     if (found === undefined) throw stale();
     if (fingerprint && found.fingerprint !== fingerprint) throw broken("fingerprint");
     return found;
+  }
+
+  /** Where a chain ends, or `null` where none of it is held. */
+  head(kind: ChainKind, acc: string, oth: string): Position | null {
+    return this.#held({ kind, acc, oth })?.head ?? null;
+  }
+
+  /** What patients have with an account, that account itself left out. */
+  relationsWith(oth: string): RelationState[] {
+    return [...this.#relations.values()].filter((state) => state.oth === oth && state.acc !== oth);
+  }
+
+  /** An account's chain, read on where a device of it is not known here yet: nobody announces it. Throws as `account`. */
+  async accountWith(name: string, device: string): Promise<AccountState> {
+    if (!(await this.account(name)).devices.has(device)) await this.refresh("acct", name);
+    return this.account(name);
   }
 
   // --- what comes -------------------------------------------------------------------------------------------------
@@ -155,14 +174,18 @@ export class ChainStore {
   }
 
   /** How many links of a chain this page has replayed. */
-  #length({ kind, acc, oth }: Omit<LinkRow, "seq" | "frame">): number {
+  #length(chain: Name): number {
+    return this.#held(chain)?.links.length ?? 0;
+  }
+
+  #held({ kind, acc, oth }: Name): Chain<ChainKind> | undefined {
     const name = `${acc} ${oth}`;
     const held: { readonly [kind in ChainKind]: Chain<ChainKind> | undefined } = {
       acct: this.accounts.get(acc),
       set: this.#sets.get(name),
       rel: this.#relations.get(name),
     };
-    return held[kind]?.links.length ?? 0;
+    return held[kind];
   }
 }
 

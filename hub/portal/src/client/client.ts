@@ -18,10 +18,13 @@ import { type Database, getState, setState } from "./database.ts";
 import type { Begun } from "./enrolment.ts";
 import { type DumpedKeyring, Keyring } from "./keyring.ts";
 import { Problem } from "../problems.ts";
+import { HubKeys } from "./hub_keys.ts";
 import { Reading } from "./reading.ts";
+import { Reports } from "./reports.ts";
 import type { Safe } from "./safe.ts";
 import { Side } from "./side.ts";
 import type { Destination } from "../sealing.ts";
+import { destination } from "./destinations.ts";
 import { Outbox } from "./outbox.ts";
 
 /** What the safe of a device holds; `begun`: of a way in that is not finished. */
@@ -37,7 +40,9 @@ export type Received = { readonly id: string; readonly message: Message; readonl
 /** One device of role `client`, unlocked. The twin of `connectors/patient/client.py`. */
 export class Client extends Side {
   readonly safe: Safe<Secrets>;
+  readonly hubKeys: HubKeys;
   readonly reading: Reading;
+  readonly reports: Reports;
   readonly outbox: Outbox;
   #vaultKey: Uint8Array;
   /** Whether the hub's whole account chain was compared with what is held here, once for each unlocking. */
@@ -46,14 +51,16 @@ export class Client extends Side {
   private constructor(db: Database, safe: Safe<Secrets>, secrets: Secrets, hub: Hub, chains: ChainStore) {
     super(secrets.keyring.account, Keyring.load(secrets.keyring), db, hub, chains);
     this.safe = safe;
+    this.hubKeys = new HubKeys(db, hub, this.keyring);
     this.reading = new Reading(this);
+    this.reports = new Reports(this);
     this.outbox = new Outbox({
       db,
       hub,
       keyring: this.keyring,
       lockbox: safe,
       destination: (patient, category) => this.destination(patient, category),
-      refresh: () => this.sync(),
+      refresh: (patient) => this.#refreshSets(patient),
       hubKey: (domain) => this.hubKey(domain),
     });
     this.#vaultKey = unb64(secrets.vaultKey);
@@ -63,6 +70,11 @@ export class Client extends Side {
   static async open(db: Database, safe: Safe<Secrets>, secrets: Secrets): Promise<Client> {
     const hub = new Hub(Keyring.load(secrets.keyring).credentials);
     return new Client(db, safe, secrets, hub, await ChainStore.open(db, hub));
+  }
+
+  /** Whether this is the account of a person, not of an organisation. */
+  get isPerson(): boolean {
+    return parseAccount(this.account).isPerson;
   }
 
   /** What the patient shows at first contact. */
@@ -216,7 +228,7 @@ export class Client extends Side {
       try {
         const message = unseal(sealed, keys);
         if (message.typ !== typ) continue;
-        const account = await this.chains.account(sender);
+        const account = await this.chains.accountWith(sender, message.dev);
         message.verify(account, this.account, this.hub.now);
         found.push({ id, message, sender: account });
       } catch (error) {
@@ -235,12 +247,23 @@ export class Client extends Side {
   // --- her own data -----------------------------------------------------------------------------------------------
 
   /** Seal and deposit what waits; returns the number of envelopes that the hub took. */
-  flush(): Promise<number> {
+  async flush(): Promise<number> {
+    await this.hubKeys.learn(this.reading.patients);
     return this.outbox.send();
   }
 
-  /** Where her own devices write a category now. Throws `Problem`. */
+  /** Fetch what is new in the chains of the sets into which this account writes. */
+  async #refreshSets(patient: string): Promise<void> {
+    await this.sync();
+    if (patient === this.account) return;
+    for (const set of this.chains.record(patient).relation(this.account).permits.keys()) {
+      await this.chains.refresh("set", patient, set);
+    }
+  }
+
+  /** Where this account's devices write a category of a patient now, its own or another's. Throws `Problem`. */
   async destination(patient: string, category: number): Promise<Destination> {
+    if (patient !== this.account) return destination(this, patient, category);
     const { record } = this;
     const open = [...record.sets.values()].filter(({ closed }) => !closed);
     const state = open.find(({ oth }) => record.author(oth) === this.account);
@@ -257,12 +280,16 @@ export class Client extends Side {
 
   /** The key of a hub whose word counts. Throws `Problem(stale)` for one that is not known here. */
   hubKey(domain: string): Uint8Array {
-    if (parseAccount(this.account).domain === domain) return this.keyring.hubKey;
-    throw new Problem("stale", "this hub is not known here");
+    try {
+      return this.hubKeys.key(domain);
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      throw new Problem("stale", "this hub is not known here");
+    }
   }
 }
 
 /** Whether somebody else's chain or message does not hold, or is not shown: nothing that must stop her. */
-function isTheirs(error: unknown): boolean {
+export function isTheirs(error: unknown): boolean {
   return error instanceof Rejected || (error instanceof Problem && error.code === "not-found");
 }

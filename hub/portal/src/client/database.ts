@@ -6,10 +6,11 @@
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { ChainKind } from "../statements.ts";
+import type { ReadReport } from "./api.ts";
 import type { Mark } from "../wearables/index.ts";
 
 const NAME = "obhut";
-const VERSION = 1;
+const VERSION = 2;
 
 /** A link of a chain, verified before it was kept. */
 export type LinkRow = {
@@ -82,6 +83,10 @@ interface Tables extends DBSchema {
   /** Sealed objects by the envelope that names them. */
   objects: { key: string; value: Uint8Array };
   messages: { key: string; value: MessageRow };
+  /** What a patient's bundles handed to this account, locked up; by her account. */
+  handed: { key: string; value: Uint8Array };
+  /** What was read of others and is still to be told to them: sealed. */
+  reports: { key: number; value: ReadReport };
   outbox: { key: number; value: OutboxRow; indexes: { waiting: number; place: [string, number] } };
   /** By stream: where this device is in it. */
   sequences: { key: string; value: { readonly seq: number; readonly hash: string } };
@@ -94,7 +99,7 @@ export type Database = IDBPDatabase<Tables>;
 /** Open the database, made or brought to this version. */
 export function openDatabase(): Promise<Database> {
   return openDB<Tables>(NAME, VERSION, {
-    upgrade(db, from) {
+    upgrade(db, from, _, all) {
       if (from < 1) {
         db.createObjectStore("state");
         db.createObjectStore("chains", { keyPath: ["kind", "acc", "oth", "seq"] });
@@ -108,6 +113,12 @@ export function openDatabase(): Promise<Database> {
         outbox.createIndex("place", ["stream", "seq"]);
         db.createObjectStore("sequences");
         db.createObjectStore("marks", { keyPath: "key" });
+      }
+      if (from < 2) {
+        db.createObjectStore("handed");
+        db.createObjectStore("reports", { autoIncrement: true });
+        // What others granted was passed over until now: the feed is read once more from its beginning.
+        void all.objectStore("state").delete("reading-cursor");
       }
     },
   });

@@ -1,5 +1,5 @@
 /**
- * What she wrote herself and takes back: it goes at all who read it. The twin of `connectors/patient/deletion.py`.
+ * What somebody wrote and takes back: it goes at all who read it. The twin of `connectors/patient/deletion.py`.
  */
 
 import { handle } from "../sealing.ts";
@@ -9,19 +9,19 @@ import { Problem } from "../problems.ts";
 import type { Stored } from "./stored.ts";
 
 /**
- * Take back a resource of her own. What came with others under one handle (an import) first stands alone under its own,
+ * Take back what this account wrote in a patient's record, its own or another's. What came with others under one handle (an import) first stands alone under its own,
  * so that only it goes; both are queued together. Throws `Problem`.
  */
-export async function takeBack(client: Client, stored: Stored): Promise<void> {
+export async function takeBack(client: Client, patient: string, stored: Stored): Promise<void> {
   const { author, category, resource, raw, stream, handle: hd } = stored;
   const { account, keyring, outbox } = client;
   if (author !== account) throw new Problem("forbidden", "only its author can take it back");
-  const to = await client.destination(account, category);
+  const to = await client.destination(patient, category);
   if (to.stream !== stream) throw new Problem("conflict", "it lies in a set that is closed and cannot be taken back");
   const name = `${String(resource["resourceType"])}/${String(resource["id"])}`;
-  const entries: Entry[] = [{ patient: account, category, lines: [], handle: name, deletes: true }];
+  const entries: Entry[] = [{ patient, category, lines: [], handle: name, deletes: true }];
   if (hd !== handle(to.stream, name, keyring.handleKey)) {
-    entries.unshift({ patient: account, category, lines: [raw], handle: name, deletes: false });
+    entries.unshift({ patient, category, lines: [raw], handle: name, deletes: false });
   }
   await outbox.put(entries);
 }

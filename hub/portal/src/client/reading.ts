@@ -1,61 +1,86 @@
 /**
- * Reading: the own record, whoever wrote it. Envelopes are kept sealed and opened into the memory of this page.
+ * Reading: the own record, whoever wrote it, and what other patients granted to this account. Envelopes are kept sealed
+ * and opened into the memory of this page.
  *
- * The twin of `connectors/patient/reading.py` and of the inbox behind it, as far as the own record goes: its seeds and
- * its categories come from the vault.
+ * The twin of `connectors/patient/reading.py` and of the inbox behind it. Keys of the own record come from the vault,
+ * those of others from what they handed here (`granted.ts`); what they granted is opened and shown only while their home
+ * hub confirms that it stands (`confirmation.ts`). For pages: `stored` is the own record, `patients` who else can be read,
+ * `of(patient, reader)` what somebody may see of one of them now; what is shown of that is told to her (`reports.ts`).
  */
 
-import { type Envelope, type Header, OBJECT, parse as parseEnvelope, parseStamp } from "../envelope.ts";
-import { openEnvelope, type Reader, type Resource } from "../opening.ts";
-import { broken, Rejected, stale, unb64, utf8Text } from "../primitives.ts";
+import { account as parseAccount } from "../identifiers.ts";
+import { Rejected, unb64 } from "../primitives.ts";
+import { Problem } from "../problems.ts";
 import { checkPermit } from "../relations.ts";
 import { parsePermit } from "../statements.ts";
-import type { Vault } from "../vault.ts";
 import type { FeedPage } from "./api.ts";
 import type { Client } from "./client.ts";
+import { Confirmation } from "./confirmation.ts";
 import { type EnvelopeRow, getState } from "./database.ts";
-import { Problem } from "../problems.ts";
-import { pace } from "./pace.ts";
-import { Store, type Stored } from "./stored.ts";
+import { Granted, type Reader } from "./granted.ts";
+import { type Keys, OpenRecord } from "./open_record.ts";
+import type { Stored } from "./stored.ts";
 
 const CURSOR = "reading-cursor";
 
-/** How the record lies here: still being opened, complete, or as it was when the hub was last reached. */
+/** How the records lie here: still being opened, complete, or as they were when the hub was last reached. */
 export type ReadingState = "opening" | "ready" | "offline";
 
 export class Reading {
   readonly #client: Client;
-  readonly #store = new Store();
-  /** Of the envelopes that were opened header and hash, by their place. */
-  readonly #opened = new Map<string, { readonly header: Header; readonly hash: string }>();
+  readonly granted: Granted;
+  readonly confirmation: Confirmation;
+  readonly #own: OpenRecord;
+  /** Of others, by account. */
+  readonly #records = new Map<string, OpenRecord>();
   readonly #permits = new Map<string, Uint8Array>();
-  readonly #pins = new Map<string, string>();
   readonly #listeners = new Set<() => void>();
-  #waiting: EnvelopeRow[] = [];
   #running: Promise<void> | null = null;
   #loaded = false;
   #stored: readonly Stored[] = [];
+  #refused = 0;
+  /** Another number whenever anything changed. */
+  version = 0;
   state: ReadingState = "opening";
   /** What went wrong when the hub was last asked, or `null`. */
   problem: unknown = null;
-  /** Envelopes that do not hold and are not shown. */
-  refused = 0;
 
   constructor(client: Client) {
     this.#client = client;
+    this.granted = new Granted(client);
+    this.confirmation = new Confirmation(client);
+    this.#own = new OpenRecord(client, client.account, this.#permits, () => this.#ownKeys());
   }
 
-  /** All resources of the record as they are opened now; another array whenever anything changed. */
+  /** All resources of the own record as they are opened now; another array whenever anything changed. */
   get stored(): readonly Stored[] {
     return this.#stored;
   }
 
-  /** Gaps in what devices wrote: earlier envelopes that the hub did not give out. */
-  get missing(): number {
-    const waiting = new Set(this.#waiting.map(({ frame }) => placeOf(parseEnvelope(frame).header)));
-    const before = [...this.#opened.values()].map(({ header }) => placeOf({ ...header, seq: header.seq - 1 }));
-    const known = (place: string) => place.endsWith(" 0") || this.#opened.has(place) || waiting.has(place);
-    return before.filter((place) => !known(place)).length;
+  /** The record of a patient as it is opened here, or null where there is nothing of it. */
+  record(patient: string): OpenRecord | null {
+    return patient === this.#client.account ? this.#own : (this.#records.get(patient) ?? null);
+  }
+
+  /** Envelopes that do not hold and are not shown, of a patient. */
+  refused(patient: string): number {
+    return (this.record(patient)?.refused ?? 0) + (patient === this.#client.account ? this.#refused : 0);
+  }
+
+  /** Other patients who grant something to this account now, or from a later moment on. */
+  get patients(): readonly string[] {
+    return this.granted.patients;
+  }
+
+  /**
+   * What somebody may see of another patient's record now, for a purpose: nothing where she granted nothing for it, or
+   * where it is not confirmed that she still does. What an organisation wrote itself is its own as long as it may write.
+   */
+  of(patient: string, reader: Reader): readonly Stored[] {
+    const all = this.#records.get(patient)?.all ?? [];
+    const shows = this.confirmation.confirmed(patient) ? this.granted.shows(patient, reader) : () => false;
+    const house = parseAccount(this.#client.account).isPerson ? "" : this.#client.account;
+    return all.filter((entry) => entry.author === house || shows(entry));
   }
 
   /** Call `listener` whenever something changed. Returns how to stop that. */
@@ -65,7 +90,8 @@ export class Reading {
   }
 
   #changed(): void {
-    this.#stored = this.#store.all();
+    this.#stored = this.#own.all;
+    this.version += 1;
     for (const listener of this.#listeners) listener();
   }
 
@@ -79,9 +105,12 @@ export class Reading {
 
   async #refresh(): Promise<void> {
     try {
+      if (this.#loaded) this.#changed(); // what is not confirmed any more goes before the hub is asked
       await this.#load();
       await this.#client.catchUp();
+      await this.#takeGrants();
       await this.#follow();
+      await this.#client.reports.send();
       [this.state, this.problem] = ["ready", null];
     } catch (error) {
       [this.state, this.problem] = ["offline", error];
@@ -94,34 +123,103 @@ export class Reading {
   async #load(): Promise<void> {
     if (this.#loaded) return;
     const { db, account } = this.#client;
+    await this.granted.load();
+    await this.confirmation.load();
     for (const set of await db.getAllKeys("permits")) {
       this.#permits.set(set, (await db.get("permits", set)) ?? new Uint8Array());
     }
-    const rows = (await db.getAll("envelopes")).filter(({ acc }) => acc === account);
-    await this.#openAll(rows);
+    await this.#client.hubKeys.learn(this.patients).catch(offline);
+    await this.#openKept(this.#own);
+    for (const patient of this.patients) if (patient !== account) await this.#openAnew(patient);
     this.#loaded = true;
     this.#changed();
   }
 
   /** Take pages of the feed in until there is nothing more. */
   async #follow(): Promise<void> {
-    const { db, hub } = this.#client;
-    const again = this.#waiting;
-    this.#waiting = [];
-    await this.#openAll(again);
+    const { db, hub, account } = this.#client;
+    for (const record of [this.#own, ...this.#records.values()]) await record.again();
     for (;;) {
       const page = await hub.feed((await getState<string>(db, CURSOR)) ?? "", "envelope");
       await this.#takePermits(page.permits);
-      const rows = page.events.flatMap((event) => (event["acc"] === this.#client.account ? [readRow(event)] : []));
+      const read = new Set([account, ...this.patients]);
+      const rows = page.events.map(readRow).filter(({ acc }) => read.has(acc));
       const kept = db.transaction(["envelopes", "state"], "readwrite");
       for (const row of rows) void kept.objectStore("envelopes").put(row);
       void kept.objectStore("state").put(page.next, CURSOR);
       await kept.done;
-      await this.#openAll(rows);
+      for (const patient of new Set(rows.map(({ acc }) => acc))) {
+        await this.#open(patient).openAll(rows.filter(({ acc }) => acc === patient));
+      }
       if (page.events.length === 0) return;
       this.#changed();
     }
   }
+
+  // --- what others granted ----------------------------------------------------------------------------------------
+
+  /** Forget what others took back, take in what they handed anew, and let their hubs confirm that it stands. */
+  async #takeGrants(): Promise<void> {
+    await this.#refreshGrants();
+    if ((await this.confirmation.turn(this.patients)).size > 0) await this.#refreshGrants();
+  }
+
+  async #refreshGrants(): Promise<void> {
+    const { chains, hubKeys } = this.#client;
+    const gone = await this.granted.forget();
+    for (const patient of gone) await this.#openAnew(patient);
+    if (gone.size > 0) this.#changed();
+    await hubKeys.learn(this.patients);
+    for (const patient of await this.granted.fetch()) {
+      if (!this.#records.has(patient) && chains.accounts.has(patient)) await this.#openAnew(patient);
+    }
+  }
+
+  #open(patient: string): OpenRecord {
+    if (patient === this.#client.account) return this.#own;
+    const found = this.#records.get(patient) ?? new OpenRecord(this.#client, patient, this.#permits, () => this.#keysOf(patient));
+    this.#records.set(patient, found);
+    return found;
+  }
+
+  /** Open a record from what is kept of it, and from nothing else. */
+  async #openAnew(patient: string): Promise<void> {
+    this.#records.delete(patient);
+    if (this.patients.includes(patient)) await this.#openKept(this.#open(patient));
+  }
+
+  async #openKept(record: OpenRecord): Promise<void> {
+    const { db } = this.#client;
+    await record.openAll(await db.getAll("envelopes", IDBKeyRange.bound([record.patient], [record.patient, []])));
+  }
+
+  // --- keys -------------------------------------------------------------------------------------------------------
+
+  async #ownKeys(): Promise<Keys> {
+    const client = this.#client;
+    const vault = await client.vault();
+    return {
+      relation: null,
+      confirmed: true,
+      hubKey: client.keyring.hubKey,
+      seed: (set, epoch, index) => vault.master(set, epoch, client.record.set(set).epoch(epoch).digest).seed(index),
+      // Stand-ins too: what somebody wrote there shows.
+      categoryOf: (set, index) => vault.sets.get(set)?.order[index]?.[0],
+    };
+  }
+
+  async #keysOf(patient: string): Promise<Keys> {
+    const { chains, hubKeys, account } = this.#client;
+    return {
+      relation: chains.record(patient).relation(account),
+      confirmed: this.confirmation.confirmed(patient),
+      hubKey: hubKeys.key(parseAccount(patient).domain),
+      seed: (set, epoch, index) => this.granted.seed(patient, set, epoch, index),
+      categoryOf: (set, index) => this.granted.category(patient, set, index),
+    };
+  }
+
+  // --- permits ----------------------------------------------------------------------------------------------------
 
   /** Keep the first permit of each set that the patient's side has signed. */
   async #takePermits(permits: FeedPage["permits"]): Promise<void> {
@@ -130,116 +228,28 @@ export class Reading {
       try {
         await this.#takePermit(set, unb64(text));
       } catch (error) {
-        if (!(error instanceof Rejected)) throw error;
-        this.refused += 1;
+        const isHidden = error instanceof Problem && error.code === "not-found";
+        if (!(error instanceof Rejected) && !isHidden) throw error;
+        this.#refused += 1;
       }
     }
   }
 
   async #takePermit(set: string, raw: Uint8Array): Promise<void> {
-    const { db, chains, account } = this.#client;
+    const { db, chains } = this.#client;
     const permit = parsePermit(raw);
-    if (permit.acc !== account) return;
     for (const [name, [seq]] of permit.cite) {
       if ((chains.accounts.get(name)?.last ?? -1) < seq) await chains.refresh("acct", name);
     }
-    checkPermit(permit, account, set, chains.accounts);
+    checkPermit(permit, permit.acc, set, chains.accounts);
     await db.put("permits", raw, set);
     this.#permits.set(set, raw);
   }
-
-  async #openAll(rows: readonly EnvelopeRow[]): Promise<void> {
-    const vault = await this.#client.vault();
-    const turn = pace();
-    for (const row of rows) {
-      await this.#open(row, vault);
-      await turn();
-    }
-  }
-
-  /** Open one envelope. One that waits for chains or its object is tried again; one that does not hold is counted. */
-  async #open(row: EnvelopeRow, vault: Vault): Promise<void> {
-    try {
-      const envelope = parseEnvelope(row.frame);
-      const object = envelope.header.cty === OBJECT ? await this.#object(envelope) : undefined;
-      await this.#tryOpen(row, vault, object).catch(async (error: unknown) => {
-        if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
-        await this.#refreshChains(row, envelope);
-        await this.#tryOpen(row, vault, object);
-      });
-    } catch (error) {
-      if (error instanceof Rejected && error.kind === "broken") this.refused += 1;
-      else if (error instanceof Rejected || error instanceof Problem) this.#waiting.push(row);
-      else throw error;
-    }
-  }
-
-  async #tryOpen(row: EnvelopeRow, vault: Vault, object: Uint8Array | undefined): Promise<void> {
-    const permit = this.#permits.get(row.set);
-    if (permit === undefined) throw stale("permit");
-    const opened = openEnvelope(row.frame, row.stamp, permit, this.#reader(vault, object), this.#client.hub.now);
-    const { header, hash } = opened.envelope;
-    this.#opened.set(placeOf(header), { header, hash });
-    if (opened.quarantined.length > 0) this.refused += 1;
-    const category = categoryOf(vault, opened.set, opened.index);
-    if (category !== undefined) this.#store.put(opened, parseStamp(row.stamp), category);
-  }
-
-  /** The chains that an envelope's stamp speaks of. */
-  async #refreshChains(row: EnvelopeRow, { header }: Envelope): Promise<void> {
-    const { chains } = this.#client;
-    await chains.refresh("acct", row.acc);
-    await chains.refresh("set", row.acc, row.set);
-    if (header.aut !== row.acc) await chains.refresh("acct", header.aut);
-  }
-
-  async #object({ header }: Envelope): Promise<Uint8Array> {
-    const { db, hub, account } = this.#client;
-    const kept = await db.get("objects", header.bid);
-    if (kept !== undefined) return kept;
-    const sealed = await hub.object(account, header.str, header.bid);
-    await db.put("objects", sealed, header.bid);
-    return sealed;
-  }
-
-  #reader(vault: Vault, object: Uint8Array | undefined): Reader {
-    const { account, keyring, chains, record } = this.#client;
-    return {
-      patient: account,
-      hubKey: keyring.hubKey,
-      accounts: chains.accounts,
-      sets: record.sets,
-      relation: null,
-      confirmed: true,
-      seed: (set, epoch, index) => vault.master(set, epoch, record.set(set).epoch(epoch).digest).seed(index),
-      known: (aut, dev, str, seq) => this.#opened.get(placeOf({ aut, dev, str, seq }))?.hash,
-      categoryOf: (set, index) => categoryOf(vault, set, index),
-      check,
-      pins: this.#pins,
-      ...(object && { object: () => object }),
-    };
-  }
 }
 
-/** Where an envelope stands in what a device wrote into a stream. */
-function placeOf({ aut, dev, str, seq }: Pick<Header, "aut" | "dev" | "str" | "seq">): string {
-  return `${aut} ${dev} ${str} ${seq}`;
-}
-
-/** Which category a stream of the own record carries, stand-ins too: what somebody wrote there shows. */
-function categoryOf(vault: Vault, set: string, index: number): number | undefined {
-  return vault.sets.get(set)?.order[index]?.[0];
-}
-
-/** One resource. Its form was checked by whoever wrote it; what pages need of it they ask for, and expect nothing. */
-function check(line: Uint8Array): Resource {
-  try {
-    const resource = JSON.parse(utf8Text(line, "fhir"));
-    if (typeof resource.resourceType !== "string" || typeof resource.id !== "string") throw broken("fhir");
-    return resource;
-  } catch {
-    throw broken("fhir");
-  }
+/** Without the hub what is here can still be read. */
+function offline(error: unknown): void {
+  if (!(error instanceof Problem)) throw error;
 }
 
 function readRow(event: { readonly [member: string]: unknown }): EnvelopeRow {

@@ -5,7 +5,8 @@ import type { Resource } from "../opening.ts";
 import { all, plain } from "../summary.ts";
 import { text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
-import { Notice } from "../ui/notice.tsx";
+import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { useTask } from "../ui/task.ts";
 
 /** What is shown as it is; all else is only handed out as a file. */
 const PICTURES = ["image/jpeg", "image/png"];
@@ -15,9 +16,22 @@ export function hasAttachment(resource: Resource): boolean {
   return plain(resource, "content.attachment.data") !== "";
 }
 
-export function Attachment({ resource }: { resource: Resource }) {
+/** `note`: what has to be done before it is shown. */
+export function Attachment({ resource, note }: { resource: Resource; note: () => Promise<void> }) {
   const [shown, show] = useState(false);
-  return shown ? <Shown resource={resource} /> : <Button onClick={() => show(true)}>{text("document.show")}</Button>;
+  const showing = useTask(async () => {
+    await note();
+    show(true);
+  });
+  if (shown) return <Shown resource={resource} />;
+  return (
+    <>
+      <ProblemNotice problem={showing.problem} />
+      <Button busy={showing.busy} onClick={() => void showing.run()}>
+        {text("document.show")}
+      </Button>
+    </>
+  );
 }
 
 function Shown({ resource }: { resource: Resource }) {

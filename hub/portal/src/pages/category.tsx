@@ -12,14 +12,20 @@ import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Chart } from "../ui/chart.tsx";
 import { type Row, Table } from "../ui/table.tsx";
+import type { Shown } from "../ui/shown.ts";
 import { Entries } from "./entry.tsx";
 
 const DRAWN: readonly Name[] = ["vitals", "activity", "traces", "lab"];
 const AT_ONCE = 50;
 
-type CategoryProps = { readonly name: Name; readonly client: Client; readonly entries: readonly Stored[] };
+type CategoryProps = {
+  readonly name: Name;
+  readonly client: Client;
+  readonly record: Shown;
+  readonly entries: readonly Stored[];
+};
 
-export function Category({ name, client, entries }: CategoryProps) {
+export function Category({ name, client, record, entries }: CategoryProps) {
   const isLab = name === "lab";
   const drawn = useMemo(() => {
     const all = DRAWN.includes(name) ? series(entries.map(({ resource }) => resource)) : [];
@@ -35,7 +41,7 @@ export function Category({ name, client, entries }: CategoryProps) {
       {entries.length > 0 && (
         <section class="each">
           {(drawn.length > 0 || isLab) && <h2>{text("data.each")}</h2>}
-          <Entries client={client} entries={entries} />
+          <Entries client={client} record={record} entries={entries} />
         </section>
       )}
     </>

@@ -9,16 +9,17 @@ import type { Stored } from "../client/stored.ts";
 import { day, facts, flag, localDate, title, value, when } from "../summary.ts";
 import { text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
-import { useNames } from "../ui/names.ts";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { keyOf, type Shown } from "../ui/shown.ts";
 import { useTask } from "../ui/task.ts";
 import { Attachment, hasAttachment } from "./attachment.tsx";
 
 const AT_ONCE = 50;
 
-type EntriesProps = { readonly client: Client; readonly entries: readonly Stored[]; readonly byDay?: boolean };
+type InRecord = { readonly client: Client; readonly record: Shown };
+type EntriesProps = InRecord & { readonly entries: readonly Stored[]; readonly byDay?: boolean };
 
-export function Entries({ client, entries, byDay = false }: EntriesProps) {
+export function Entries({ client, record, entries, byDay = false }: EntriesProps) {
   const [count, setCount] = useState(AT_ONCE);
   const shown = entries.slice(0, count);
   const groups = byDay ? gathered(shown) : [["", shown] as const];
@@ -30,7 +31,7 @@ export function Entries({ client, entries, byDay = false }: EntriesProps) {
           <ul class="entries">
             {some.map((entry) => (
               <li key={keyOf(entry)}>
-                <Entry client={client} entry={entry} />
+                <Entry client={client} record={record} entry={entry} />
               </li>
             ))}
           </ul>
@@ -54,11 +55,7 @@ function gathered(entries: readonly Stored[]): (readonly [string, readonly Store
   return [...found];
 }
 
-function keyOf({ author, resource }: Stored): string {
-  return `${author} ${String(resource["resourceType"])}/${String(resource["id"])}`;
-}
-
-function Entry({ client, entry }: { client: Client; entry: Stored }) {
+function Entry({ client, record, entry }: InRecord & { entry: Stored }) {
   const [open, setOpen] = useState(false);
   const full = exact(entry.raw);
   const mark = flag(full);
@@ -71,14 +68,15 @@ function Entry({ client, entry }: { client: Client; entry: Stored }) {
         </span>
         <span class="muted">{localDate(when(entry.resource))}</span>
       </summary>
-      {open && <Opened client={client} entry={entry} full={full} />}
+      {open && <Opened client={client} record={record} entry={entry} full={full} />}
     </details>
   );
 }
 
-function Opened({ client, entry, full }: { client: Client; entry: Stored; full: unknown }) {
-  const isOwn = entry.author === client.account;
-  const name = useNames(client);
+type OpenedProps = InRecord & { readonly entry: Stored; readonly full: unknown };
+
+function Opened({ client, record, entry, full }: OpenedProps) {
+  const { nameOf, note } = record;
   return (
     <div class="said">
       <dl>
@@ -90,21 +88,21 @@ function Opened({ client, entry, full }: { client: Client; entry: Stored; full: 
         ))}
         <div>
           <dt>{text("data.author")}</dt>
-          <dd>{name(entry.author)}</dd>
+          <dd>{nameOf(entry.author)}</dd>
         </div>
       </dl>
-      {hasAttachment(entry.resource) && <Attachment resource={entry.resource} />}
-      {isOwn && <Own client={client} entry={entry} full={full} />}
+      {hasAttachment(entry.resource) && <Attachment resource={entry.resource} note={async () => note?.([entry])} />}
+      {entry.author === client.account && <Own {...{ client, record, entry, full }} />}
     </div>
   );
 }
 
 /** What she can do with what she wrote: correct it, or take it back. */
-function Own({ client, entry, full }: { client: Client; entry: Stored; full: unknown }) {
+function Own({ client, record: { patient, note }, entry, full }: OpenedProps) {
   const [asking, ask] = useState(false);
   const [gone, setGone] = useState(false);
   const taking = useTask(async () => {
-    await takeBack(client, entry);
+    await takeBack(client, patient, entry);
     setGone(true);
   });
   if (gone) return <Notice mood="good">{text("entry.taken-back")}</Notice>;
@@ -113,7 +111,7 @@ function Own({ client, entry, full }: { client: Client; entry: Stored; full: unk
       <ProblemNotice problem={taking.problem} />
       {asking && <Notice mood="warning">{text("entry.sure")}</Notice>}
       <div class="actions">
-        {!asking && measurement(full) !== null && (
+        {!asking && note === null && measurement(full) !== null && (
           <LinkButton to={`bring/${String(entry.resource["id"])}`}>{text("entry.correct")}</LinkButton>
         )}
         {asking ? (

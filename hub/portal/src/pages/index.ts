@@ -2,11 +2,14 @@
 
 import type { Entrance, Page } from "../portal.ts";
 import { Bring } from "./bring.tsx";
-import { Data, titleOf } from "./data.tsx";
+import { Data } from "./data.tsx";
 import { EmergencyAccess } from "./emergency_access.tsx";
 import { Log } from "./log.tsx";
 import { Lost } from "./lost.tsx";
 import { Overview } from "./overview.tsx";
+import { Patient, titleOfPatient } from "./patient.tsx";
+import { Patients } from "./patients.tsx";
+import { titleOf } from "./record.tsx";
 import { Recover } from "./recover.tsx";
 import { Relatives } from "./relatives.tsx";
 import { Security } from "./security.tsx";
@@ -27,8 +30,17 @@ export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
   RECOVERY,
 ];
 
+/** What another granted: for persons and organisations alike. */
+const PATIENT: Page = { path: "patient", title: "patient.title", place: titleOfPatient, view: Patient };
+
+type Pages = readonly [Page, ...Page[]];
+
 /** For an open device; the first is shown where no other is asked for. */
-export const PAGES: readonly [Page, ...Page[]] = [
+export function pagesFor({ isPerson }: { readonly isPerson: boolean }): Pages {
+  return isPerson ? PAGES : OF_ORGANISATIONS;
+}
+
+const PAGES: Pages = [
   { path: "", title: "overview.title", icon: "home", view: Overview },
   { path: "data", title: "data.title", icon: "data", short: "data.short", place: titleOf, view: Data },
   { path: "take", title: "take.title", view: Take },
@@ -39,4 +51,12 @@ export const PAGES: readonly [Page, ...Page[]] = [
   { path: "log", title: "log.title", icon: "eye", view: Log },
   { path: "security", title: "security.title", icon: "shield", view: Security },
   { path: "lost", title: "lost.title", view: Lost },
+  PATIENT,
+];
+
+const OF_ORGANISATIONS: Pages = [
+  { path: "", title: "patients.title", icon: "home", view: Patients },
+  { path: "security", title: "security.title", icon: "shield", view: Security },
+  { path: "lost", title: "lost.title", view: Lost },
+  PATIENT,
 ];

@@ -6,20 +6,20 @@ import type { Stored } from "../client/stored.ts";
 import { text } from "../text.ts";
 import { Notice } from "../ui/notice.tsx";
 import { QrCode } from "../ui/qr.tsx";
-import { useReading } from "../ui/reading.ts";
 import { ReadingNotices } from "../ui/reading_notices.tsx";
+import { useOwn } from "../ui/shown.ts";
 
 export function Overview({ client }: { client: Client }) {
-  const reading = useReading(client);
+  const record = useOwn(client);
   return (
     <>
-      <ReadingNotices reading={reading} />
+      <ReadingNotices record={record} />
       <section class="card">
         <h2>{text("overview.record")}</h2>
-        {reading.stored.length > 0 ? (
-          <Counts stored={reading.stored} />
+        {record.entries.length > 0 ? (
+          <Counts stored={record.entries} />
         ) : (
-          <Notice>{text(reading.state === "opening" ? "reading.opening" : "overview.empty")}</Notice>
+          <Notice>{text(record.loading ? "reading.opening" : "overview.empty")}</Notice>
         )}
       </section>
       <AccountCard card={String(client.card)} />

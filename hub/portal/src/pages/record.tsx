@@ -1,20 +1,19 @@
-/** My data: what is in the record by category, one category, or all in the order of time; searched on this device. */
+/** A record: what is in it by category, one category, or all in the order of time; searched on this device. */
 
 import { useMemo, useState } from "preact/hooks";
 import { asked, newestFirst, NO_QUESTION, type Question } from "../asking.ts";
 import { NAMES } from "../categories.ts";
+import type { ComponentChildren } from "preact";
 import type { Client } from "../client/client.ts";
 import type { Stored } from "../client/stored.ts";
-import { usePath } from "../router.ts";
 import { localDate, when } from "../summary.ts";
 import { type Key, text } from "../text.ts";
 import { LinkButton } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
-import { useNames } from "../ui/names.ts";
 import { Notice } from "../ui/notice.tsx";
-import { useReading } from "../ui/reading.ts";
 import { ReadingNotices } from "../ui/reading_notices.tsx";
+import { type Shown, useNoted } from "../ui/shown.ts";
 import { Category } from "./category.tsx";
 import { Entries } from "./entry.tsx";
 
@@ -26,65 +25,61 @@ export function titleOf(behind: string): Key | null {
   return name === undefined ? (behind === TIMELINE ? "data.timeline" : null) : `category.${name}`;
 }
 
-export function Data({ client }: { client: Client }) {
-  const reading = useReading(client);
-  const { stored: entries } = reading;
-  const loading = reading.state === "opening";
+/** `place`: a category, the timeline, or nothing for all categories; `empty`: what stands where there is no entry. */
+type RecordProps = {
+  readonly client: Client;
+  readonly record: Shown;
+  readonly place: string;
+  readonly empty: ComponentChildren;
+};
+
+export function Record({ client, record, place, empty }: RecordProps) {
+  const { entries, loading, path } = record;
   const [question, ask] = useState<Question>(NO_QUESTION);
-  const place = usePath().split("/")[1] ?? "";
   const found = useMemo(() => newestFirst(asked(entries, question)), [entries, question]);
   const number = NAMES.findIndex((one) => one === place);
+  const isList = place === TIMELINE || question.words.trim() !== "";
+  const open = useMemo(() => {
+    if (number >= 0) return found.filter(({ category }) => category === number);
+    return isList ? found : [];
+  }, [found, number, isList]);
+  const shown = useNoted(record, open);
   const name = NAMES[number];
   return (
     <>
-      <ReadingNotices reading={reading} />
+      <ReadingNotices record={record} />
       {loading && <Notice>{text("reading.opening")}</Notice>}
       {place !== "" && (
         <p class="back">
-          <a href="#/data">{text("data.back")}</a>
+          <a href={`#/${path}`}>{text("data.back")}</a>
         </p>
       )}
-      {entries.length > 0 && <Asking entries={entries} question={question} ask={ask} client={client} />}
-      {entries.length === 0 && !loading && <Nothing />}
+      {entries.length > 0 && <Asking record={record} question={question} ask={ask} />}
+      {entries.length === 0 && !loading && empty}
       <p role="status" class="unseen">
         {loading ? "" : text("data.count", { count: found.length })}
       </p>
       {entries.length > 0 && found.length === 0 && <Notice>{text("data.none-found")}</Notice>}
       {name !== undefined ? (
-        <Category key={name} name={name} client={client} entries={found.filter(({ category }) => category === number)} />
-      ) : place === TIMELINE || question.words.trim() !== "" ? (
-        <Entries client={client} entries={found} byDay />
+        <Category key={name} name={name} client={client} record={record} entries={shown} />
+      ) : isList ? (
+        <Entries client={client} record={record} entries={shown} byDay />
       ) : (
-        <Categories entries={found} />
+        <Categories record={record} entries={found} />
       )}
     </>
   );
 }
 
-function Nothing() {
-  return (
-    <section class="card">
-      <p>{text("data.nothing")}</p>
-      <div class="actions">
-        <LinkButton to="bring" look="primary">
-          {text("bring.title")}
-        </LinkButton>
-      </div>
-    </section>
-  );
-}
-
 type AskingProps = {
-  readonly entries: readonly Stored[];
+  readonly record: Shown;
   readonly question: Question;
   readonly ask: (question: Question) => void;
-  readonly client: Client;
 };
 
-function Asking({ entries, question, ask, client }: AskingProps) {
-  const name = useNames(client, true);
+function Asking({ record: { entries, nameOf }, question, ask }: AskingProps) {
   const authors = useMemo(() => [...new Set(entries.map(({ author }) => author))].sort(), [entries]);
-  const names = authors.map((author) => [author, name(author)] as const);
+  const names = authors.map((author) => [author, nameOf(author)] as const);
   return (
     <search class="asking">
       <Field
@@ -115,7 +110,7 @@ function Asking({ entries, question, ask, client }: AskingProps) {
   );
 }
 
-function Categories({ entries }: { entries: readonly Stored[] }) {
+function Categories({ record: { path, note }, entries }: { record: Shown; entries: readonly Stored[] }) {
   const found = useMemo(() => {
     const by = NAMES.map((name) => ({ name, count: 0, newest: "" }));
     for (const { category, resource } of entries) {
@@ -131,7 +126,7 @@ function Categories({ entries }: { entries: readonly Stored[] }) {
       <ul class="tiles">
         {found.map(({ name, count, newest }) => (
           <li key={name}>
-            <a href={`#/data/${name}`}>
+            <a href={`#/${path}/${name}`}>
               <strong>{text(`category.${name}`)}</strong>
               <span>{text(count === 1 ? "overview.entry" : "overview.entries", { count })}</span>
               {newest && <span class="muted">{text("data.newest", { when: localDate(newest) })}</span>}
@@ -141,8 +136,8 @@ function Categories({ entries }: { entries: readonly Stored[] }) {
       </ul>
       {entries.length > 0 && (
         <div class="actions">
-          <LinkButton to={`data/${TIMELINE}`}>{text("data.timeline")}</LinkButton>
-          <LinkButton to="take">{text("take.title")}</LinkButton>
+          <LinkButton to={`${path}/${TIMELINE}`}>{text("data.timeline")}</LinkButton>
+          {note === null && <LinkButton to="take">{text("take.title")}</LinkButton>}
         </div>
       )}
     </>

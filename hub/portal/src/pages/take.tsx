@@ -12,34 +12,32 @@ import { moment, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { Icon } from "../ui/icon.tsx";
-import { useNames } from "../ui/names.ts";
 import { Notice } from "../ui/notice.tsx";
-import { useReading } from "../ui/reading.ts";
 import { ReadingNotices } from "../ui/reading_notices.tsx";
+import { useOwn } from "../ui/shown.ts";
 
 const ALL = "all";
 
 export function Take({ client }: { client: Client }) {
-  const reading = useReading(client);
+  const record = useOwn(client);
   const [chosen, choose] = useState(ALL);
   const [printing, print] = useState(false);
-  const name = useNames(client, true);
-  const { stored } = reading;
+  const { entries: stored, nameOf: name } = record;
   const taken = useMemo(() => {
     return stored.filter(({ category }) => chosen === ALL || NAMES[category] === chosen);
   }, [stored, chosen]);
   if (stored.length === 0) {
     return (
       <>
-        <ReadingNotices reading={reading} />
-        <Notice>{text(reading.state === "opening" ? "reading.opening" : "overview.empty")}</Notice>
+        <ReadingNotices record={record} />
+        <Notice>{text(record.loading ? "reading.opening" : "overview.empty")}</Notice>
       </>
     );
   }
   const present = NAMES.filter((_, number) => stored.some(({ category }) => category === number));
   return (
     <>
-      <ReadingNotices reading={reading} />
+      <ReadingNotices record={record} />
       <section class="card taking">
         <p>{text("take.why")}</p>
         <Choice

@@ -29,9 +29,11 @@ function refuse(event: Event): void {
   event.preventDefault();
 }
 
-export function LinkButton({ to, look = "secondary", children }: { to: string; look?: Look; children: ComponentChildren }) {
+export type LinkButtonProps = Pick<ButtonProps, "children" | "look" | "label"> & { readonly to: string };
+
+export function LinkButton({ to, look = "secondary", label, children }: LinkButtonProps) {
   return (
-    <a class={`button ${look}`} href={`#/${to}`}>
+    <a class={`button ${look}`} href={`#/${to}`} aria-label={label}>
       {children}
     </a>
   );

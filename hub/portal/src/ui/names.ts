@@ -17,7 +17,8 @@ export function useNames(client: Client, fresh = false): (account: string) => st
     void read();
     if (fresh) void renewed(client).then(read);
   }, [client]);
-  return (account) => (account === client.account ? text("data.yourself") : directory.name(account));
+  const isSelf = (account: string) => client.isPerson && account === client.account;
+  return (account) => (isSelf(account) ? text("data.yourself") : directory.name(account));
 }
 
 async function renewed(client: Client): Promise<void> {

@@ -1,12 +1,11 @@
 /** What the user has to know of how her record was read: nothing where all is well. */
 
-import type { Reading } from "../client/reading.ts";
 import { Problem } from "../problems.ts";
 import { problemText, text } from "../text.ts";
 import { Notice } from "./notice.tsx";
+import type { Shown } from "./shown.ts";
 
-export function ReadingNotices({ reading }: { reading: Reading }) {
-  const { problem, refused, missing } = reading;
+export function ReadingNotices({ record: { problem, refused, missing } }: { record: Shown }) {
   return (
     <>
       {problem !== null && <Notice mood="warning">{reason(problem)}</Notice>}

@@ -1,0 +1,112 @@
+/** A record as pages show it: the own one, or what another patient granted, of which each entry shown is told to her. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Client } from "../client/client.ts";
+import { closedFor, type Member } from "../client/member.ts";
+import type { Stored } from "../client/stored.ts";
+import { account as parseAccount } from "../identifiers.ts";
+import { within } from "../purposes.ts";
+import { title } from "../summary.ts";
+import { text } from "../text.ts";
+import { useNames } from "./names.ts";
+import { useReading } from "./reading.ts";
+
+/** For what is read where nothing else is chosen. */
+const USUAL = "TREAT";
+
+/**
+ * `path`: where its pages are. `nameOf`: how an account is called beside it. `note`: keep, before they are shown, what the
+ * patient is told of these entries; null for the own record, of which nobody is told.
+ */
+export type Shown = {
+  readonly patient: string;
+  readonly path: string;
+  readonly entries: readonly Stored[];
+  readonly loading: boolean;
+  readonly problem: unknown;
+  readonly refused: number;
+  readonly missing: number;
+  readonly nameOf: (account: string) => string;
+  readonly note: ((entries: readonly Stored[]) => Promise<void>) | null;
+};
+
+/** The own record. */
+export function useOwn(client: Client): Shown {
+  const { stored: entries } = useReading(client);
+  const nameOf = useNames(client, true);
+  return { ...told(client, client.account), path: "data", entries, nameOf, note: null };
+}
+
+function told({ reading }: Client, patient: string) {
+  const { problem, state } = reading;
+  const missing = reading.record(patient)?.missing ?? 0;
+  return { patient, loading: state === "opening", problem, refused: reading.refused(patient), missing };
+}
+
+/** What another patient granted, for one of its purposes; `choose`: another of them. */
+export type Granted = Shown & {
+  readonly purpose: string;
+  readonly purposes: readonly string[];
+  readonly choose: (purpose: string) => void;
+};
+
+/** What another patient granted, as a member of this account may see it. */
+export function useGranted(client: Client, patient: string, member: Member): Granted {
+  const { reading } = client;
+  const { version } = useReading(client);
+  const names = useNames(client);
+  const [chosen, choose] = useState("");
+  const [closed, setClosed] = useState<ReadonlySet<number> | null>(null);
+  useEffect(() => void closedFor(client, member, "read").then(setClosed), [client, member, version]);
+  const purposes = reading.granted.purposes(patient);
+  const purpose = purposes.includes(chosen) ? chosen : usual(purposes);
+  const entries = useMemo(
+    () => (closed === null ? [] : reading.of(patient, { purpose, closed })),
+    [version, patient, purpose, closed],
+  );
+  const by = { person: member.name, role: member.role, purpose };
+  const note = (shown: readonly Stored[]) => client.reports.note(patient, shown.map(({ resource }) => resource), by);
+  const noteName = (shown: readonly Stored[]) => client.reports.noteName(patient, shown.map(({ resource }) => resource), by);
+  const named = useMemo(() => entries.filter(({ resource }) => resource["resourceType"] === "Patient"), [entries]);
+  const whose = patientName(patient, useNoted({ patient, note: noteName }, named));
+  return {
+    ...told(client, patient),
+    path: `patient/${patient}`,
+    entries,
+    nameOf: (account) => (account === patient ? whose : names(account)),
+    note,
+    purpose,
+    purposes,
+    choose,
+  };
+}
+
+/** Treatment, where anything is granted for it. */
+function usual(purposes: readonly string[]): string {
+  return purposes.length === 0 || within(USUAL, purposes) ? USUAL : (purposes[0] ?? USUAL);
+}
+
+/** How a patient is called: by what of her master data may be seen, else by her address. */
+function patientName(patient: string, named: readonly Stored[]): string {
+  const newest = named.at(-1);
+  const name = newest === undefined ? "" : title(newest.resource);
+  return name || text("patient.unnamed", { address: parseAccount(patient).local.slice(0, 8) });
+}
+
+/** Of these entries those that may be shown: of another's record what was noted for her before. */
+export function useNoted({ patient, note }: Pick<Shown, "patient" | "note">, entries: readonly Stored[]): readonly Stored[] {
+  const asked = useRef(new Set<string>());
+  const [noted, setNoted] = useState<ReadonlySet<string>>(new Set());
+  useEffect(() => {
+    if (note === null) return;
+    const fresh = entries.filter((one) => !asked.current.has(keyOf(one)));
+    for (const one of fresh) asked.current.add(keyOf(one));
+    if (fresh.length > 0) void note(fresh).then(() => setNoted(new Set(asked.current)));
+  }, [patient, entries]);
+  return useMemo(() => (note === null ? entries : entries.filter((one) => noted.has(keyOf(one)))), [entries, noted]);
+}
+
+/** By which an entry is the same one among all of a record. */
+export function keyOf({ author, resource }: Stored): string {
+  return `${author} ${String(resource["resourceType"])}/${String(resource["id"])}`;
+}
