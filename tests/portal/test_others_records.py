@@ -116,11 +116,13 @@ def test_a_relative_reads_what_was_granted(visitors, patient, relative, kind, la
 
 
 def test_what_is_finer_than_a_category_is_kept_to(visitors, patient, relative):
-    """A rule that came with the grant leaves an entry out, and a purpose that nothing was granted for shows nothing."""
+    """A rule that came with the grant leaves an entry out, or admits others only; another purpose shows others."""
     fill(patient)
     penicillin = next(one["id"] for one in record.clinical("p") if one["resourceType"] == "AllergyIntolerance")
     hidden = finer_rules.hiding(None, [f"AllergyIntolerance/{penicillin}"])
     give(patient, relative, "allergies", "immunizations", rules=hidden)
+    nurses = {"purposes": ["TREAT"], "roles": ["nurse"], "admitted": [["TREAT", "nurse"]]}
+    give(patient, relative, "medication", rules=finer_rules.rules_of([]) | {"readers": nurses})
     give(patient, relative, "lab", purposes=("HRESCH",))
     visitor = visitors(language="en")
     sign_in(visitor, relative.account)

@@ -11,21 +11,33 @@ import type { Decider } from "../decide.ts";
 import { parse as parseEnvelope } from "../envelope.ts";
 import { facts } from "../facts.ts";
 import { type Agreement, agreement } from "../fhir_consent.ts";
-import { decider, read } from "../finer_rules.ts";
+import { decider, read, readersOf } from "../finer_rules.ts";
 import { type OpenedBundle, openBundle } from "../opening.ts";
 import type { Json } from "../policy.ts";
 import { b64, Rejected, unb64, utf8, utf8Text } from "../primitives.ts";
 import { Problem } from "../problems.ts";
-import { purposesAbove } from "../purposes.ts";
+import { within } from "../purposes.ts";
+import type { Readers } from "../readers.ts";
 import type { Bundle, Grant, RelationState } from "../relations.ts";
 import { type Client, isTheirs } from "./client.ts";
 import type { Stored } from "./stored.ts";
 
-/** What may be shown under a grant: of the agreed categories what the finer rules permit, or all where there are none. */
-export type Terms = { readonly agreed: Agreement | null; readonly rules: Decider | null; readonly stated: unknown };
+/**
+ * What may be shown under a grant: of the agreed categories what the finer rules permit, or all where there are none; to
+ * these readers, or to all who read for its purposes.
+ */
+export type Terms = {
+  readonly agreed: Agreement | null;
+  readonly rules: Decider | null;
+  readonly readers: Readers | null;
+  readonly stated: unknown;
+};
 
-/** Who reads: for which purpose (a code of v3-ActReason), and the categories, by number, that the law closes to her. */
-export type Reader = { readonly purpose: string; readonly closed: ReadonlySet<number> };
+/**
+ * Who reads: in which role, for which purpose (a code of v3-ActReason), and the categories, by number, that the law closes
+ * to her.
+ */
+export type Reader = { readonly role: string; readonly purpose: string; readonly closed: ReadonlySet<number> };
 
 /** A stream that a grant covers: from which epoch on, which category it carries. */
 type Covered = { readonly grant: Grant; readonly stream: string; readonly from: number; readonly category: number };
@@ -43,7 +55,7 @@ type Held = {
   readonly agreements: Map<string, { readonly consent: Uint8Array; readonly rules: unknown }>;
 };
 
-const NOTHING: Terms = { agreed: null, rules: null, stated: null };
+const NOTHING: Terms = { agreed: null, rules: null, readers: null, stated: null };
 
 export class Granted {
   readonly #client: Client;
@@ -125,9 +137,12 @@ export class Granted {
   }
 
   /** Whether somebody may see an entry of a patient's record; made once for many entries. */
-  shows(patient: string, { purpose, closed }: Reader): (entry: Stored) => boolean {
-    const fits = purposesAbove(purpose);
-    const begun = this.#begun(patient).filter(({ rules }) => rules.body.purpose.some((one) => fits.has(one)));
+  shows(patient: string, { role, purpose, closed }: Reader): (entry: Stored) => boolean {
+    const isFor = (grant: Grant) => {
+      const readers = this.terms(patient, grant).readers;
+      return within(purpose, grant.rules.body.purpose) && readers?.admits(purpose, role.trim().toLowerCase()) !== false;
+    };
+    const begun = this.#begun(patient).filter(isFor);
     const places = new Map<string, Covered[]>();
     for (const one of this.#covered(patient, begun)) {
       if (closed.has(one.category) || this.terms(patient, one.grant).agreed?.categories.has(one.category) !== true) continue;
@@ -274,7 +289,7 @@ function termsOf({ consent, rules }: ReturnType<typeof carried>, patient: string
     if (consent.length === 0) return NOTHING;
     const agreed = agreement(JSON.parse(utf8Text(consent, "consent")) as Json);
     if (agreed.patient !== patient || agreed.counterpart !== me) return NOTHING;
-    return { agreed, rules: rules === null ? null : decider(read(rules)), stated: rules };
+    return { agreed, rules: rules === null ? null : decider(read(rules)), readers: readersOf(rules), stated: rules };
   } catch (error) {
     if (error instanceof Problem || error instanceof Rejected || error instanceof SyntaxError) return NOTHING;
     throw error;

@@ -61,8 +61,8 @@ export function useGranted(client: Client, patient: string, member: Member): Gra
   const purposes = reading.granted.purposes(patient);
   const purpose = purposes.includes(chosen) ? chosen : usual(purposes);
   const entries = useMemo(
-    () => (closed === null ? [] : reading.of(patient, { purpose, closed })),
-    [version, patient, purpose, closed],
+    () => (closed === null ? [] : reading.of(patient, { role: member.role, purpose, closed })),
+    [version, patient, member.role, purpose, closed],
   );
   const by = { person: member.name, role: member.role, purpose };
   const note = (shown: readonly Stored[]) => client.reports.note(patient, shown.map(({ resource }) => resource), by);
