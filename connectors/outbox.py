@@ -1,4 +1,4 @@
-"""The durable outbox: one way out for everything that is written at the edge (PROTOCOL.md 5.7).
+"""The durable outbox: one way out for all that is written at the edge, tried until it is there (PROTOCOL.md 5.7).
 
 A row holds plaintext first; then the sealed frame is stored beside it, and the sealed object where it is large; only
 then they are sent; when the patient's home hub has acknowledged, the plaintext goes. A crash anywhere sends the same

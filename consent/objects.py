@@ -1,5 +1,6 @@
-"""Objects over 1 MiB: sizes and the hash by which an envelope names its object (PROTOCOL.md 3.5). Nothing here holds a
-secret: sealing is `consent.sealing.seal_object`, opening `consent.opening.open_object`.
+"""Objects over 1 MiB, a secretstream: sizes, and the hash by which an envelope names its object (PROTOCOL.md 3.5).
+
+Nothing here holds a secret: sealing is `consent.sealing.seal_object`, opening `consent.opening.open_object`.
 
 object = header(24) ‖ chunks of XChaCha20-Poly1305 secretstream: 64 KiB of padded plaintext each, the last one final
 """

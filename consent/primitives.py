@@ -1,4 +1,4 @@
-"""Primitives of libsodium as Obhut uses them; the only module that imports `nacl`.
+"""Primitives of libsodium as Obhut uses them, and Padmé; the only module that imports `nacl`.
 
 Whatever a library call raises becomes one `Rejected`. There is no verification that answers with a boolean: a function
 returns what was asked for, or it raises.

@@ -89,6 +89,7 @@ def give_token() -> Response:
     return response
 
 
+@pages.get("/fhir/.well-known/smart-configuration")
 @pages.get("/.well-known/smart-configuration")
 def smart_configuration() -> Response:
     """What a SMART client has to know: https://hl7.org/fhir/smart-app-launch/conformance.html"""

@@ -1,4 +1,4 @@
-"""Confirmation: the home hub's signed word that the chains held here are all there is (PROTOCOL.md 5.8).
+"""Confirmation: for 15 minutes the home hub's signed word holds that the chains held here are all there is (5.8).
 
 Asked for each patient whose streams may be shown, again after a minute, a few questions at a time. A confirmation
 counts from the moment of asking, by the own clock; nobody in between can lengthen it, and silence confirms nothing.

@@ -53,7 +53,11 @@ OPERATIONS = (
         takes=FORM, refusals=(401, 429), signed_in=False,
     ),
     Operation(
-        "get", "/.well-known/smart-configuration", "smartConfiguration", "What a SMART client has to know", "Any",
+        "get", "/fhir/.well-known/smart-configuration", "smartConfiguration", "What a SMART client has to know", "Any",
+        signed_in=False, database=False,
+    ),
+    Operation(
+        "get", "/.well-known/smart-configuration", "smartConfigurationAtRoot", "The same at the root", "Any",
         signed_in=False, database=False,
     ),
     Operation(

@@ -252,7 +252,8 @@ def test_doors_without_a_token_count_by_address(town):
 
 
 def test_smart_configuration_says_what_is_true(town):
-    """The token endpoint, the algorithms, the scopes."""
-    said = town.get("/.well-known/smart-configuration").json
+    """The token endpoint, the algorithms, the scopes; under the base of FHIR, where SMART looks, and at the root."""
+    said = town.get("/fhir/.well-known/smart-configuration").json
+    assert said == town.get("/.well-known/smart-configuration").json
     assert said["token_endpoint"] == town.get("/v1/hub").json["token_endpoint"]
     assert said["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]

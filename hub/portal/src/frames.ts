@@ -1,5 +1,5 @@
 /**
- * The signed frame that statements, permits, stamps and messages share (PROTOCOL.md 2.1).
+ * The frame that statements, permits, stamps and messages share: its signature, made and checked (PROTOCOL.md 2.1).
  *
  *     frame = magic ‖ LE32 |H| ‖ H ‖ signature(64)        H = canonical JSON, sent and stored verbatim
  */

@@ -1,6 +1,7 @@
 /**
- * Objects over 1 MiB: sizes and the hash by which an envelope names its object (PROTOCOL.md 3.5). Nothing here holds a
- * secret: sealing is `sealObject` of `sealing.ts`, opening `openObject` of `opening.ts`.
+ * Objects over 1 MiB, a secretstream: sizes, and the hash by which an envelope names its object (PROTOCOL.md 3.5).
+ *
+ * Nothing here holds a secret: sealing is `sealObject` of `sealing.ts`, opening `openObject` of `opening.ts`.
  */
 
 import { b64, labelHash, padme, STREAM_CHUNK_OVERHEAD, STREAM_HEADER_BYTES } from "./primitives.ts";

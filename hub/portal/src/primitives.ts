@@ -1,5 +1,5 @@
 /**
- * Primitives of libsodium as Obhut uses them; the only module that imports it.
+ * Primitives of libsodium as Obhut uses them, and Padmé; the only module that imports it.
  *
  * Whatever a library call throws becomes one `Rejected`. There is no verification that answers with a boolean: a
  * function returns what was asked for, or it throws. The twin of `consent/primitives.py`.

@@ -1,5 +1,5 @@
 /**
- * The durable outbox: one way out for everything that is written here (PROTOCOL.md 5.7). The twin of
+ * The durable outbox: one way out for all that is written here, tried until it is there (PROTOCOL.md 5.7). The twin of
  * `connectors/outbox.py`.
  *
  * A row holds what is to be written, locked up as the safe's secrets are; then the sealed frame is stored beside it, and
