@@ -7,6 +7,8 @@ PORTAL := hub/portal
 PREFIX := build/runtime
 T := tests
 DATABASE := postgresql
+BENCH :=
+RUN := bench
 
 # The environment's programs first: Node.js is among them where the machine has none.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -15,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak screenshots check lint types promises conformance bench docs format wheel runtime lock clean
+.PHONY: help install demo test soak screenshots check lint types promises conformance bench curve docs format wheel runtime lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,11 +61,15 @@ conformance: install ## suites of others, on data of others where present
 
 bench: install ## all figures, each beside its limit, into build/bench.json; elsewhere: make bench DATABASE=postgresql://…
 	@mkdir -p build
-	$(BIN)/obhut bench --json --database $(DATABASE) > build/bench.json.new
-	@mv build/bench.json.new build/bench.json
-	@cat build/bench.json
+	$(BIN)/obhut bench $(BENCH) --json --database $(DATABASE) > build/$(RUN).json.new
+	@mv build/$(RUN).json.new build/$(RUN).json
+	@cat build/$(RUN).json
 
-docs: install ## write docs/configuration.md, the map in docs/architecture.md and the table in docs/performance.md
+curve: ## what a request costs with 10,000 to 1,000,000 rows or envelopes stored, into build/curve.json
+	@$(MAKE) --no-print-directory bench RUN=curve \
+	  BENCH="deposit feed gateway-write gateway-read gateway-search --curve --rows 1000000"
+
+docs: install ## write docs/configuration.md, the map in docs/architecture.md and the tables in docs/performance.md
 	$(BIN)/python docs/configuration.py
 	$(BIN)/python docs/map.py
 	$(BIN)/python docs/performance.py

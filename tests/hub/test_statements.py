@@ -18,6 +18,26 @@ def post(town, who, *written, token="", **more):
     return town.post("/v1/statements", {"statements": items, **more}, None if token else who, token)
 
 
+def appoint(town, patient, relative):
+    """The patient names a relative who may do all."""
+    patient.hub.know(relative)
+    body = {
+        "to": relative.account,
+        "fp": relative.state.fingerprint,
+        "scope": "full",
+        "nb": 0,
+        "until": town.now + 9999,
+    }
+    patient.post(patient.account("delegate", body))
+
+
+def another_set(town, patient, who):
+    """The first statement of one more set of the patient, signed by somebody's device."""
+    vault = steps.new_sets(patient.vault, 1)
+    (fresh,) = vault.sets.keys() - patient.vault.sets.keys()
+    return steps.begin(patient.hub.record, vault, fresh, who.signer, town.now)
+
+
 def test_a_patient_enrols_and_starts_her_sets(towns):
     """What the small world admits, the hub admits and keeps, on both databases."""
     patient = towns.patient()
@@ -55,10 +75,7 @@ def test_an_organisation_needs_its_own_unused_admission_code(town):
 def test_statements_are_taken_all_or_none(towns):
     """A batch whose second statement is refused leaves nothing behind."""
     patient = towns.patient()
-    record, vault, me = patient.hub.record, patient.vault, patient.me.signer
-    vault = steps.new_sets(vault, 1)
-    (fresh,) = vault.sets.keys() - patient.vault.sets.keys()
-    good = steps.begin(record, vault, fresh, me, towns.now)
+    good = another_set(towns, patient, patient.me)
     bad = Written(good.frame[:-1] + bytes([good.frame[-1] ^ 1]))
     before = towns.dump()
     answer = post(towns, patient.me, good, bad)
@@ -125,19 +142,9 @@ def test_a_delegate_acts_within_its_scope_and_others_see_nothing(town):
     patient, relative = town.patient(), town.person()
     asked = f"/v1/sets/{patient.me.account}"
     assert town.get(asked, relative).status_code == 404
-    patient.hub.know(relative)
-    body = {
-        "to": relative.account,
-        "fp": relative.state.fingerprint,
-        "scope": "full",
-        "nb": 0,
-        "until": town.now + 9999,
-    }
-    patient.post(patient.account("delegate", body))
+    appoint(town, patient, relative)
     assert town.get(asked, relative).status_code == 200
-    vault = steps.new_sets(patient.vault, 1)
-    (fresh,) = vault.sets.keys() - patient.vault.sets.keys()
-    written = steps.begin(patient.hub.record, vault, fresh, relative.signer, town.now)
+    written = another_set(town, patient, relative)
     assert post(town, relative, written).status_code == 200
     patient.post(patient.account("undelegate", {"to": relative.account}))
     assert town.get(asked, relative).status_code == 404
@@ -235,18 +242,8 @@ def test_a_bundle_is_given_to_the_counterpart_only_while_its_grant_lives(town):
 def test_a_delegate_does_not_change_who_opens_the_vault(town):
     """Wraps and the fetch token are the account's own; a delegate's request with them is refused whole."""
     patient, relative = town.patient(), town.person()
-    patient.hub.know(relative)
-    body = {
-        "to": relative.account,
-        "fp": relative.state.fingerprint,
-        "scope": "full",
-        "nb": 0,
-        "until": town.now + 9999,
-    }
-    patient.post(patient.account("delegate", body))
-    vault = steps.new_sets(patient.vault, 1)
-    (fresh,) = vault.sets.keys() - patient.vault.sets.keys()
-    written = steps.begin(patient.hub.record, vault, fresh, relative.signer, town.now)
+    appoint(town, patient, relative)
+    written = another_set(town, patient, relative)
     before = town.dump()
     for more in ({"wraps": {}}, {"fetch": digest(bytes(32))}):
         assert post(town, relative, written, **more).status_code == 403
