@@ -165,28 +165,32 @@ def fill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return with_tables
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database, SQLite in one run of the test and PostgreSQL in the other."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'test.sqlite'}"
+def _empty(kind: str, file: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{file}"
         return
     server: PostgreSQL = request.getfixturevalue("postgresql")
     url = server.make()
     yield url
     server.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, SQLite in one run of the test and PostgreSQL in the other."""
+    yield from _empty(request.param, tmp_path / "test.sqlite", request)
 
 
 @pytest.fixture
 def other_url(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database beside `database_url`, on the same kind of server."""
-    if database_url.startswith("sqlite"):
-        yield f"sqlite:///{tmp_path / 'other.sqlite'}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    url = server.make()
-    yield url
-    server.drop(url)
+    yield from _empty(make_url(database_url).get_backend_name(), tmp_path / "other.sqlite", request)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of either kind, beside one of any."""
+    yield from _empty(request.param, tmp_path / "either.sqlite", request)
 
 
 @pytest.fixture(scope="session")

@@ -218,6 +218,12 @@ class Patient(world.Client):
             frames.append(self.sealed(author, set_id, category, [LINE], seq=seq, prev=prev))
         return frames
 
+    def appoint(self, who: Identity) -> None:
+        """Name a delegate who may do all."""
+        self.hub.know(who)
+        body = {"to": who.account, "fp": who.state.fingerprint, "scope": "full", "nb": 0, "until": self.now + 9999}
+        self.post(self.account("delegate", body))
+
     def stream(self, set_id: str, category: int = VITALS) -> str:
         keys = self.vault.sets[set_id]
         return keys.ids[keys.index(category)]

@@ -10,18 +10,6 @@ from hub.config import Config
 from tests.hub.people import VITALS, Town, build
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def other_url(request, tmp_path):
-    """Another empty database, of either kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'other.sqlite'}"
-        return
-    server = request.getfixturevalue("postgresql")
-    url = server.make()
-    yield url
-    server.drop(url)
-
-
 def restored(town: Town, kept, url, directory) -> Town:
     """A hub made anew from a backup."""
     config = Config(domain=town.hub.config.domain, database=url, data=str(directory), rate=0)
@@ -43,18 +31,18 @@ def lived(towns):
     return towns, patient, practice, mine
 
 
-def test_a_backup_holds_all_rows_and_goes_into_either_kind_of_database(lived, other_url, tmp_path):
+def test_a_backup_holds_all_rows_and_goes_into_either_kind_of_database(lived, either_url, tmp_path):
     """Row for row, key for key, from SQLite and PostgreSQL into SQLite and PostgreSQL."""
     town, *_ = lived
     backup.backup(town.hub.config, tmp_path / "kept", town.clock)
-    after = restored(town, tmp_path / "kept", other_url, tmp_path / "new")
+    after = restored(town, tmp_path / "kept", either_url, tmp_path / "new")
     assert after.dump() == town.dump()
     assert bytes(after.hub.key) == bytes(town.hub.key)
     assert bytes(after.hub.token_key) == bytes(town.hub.token_key)
     after.hub.db.close()
 
 
-def test_a_restored_hub_goes_on_and_no_cursor_skips(lived, other_url, tmp_path):
+def test_a_restored_hub_goes_on_and_no_cursor_skips(lived, either_url, tmp_path):
     """Cursors from before the backup and from after it, lost with what followed, all see what comes next."""
     town, patient, practice, mine = lived
     before = town.get("/v1/feed", practice).json["next"]
@@ -66,7 +54,7 @@ def test_a_restored_hub_goes_on_and_no_cursor_skips(lived, other_url, tmp_path):
     assert stamp["status"] == 201
     newer = town.get("/v1/feed", practice, after=before).json["next"]
     assert newer != before
-    after = restored(town, tmp_path / "kept", other_url, tmp_path / "new")
+    after = restored(town, tmp_path / "kept", either_url, tmp_path / "new")
     assert after.envelopes(practice, newer) == []
     again = after.deposit(patient.me, *lost).json["results"][0]
     assert again["status"] == 201

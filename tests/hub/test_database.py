@@ -115,15 +115,7 @@ def test_a_cold_start_replays_to_the_same(towns):
     """States from the cache and from the stored links alone are equal."""
     patient, practice = towns.patient(), towns.organisation("praxis")
     relative = towns.person()
-    patient.hub.know(relative)
-    body = {
-        "to": relative.account,
-        "fp": relative.state.fingerprint,
-        "scope": "full",
-        "nb": 0,
-        "until": towns.now + 9999,
-    }
-    patient.post(patient.account("delegate", body))
+    patient.appoint(relative)
     patient.permit(patient.me)
     patient.grant(practice, {VITALS})
     patient.turn()

@@ -18,19 +18,6 @@ def post(town, who, *written, token="", **more):
     return town.post("/v1/statements", {"statements": items, **more}, None if token else who, token)
 
 
-def appoint(town, patient, relative):
-    """The patient names a relative who may do all."""
-    patient.hub.know(relative)
-    body = {
-        "to": relative.account,
-        "fp": relative.state.fingerprint,
-        "scope": "full",
-        "nb": 0,
-        "until": town.now + 9999,
-    }
-    patient.post(patient.account("delegate", body))
-
-
 def another_set(town, patient, who):
     """The first statement of one more set of the patient, signed by somebody's device."""
     vault = steps.new_sets(patient.vault, 1)
@@ -142,7 +129,7 @@ def test_a_delegate_acts_within_its_scope_and_others_see_nothing(town):
     patient, relative = town.patient(), town.person()
     asked = f"/v1/sets/{patient.me.account}"
     assert town.get(asked, relative).status_code == 404
-    appoint(town, patient, relative)
+    patient.appoint(relative)
     assert town.get(asked, relative).status_code == 200
     written = another_set(town, patient, relative)
     assert post(town, relative, written).status_code == 200
@@ -242,7 +229,7 @@ def test_a_bundle_is_given_to_the_counterpart_only_while_its_grant_lives(town):
 def test_a_delegate_does_not_change_who_opens_the_vault(town):
     """Wraps and the fetch token are the account's own; a delegate's request with them is refused whole."""
     patient, relative = town.patient(), town.person()
-    appoint(town, patient, relative)
+    patient.appoint(relative)
     written = another_set(town, patient, relative)
     before = town.dump()
     for more in ({"wraps": {}}, {"fetch": digest(bytes(32))}):

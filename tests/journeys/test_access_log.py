@@ -50,33 +50,33 @@ def change(hub, statement, **values):
     engine.dispose()
 
 
-def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back(hub, practice, patient, log, tmp_path):
-    """Grant, a read through the real gateway, the line in two languages, the check; then a row is changed, and gone."""
-    write(patient, 1, 2)
-    sharing.grant(patient, practice.account, {VITALS})
+def token(practice, *words):
+    """Headers of somebody in the house."""
+    done = obhut("gateway", "token", "create", "--database", practice.database, *words)
+    assert done.returncode == 0, done.stderr
+    return {"Authorization": f"Bearer {done.stdout.split()[-1]}"}
+
+
+def read_through(practice, patient):
+    """A doctor finds her two weights at the real gateway, which reports it; the audit of the house tells it, too."""
     practice.close()
-    keys = str(practice.directory / "keys")
-    token = obhut(
-        "gateway", "token", "create", "--database", practice.database, "--person", "Dr. Ada", "--role", "physician",
-        "--purpose", "TREAT",
-    )  # fmt: skip
-    assert token.returncode == 0, token.stderr
-    headers = {"Authorization": f"Bearer {token.stdout.split()[-1]}"}
-    auditor = obhut(
-        "gateway", "token", "create", "--database", practice.database, "--person", "Ina Prüf", "--purpose", "HOPERAT",
-        "--audit",
-    )  # fmt: skip
-    audits = {"Authorization": f"Bearer {auditor.stdout.split()[-1]}"}
+    doctor = token(practice, "--person", "Dr. Ada", "--role", "physician", "--purpose", "TREAT")
+    auditor = token(practice, "--person", "Ina Prüf", "--purpose", "HOPERAT", "--audit")
     local = account(patient.account).local
     with serving(practice) as (url, _):
         search = f"{url}/Observation?patient={local}"
-        until(lambda: len(requests.get(search, headers=headers, timeout=60).json().get("entry", [])) == 2)
+        until(lambda: len(requests.get(search, headers=doctor, timeout=60).json().get("entry", [])) == 2)
         until(lambda: any(entry.person and entry.number == 2 for entry in access_log.entries(patient)))
         asked = f"{url}/AuditEvent?patient={local}&_count=100"
-        events = requests.get(asked, headers=audits, timeout=60).json()["entry"]
+        events = requests.get(asked, headers=auditor, timeout=60).json()["entry"]
         assert {"AuthZ-Consent", "search"} == {each["resource"]["subtype"][0]["code"] for each in events}
-        assert requests.get(asked, headers=headers, timeout=60).status_code == 403
-    said = log().stdout
+        assert requests.get(asked, headers=doctor, timeout=60).status_code == 403
+    practice.open()
+
+
+def in_words(log):
+    """The read and the release, in both languages; and each entry as a valid AuditEvent."""
+    said, german = log().stdout, log("--language", "de").stdout
     assert re.search(
         r"Dr\. Ada \(physician\), praxis-a \(praxis-a@[^)]+\) looked at 2 measured values or findings;"
         r" for your treatment; by your consent of \d+ \w+ 20\d\d; by a person\.",
@@ -85,62 +85,70 @@ def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back
     assert re.search(
         r"was given 2 sealed packets: vital signs .*; for your treatment; by your consent of .*program", said
     )
-    german = log("--language", "de").stdout
     assert re.search(
         r"hat 2 Messwerte oder Befunde angesehen; für Ihre Behandlung; aufgrund Ihrer Einwilligung", german
     )
-
-    whole = log("--verify")
-    assert (whole.returncode, whole.stdout.splitlines()[0][:17]) == (0, "The log is whole:"), whole.stderr
-    reconciled = obhut("hub", "reconcile", **hub.environment)
-    assert (reconciled.returncode, reconciled.stdout) == (0, "The access logs tell all that happened.\n")
-    assert log("--export", str(tmp_path / "log.json")).returncode == 0
-    offline = obhut("patient", "log", "--verify", str(tmp_path / "log.json"))
-    assert (offline.returncode, "the log is whole" in offline.stdout.lower()) == (0, True), offline.stdout
-
     bundle = json.loads(log("--fhir", "--all").stdout)
     for entry in bundle["entry"]:
         resources.check(entry["resource"])
     assert {"AuthZ-Consent", "read", "create"} <= {e["resource"]["subtype"][0]["code"] for e in bundle["entry"]}
 
-    entry = next(one for one in access_log.entries(patient) if one.person)
-    objected = obhut(
-        "patient",
-        "object",
-        "--account",
-        str(tmp_path / "patient"),
-        str(entry.seq),
-        "--text",
-        "I was not there that day.",
-    )
+
+def is_whole(hub, log, file):
+    """By the device, by the hub's operator, and offline from a file."""
+    whole = log("--verify")
+    assert (whole.returncode, whole.stdout.splitlines()[0][:17]) == (0, "The log is whole:"), whole.stderr
+    reconciled = obhut("hub", "reconcile", **hub.environment)
+    assert (reconciled.returncode, reconciled.stdout) == (0, "The access logs tell all that happened.\n")
+    assert log("--export", str(file)).returncode == 0
+    offline = obhut("patient", "log", "--verify", str(file))
+    assert (offline.returncode, "the log is whole" in offline.stdout.lower()) == (0, True), offline.stdout
+
+
+def object_to(entry, practice, log, directory):
+    """She says that it was not right; the house answers; both stand in her log."""
+    words = ("--account", str(directory), str(entry.seq), "--text", "I was not there that day.")
+    objected = obhut("patient", "object", *words)
     assert objected.returncode == 0, objected.stderr
-    practice.open()
     practice.inbox.catch_up()
-    (got,) = [
-        json.loads(one) for one in obhut("gateway", "objections", "--keystore", keys, "--json").stdout.splitlines()
-    ]
+    keys = ("--keystore", str(practice.directory / "keys"))
+    (got,) = [json.loads(one) for one in obhut("gateway", "objections", *keys, "--json").stdout.splitlines()]
     assert (got["seq"], got["person"], got["text"]) == (entry.seq, "Dr. Ada", "I was not there that day.")
-    answered = obhut("gateway", "answer", "--keystore", keys, got["id"], "--text", "A slip: we have noted it.")
+    answered = obhut("gateway", "answer", *keys, got["id"], "--text", "A slip: we have noted it.")
     assert answered.returncode == 0, answered.stderr
     said = log("--all").stdout
     assert "you objected: I was not there that day; answer: A slip: we have noted it." in said
-    assert f"You objected to entry {entry.seq} and told {practice.account}" in said
-    assert log("--verify").returncode == 0
-    assert obhut("hub", "reconcile", **hub.environment).returncode == 0
+    assert f"You objected to entry {entry.seq} and told" in said
 
-    name = {"acc": patient.account, "seq": entry.seq}
+
+def tamper(hub, log, name):
+    """An entry that is changed or missing is named, to her and to the operator."""
+    entry = f"entry {name['seq']}"
     change(hub, "UPDATE log SET purpose = 'HRESCH' WHERE acc = :acc AND seq = :seq", **name)
     for found in (log("--verify"), obhut("hub", "reconcile", **hub.environment)):
         assert found.returncode != 0
-        assert f"entry {entry.seq}" in found.stdout
+        assert entry in found.stdout
     change(hub, "DELETE FROM log WHERE acc = :acc AND seq = :seq", **name)
     found = log("--verify")
     assert (found.returncode, "NOT WHOLE" in found.stdout) == (1, True)
-    assert f"entry {entry.seq} is missing" in found.stdout
+    assert f"{entry} is missing" in found.stdout
     assert "VOLLSTÄNDIG" in log("--verify", "--language", "de").stdout
     found = obhut("hub", "reconcile", **hub.environment)
-    assert (found.returncode, patient.account in found.stdout) == (1, True)
-    assert obhut("patient", "log", "--verify", str(tmp_path / "log.json")).returncode == 0  # as it was
+    assert (found.returncode, name["acc"] in found.stdout) == (1, True)
+
+
+def test_what_a_doctor_reads_stands_in_the_log_in_words_and_cannot_be_taken_back(hub, practice, patient, log, tmp_path):
+    """Grant, a read through the real gateway, its line, the check, an objection; then a row is changed, and gone."""
+    write(patient, 1, 2)
+    sharing.grant(patient, practice.account, {VITALS})
+    read_through(practice, patient)
+    in_words(log)
+    is_whole(hub, log, tmp_path / "before.json")
+    entry = next(one for one in access_log.entries(patient) if one.person)
+    object_to(entry, practice, log, tmp_path / "patient")
+    is_whole(hub, log, tmp_path / "after.json")
+    tamper(hub, log, {"acc": patient.account, "seq": entry.seq})
+    assert obhut("patient", "log", "--verify", str(tmp_path / "before.json")).returncode == 0  # as it was
 
 
 def test_a_hub_that_forgot_entries_is_noticed_by_the_head_that_the_device_keeps(hub, patient, practice, log):

@@ -24,18 +24,6 @@ from fhir_profiles.problems import Problem
 from tests.connectors.gateway.conftest import Api, observation
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def other_url(request, tmp_path):
-    """Another empty database, of either kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'other.sqlite'}"
-        return
-    server = request.getfixturevalue("postgresql")
-    url = server.make()
-    yield url
-    server.drop(url)
-
-
 @pytest.fixture
 def keystore(tmp_path):
     """The directory of an organisation's keys."""
@@ -53,7 +41,7 @@ def dump(url):
         return {t.name: sorted(map(tuple, conn.execute(select(t))), key=repr) for t in metadata.sorted_tables}
 
 
-def test_a_record_goes_into_either_kind_of_database_and_goes_on(api, database_url, other_url, tmp_path):
+def test_a_record_goes_into_either_kind_of_database_and_goes_on(api, database_url, either_url, tmp_path):
     """Row for row; found by search; and what is written next takes no number that was given."""
     patient = api.post("Patient", {"resourceType": "Patient", "name": [{"family": "Ü\u2028x"}]}).json["id"]
     for value in (1.10, 72, 1e300):
@@ -63,10 +51,10 @@ def test_a_record_goes_into_either_kind_of_database_and_goes_on(api, database_ur
     run = CliRunner().invoke
     done = run(gateway, ["backup", str(tmp_path / "kept"), "--database", database_url])
     assert (done.exit_code, done.output) == (0, f"backup in {tmp_path / 'kept'}\n")
-    done = run(gateway, ["restore", str(tmp_path / "kept"), "--database", other_url])
+    done = run(gateway, ["restore", str(tmp_path / "kept"), "--database", either_url])
     assert (done.exit_code, done.output.startswith("restored a standalone record as of 20")) == (0, True), done.output
-    assert dump(other_url) == dump(database_url)
-    app = create_app(Config(database=other_url, standalone=True))
+    assert dump(either_url) == dump(database_url)
+    app = create_app(Config(database=either_url, standalone=True))
     after = Api(app.test_client())
     assert after.post("Observation", observation(subject={"reference": f"Patient/{patient}"})).status_code == 201
     found = after.get(f"Observation?patient={patient}&code=8867-4").json

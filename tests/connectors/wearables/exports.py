@@ -9,6 +9,7 @@ from connectors.wearables.ledger import Ledger, MemoryLedger
 from fhir_profiles.resources import parse
 
 PATIENT = "p-7f3k"
+DAY = "2026-10-01"
 _SAID = "<<HKDevice: 0x{}>, name:{}, manufacturer:Apple Inc., model:{}, hardware:{}, software:{}>"
 WATCH = _SAID.format("282a45810", "Apple Watch", "Watch", "Watch6,2", "11.1")
 PHONE = _SAID.format("281d0e4b0", "iPhone", "iPhone", "iPhone14,2", "18.1")
@@ -32,6 +33,20 @@ def record(
     return (
         f"<Record type={quoteattr(full)} sourceName={quoteattr(source)}{parts}"
         f' startDate="{start}" endDate="{end or start}" value={quoteattr(value)}>{inner}</Record>\n'
+    )
+
+
+def steps(value: int, start: str, end: str, device: str = WATCH, zone: str = "+0200") -> str:
+    """Steps of a stretch of DAY."""
+    source = "Uhr" if device == WATCH else "Telefon"
+    return record(
+        "StepCount",
+        str(value),
+        f"{DAY} {start} {zone}",
+        f"{DAY} {end} {zone}",
+        unit="count",
+        source=source,
+        device=device,
     )
 
 
@@ -74,3 +89,10 @@ def observations(batches: list[Batch], text: str = "") -> list[dict]:
     return [
         each for each in made if each["resourceType"] == "Observation" and (not text or each["code"]["text"] == text)
     ]
+
+
+def one(path: Path, *lines: str, text: str = "", **kwargs: str) -> dict:
+    """The only Observation of an export of these lines."""
+    _, batches = taken(zipped(path / "one.zip", document(*lines, **kwargs)))
+    (found,) = observations(batches, text)
+    return found

@@ -12,37 +12,15 @@ from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Mark, MemoryLedger, SqliteLedger
 from fhir_profiles.problems import Problem
 from tests.connectors.wearables.exports import (
+    DAY,
     PATIENT,
-    WATCH,
     document,
     observations,
     record,
+    steps,
     taken,
     zipped,
 )
-
-DAY = "2026-10-01"
-
-
-def steps(value: int, start: str, end: str, device: str = WATCH, zone: str = "+0200") -> str:
-    """Steps of a stretch of DAY."""
-    source = "Uhr" if device == WATCH else "Telefon"
-    return record(
-        "StepCount",
-        str(value),
-        f"{DAY} {start} {zone}",
-        f"{DAY} {end} {zone}",
-        unit="count",
-        source=source,
-        device=device,
-    )
-
-
-def one(path: Path, *lines: str, text: str = "", **kwargs: str) -> dict:
-    """The only Observation of an export of these lines."""
-    _, batches = taken(zipped(path / "one.zip", document(*lines, **kwargs)))
-    (found,) = observations(batches, text)
-    return found
 
 
 def test_the_same_export_gives_nothing_new(tmp_path: Path) -> None:
