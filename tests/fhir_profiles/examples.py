@@ -7,6 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from fhir_profiles import definitions
+
 OBSERVATION = {
     "resourceType": "Observation",
     "id": "o1",
@@ -229,3 +231,51 @@ def _break(draw: st.DrawFn, resource: dict[str, Any]) -> None:
         place[key] = [place[key]]
     elif isinstance(place, dict):
         place[key + "s"] = place.pop(key)
+
+
+PRIMITIVES = {
+    "base64Binary": "eA==", "boolean": True, "canonical": "urn:example:x", "code": "x", "date": "2026-01-31",
+    "dateTime": "2026-01-31", "decimal": 1, "id": "x", "instant": "2026-01-31T08:00:00Z", "integer": 1, "markdown": "x",
+    "positiveInt": 1, "string": "x", "time": "08:00:00", "unsignedInt": 1, "uri": "urn:example:x", "url": "urn:x:y",
+}  # fmt: skip
+
+SHORTEST = {
+    "Attachment": {"title": "x"}, "CodeableConcept": {"text": "x"}, "Coding": {"code": "x"}, "Money": {"value": 1},
+    "Period": {"start": "2026-01-31"}, "Quantity": {"unit": "x"},
+}  # fmt: skip
+ACTIVE = {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
+BY_INVARIANTS = {
+    "AllergyIntolerance": {"clinicalStatus": {"coding": [ACTIVE]}}, "Consent": {"policyRule": {"text": "x"}},
+    "Organization": {"name": "x"},
+}  # fmt: skip
+
+
+def least(type_: str) -> dict[str, Any]:
+    """A resource of a type with no more than what HL7's definitions ask for."""
+    return {"resourceType": type_} | _required(type_) | BY_INVARIANTS.get(type_, {})
+
+
+def _required(path: str) -> dict[str, Any]:
+    elements = definitions.types()[path.partition(".")[0]]["elements"]
+    children = {name: one for name, one in elements.items() if name.rpartition(".")[0] == path}
+    return dict(_member(name, one) for name, one in children.items() if one["min"])
+
+
+def _member(path: str, element: definitions.Element) -> tuple[str, Any]:
+    name, (type_, *targets) = path.rpartition(".")[2], element["types"][0]
+    value = _value(path, type_, targets, element.get("binding", ""))
+    name = name.replace("[x]", type_[0].upper() + type_[1:])
+    return name, value if element["max"] == 1 else [value] * element["min"]
+
+
+def _value(path: str, type_: str, targets: list[str], binding: str) -> Any:
+    if type_ in PRIMITIVES:
+        codes = definitions.codes().get(binding)
+        return next(iter(next(iter(codes.values())))) if codes else PRIMITIVES[type_]
+    if type_ == "Reference":
+        return {"reference": f"{next(iter(targets), 'Patient')}/x"}
+    if type_ == "Resource":
+        return least("Basic")
+    if type_ in ("BackboneElement", "Element"):
+        return _required(path) or {"id": "x"}
+    return _required(type_) or SHORTEST.get(type_, {"value": "x"})

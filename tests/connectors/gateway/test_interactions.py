@@ -10,6 +10,7 @@ from fhir_profiles import search
 from fhir_profiles.definitions import resource_types
 from fhir_profiles.logs import JsonLines
 from tests.connectors.gateway.conftest import BASE, FHIR_JSON, ids, issue, observation
+from tests.fhir_profiles.examples import least
 
 CREATED = b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":%s}}'
 
@@ -253,6 +254,15 @@ def test_the_capability_statement_is_true(api):
         interactions = {interaction["code"] for interaction in each["interaction"]}
         assert interactions == {"read", "search-type", "create", "update", "delete"}
         assert {parameter["name"] for parameter in each["searchParam"]} == set(search.parameters(each["type"]))
+
+
+def test_every_type_is_created_found_and_read(api):
+    """The least of each type of R4 gets a place, is found by its id, and reads back the same bytes."""
+    for type_ in sorted(resource_types()):
+        created = api.post(type_, least(type_))
+        assert created.status_code == 201, created.text
+        assert ids(api.get(f"{type_}?_id={created.json['id']}")) == [created.json["id"]]
+        assert api.get(f"{type_}/{created.json['id']}").data == created.data
 
 
 def test_it_is_ready_when_the_database_answers(api):
