@@ -205,6 +205,27 @@ class HubClient:
         body = {"account": account, "token": b64(fetch_token)}
         return str(self._json("POST", "/v1/recover", json=body, auth=False)["access_token"])
 
+    # --- two devices while one is added -----------------------------------------------------------------------
+
+    def put_reply(self, place: str, sealed: bytes) -> None:
+        """What the account's device says first; `conflict` where another was quicker."""
+        self._json("PUT", f"/v1/pairings/{place}/reply", json={"sealed": b64(sealed)})
+
+    def put_reveal(self, place: str, sealed: bytes) -> None:
+        """What the new device answers."""
+        self._json("PUT", f"/v1/pairings/{place}/reveal", json={"sealed": b64(sealed)}, auth=False)
+
+    @understood
+    def pairing(self, place: str) -> tuple[bytes | None, bytes | None]:
+        """Reply and reveal at a place: nothing before the reply, and nothing after the end."""
+        words = self._json("GET", f"/v1/pairings/{place}", auth=False)
+        reply, reveal = (unb64(words[name]) if name in words else None for name in ("reply", "reveal"))
+        return reply, reveal
+
+    def end_pairing(self, place: str) -> None:
+        """The account's device is done."""
+        self._json("DELETE", f"/v1/pairings/{place}")
+
     # --- envelopes and the feed -------------------------------------------------------------------------------
 
     @understood

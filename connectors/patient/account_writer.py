@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 from connectors.keyring import Keyring
 from consent import accounts, statements
+from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.keys import SigningKey
 from consent.primitives import b64
+from consent.rules import blob_hash
 from consent.statements import Position
 from consent.steps import Written
+from consent.vault import RootCompartment, Vault
 
 
 @dataclass
@@ -35,3 +38,9 @@ class AccountWriter:
         """Certify a device."""
         body = {"dev": keys.device, "role": role, "sign": b64(keys.sign.public), "box": b64(keys.box.public)}
         self.add(root, ("root",), "device", body)
+
+    def add_vault(self, keys: Keyring, root: RootCompartment, vault: Vault, vault_key: bytes) -> None:
+        """Seal the vault's next version, and name it, by a device."""
+        version = self.state.vault[0] + 1
+        sealed = vaults.seal(vaults.seal_root(root, keys.account, vault_key), vault, keys.account, version, root.key)
+        self.add(keys.sign, keys.signer.by, "vault", {"ver": version, "hash": blob_hash(sealed)}, sealed)

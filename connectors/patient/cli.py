@@ -20,6 +20,7 @@ from connectors.patient.documents_cli import add
 from connectors.patient.log_cli import log, object_command
 from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, PAPER, TEMPLATE, read_categories, read_party
 from connectors.patient.overview import for_another, lines, overview
+from connectors.patient.pairing_cli import add_device, pair
 from connectors.patient.reading import Reading
 from connectors.patient.reading_cli import close, delete, export, read
 from connectors.patient.restrictions_cli import hide, sign, unhide, warn
@@ -36,7 +37,7 @@ def patient() -> None:
 
 for command in (
     read, add, delete, export, close, delegate, undelegate, backup, restore, templates, who, receipt, renew, reminders,
-    hide, unhide, sign, log, object_command, emergency_cli.group,
+    hide, unhide, sign, log, object_command, pair, add_device, emergency_cli.group,
 ):  # fmt: skip
     patient.add_command(command)
 

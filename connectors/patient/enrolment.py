@@ -20,13 +20,13 @@ from consent import vault as vaults
 from consent.accounts import AccountState
 from consent.identifiers import Card
 from consent.keys import PASSPHRASE_WORDS, BoxKey, PassphraseKeys, RecoveryCode, SigningKey
-from consent.primitives import b64, random_bytes, unb64
+from consent.primitives import Rejected, b64, random_bytes, unb64
 from consent.rules import blob_hash
 from consent.steps import Written
 from consent.vault import RootCompartment, Vault
 from fhir_profiles.problems import Problem
 
-SHEET, PASSPHRASE = "sheet", "passphrase"
+SHEET, SHEET_BEFORE, PASSPHRASE = "sheet", "sheet-before", "passphrase"
 
 
 def card(client: Side) -> Card:
@@ -116,10 +116,8 @@ def leave(client: Client, sheet: RecoveryCode) -> None:
     reading_keys = {**client.vault.reading_keys, b64(reading.public): reading}
     vault = replace(client.vault, reading_keys=reading_keys, candidates={})
     root = client.root.locked(lockout.holders(client.record, client.root.shared, client.now))
-    version = account.vault[0] + 1
-    sealed = vaults.seal(vaults.seal_root(root, client.account, key), vault, client.account, version, root.key)
     writer = AccountWriter(client.account, account, client.now)
-    writer.add(keys.sign, keys.signer.by, "vault", {"ver": version, "hash": blob_hash(sealed)}, sealed)
+    writer.add_vault(keys, root, vault, key)
     writer.add(root.root, ("root",), "reading", {"key": b64(reading.public), "bad": 1})
     writer.add(root.root, ("root",), "undevice", {"dev": keys.device})
     client.post(writer.written, wraps | client.wraps_for_delegates(root))
@@ -229,11 +227,21 @@ def _fetch(
     version, sealed, wraps = hub.vault(account, token)
     if (version, blob_hash(sealed)) != state.vault:
         raise Problem("stale", "the hub's vault is not the one that the account chain names")
-    if wrap not in wraps:
-        raise Problem("not-found", "the hub holds no wrap of the vault for this way in")
-    vault_key = vaults.unwrap_by_secret(wraps[wrap], account, wrap, wrap_key)
+    vault_key = _unwrap(wraps, account, wrap, wrap_key)
     root = vaults.unseal_root(sealed, account, vault_key)
     return state, root, vaults.unseal(sealed, account, version, root.key), vault_key, wraps
+
+
+def _unwrap(wraps: Mapping[str, bytes], account: str, name: str, wrap_key: bytes) -> bytes:
+    """The vault's key by a secret; the sheet before the present one counts for seven days (PROTOCOL.md 2.2)."""
+    if name not in wraps:
+        raise Problem("not-found", "the hub holds no wrap of the vault for this way in")
+    try:
+        return vaults.unwrap_by_secret(wraps[name], account, name, wrap_key)
+    except Rejected:
+        if name != SHEET or SHEET_BEFORE not in wraps:
+            raise
+    return vaults.unwrap_by_secret(wraps[SHEET_BEFORE], account, SHEET, wrap_key)
 
 
 def _fetch_hash(code: RecoveryCode) -> bytes:
@@ -246,10 +254,7 @@ def _keep_arrival(
     wraps: Mapping[str, bytes], fresh: RecoveryCode | None = None,
 ) -> None:  # fmt: skip
     """Keep the links that bring a device in, with the vault's next version, and the new sheet's code if any."""
-    version, (root, vault) = writer.state.vault[0] + 1, opened
-    sealed = vaults.seal(vaults.seal_root(root, keys.account, vault_key), vault, keys.account, version, root.key)
-    body = {"ver": version, "hash": blob_hash(sealed)}
-    writer.add(keys.sign, keys.signer.by, "vault", body, sealed)
+    writer.add_vault(keys, *opened, vault_key)
     begun.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     kept = {
         "device": keys.device,
@@ -268,24 +273,25 @@ def _arrive(begun: Path, token: Callable[[], str], clock: Callable[[], float]) -
     keys = Keyring.load(begun.parent)
     client = Client(begun.parent, keys, clock)
     try:
-        _register(client)
+        register(client.hub, client.keyring)
     except Problem as problem:
         if problem.code != "unauthenticated":
             raise
         _send_arrival(client, kept, begun, token())
-        _register(client)
+        register(client.hub, client.keyring)
     set_state(client.db, "vault_key", unb64(kept["vault_key"], 32))
     client.outbox.begin_anew()
     client.sync()
     return client, kept["code"]
 
 
-def _register(client: Client) -> None:
+def register(hub: HubClient, keys: Keyring) -> None:
     """Register the device's key for tokens; `unauthenticated` as long as the hub does not know the device."""
-    keys = client.keyring
-    client.hub.register(
-        messages.register(keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=client.now)
+    hub.hub()
+    said = messages.register(
+        keys.sign, acc=keys.account, dev=keys.device, token_key=keys.token.public, at=int(hub.time)
     )
+    hub.register(said)
 
 
 def _send_arrival(client: Client, kept: Mapping[str, Any], begun: Path, token: str) -> None:

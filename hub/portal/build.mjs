@@ -64,21 +64,19 @@ async function catalogue(language) {
   const words = (await readFile(`src/texts/words.${language}.txt`, "utf8")).split(/\s+/).filter(Boolean);
   const content = JSON.stringify({ texts, words });
   await writeFile(`${OUT}/texts.${language}.json`, content);
+  return [language, published(`texts.${language}.json`, content)];
+}
+
+/** Where the hub serves a file, and by what a browser checks it. */
+function published(name, content) {
   const digest = createHash("sha256").update(content).digest();
-  const path = `/portal/${digest.toString("hex")}/texts.${language}.json`;
-  return [language, { path, integrity: `sha256-${digest.toString("base64")}` }];
+  return { path: `/portal/${digest.toString("hex")}/${name}`, integrity: `sha256-${digest.toString("base64")}` };
 }
 
 await mkdir(OUT, { recursive: true });
 const catalogues = Object.fromEntries(await Promise.all(["de", "en"].map(catalogue)));
 
-await build({
-  entryPoints: [
-    { in: "src/index.ts", out: "consent" },
-    { in: "src/main.tsx", out: "portal" },
-    { in: "style/portal.css", out: "portal" },
-    { in: "style/icon.svg", out: "icon" },
-  ],
+const options = {
   outdir: OUT,
   bundle: true,
   format: "esm",
@@ -89,7 +87,23 @@ await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   loader: { ".svg": "copy" },
-  define: { CATALOGUES: JSON.stringify(catalogues) },
   plugins: [plainWasm, usedWrappers],
   logLevel: "warning",
+};
+
+// What the pages load when they need it (`src/parts.ts`), and by what they check it.
+const parts = ["qr_draw", "qr_read"];
+await build({ ...options, entryPoints: parts.map((name) => ({ in: `src/parts/${name}.ts`, out: name })) });
+const built = parts.map(async (name) => [name, published(`${name}.js`, await readFile(`${OUT}/${name}.js`))]);
+const PARTS = JSON.stringify(Object.fromEntries(await Promise.all(built)));
+
+await build({
+  ...options,
+  define: { PARTS, CATALOGUES: JSON.stringify(catalogues) },
+  entryPoints: [
+    { in: "src/index.ts", out: "consent" },
+    { in: "src/main.tsx", out: "portal" },
+    { in: "style/portal.css", out: "portal" },
+    { in: "style/icon.svg", out: "icon" },
+  ],
 });

@@ -14,8 +14,9 @@ from hub.context import hub
 from hub.wire import answer
 
 BUILT = Path(__file__).resolve().parents[1] / "static/portal"
+SCRIPTS = ("portal.js", "qr_draw.js", "qr_read.js")
 MEDIA = {
-    "portal.js": "text/javascript", "portal.css": "text/css", "icon.svg": "image/svg+xml",
+    **dict.fromkeys(SCRIPTS, "text/javascript"), "portal.css": "text/css", "icon.svg": "image/svg+xml",
     "texts.de.json": "application/json", "texts.en.json": "application/json",
 }  # fmt: skip
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -26,6 +27,9 @@ POLICY = (
     "connect-src 'self'; frame-src blob:; worker-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types obhut"
 )
+
+PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
+"""The camera is for QR codes: https://www.w3.org/TR/permissions-policy/"""
 
 pages = Blueprint("portal", __name__, template_folder="templates")
 
@@ -65,6 +69,7 @@ def shell() -> Response:
         icon=file("icon.svg"),
     )  # fmt: skip
     headers = {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"}
+    headers["Permissions-Policy"] = PERMISSIONS
     return Response(html, content_type="text/html; charset=utf-8", headers=headers)
 
 

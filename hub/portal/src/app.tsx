@@ -7,7 +7,7 @@ import { useIdle } from "./idle.ts";
 import { Arriving } from "./pages/arriving.tsx";
 import { ENTRANCES, pagesFor, RECOVERY } from "./pages/index.ts";
 import { Unlock } from "./pages/unlock.tsx";
-import { type Page, PortalContext } from "./portal.ts";
+import { type Page, PortalContext, tabs, tellTabs } from "./portal.ts";
 import { usePath } from "./router.ts";
 import { type Key, type Language, LANGUAGES, language, speak, text } from "./text.ts";
 import { Button } from "./ui/button.tsx";
@@ -27,7 +27,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   const path = usePath();
   const dropSecrets = () => void lookUp(first.db).then(enter);
   const lock = () => {
-    tabs.postMessage("lock");
+    tellTabs();
     dropSecrets();
   };
   useEffect(() => {
@@ -67,7 +67,6 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   );
 }
 
-const tabs = new BroadcastChannel("obhut-lock");
 
 function shown(device: Device, path: string): { title: Key; view: ComponentChildren } {
   const place = path.split("/")[0];

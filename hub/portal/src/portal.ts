@@ -37,3 +37,10 @@ export function usePortal(): Portal {
   if (portal === null) throw new TypeError("there is no portal around this page");
   return portal;
 }
+
+/** All tabs of this browser hear that the device was locked, or left. */
+export const tabs = new BroadcastChannel("obhut-lock");
+
+export function tellTabs(): void {
+  tabs.postMessage("lock");
+}

@@ -21,6 +21,9 @@ const STATUS = {
   stale: 0,
   /** No passkey came, for whatever reason: only a browser can say this. */
   "no-passkey": 0,
+  /** A device that another hub's page showed; data that is not sent yet: found here, and said by no hub. */
+  "other-hub": 0,
+  waiting: 0,
 } as const;
 
 export type Code = keyof typeof STATUS;

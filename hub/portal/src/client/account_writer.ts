@@ -7,7 +7,15 @@ import { b64 } from "../primitives.ts";
 import { blobHash } from "../rules.ts";
 import { type Bodies, type Signer, sign } from "../statements.ts";
 import type { Written } from "../steps.ts";
+import * as vaults from "../vault.ts";
+import type { RootCompartment, Vault } from "../vault.ts";
 import type { Keyring } from "./keyring.ts";
+
+/** Both compartments of a vault, and the key that opens them. */
+export type OpenVault = { readonly root: RootCompartment; readonly vault: Vault; readonly vaultKey: Uint8Array };
+
+/** A device by its name and public keys, as a `Keyring` has them. */
+type NewDevice = { readonly device: string } & { readonly [key in "sign" | "box"]: { readonly public: Uint8Array } };
 
 export class AccountWriter {
   readonly written: Written[] = [];
@@ -40,13 +48,15 @@ export class AccountWriter {
   }
 
   /** Certify a device of the role `client`. */
-  addDevice(root: SigningKey, { device, sign: signing, box }: Keyring): void {
+  addDevice(root: SigningKey, { device, sign: signing, box }: NewDevice): void {
     const body = { dev: device, role: "client", sign: b64(signing.public), box: b64(box.public) } as const;
     this.add(root, ["root"], "device", body);
   }
-  /** Name the vault's next version, by a device. */
-  addVault({ account, device, sign: signing }: Keyring, sealed: Uint8Array): void {
-    const body = { ver: this.state.vault[0] + 1, hash: blobHash(sealed) };
-    this.add(signing, [account, device], "vault", body, sealed);
+
+  /** Seal the vault's next version, and name it, by a device. */
+  addVault({ account, device, sign: signing }: Keyring, { root, vault, vaultKey }: OpenVault): void {
+    const ver = this.state.vault[0] + 1;
+    const sealed = vaults.seal(vaults.sealRoot(root, account, vaultKey), vault, account, ver, root.key);
+    this.add(signing, [account, device], "vault", { ver, hash: blobHash(sealed) }, sealed);
   }
 }

@@ -178,6 +178,30 @@ export class Hub {
     return (await this.#json<{ access_token: string }>("/v1/recover", { json, token: null })).access_token;
   }
 
+  // --- two devices while one is added --------------------------------------------------------------------------------
+
+  /** What the account's device says first; `conflict` where another was quicker. */
+  async putReply(place: string, sealed: Uint8Array): Promise<void> {
+    await this.#call(`/v1/pairings/${place}/reply`, { method: "PUT", json: { sealed: b64(sealed) } });
+  }
+
+  /** What the new device answers. */
+  async putReveal(place: string, sealed: Uint8Array): Promise<void> {
+    await this.#call(`/v1/pairings/${place}/reveal`, { method: "PUT", json: { sealed: b64(sealed) }, token: null });
+  }
+
+  /** What lies at a place: nothing before the reply, and nothing after the end. */
+  async pairing(place: string): Promise<{ readonly [word in "reply" | "reveal"]: Uint8Array | null }> {
+    const answer = await this.#json<{ [word: string]: string }>(`/v1/pairings/${place}`, { token: null });
+    const word = (name: string) => (answer[name] === undefined ? null : unb64(answer[name]));
+    return understood(() => ({ reply: word("reply"), reveal: word("reveal") }));
+  }
+
+  /** The account's device is done. */
+  async endPairing(place: string): Promise<void> {
+    await this.#call(`/v1/pairings/${place}`, { method: "DELETE" });
+  }
+
   // --- envelopes --------------------------------------------------------------------------------------------------
 
   /** Deposit a batch of envelopes (at most 100 and 8 MiB); an answer for each, in order. */

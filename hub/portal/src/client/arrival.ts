@@ -8,8 +8,8 @@ import { b64, KEY_BYTES, randomBytes, Rejected, stale, unb64 } from "../primitiv
 import { blobHash } from "../rules.ts";
 import { parse } from "../statements.ts";
 import * as vaults from "../vault.ts";
-import { RootCompartment, type Vault } from "../vault.ts";
-import { AccountWriter } from "./account_writer.ts";
+import { RootCompartment } from "../vault.ts";
+import { AccountWriter, type OpenVault } from "./account_writer.ts";
 import { Hub, type Wraps } from "./api.ts";
 import { Client, type Secrets } from "./client.ts";
 import { type Database, forgetAll } from "./database.ts";
@@ -17,7 +17,7 @@ import { Keyring } from "./keyring.ts";
 import { Problem } from "../problems.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
 import { UNDECIDED } from "./side.ts";
-import { allWraps, fetchHash } from "./wraps.ts";
+import { allWraps, fetchHash, SHEET, SHEET_BEFORE, unwrapFirst } from "./wraps.ts";
 
 /** How the hub is asked for the sealed vault: by the passphrase's sign-in key, or by the sheet's fetch token. */
 type Door = { readonly by: "passphrase" | "sheet"; readonly key: string };
@@ -25,7 +25,8 @@ type Door = { readonly by: "passphrase" | "sheet"; readonly key: string };
 /** Links that bring a device in, kept until the hub has them; `code`: of a new sheet, or empty. */
 export type Arriving = {
   readonly step: "arrive";
-  readonly door: Door;
+  /** None for a device that another one brought in: there is nothing left to send. */
+  readonly door: Door | null;
   readonly statements: readonly (readonly [frame: string, blob: string])[];
   readonly wraps: { readonly [name: string]: string };
   readonly code: string;
@@ -45,7 +46,7 @@ export async function join(db: Database, account: string, passphrase: Passphrase
   writer.addDevice(root.root, keyring);
   const { device, box } = keyring;
   const wraps = { ...found.wraps, [device]: vaults.wrapForBox(vaultKey, account, device, box.public) };
-  addVault(writer, keyring, found.opened);
+  writer.addVault(keyring, found.opened);
   const begun = arriving(door, writer, wraps);
   return kept(db, passphrase, { keyring: keyring.dump(), vaultKey: b64(vaultKey), begun });
 }
@@ -73,7 +74,7 @@ export async function recover(
   writer.add(code.signingKey, ["recovery"], "root", body);
   writer.addDevice(root, keyring);
   writer.add(root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
-  addVault(writer, keyring, {
+  writer.addVault(keyring, {
     root: new RootCompartment(root, handleKey, randomBytes(KEY_BYTES)),
     vault: found.opened.vault.withReadingKey(reading).withoutCandidates(found.opened.vault.candidates.keys()),
     vaultKey,
@@ -87,7 +88,11 @@ export async function recover(
 export async function arrive(client: Client, begun: Arriving): Promise<void> {
   await register(client).catch(async (error: unknown) => {
     if (!(error instanceof Problem) || error.code !== "unauthenticated") throw error;
-    await send(client, begun);
+    if (begun.door === null) {
+      await forgetAll(client.db); // it was removed again meanwhile
+      throw error;
+    }
+    await send(client, begun, begun.door);
     await register(client);
   });
   if (begun.signIn) await client.hub.setSignIn(unb64(begun.signIn));
@@ -96,13 +101,13 @@ export async function arrive(client: Client, begun: Arriving): Promise<void> {
 }
 
 /** Register the device's key for tokens; `unauthenticated` as long as the hub does not know the device. */
-async function register({ hub, keyring, account }: Client): Promise<void> {
+export async function register({ hub, keyring, account }: Pick<Client, "hub" | "keyring" | "account">): Promise<void> {
   await hub.info();
   const said = { acc: account, dev: keyring.device, tokenKey: keyring.token.public, at: hub.now };
   await hub.register(messages.register(keyring.sign, said));
 }
 
-async function send({ hub, account, db }: Client, { door, statements, wraps, code }: Arriving): Promise<void> {
+async function send({ hub, account, db }: Client, { statements, wraps, code }: Arriving, door: Door): Promise<void> {
   const written = statements.map(([frame, blob]) => ({ frame: unb64(frame), blob: blob ? unb64(blob) : null }));
   const opened = Object.fromEntries(Object.entries(wraps).map(([name, wrap]) => [name, unb64(wrap)]));
   const fetch = code ? await fetchHash(RecoveryCode.parse(code)) : null;
@@ -119,29 +124,38 @@ function token(hub: Hub, account: string, { by, key }: Door): Promise<string> {
   return by === "sheet" ? hub.recover(account, unb64(key)) : hub.signIn(account, unb64(key));
 }
 
-type Opened = { readonly root: RootCompartment; readonly vault: Vault; readonly vaultKey: Uint8Array };
-type Fetched = { readonly state: AccountState; readonly opened: Opened; readonly wraps: Wraps };
+export type Fetched = { readonly state: AccountState; readonly opened: OpenVault; readonly wraps: Wraps };
+/** `token`: of a sign-in or recovery, for who is no device yet; `fingerprint`: from a card. */
+type Asking = { readonly token?: string; readonly fingerprint?: string };
 
 /** The account as its chain tells it now, with those that it relies on, link by link: two may act for each other. */
-async function accountNow(hub: Hub, account: string, pass: string): Promise<AccountState> {
-  const own = await hub.chain("acct", account, "", { token: pass });
+async function accountNow(hub: Hub, account: string, asking: Asking): Promise<AccountState> {
+  const { token, fingerprint = "" } = asking;
+  const own = await hub.chain("acct", account, "", asking);
   const relies = own.some((frame) => parse(frame).cite.size > 0);
-  const left = new Map([...(relies ? await hub.cited(account, "", pass) : []), [account, own]]);
+  const left = new Map([...(relies ? await hub.cited(account, fingerprint, token) : []), [account, own]]);
   const known = new Map<string, AccountState>();
   for (let before = -1; [...left.values()].some((frames) => frames.length > 0); ) {
     const count = [...left.values()].reduce((sum, frames) => sum + frames.length, 0);
     if (count === before) throw stale();
     before = count;
-    for (const [name, frames] of left) left.set(name, withoutWhatHolds(known, name, frames));
+    for (const [name, frames] of left) {
+      left.set(name, withoutWhatHolds(known, name, frames, (name === account && fingerprint) || null));
+    }
   }
   return known.get(account)!;
 }
 
 /** Take in links up to one that relies on what is not known yet; returns the rest. */
-function withoutWhatHolds(known: Map<string, AccountState>, name: string, frames: Uint8Array[]): Uint8Array[] {
+function withoutWhatHolds(
+  known: Map<string, AccountState>,
+  name: string,
+  frames: Uint8Array[],
+  fingerprint: string | null,
+): Uint8Array[] {
   for (const [number, frame] of frames.entries()) {
     try {
-      known.set(name, accounts.extend(known.get(name) ?? new AccountState(name), frame, known));
+      known.set(name, accounts.extend(known.get(name) ?? new AccountState(name), frame, known, fingerprint));
     } catch (error) {
       if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
       return frames.slice(number);
@@ -150,26 +164,30 @@ function withoutWhatHolds(known: Map<string, AccountState>, name: string, frames
   return [];
 }
 
-/** The account chain, the vault that it names, both compartments unsealed, the vault's key, and all wraps. */
-async function fetchVault(hub: Hub, account: string, door: Door, wrapKey: Uint8Array): Promise<Fetched> {
-  const pass = await token(hub, account, door);
-  const state = await accountNow(hub, account, pass);
-  const { version, sealed, wraps } = await hub.vault(account, pass);
+/**
+ * The account chain, the vault that it names, both compartments unsealed, the vault's key, and all wraps.
+ *
+ * `unwrap` finds the vault's key among the wraps.
+ */
+export async function openVault(
+  hub: Hub,
+  account: string,
+  unwrap: (wraps: Wraps) => Uint8Array,
+  asking: Asking = {},
+): Promise<Fetched> {
+  const state = await accountNow(hub, account, asking);
+  const { version, sealed, wraps } = await hub.vault(account, asking.token);
   if (version !== state.vault[0] || blobHash(sealed) !== state.vault[1]) {
     throw new Problem("stale", "the hub's vault is not the one that the account chain names");
   }
-  const wrap = wraps[door.by];
-  if (wrap === undefined) throw new Problem("not-found", "the hub holds no wrap of the vault for this way in");
-  const vaultKey = vaults.unwrapBySecret(wrap, account, door.by, wrapKey);
+  const vaultKey = unwrap(wraps);
   const root = vaults.unsealRoot(sealed, account, vaultKey);
   return { state, wraps, opened: { root, vault: vaults.unseal(sealed, account, version, root.key), vaultKey } };
 }
 
-/** The vault's next version, by the new device. */
-function addVault(writer: AccountWriter, keyring: Keyring, { root, vault, vaultKey }: Opened): void {
-  const { account } = keyring;
-  const version = writer.state.vault[0] + 1;
-  writer.addVault(keyring, vaults.seal(vaults.sealRoot(root, account, vaultKey), vault, account, version, root.key));
+async function fetchVault(hub: Hub, account: string, door: Door, wrapKey: Uint8Array): Promise<Fetched> {
+  const unwrap = (wraps: Wraps) => unwrapFirst(wraps, door.by === "sheet" ? [SHEET, SHEET_BEFORE] : [door.by], account, wrapKey);
+  return openVault(hub, account, unwrap, { token: await token(hub, account, door) });
 }
 
 function arriving(door: Door, { written }: AccountWriter, wraps: Wraps): Arriving {
@@ -183,7 +201,8 @@ function arriving(door: Door, { written }: AccountWriter, wraps: Wraps): Arrivin
   };
 }
 
-async function kept(db: Database, { wrapKey }: PassphraseKeys, secrets: Secrets): Promise<Client> {
+/** The account is this device's from now on: its secrets are kept, whatever was here before is forgotten. */
+export async function kept(db: Database, { wrapKey }: PassphraseKeys, secrets: Secrets): Promise<Client> {
   const { account } = secrets.keyring;
   await forgetAll(db);
   const safe = await Safe.make(db, account, passphraseUnlock(wrapKey, account), secrets);

@@ -155,9 +155,7 @@ export class Client extends Side {
     const kept = Object.entries(wraps).filter(([name]) => !before.shared.includes(name));
     const vault = lockout.fresh(this.record, (await this.vault()).withReadingKey(reading), now);
     const writer = new AccountWriter(this.state, now);
-    const sealedRoot = vaults.sealRoot(root, this.account, this.#vaultKey);
-    const sealed = vaults.seal(sealedRoot, vault, this.account, this.state.vault[0] + 1, root.key);
-    writer.addVault(this.keyring, sealed);
+    writer.addVault(this.keyring, { root, vault, vaultKey: this.#vaultKey });
     writer.add(root.root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
     await this.post(writer.written, { ...Object.fromEntries(kept), ...this.wrapsForDelegates(root) });
   }

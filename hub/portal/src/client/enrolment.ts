@@ -18,7 +18,9 @@ import { Client, type Secrets } from "./client.ts";
 import type { Database } from "./database.ts";
 import { Keyring } from "./keyring.ts";
 import { Problem } from "../problems.ts";
+import { type NewSheet, newWords, type NewWords, replaceSheet, setWords } from "./replacing.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
+import { UNDECIDED } from "./side.ts";
 import { allWraps, fetchHash } from "./wraps.ts";
 
 /** An account that is still to be made at the hub. */
@@ -32,8 +34,8 @@ export type Making = {
   readonly wrapKey: string;
 };
 
-/** A way in that is not finished: to be made, to arrive, or its sheet still to be asked back. */
-export type Begun = Making | Arriving | { readonly step: "sheet"; readonly code: string };
+/** What is not finished: an account to be made, to arrive, its words or sheet replaced, its sheet still to be asked back. */
+export type Begun = Making | Arriving | NewWords | NewSheet | { readonly step: "sheet"; readonly code: string };
 
 /** Make all keys of a new account and keep them in the safe. Nothing is sent yet. */
 export async function begin(db: Database, info: HubInfo, account: string, passphrase: PassphraseKeys): Promise<Client> {
@@ -64,9 +66,31 @@ export async function goOn(client: Client): Promise<RecoveryCode | null> {
   const { begun } = await client.safe.read();
   if (begun?.step === "make") await make(client, begun);
   else if (begun?.step === "arrive") await arrive(client, begun);
+  else if (begun?.step === "words") await setWords(client, begun);
+  else if (begun?.step === "new-sheet") await takeSheet(client, begun);
   const code = begun?.code ?? "";
   await keep(client, code ? { step: "sheet", code } : null);
   return code ? RecoveryCode.parse(code) : null;
+}
+
+/** New words, from now on. Throws `Problem`; what was begun is finished after the next unlocking. */
+export async function chooseWords(client: Client, passphrase: PassphraseKeys): Promise<void> {
+  await keep(client, newWords(passphrase));
+  await goOn(client);
+}
+
+/** A new recovery sheet, to be shown and asked back. */
+export async function newSheet(client: Client): Promise<RecoveryCode | null> {
+  await keep(client, { step: "new-sheet", code: RecoveryCode.generate().text() });
+  return goOn(client);
+}
+
+/** A sheet that the account will not take is none. */
+async function takeSheet(client: Client, { code }: NewSheet): Promise<void> {
+  await replaceSheet(client, RecoveryCode.parse(code)).catch(async (error: unknown) => {
+    if (!(error instanceof Problem) || !UNDECIDED.includes(error.code)) await keep(client, null);
+    throw error;
+  });
 }
 
 /** The recovery sheet was asked back: its code is not kept here any longer. */

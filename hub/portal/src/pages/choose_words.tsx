@@ -6,9 +6,9 @@ import { PASSPHRASE_WORDS, type PassphraseKeys } from "../keys.ts";
 import { text } from "../text.ts";
 import { Address } from "../ui/address.tsx";
 import { Button } from "../ui/button.tsx";
-import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
+import { Passphrase } from "../ui/passphrase.tsx";
 import { useTask } from "../ui/task.ts";
 import { suggestion, tidy, wordCount } from "../passphrase_words.ts";
 
@@ -37,14 +37,12 @@ export function ChooseWords({ account, onChosen }: ChooseWordsProps) {
       </div>
       <Form task={choosing} submit={text("words.go-on")}>
         <Address account={account} hint={text("words.address-why")} />
-        <Field
-          label={text("account.passphrase")}
+        <Passphrase
           hint={text("words.hint")}
           value={typed}
           onInput={type}
           error={short ? text("words.too-short") : ""}
-          autocomplete="new-password"
-          secret
+          fresh
         />
         {choosing.busy && <Notice>{text("account.stretching")}</Notice>}
       </Form>

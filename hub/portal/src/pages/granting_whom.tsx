@@ -10,6 +10,7 @@ import { type Key, text } from "../text.ts";
 import { Answers } from "../ui/answers.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
+import { Scanner } from "../ui/scanner.tsx";
 import { useTask } from "../ui/task.ts";
 import type { Party } from "./granting.tsx";
 
@@ -27,6 +28,10 @@ export function Counterpart({ directory, onChosen, beside }: Props) {
   const [error, setError] = useState("");
   const scanned = cardOf(typed);
   const found = scanned === null ? directory.find(typed).slice(0, MOST_SHOWN) : [];
+  const read = (content: string) => {
+    if (cardOf(content) !== null) type(content);
+    return cardOf(content) !== null;
+  };
   const going = useTask(async () => {
     if (scanned !== null) return onChosen(byCard(scanned, directory));
     const one = found.find(({ account }) => account === chosen);
@@ -35,6 +40,7 @@ export function Counterpart({ directory, onChosen, beside }: Props) {
   });
   return (
     <Form task={going} submit={text("grant.go-on")} beside={beside}>
+      <Scanner label={text("grant.scan")} onRead={read} />
       <Field label={text("grant.search")} hint={text("grant.search-hint")} value={typed} onInput={type} />
       <p role="status" class="hint">
         {scanned !== null ? text("grant.is-card") : text("grant.found", { number: found.length })}

@@ -1,11 +1,15 @@
 /** All pages, in the order of the navigation. A further page is a line here, a file beside it, and its texts. */
 
 import type { Entrance, Page } from "../portal.ts";
+import { AddDevice } from "./add_device.tsx";
 import { Bring } from "./bring.tsx";
 import { Data } from "./data.tsx";
 import { EmergencyAccess } from "./emergency_access.tsx";
+import { Join } from "./join.tsx";
 import { Log } from "./log.tsx";
 import { Lost } from "./lost.tsx";
+import { NewSheet } from "./new_sheet.tsx";
+import { NewWords } from "./new_words.tsx";
 import { Overview } from "./overview.tsx";
 import { Patient, titleOfPatient } from "./patient.tsx";
 import { Patients } from "./patients.tsx";
@@ -15,6 +19,7 @@ import { Relatives } from "./relatives.tsx";
 import { Security } from "./security.tsx";
 import { Share } from "./share.tsx";
 import { SignIn } from "./sign_in.tsx";
+import { SignOut } from "./sign_out.tsx";
 import { SignUp } from "./sign_up.tsx";
 import { Take } from "./take.tsx";
 import { Welcome } from "./welcome.tsx";
@@ -27,6 +32,7 @@ export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
   { path: "", title: "welcome.title", view: Welcome },
   { path: "sign-up", title: "sign-up.title", view: SignUp },
   { path: "sign-in", title: "sign-in.title", view: SignIn },
+  { path: "join", title: "join.title", view: Join },
   RECOVERY,
 ];
 
@@ -50,6 +56,10 @@ const PAGES: Pages = [
   { path: "emergency", title: "emergency.title", view: EmergencyAccess },
   { path: "log", title: "log.title", icon: "eye", view: Log },
   { path: "security", title: "security.title", icon: "shield", view: Security },
+  { path: "add-device", title: "add.title", view: AddDevice },
+  { path: "words", title: "new-words.title", view: NewWords },
+  { path: "sheet", title: "new-sheet.title", view: NewSheet },
+  { path: "sign-out", title: "sign-out.title", view: SignOut },
   { path: "lost", title: "lost.title", view: Lost },
   PATIENT,
 ];

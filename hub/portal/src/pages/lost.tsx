@@ -3,8 +3,6 @@
 import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { devices, removeDevice } from "../client/devices.ts";
-import { unlock } from "../client/device.ts";
-import { Safe } from "../client/safe.ts";
 import { stretch } from "../client/work.ts";
 import { RecoveryCode } from "../keys.ts";
 import { usePath } from "../router.ts";
@@ -13,6 +11,7 @@ import { LinkButton } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
+import { Passphrase } from "../ui/passphrase.tsx";
 import { useTask } from "../ui/task.ts";
 import { tidy } from "../passphrase_words.ts";
 
@@ -24,8 +23,6 @@ export function Lost({ client }: { client: Client }) {
   const removing = useTask(async () => {
     const sheet = RecoveryCode.parse(code);
     const keys = await stretch(client.account, tidy(typed));
-    const label = await Safe.label(client.db);
-    if (label !== null) await unlock(client.db, label, keys); // the words are hers, and not mistyped
     await removeDevice(client, name, sheet, keys);
     setDone(true);
   });
@@ -43,13 +40,7 @@ export function Lost({ client }: { client: Client }) {
       <p>{text("lost.why", { name: name.slice(-4) })}</p>
       <p>{text("lost.needs")}</p>
       <Form task={removing} submit={text("lost.remove")} beside={back}>
-        <Field
-          label={text("account.passphrase")}
-          value={typed}
-          onInput={type}
-          autocomplete="current-password"
-          secret
-        />
+        <Passphrase value={typed} onInput={type} />
         <Field label={text("sheet.code")} hint={text("recover.code-hint")} value={code} onInput={setCode} code />
         {removing.busy && <Notice>{text("lost.wait")}</Notice>}
       </Form>

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
-import { type DeviceRow, devices } from "../client/devices.ts";
+import { type DeviceRow, devices, handKey, withoutKey } from "../client/devices.ts";
 import { addPasskey, knowsPasskeys } from "../client/passkey.ts";
 import { Safe, type Way } from "../client/safe.ts";
 import { IDLE_CHOICES, idleMinutes, setIdleMinutes } from "../idle.ts";
@@ -18,6 +18,7 @@ export function Security({ client }: { client: Client }) {
     <>
       <Devices client={client} />
       <Unlocking client={client} />
+      <ThisBrowser />
     </>
   );
 }
@@ -36,6 +37,51 @@ function Devices({ client }: { client: Client }) {
           cells: [deviceName(row), moment(row.since), row.own ? "" : <Lost device={row} />],
         }))}
       />
+      <WithoutKey client={client} />
+      <div class="actions">
+        <LinkButton to="add-device">{text("add.title")}</LinkButton>
+      </div>
+    </section>
+  );
+}
+
+/** Devices that are the account's and can open nothing, because the vault's key was never wrapped for them. */
+function WithoutKey({ client }: { client: Client }) {
+  const [names, setNames] = useState<readonly string[]>([]);
+  const look = useTask(async () => setNames(await withoutKey(client)));
+  useEffect(() => void look.run(), []);
+  const handing = useTask(async (name: string) => {
+    await handKey(client, name);
+    await look.run();
+  });
+  return (
+    <>
+      {names.map((name) => (
+        <Notice key={name} mood="warning">
+          {text("security.without-key", { name: name.slice(-4) })}{" "}
+          <Button busy={handing.busy} onClick={() => void handing.run(name)}>
+            {text("security.hand-key")}
+          </Button>
+        </Notice>
+      ))}
+      <ProblemNotice problem={handing.problem} />
+    </>
+  );
+}
+
+/** What else is replaced, or left. */
+function ThisBrowser() {
+  return (
+    <section class="card">
+      <h2>{text("browser.title")}</h2>
+      <p>{text("browser.why")}</p>
+      <div class="actions">
+        <LinkButton to="words">{text("new-words.title")}</LinkButton>
+        <LinkButton to="sheet">{text("new-sheet.title")}</LinkButton>
+        <LinkButton to="sign-out" look="danger">
+          {text("sign-out.title")}
+        </LinkButton>
+      </div>
     </section>
   );
 }

@@ -9,6 +9,7 @@ import { text } from "../text.ts";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
+import { Passphrase } from "../ui/passphrase.tsx";
 import { useTask } from "../ui/task.ts";
 import { addressOf, tidy } from "../passphrase_words.ts";
 
@@ -24,6 +25,9 @@ export function SignIn() {
   return (
     <section class="card">
       <p>{text("sign-in.why")}</p>
+      <p>
+        <a href="#/join">{text("sign-in.by-device")}</a>
+      </p>
       <Form
         task={joining}
         submit={text("sign-in.sign-in")}
@@ -37,13 +41,7 @@ export function SignIn() {
           autocomplete="username"
           code
         />
-        <Field
-          label={text("account.passphrase")}
-          value={typed}
-          onInput={type}
-          autocomplete="current-password"
-          secret
-        />
+        <Passphrase value={typed} onInput={type} />
         {joining.busy && <Notice>{text("account.stretching")}</Notice>}
       </Form>
     </section>

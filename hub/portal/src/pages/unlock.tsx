@@ -8,10 +8,10 @@ import { usePortal } from "../portal.ts";
 import { text } from "../text.ts";
 import { Address } from "../ui/address.tsx";
 import { Button } from "../ui/button.tsx";
-import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { ProblemNotice } from "../ui/notice.tsx";
+import { Passphrase } from "../ui/passphrase.tsx";
 import { useTask } from "../ui/task.ts";
 import { tidy } from "../passphrase_words.ts";
 
@@ -32,13 +32,7 @@ export function Unlock({ label }: { label: Label }) {
         beside={<a href="#/recover">{text("account.forgotten")}</a>}
       >
         <Address account={label.account} />
-        <Field
-          label={text("account.passphrase")}
-          value={typed}
-          onInput={type}
-          autocomplete="current-password"
-          secret
-        />
+        <Passphrase value={typed} onInput={type} />
       </Form>
     </section>
   );

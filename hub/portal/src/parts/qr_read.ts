@@ -1,0 +1,3 @@
+/** The decoder of QR codes: a part of its own, for who scans with a browser that has none. */
+
+export { default } from "qr/decode.js";
