@@ -1,14 +1,29 @@
 """A further device by QR code or text, with digits to compare; and what is changed of this browser, or left of it."""
 
 import re
+import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 import segno
 from playwright.sync_api import expect
+from werkzeug.serving import make_server
 
+from connectors.keyring import Keyring
+from connectors.patient import enrolment, pairing
+from connectors.patient.account_writer import AccountWriter
+from consent import pairing as words
+from consent import vault as vaults
+from consent.keys import RecoveryCode
+from fhir_profiles.problems import Problem
+from hub.app import create_app
+from hub.config import Config
 from tests.browser import chromium
+from tests.journeys.conftest import DOMAIN
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
-from tests.portal.test_getting_in import OTHER_WORDS, nothing, sign_in, unlock
+from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, nothing, read_sheet, sign_in, unlock
+from tests.ports import free_port
 
 
 def shows_invitation(visitor, look=nothing):
@@ -82,10 +97,224 @@ def test_a_second_browser_joins_by_text(visitors, patient, kind, language, viewp
     unlock(new)
     new.sees("overview.title")
     patient.sync()
-    present = [one for one in patient.record.account.devices.values() if one.until is None]
-    assert [one.role for one in present] == ["client"] * 3
+    assert len(present(patient)) == 3
     assert patient.settle() == 0
     assert not old.gave_away(invitation, WORDS) and not new.gave_away(invitation, WORDS, OTHER_WORDS)
+
+
+def test_digits_that_differ_bring_nothing(visitors, patient):
+    """Who says no on the account's browser adds nothing; the new one finds that out, and shows another code."""
+    old, new = visitors(viewport=DESK, language="en"), visitors(viewport=DESK, language="en")
+    sign_in(old, patient.account)
+    invitation = shows_invitation(new)
+    asks_for_device(old)
+    old.enter("add.text", invitation)
+    old.press("add.go-on")
+    digits(new)
+    new.press("join.same")
+    digits(old)
+    old.press("join.differ")
+    expect(old.page.get_by_text(old.text("add.declined"))).to_be_visible()
+    old.is_well()
+    expect(new.page.get_by_role("alert")).to_have_text(new.text("problem.gone"))
+    new.is_well()
+    new.press("join.again")
+    shown = new.page.get_by_role("group", name=new.text("join.text"), include_hidden=True)
+    expect(shown).to_contain_text("OBHUT-DEVICE:")
+    assert shown.text_content() != invitation
+    patient.sync()
+    assert len(present(patient)) == 2
+
+
+def present(client):
+    """Names of the devices that are the account's now."""
+    return [one.name for one in client.record.account.devices.values() if one.until is None]
+
+
+def test_browser_and_command_add_each_other(visitors, patient, tmp_path, portal_hub):
+    """What the page shows the command adds, and the other way round: one protocol, both ways."""
+    new = visitors(language="en")
+    offer = pairing.answer(patient, shows_invitation(new))
+    reveal = pairing.hear_reveal(patient, offer)
+    assert digits(new) == words.digits(offer.invitation, offer.reply, reveal)
+    assert "Linux" in reveal.label
+    pairing.admit(patient, offer, reveal)
+    new.press("join.same")
+    new.press("join.new-words")
+    choose_words(new, OTHER_WORDS)
+    new.sees("overview.title")
+    enrolment.join(tmp_path / "joined", portal_hub.url, patient.account, OTHER_WORDS).close()
+    device = pairing.newcomer(portal_hub.url)
+    asks_for_device(new)
+    new.enter("add.text", str(device.invitation))
+    new.press("add.go-on")
+    reply = pairing.hear_reply(device)
+    assert digits(new) == words.digits(device.invitation, reply, device.reveal)
+    new.press("add.same")
+    added_by_page = pairing.move_in(device, reply, tmp_path / "added", portal_hub.url)
+    assert added_by_page.settle() == 0
+    added_by_page.close()
+
+
+def test_a_device_without_the_key_is_handed_it(visitors, patient, tmp_path, portal_hub):
+    """A client that sent `device` alone left one that opens nothing: it is named, and one press mends it."""
+    keys = Keyring.generate(patient.account, portal_hub.url, patient.keyring.hub_key, patient.keyring.handle_key)
+    writer = AccountWriter(patient.account, patient.record.account, patient.now)
+    writer.add_device(patient.root.root, keys, "client")
+    patient.post(writer.written)
+    visitor = visitors(language="en")
+    sign_in(visitor, patient.account)
+    visitor.follow("security.title")
+    told = visitor.page.get_by_text(visitor.text("security.without-key", name=keys.device[-4:]))
+    expect(told).to_be_visible()
+    visitor.is_well()
+    visitor.press("security.hand-key")
+    expect(told).to_have_count(0)
+    patient.sync()
+    _, _, wraps = patient.hub.vault(patient.account)
+    assert vaults.unwrap_by_box(wraps[keys.device], patient.account, keys.device, keys.box) == patient.vault_key
+
+
+# --- this browser -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "language", "viewport"), [(Visitor, "en", DESK), (Typist, "de", PHONE)])
+def test_signing_out(visitors, patient, kind, language, viewport):
+    """Nothing of the account is left in the browser, it is none of the account's devices, and words bring it back."""
+    visitor = visitors(kind, language, viewport)
+    sign_in(visitor, patient.account)
+    patient.sync()
+    before = present(patient)
+    assert len(before) == 2
+    visitor.follow("security.title")
+    visitor.follow("sign-out.title")
+    visitor.sees("sign-out.title")
+    visitor.is_well()
+    visitor.press("sign-out.sign-out")
+    visitor.sees("welcome.title")
+    assert visitor.page.evaluate(KEPT) == {}
+    patient.sync()
+    assert present(patient) == [patient.keyring.device]
+    patient.settle()  # what the browser may have seen is rotated by who stays
+    sign_in(visitor, patient.account)
+
+
+KEPT = """async () => {
+  const db = await new Promise((done) => { indexedDB.open("obhut").onsuccess = ({ target }) => done(target.result); });
+  const found = {};
+  for (const name of db.objectStoreNames) {
+    const store = db.transaction(name).objectStore(name);
+    const count = await new Promise((done) => { store.count().onsuccess = ({ target }) => done(target.result); });
+    if (count) found[name] = count;
+  }
+  db.close();
+  return found;
+}"""
+
+
+def test_the_last_device_is_warned(visitors):
+    """Who signs the only browser out is told what she needs to come back; other tabs are left at once."""
+    visitor = visitors(language="de")
+    visitor.follow("welcome.sign-up")
+    choose_words(visitor, WORDS)
+    keep_sheet(visitor)
+    here, visitor.page = visitor.page, visitor.context.new_page()
+    visitor.page.goto(visitor.url)
+    unlock(visitor)
+    visitor.follow("security.title")
+    visitor.follow("sign-out.title")
+    expect(visitor.page.get_by_text(visitor.text("sign-out.last"))).to_be_visible()
+    visitor.is_well()
+    visitor.press("sign-out.sign-out")
+    visitor.sees("welcome.title")
+    visitor.page = here
+    visitor.sees("welcome.title")
+
+
+def test_new_words(visitors, patient, tmp_path, portal_hub):
+    """They unlock this browser, sign in elsewhere and shut out a lost device; the old ones do none of it."""
+    visitor = visitors(Typist, "de", PHONE)
+    sign_in(visitor, patient.account)
+    visitor.follow("security.title")
+    visitor.follow("new-words.title")
+    visitor.sees("new-words.title")
+    choose_words(visitor, OTHER_WORDS, visitor.is_well)
+    expect(visitor.page.get_by_text(visitor.text("new-words.done"))).to_be_visible()
+    visitor.is_well()
+    visitor.press("frame.lock")
+    unlock(visitor, WORDS)
+    expect(visitor.page.get_by_role("alert")).to_have_text(visitor.text("problem.unauthenticated"))
+    unlock(visitor, OTHER_WORDS)
+    visitor.sees("new-words.title")
+    with pytest.raises(Problem, match="unauthenticated"):
+        enrolment.join(tmp_path / "old", portal_hub.url, patient.account, WORDS)
+    joined = enrolment.join(tmp_path / "new", portal_hub.url, patient.account, OTHER_WORDS)
+    assert joined.settle() == 0
+    joined.close()
+    assert not visitor.gave_away(WORDS, OTHER_WORDS)
+
+
+def test_a_sheet_is_not_replaced_in_its_first_week(visitors, patient):
+    """The page says from when on."""
+    visitor = visitors(language="en", viewport=DESK)
+    sign_in(visitor, patient.account)
+    visitor.follow("security.title")
+    visitor.follow("new-sheet.title")
+    expect(visitor.page.get_by_text("not seven days old yet")).to_be_visible()
+    expect(visitor.button("new-sheet.make")).to_have_count(0)
+    visitor.is_well()
+
+
+@pytest.fixture
+def old_hub(tmp_path):
+    """A hub whose clock can be put forward; `ahead`: by so many seconds."""
+    home, port = tmp_path / "old-hub", free_port()
+    config = Config(
+        domain=DOMAIN, data=str(home), database=f"sqlite:///{tmp_path / 'old-hub.sqlite'}", bind=f"127.0.0.1:{port}",
+        url=f"http://localhost:{port}",
+    )  # fmt: skip
+    running = SimpleNamespace(url=f"http://localhost:{port}", ahead=0)
+    app = create_app(config, lambda: time.time() + running.ahead)
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    yield running
+    server.shutdown()
+    serving.join()
+
+
+def test_a_new_sheet(browser, old_hub, tmp_path):
+    """After a week she makes another; a closed tab loses nothing of it, and for 7 days the old one works, too."""
+
+    def clock():
+        return time.time() + old_hub.ahead
+
+    patient, code = enrolment.enrol(tmp_path / "patient", old_hub.url, clock)
+    enrolment.set_passphrase(patient, WORDS)
+    old_hub.ahead = 8 * 24 * 3600
+    visitor = Visitor(browser, old_hub.url, "de", PHONE)
+    sign_in(visitor, patient.account)
+    visitor.follow("security.title")
+    visitor.follow("new-sheet.title")
+    visitor.is_well()
+    visitor.press("new-sheet.make")
+    account, groups = read_sheet(visitor)
+    visitor.is_well()
+    visitor.page.reload()
+    unlock(visitor)
+    assert (account, groups) == read_sheet(visitor) and account == patient.account
+    keep_sheet(visitor)
+    fresh = RecoveryCode.parse("".join(groups))
+    visitor.close()
+    patient.sync()
+    assert patient.record.account.recovery_keys(patient.now) == [fresh.signing_key.public, code.signing_key.public]
+    again, newest = enrolment.recover(tmp_path / "by-old", old_hub.url, account, code, clock)
+    assert again.settle() == 0
+    again.close()
+    with pytest.raises(Problem):
+        enrolment.recover(tmp_path / "by-void", old_hub.url, account, fresh, clock)
+    enrolment.recover(tmp_path / "by-newest", old_hub.url, account, newest, clock)[0].close()
+    patient.close()
 
 
 # --- the camera ---------------------------------------------------------------------------------------------------
