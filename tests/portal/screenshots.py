@@ -21,6 +21,7 @@ from tests.journeys.conftest import Practice, RunningHub
 from tests.journeys.sharing import write
 from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
+from tests.portal.test_devices import asks_for_device, digits, shows_invitation
 from tests.portal.test_getting_in import choose_words, read_sheet, sign_in
 from tests.portal.test_log import Hiding, again, look_at, open_log, without
 from tests.portal.test_sharing import sign, title
@@ -28,10 +29,12 @@ from tests.portal.test_sharing import sign, title
 TARGET = ROOT / "build/screenshots"
 LANGUAGES, SCHEMES, VIEWPORTS = ("de", "en"), ("light", "dark"), {"phone": PHONE, "desk": DESK}
 
-ENTRANCES = ("", "sign-in", "sign-up", "recover")
+ENTRANCES = ("", "sign-in", "sign-up", "join", "recover")
 """Paths that a device shows that is nobody's yet."""
 
-INSIDE = ("", "share", "relatives", "emergency", "log", "security", "lost/{lost}")
+INSIDE = (
+    "", "share", "relatives", "emergency", "log", "security", "lost/{lost}", "add-device", "words", "sheet", "sign-out",
+)  # fmt: skip
 """Paths that an open device shows; `lost` is the name of another device of the account."""
 
 DATA = ("data", "data/vitals", "data/traces", "data/lab", "data/medication", "data/timeline", "bring", "take")
@@ -108,6 +111,29 @@ def from_inside(browser: Browser, hub: RunningHub, directory: Path) -> None:
         for path in INSIDE:
             go(visitor, path.format(lost=client.keyring.device))
             shoot(visitor, f"page-{path.partition('/')[0] or 'overview'}")
+    client.close()
+
+
+def while_adding(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a patient sees on both of her devices while one adds the other."""
+    client, _ = enrolment.enrol(directory, hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    with visitor_at(browser, hub) as old, visitor_at(browser, hub) as new:
+        sign_in(old, client.account)
+        invitation = shows_invitation(new, lambda: shoot(new, "adding-invitation"))
+        asks_for_device(old)
+        old.enter("add.text", invitation)
+        old.press("add.go-on")
+        digits(new)
+        digits(old)
+        shoot(old, "adding-compare")
+        shoot(new, "adding-compare-new")
+        new.press("join.same")
+        shoot(new, "adding-confirm")
+        old.press("add.same")
+        new.field("account.passphrase").wait_for()
+        shoot(old, "adding-done")
+        shoot(new, "adding-words")
     client.close()
 
 
@@ -218,6 +244,7 @@ def main() -> None:
             )
             from_outside(browser, hub)
             from_inside(browser, hub, home / "patient")
+            while_adding(browser, hub, home / "adding")
             with_data(browser, hub, home / "with-data")
             while_sharing(browser, hub, home / "sharing")
             while_looking(browser, hub, home / "looking")

@@ -62,7 +62,7 @@ def added(old, new, look=nothing):
     expect(new.page.get_by_text(new.text("join.confirm-there"))).to_be_visible()
     look()
     old.press("add.same")
-    expect(old.page.get_by_text(old.text("add.done"))).to_be_visible()
+    expect(old.page.locator(".notice.good")).to_be_visible()
     expect(new.field("account.passphrase")).to_be_visible()
     look()
 

@@ -1,5 +1,6 @@
 /** A further device comes to the account: its QR code is scanned here, and digits are compared. */
 
+import type { ComponentChild } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import * as pairing from "../client/pairing.ts";
@@ -17,14 +18,21 @@ import { Heading } from "../ui/step.tsx";
 import { useStop } from "../ui/stop.ts";
 import { useTask } from "../ui/task.ts";
 
+/** The name of the device that was added, or empty. */
+type Done = { readonly device: string };
+
 export function AddDevice({ client }: { client: Client }) {
   const [offer, setOffer] = useState<Offer | null>(null);
-  const [done, finish] = useState<"" | "add.done" | "add.declined">("");
+  const [done, finish] = useState<Done | null>(null);
   const back = <LinkButton to="security">{text("lost.back")}</LinkButton>;
   if (done) {
     return (
       <section class="card">
-        <Notice mood={done === "add.done" ? "good" : "warning"}>{text(done)}</Notice>
+        {done.device ? (
+          <Notice mood="good">{text("add.done", { name: done.device.slice(-4) })}</Notice>
+        ) : (
+          <Notice mood="warning">{text("add.declined")}</Notice>
+        )}
         <div class="actions">{back}</div>
       </section>
     );
@@ -43,7 +51,7 @@ export function AddDevice({ client }: { client: Client }) {
 type InvitedProps = {
   readonly client: Client;
   readonly onAnswered: (offer: Offer) => void;
-  readonly back: preact.ComponentChild;
+  readonly back: ComponentChild;
 };
 
 function Invited({ client, onAnswered, back }: InvitedProps) {
@@ -84,7 +92,7 @@ function isInvitation(shown: string): boolean {
 type CompareProps = {
   readonly client: Client;
   readonly offer: Offer;
-  readonly onDone: (how: "add.done" | "add.declined") => void;
+  readonly onDone: (done: Done) => void;
 };
 
 function Compare({ client, offer, onDone }: CompareProps) {
@@ -94,11 +102,11 @@ function Compare({ client, offer, onDone }: CompareProps) {
   useEffect(() => void hearing.run(), []);
   const adding = useTask(async (found: Reveal) => {
     await pairing.admit(client, offer, found);
-    onDone("add.done");
+    onDone({ device: found.device });
   });
   const declining = useTask(async () => {
     await pairing.decline(client, offer);
-    onDone("add.declined");
+    onDone({ device: "" });
   });
   const decline = (
     <Button look="danger" busy={declining.busy} onClick={() => void declining.run()}>
@@ -107,7 +115,7 @@ function Compare({ client, offer, onDone }: CompareProps) {
   );
   return (
     <>
-      <Heading>{text("join.compare")}</Heading>
+      <Heading>{text("add.compare")}</Heading>
       {reveal === null ? (
         hearing.problem === null && <Notice>{text("add.waits")}</Notice>
       ) : (

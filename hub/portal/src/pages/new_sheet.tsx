@@ -1,5 +1,6 @@
 /** Another recovery sheet than before: shown, and asked back. */
 
+import type { ComponentChild } from "preact";
 import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { finish, newSheet } from "../client/enrolment.ts";
@@ -9,7 +10,7 @@ import { moment, text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Step } from "../ui/step.tsx";
-import { useTask } from "../ui/task.ts";
+import { type Task, useTask } from "../ui/task.ts";
 import { Sheet, SheetProof } from "./sheet.tsx";
 
 export function NewSheet({ client }: { client: Client }) {
@@ -48,8 +49,8 @@ export function NewSheet({ client }: { client: Client }) {
 
 type WhyProps = {
   readonly client: Client;
-  readonly making: ReturnType<typeof useTask<[]>>;
-  readonly back: preact.ComponentChild;
+  readonly making: Task<[]>;
+  readonly back: ComponentChild;
 };
 
 function Why({ client, making, back }: WhyProps) {
