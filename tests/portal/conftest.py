@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from connectors.patient import enrolment
 from connectors.patient.client import Client
 from tests.journeys.conftest import Practice, RunningHub
+from tests.portal.between import Between, between
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "hub/portal/node_modules/axe-core/axe.min.js"
@@ -102,11 +104,17 @@ class Visitor:
     def use(self, what: Locator) -> None:
         what.click()
 
-    def is_well(self) -> None:
-        """axe finds nothing on the page as it is now, and nothing sticks out of the screen."""
+    def give(self, key: str, file: Any) -> None:
+        """Choose a file: a path, or name, type and content."""
+        self.field(key).set_input_files(file)
+
+    def is_well(self, *passed_over: str) -> None:
+        """axe finds nothing on the page as it is now, by all rules but these; and nothing sticks out of the screen."""
         self.page.evaluate(SETTLED)
-        self.page.evaluate(AXE.read_text("utf-8"))
-        found = self.page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text("utf-8"))
+        rules = {rule: {"enabled": False} for rule in passed_over}
+        found = self.page.evaluate("([tags, rules]) => axe.run({runOnly: tags, rules})", [RULES, rules])
         assert not [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -182,6 +190,12 @@ class Typist(Visitor):
         self.reach(what)
         self.page.keyboard.press("Enter")
 
+    def give(self, key: str, file: Any) -> None:
+        self.reach(self.field(key))
+        with self.page.expect_file_chooser() as asked:
+            self.page.keyboard.press("Enter")
+        asked.value.set_files(file)
+
 
 @pytest.fixture
 def patient(tmp_path: Path, portal_hub: RunningHub) -> Iterator[Client]:
@@ -197,13 +211,22 @@ def visitors(browser: Browser, portal_hub: RunningHub) -> Iterator[type]:
     """Makes visitors."""
     made: list[Visitor] = []
 
-    def make(kind: type[Visitor] = Visitor, language: str = "de", viewport: dict[str, int] = PHONE, **more) -> Visitor:
-        made.append(kind(browser, portal_hub.url, language, viewport, **more))
+    def make(
+        kind: type[Visitor] = Visitor, language: str = "de", viewport: dict[str, int] = PHONE, *, at: str = "", **more
+    ) -> Visitor:
+        made.append(kind(browser, at or portal_hub.url, language, viewport, **more))
         return made[-1]
 
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def middle(portal_hub: RunningHub) -> Iterator[Between]:
+    """Between browsers and the hub: what passes is kept, and may be changed."""
+    with between(portal_hub.url) as server:
+        yield server
 
 
 @pytest.fixture
