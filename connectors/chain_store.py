@@ -136,9 +136,9 @@ class ChainStore:
         for raw in self._hub.chain(kind, acc, oth, after=self._last(kind, acc, oth), fingerprint=fingerprint):
             self._keep(kind, acc, oth, raw, fingerprint)
 
-    def recheck(self, kind: str, acc: str, oth: str = "") -> None:
+    def recheck(self, kind: str, acc: str, oth: str = "", fingerprint: str = "") -> None:
         """Ask for the whole chain: what is held must be its beginning. Raises `Rejected`, also for a shorter one."""
-        frames = self._hub.chain(kind, acc, oth)
+        frames = self._hub.chain(kind, acc, oth, fingerprint=fingerprint)
         if len(frames) <= self._last(kind, acc, oth):
             raise broken("rollback")
         self.take(kind, acc, oth, frames)

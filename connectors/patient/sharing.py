@@ -159,12 +159,13 @@ def put(
 
 
 def meet(client: Side, counterpart: str, *, fingerprint: str = "", request: bool = False) -> None:
-    """Fetch the counterpart's newest account chain, and open the relation with it if it is new.
+    """Fetch the counterpart's whole account chain, and open the relation with it if it is new.
 
     `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
     """
     state = client.chains.account(counterpart, fingerprint)
-    client.chains.refresh("acct", counterpart, fingerprint=state.fingerprint)  # its reading key may be a new one
+    # Its reading key may be a new one; and what was known of it must still be there.
+    client.chains.recheck("acct", counterpart, fingerprint=state.fingerprint)
     if counterpart not in client.record.relations:
         met = "request" if request else "card" if fingerprint else "directory"
         client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])

@@ -115,8 +115,8 @@ export class ChainStore {
   }
 
   /** Ask for the whole chain: what is held must be its beginning. Throws `Rejected(broken, rollback)` otherwise. */
-  async recheck(kind: ChainKind, acc: string, oth = ""): Promise<void> {
-    const frames = await this.#hub.chain(kind, acc, oth);
+  async recheck(kind: ChainKind, acc: string, oth = "", fingerprint = ""): Promise<void> {
+    const frames = await this.#hub.chain(kind, acc, oth, { fingerprint });
     if (frames.length < this.#length({ kind, acc, oth })) throw broken("rollback");
     await this.take(kind, acc, oth, frames);
   }

@@ -25,6 +25,8 @@ export class OpenRecord {
   readonly #store = new Store();
   /** Of the envelopes that were opened header and hash, by their place. */
   readonly #opened = new Map<string, { readonly header: Header; readonly hash: string }>();
+  /** Where in which stream an envelope lies that was opened: no hub can put another one in its place. */
+  readonly #whole = new Set<string>();
   readonly #pins = new Map<string, string>();
   #waiting: EnvelopeRow[] = [];
   /** Envelopes that do not hold and are not shown. */
@@ -48,6 +50,11 @@ export class OpenRecord {
     const before = [...this.#opened.values()].map(({ header }) => placeOf({ ...header, seq: header.seq - 1 }));
     const known = (place: string) => place.endsWith(" 0") || this.#opened.has(place) || waiting.has(place);
     return before.filter((place) => !known(place)).length;
+  }
+
+  /** Whether what stands at the place of an envelope is open already. */
+  has({ str, pos }: EnvelopeRow): boolean {
+    return this.#whole.has(`${str} ${pos}`);
   }
 
   /** Open what waited for chains, seeds, a confirmation or its object. */
@@ -91,6 +98,7 @@ export class OpenRecord {
     const opened = openEnvelope(row.frame, row.stamp, permit, this.#reader(keys, object), this.#client.hub.now);
     const { header, hash } = opened.envelope;
     this.#opened.set(placeOf(header), { header, hash });
+    this.#whole.add(`${row.str} ${row.pos}`);
     if (opened.quarantined.length > 0) this.refused += 1;
     this.#put(opened, row, keys);
   }

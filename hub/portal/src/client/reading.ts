@@ -16,7 +16,7 @@ import { parsePermit } from "../statements.ts";
 import type { FeedPage } from "./api.ts";
 import type { Client } from "./client.ts";
 import { Confirmation } from "./confirmation.ts";
-import { type EnvelopeRow, getState } from "./database.ts";
+import { type EnvelopeRow, getState, setState } from "./database.ts";
 import { Granted, type Reader } from "./granted.ts";
 import { type Keys, OpenRecord } from "./open_record.ts";
 import type { Stored } from "./stored.ts";
@@ -130,6 +130,8 @@ export class Reading {
     }
     await this.#client.hubKeys.learn(this.patients).catch(offline);
     await this.#openKept(this.#own);
+    // What a hub gave out wrongly or not at all is asked for once more, with all the rest.
+    if (this.#own.refused + this.#own.missing > 0) await setState(db, CURSOR, "");
     for (const patient of this.patients) if (patient !== account) await this.#openAnew(patient);
     this.#loaded = true;
     this.#changed();
@@ -140,10 +142,12 @@ export class Reading {
     const { db, hub, account } = this.#client;
     for (const record of [this.#own, ...this.#records.values()]) await record.again();
     for (;;) {
-      const page = await hub.feed((await getState<string>(db, CURSOR)) ?? "", "envelope");
+      const after = (await getState<string>(db, CURSOR)) ?? "";
+      const page = await hub.feed(after, "envelope");
+      if (after === "") this.#begin();
       await this.#takePermits(page.permits);
       const read = new Set([account, ...this.patients]);
-      const rows = page.events.map(readRow).filter(({ acc }) => read.has(acc));
+      const rows = page.events.map(readRow).filter((row) => read.has(row.acc) && !this.record(row.acc)?.has(row));
       const kept = db.transaction(["envelopes", "state"], "readwrite");
       for (const row of rows) void kept.objectStore("envelopes").put(row);
       void kept.objectStore("state").put(page.next, CURSOR);
@@ -154,6 +158,12 @@ export class Reading {
       if (page.events.length === 0) return;
       this.#changed();
     }
+  }
+
+  /** All of it comes anew: what was refused is counted from here on. */
+  #begin(): void {
+    this.#refused = 0;
+    for (const record of [this.#own, ...this.#records.values()]) record.refused = 0;
   }
 
   // --- what others granted ----------------------------------------------------------------------------------------

@@ -145,13 +145,14 @@ async function checkLaw(hub: Hub, { counterpart, categories }: Agreement): Promi
 }
 
 /**
- * Fetch the counterpart's newest account chain, and open the relation with it if it is new.
+ * Fetch the counterpart's whole account chain, and open the relation with it if it is new.
  *
  * `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
  */
 export async function meet(client: Client, counterpart: string, fingerprint = "", request = false): Promise<void> {
   const state = await client.chains.account(counterpart, fingerprint);
-  await client.chains.refresh("acct", counterpart, "", state.fingerprint); // its reading key may be a new one
+  // Its reading key may be a new one; and what was known of it must still be there.
+  await client.chains.recheck("acct", counterpart, "", state.fingerprint);
   if (client.record.relations.has(counterpart)) return;
   const met = request ? "request" : fingerprint ? "card" : "directory";
   await client.anew(async () => {

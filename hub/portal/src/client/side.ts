@@ -9,6 +9,7 @@ import type { AccountState } from "../accounts.ts";
 import type { Record } from "../grants.ts";
 import { amend } from "../hidden.ts";
 import { type Ended, owed, owedAfter } from "../owed.ts";
+import { broken } from "../primitives.ts";
 import { blobHash } from "../rules.ts";
 import { type Bodies, parse, sign, type Statement } from "../statements.ts";
 import * as steps from "../steps.ts";
@@ -157,6 +158,7 @@ export abstract class Side {
       await this.hub.post(written, wraps, fetch);
     } catch (error) {
       if (error instanceof Problem && !UNDECIDED.includes(error.code)) await this.db.delete("state", "pending");
+      if (error instanceof Problem && wentBack(error, written)) throw broken("rollback");
       throw error;
     }
     for (const { frame, blob } of written) {
@@ -210,4 +212,12 @@ export abstract class Side {
     const over = all.filter(({ acc, until }) => acc === this.account && until <= now);
     return over.map(({ from, gid, until }) => [from, gid, until]);
   }
+}
+
+/** Whether the hub's chain ends before the link that the first of these statements, all of one chain, follows. */
+function wentBack({ extra }: Problem, written: readonly Written[]): boolean {
+  const read = written.map(({ frame }) => parse(frame));
+  if (!("head" in extra) || new Set(read.map(({ kind, acc, oth }) => `${kind} ${acc} ${oth}`)).size !== 1) return false;
+  const [last] = Array.isArray(extra["head"]) ? extra["head"] : [-1];
+  return Number(last) < (read[0]?.seq ?? 0) - 1;
 }

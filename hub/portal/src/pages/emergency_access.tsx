@@ -11,7 +11,7 @@ import { Button } from "../ui/button.tsx";
 import { Form } from "../ui/form.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { useLoaded } from "../ui/load.ts";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { QrCode } from "../ui/qr.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
@@ -36,7 +36,7 @@ export function EmergencyAccess({ client }: { client: Client }) {
   return (
     <>
       <p>{text("emergency.why")}</p>
-      {fresh.problem !== null && <Notice mood="warning">{text("share.old")}</Notice>}
+      <Outdated problem={fresh.problem} away="share.old" />
       <Emergencies client={client} directory={value.directory} emergencies={value.emergencies} onDone={done} />
       <section class="card">
         <h2>{text("emergency.now")}</h2>

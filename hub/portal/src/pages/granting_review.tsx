@@ -17,7 +17,8 @@ import { text as fullText } from "../template.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
-import { useReading } from "../ui/reading.ts";
+import { ReadingNotices } from "../ui/reading_notices.tsx";
+import { useOwn } from "../ui/shown.ts";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { Opened } from "./categories.tsx";
@@ -76,14 +77,15 @@ export function Review({ client, party, offer, draft, beside, onBack, onSigned }
 
 /** What of the record she opened here will be seen, and what not. */
 function Foresight({ client, party, offer, draft }: Pick<Props, "client" | "party" | "offer" | "draft">) {
-  const { stored } = useReading(client);
+  const record = useOwn(client);
   const [preview, setPreview] = useState<Preview | null>(null);
-  useEffect(() => void ifGranted(client, offer, draft.replaces?.gid).then(setPreview), [stored]);
+  useEffect(() => void ifGranted(client, offer, draft.replaces?.gid).then(setPreview), [record.entries]);
   return (
     <>
-      {preview !== null && stored.length > 0 && (
+      {preview !== null && record.entries.length > 0 && (
         <p class="sentence">{lines({ ...preview, counterpart: party.name }, language()).join(" ")}</p>
       )}
+      <ReadingNotices record={record} />
       <Opened categories={offer.categories} />
     </>
   );

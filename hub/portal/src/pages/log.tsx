@@ -5,12 +5,11 @@ import { type Entry, explained } from "../client/access_log.ts";
 import type { Client } from "../client/client.ts";
 import { accept, isWhole, kept, look, type Proof } from "../client/log_proof.ts";
 import { report } from "../client/log_words.ts";
-import { Problem } from "../problems.ts";
 import { dayOf } from "../dates.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Notice, Outdated } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
@@ -43,7 +42,7 @@ export function Log({ client }: { client: Client }) {
   return (
     <>
       <p>{text("log.why")}</p>
-      <Hindrance problem={looking.problem} />
+      <Outdated problem={looking.problem} away="log.old" />
       {accepted && (
         <Notice mood="good">
           <Heading look="told">{text("log.accepted")}</Heading>
@@ -58,12 +57,6 @@ export function Log({ client }: { client: Client }) {
       )}
     </>
   );
-}
-
-/** Why the log could not be brought up to date. */
-function Hindrance({ problem }: { problem: unknown }) {
-  const isAway = problem instanceof Problem && problem.code === "busy";
-  return isAway ? <Notice mood="warning">{text("log.old")}</Notice> : <ProblemNotice problem={problem} />;
 }
 
 // --- whether it is whole ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { useLoaded } from "../ui/load.ts";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
@@ -31,7 +31,7 @@ export function Relatives({ client }: { client: Client }) {
   return (
     <>
       <p>{text("relatives.why")}</p>
-      {fresh.problem !== null && <Notice mood="warning">{text("share.old")}</Notice>}
+      <Outdated problem={fresh.problem} away="share.old" />
       <section class="card">
         <h2>{text("relatives.now")}</h2>
         {said && (

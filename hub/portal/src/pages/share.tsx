@@ -15,7 +15,7 @@ import { lines, type Preview } from "../preview.ts";
 import { language, text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
 import { useLoaded } from "../ui/load.ts";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
@@ -55,7 +55,7 @@ export function Share({ client }: { client: Client }) {
   if (draft !== null) return <Granting client={client} directory={value.directory} draft={draft} onDone={done} />;
   return (
     <>
-      {fresh.problem !== null && <Notice mood="warning">{text("share.old")}</Notice>}
+      <Outdated problem={fresh.problem} away="share.old" />
       <p class="unseen" role="status">
         {value.requests.length > 0 && text("share.waiting", { count: value.requests.length })}
       </p>
