@@ -1,0 +1,207 @@
+"""Every page in every state: empty, full, loading, without the hub, refused, and with a hub that fails.
+
+Which pages there are is read where the portal says it: a new page is looked at from its first day. Each is looked at in
+light and dark, with the system's own colours, on the narrowest screen, and with letters twice as large.
+"""
+
+import json
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import TimeoutError as TooLate
+from playwright.sync_api import expect
+
+from connectors.patient import sharing
+from consent.categories import INDEX
+from consent.identifiers import account
+from tests.journeys.conftest import Practice
+from tests.portal import record
+from tests.portal.conftest import DESK, PHONE, ROOT, TEXTS, WORDS
+from tests.portal.test_getting_in import sign_in
+from tests.portal.test_log import look_at
+
+NARROW = {"width": 320, "height": 568}
+"""1280 pixels at 400 %: https://www.w3.org/WAI/WCAG22/Understanding/reflow"""
+LISTED = (ROOT / "hub/portal/src/pages/index.ts").read_text()
+ENTRANCES, PAGES = (
+    dict(re.findall(r'path: "([a-z-]*)", title: "([a-z.-]+)"', part)) for part in LISTED.split("export const PAGES")
+)
+RETRIES_MS = (200, 500, 2000, 7000)
+"""How long the page waits before it asks a hub once more that did not answer."""
+SETTLES_MS = 5_000
+"""A chart is drawn anew a moment after the screen has changed."""
+STICKS_OUT = """() => [...document.querySelectorAll("body *")].filter((one) => {
+  const box = one.getBoundingClientRect()
+  return box.width > 0 && box.right > innerWidth + 1 && !one.closest("nav, .scrolls")
+}).slice(0, 5).map((one) => one.outerHTML.slice(0, 120))"""
+MOVES = "document.getAnimations().filter((one) => one.playState === 'running').length"
+
+
+def answered(status, type_):
+    """Every question is answered so."""
+    body = json.dumps({"type": f"urn:obhut:problem:{type_}", "status": status, "detail": "no"})
+    return lambda route: route.fulfill(status=status, body=body, content_type="application/problem+json")
+
+
+STATES = {
+    "loading": lambda _: None,  # never answered
+    "offline": lambda route: route.abort(),
+    "failing": answered(500, "internal"),
+    "refused": answered(403, "forbidden"),
+    "shut out": answered(401, "unauthenticated"),
+    "gone": answered(404, "not-found"),
+}
+
+
+def go(visitor, path, title):
+    """Show a page."""
+    visitor.page.evaluate("path => { location.hash = `#/${path}` }", path)
+    visitor.sees(title)
+
+
+def reflows(visitor):
+    """Nothing sticks out on the narrowest screen, nor with letters twice as large."""
+    before = visitor.page.viewport_size
+    for viewport, letters in ((NARROW, ""), (PHONE, "200%"), (before, "")):
+        visitor.page.set_viewport_size(viewport)
+        visitor.page.evaluate("size => { document.documentElement.style.fontSize = size }", letters)
+        try:
+            visitor.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=SETTLES_MS)
+        except TooLate:
+            raise AssertionError(f"{viewport} {letters}: {visitor.page.evaluate(STICKS_OUT)}") from None
+
+
+def is_well_in_any_light(visitor):
+    """Light and dark, and with the colours that the system forces upon pages; without motion nothing moves."""
+    for scheme in ("light", "dark"):
+        visitor.page.emulate_media(color_scheme=scheme)
+        visitor.is_well()
+    visitor.page.emulate_media(color_scheme="light", forced_colors="active")
+    visitor.is_well("color-contrast")  # it is the system's own
+    visitor.page.emulate_media(forced_colors="none", reduced_motion="reduce")
+    assert visitor.page.evaluate(MOVES) == 0
+    visitor.page.emulate_media(reduced_motion="no-preference")
+    reflows(visitor)
+
+
+def leave(visitor):
+    """Go away from a hub that does not answer; of each call the browser has said that it came to nothing."""
+    visitor.page.unroute_all(behavior="ignoreErrors")
+    visitor.page.goto("about:blank")
+    visitor.complaints.clear()
+
+
+def paths(client):
+    """Each page with its title; of the data each category that has something, and all in order."""
+    found = dict(PAGES) | {f"lost/{client.keyring.device}": PAGES["lost"]}
+    del found["lost"]
+    for name in ("vitals", "activity", "traces", "lab", "medication", "documents"):
+        found[f"data/{name}"] = f"category.{name}"
+    return found | {"data/timeline": "data.timeline"}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory, portal_hub):
+    practice = Practice(tmp_path_factory.mktemp("house"), portal_hub, "praxis-zustand")
+    yield practice
+    practice.close()
+
+
+@pytest.fixture
+def full(patient, house):
+    """A patient with something on every page."""
+    name = account(patient.account).local
+    record.put(patient, record.observations(name, 20), "seed")
+    record.put(patient, [*record.clinical(name), *record.heart_rates(name, 1)])
+    record.put(patient, [record.document(name, "letter", record.picture(), record.PNG, "Befundbild")])
+    patient.flush()
+    sharing.grant(patient, house.account, {INDEX["vitals"], INDEX["lab"]})
+    look_at(house, patient)
+    return patient
+
+
+def test_the_pages_are_all_of_them():
+    """What is read from the portal's list is what the list holds."""
+    assert len(ENTRANCES) + len(PAGES) == LISTED.count('path: "')
+    assert {*ENTRANCES.values(), *PAGES.values()} <= TEXTS["de"].keys()
+
+
+@pytest.mark.parametrize(("language", "viewport"), [("de", PHONE), ("en", DESK)])
+def test_full_pages(visitors, full, language, viewport):
+    """With data, a grant, a log, and another device."""
+    visitor = visitors(language=language, viewport=viewport)
+    sign_in(visitor, full.account)
+    for path, title in paths(full).items():
+        go(visitor, path, title)
+        visitor.page.wait_for_load_state("networkidle")
+        for opened in visitor.page.locator("main summary").all()[:2]:
+            opened.click()
+        is_well_in_any_light(visitor)
+
+
+@pytest.mark.parametrize(("language", "viewport"), [("en", PHONE), ("de", DESK)])
+def test_empty_pages_and_those_of_nobody(visitors, patient, language, viewport):
+    """Before anything is there, and before there is an account; and locked."""
+    visitor = visitors(language=language, viewport=viewport)
+    for path, title in ENTRANCES.items():
+        go(visitor, path, title)
+        visitor.page.wait_for_load_state("networkidle")
+        is_well_in_any_light(visitor)
+    go(visitor, "", "welcome.title")
+    sign_in(visitor, patient.account)
+    for path, title in PAGES.items():
+        go(visitor, path, title)
+        visitor.page.wait_for_load_state("networkidle")
+        is_well_in_any_light(visitor)
+    visitor.press("frame.lock")
+    visitor.sees("unlock.title")
+    is_well_in_any_light(visitor)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_with_a_hub_that_does_not_do_as_it_should(visitors, full, state):
+    """No page breaks, says something else than it is, or becomes unreadable: with data that are here, and without."""
+    language, viewport = [("de", PHONE), ("en", DESK)][list(STATES).index(state) % 2]
+    visitor = visitors(language=language, viewport=viewport)
+    sign_in(visitor, full.account)
+    expect(visitor.page.locator(".counts")).to_be_visible()
+    hub = urlsplit(visitor.url).netloc
+    if state == "offline":
+        visitor.page.clock.install()
+    visitor.page.route(f"http://{hub}/v1/**", STATES[state])
+    visitor.page.route(f"http://{hub}/oauth/**", STATES[state])
+    visitor.page.emulate_media(color_scheme="dark")
+    for path, title in paths(full).items():
+        go(visitor, path, title)
+        if state == "offline":
+            for pause in RETRIES_MS:
+                visitor.page.clock.run_for(pause)
+        visitor.is_well()
+        reflows(visitor)
+    leave(visitor)
+
+
+@pytest.mark.parametrize("state", ["offline", "failing", "refused"])
+def test_the_way_in_with_a_hub_that_does_not_do_as_it_should(visitors, patient, state):
+    """Signing in, signing up and recovering say what is wrong, and nothing is lost of what was typed."""
+    visitor = visitors(language="en")
+    hub = urlsplit(visitor.url).netloc
+    visitor.follow("welcome.sign-in")
+    visitor.enter("account.address", patient.account)
+    visitor.enter("account.passphrase", WORDS)
+    visitor.page.route(f"http://{hub}/v1/**", STATES[state])
+    visitor.press("sign-in.sign-in")
+    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    expect(visitor.field("account.address")).to_have_value(patient.account)
+    is_well_in_any_light(visitor)
+    go(visitor, "sign-up", "sign-up.title")
+    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    is_well_in_any_light(visitor)
+    go(visitor, "recover", "recover.title")
+    visitor.enter("account.address", patient.account)
+    visitor.enter("sheet.code", str(patient.code))
+    visitor.press("recover.go-on")
+    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    is_well_in_any_light(visitor)
+    leave(visitor)
