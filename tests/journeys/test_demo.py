@@ -6,17 +6,21 @@ import signal
 import subprocess
 import time
 import zipfile
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from connectors.demo.story import STEPS
 from connectors.patient import enrolment
 from fhir_profiles.codes import METRICS
 from tests.journeys.conftest import command, obhut
 from tests.journeys.told import OFFSETS, story
+from tests.portal.conftest import DESK, Visitor
+from tests.portal.test_getting_in import sign_in
 from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(900)  # whole stories, beside other tests
@@ -77,6 +81,50 @@ def test_the_printed_login_opens_the_portal(stage, tmp_path):
     client = enrolment.join(tmp_path, url, patient["account"], patient["passphrase"])
     assert client.settle() == 0
     client.close()
+
+
+LOGIN = re.compile(r"^(\S.*) in the browser: (\S+)/portal/#/sign-in\n  address (\S+)\n  words   (.+)$", re.MULTILINE)
+
+
+def test_everything_can_be_done_by_hand_with_what_is_printed(stage, browser):
+    """Each login opens its account in a browser; the patient there ends what the doctor sees, and allows it again."""
+    demo, printed = told(stage), LOGIN.findall((stage / "log").read_text())
+    people = [one for one in demo.values() if "passphrase" in one]
+    assert [(f"{url}/portal/", name, words) for _, url, name, words in printed] == [
+        (one["portal"], one["account"], one["passphrase"]) for one in people
+    ]
+    visitors = [Visitor(browser, url, "en", DESK) for _, url, _, _ in printed]
+    for visitor, (_, _, name, words) in zip(visitors, printed, strict=True):
+        sign_in(visitor, name, words)
+        visitor.is_well()
+    patient, relative = visitors
+    expect(patient.page.locator(".counts")).to_contain_text(patient.text("category.activity"))
+    relative.follow("share.title")
+    expect(relative.page.get_by_text(relative.text("share.nobody"))).to_be_visible()
+
+    search = f"{demo['practice']['fhir']}/Observation?patient={demo['patient']['id']}&_count=1"
+    headers = {"Authorization": f"Bearer {demo['practice']['token']}"}
+    patient.follow("log.title")
+    who = demo["practice"]["person"]
+    expect(patient.page.locator("li.entry").filter(has_text=who).first).to_be_visible()
+    patient.follow("share.title")
+    name = "Praxis Sonnenschein"
+    patient.press("share.withdraw-of", who=name)
+    patient.press("share.withdraw-now")
+    expect(patient.page.get_by_text(patient.text("share.ended", who=name))).to_be_visible()
+    _until(lambda: "entry" not in requests.get(search, headers=headers, timeout=30).json())
+    patient.press("share.undo")
+    expect(patient.button("share.withdraw-of", who=name)).to_be_visible()
+    _until(lambda: "entry" in requests.get(search, headers=headers, timeout=30).json())
+    for visitor in visitors:
+        visitor.close()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def needles(stage: Path) -> set[bytes]:
