@@ -21,6 +21,8 @@ from hub import (
     envelopes,
     fhir,
     heads,
+    health_link_doors,
+    health_links,
     keys,
     limits,
     objects,
@@ -48,8 +50,8 @@ from hub.sweeping import Sweep
 BODY_BYTES = 64 * 1024
 PAGES = (
     audit.pages, chains.pages, directory.pages, emergencies.pages, enrolment.pages, envelopes.pages, fhir.pages,
-    heads.pages, objects.pages, observability.pages, openapi.pages, pairing.pages, peering.pages, public_page.pages,
-    requests.pages, tokens.pages, views.pages,
+    heads.pages, health_link_doors.pages, health_links.pages, objects.pages, observability.pages, openapi.pages,
+    pairing.pages, peering.pages, public_page.pages, requests.pages, tokens.pages, views.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",

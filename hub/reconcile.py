@@ -1,8 +1,8 @@
 """`obhut hub reconcile`: what the hub did, held against what its access logs say of it.
 
 A log that misses entries looks like one in which nothing happened. So what left traces elsewhere in the tables is
-counted: the links of chains, the messages, the positions of streams, the number of envelopes released, and the chain of
-the log itself. Each gap is told in a sentence.
+counted: the links of chains, the messages, the health links, the positions of streams, the number of envelopes
+released, and the chain of the log itself. Each gap is told in a sentence.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,9 @@ from hub.store import audit
 from hub.store import chains as chain_store
 from hub.store import envelopes as envelope_store
 from hub.store import feed as feed_store
+from hub.store import health_links as health_link_store
 from hub.store.database import Database
+from hub.store.health_links import ACTION
 
 PAGE = 1000
 
@@ -53,6 +55,7 @@ def _gaps(conn: Connection, acc: str) -> Iterator[str]:
     yield from _statements(conn, acc, log)
     yield from _messages(conn, acc, log)
     yield from _deposits(conn, acc, log)
+    yield from _health_links(conn, acc, log)
     counted = _released(log)
     if counted != released:
         yield f"{released} envelopes were released, and its entries tell of {counted}"
@@ -78,6 +81,15 @@ def _messages(conn: Connection, acc: str, log: Sequence[Entry]) -> Iterator[str]
     told = {entry.detail.get("id") for entry in log if entry.action == "message"}
     for name in sorted(set(feed_store.messages_of(conn, acc)) - told):
         yield f"nothing is said of the message {name}"
+
+
+def _health_links(conn: Connection, acc: str, log: Sequence[Entry]) -> Iterator[str]:
+    if _shortened(log):
+        return  # one that was extended again and again may be older than the log
+    told = {entry.detail.get("link") for entry in log if entry.action == ACTION}
+    for link in health_link_store.of_account(conn, acc):
+        if link.shown not in told:
+            yield f"nothing is said of the health link {link.shown}"
 
 
 def _deposits(conn: Connection, acc: str, log: Sequence[Entry]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from flask import request
 from sqlalchemy.exc import DBAPIError
 
-from hub import limits, objects
+from hub import health_links, limits, objects
 from hub.context import Hub
 from hub.observability import say
 from hub.store import audit, directory, pairing, peers
@@ -31,7 +31,7 @@ class Sweep:
     logs_due: int = 0
 
     def __call__(self) -> None:
-        """Forget used assertions and nonces, old tries, pairings, objects without an envelope, and entries of logs."""
+        """Forget assertions, nonces, tries, pairings, objects without an envelope, links that are over, old entries."""
         now = self.hub.now()
         if now < self.due or request.blueprint is None:  # whether the process lives is asked without the database
             return
@@ -42,6 +42,7 @@ class Sweep:
                 peers.sweep_nonces(tx, now)
                 pairing.sweep(tx, now)
             objects.sweep(self.hub)
+            health_links.sweep(self.hub)
             if now >= self.logs_due:
                 full = _sweep_logs(self.hub, now) == LOGS
                 self.logs_due = now + (EVERY_SECONDS if full else DAY_SECONDS)

@@ -35,11 +35,18 @@ def raw_body(limit: int, media_type: str) -> bytes:
 
 def json_body(*members: str, optional: Sequence[str] = (), limit: int = SMALL) -> dict[str, Any]:
     """A JSON object with these members and none else. Raises `Problem`."""
+    return closed(json_object(limit), "the body", *members, optional=optional)
+
+
+def json_object(limit: int = SMALL) -> dict[str, Any]:
+    """A JSON object with any members. Raises `Problem`."""
     try:
         body = orjson.loads(raw_body(limit, "application/json"))
     except orjson.JSONDecodeError:
         raise Problem("invalid", "The body is not JSON.") from None
-    return closed(body, "the body", *members, optional=optional)
+    if not isinstance(body, dict):
+        raise Problem("invalid", "An object is expected as the body.")
+    return body
 
 
 def closed(value: Any, where: str, *members: str, optional: Sequence[str] = ()) -> dict[str, Any]:

@@ -18,13 +18,16 @@ from fhir_profiles.problems import Problem
 
 EMERGENCY = "emergency"
 """The action of an entry that says: an emergency was declared."""
+HEALTH_LINK = "health-link"
+"""The action of an entry about a SMART Health Link; `detail.what` tells what happened to it."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of the log. `person`, `role`, `what` and `number` are told by the recipient's gateway, sealed to her.
 
-    So is `kept`: why the recipient took it over into its own record. `name`: of an organisation in the directory.
+    So is `kept`: why the recipient took it over into its own record. At a health link `person` is who somebody without
+    an account says to be. `name`: of an organisation in the directory.
     `categories`: of the streams it is about. `basis`: her consents that were in force, newest first: the `grant`, since
     when (`at`), who signed it (`by`), whether it is for emergencies, or for its own writing only (`own`).
     `automated`: a program did it, no person. `objection` and `answer`: what she said against it, and what came back.
@@ -156,6 +159,8 @@ def _opened(client: Client, given: log.Entry) -> Entry:
     )
     if entry.action == EMERGENCY:
         return _declared(client, entry)
+    if entry.action == HEALTH_LINK:
+        return replace(entry, person=_outsider(entry.detail))
     if not given.sealed:
         return entry
     try:
@@ -181,6 +186,15 @@ def _declared(client: Client, entry: Entry) -> Entry:
     except (Rejected, KeyError, TypeError):
         return entry
     return replace(entry, person=person, role=word.role) if person.isprintable() else entry
+
+
+def _outsider(detail: Mapping[str, Any]) -> str:
+    """Who opened a link or tried to, by that one's own word; empty where it is none of these."""
+    try:
+        name = unb64(detail.get("recipient", "")).decode()
+    except (Rejected, UnicodeDecodeError):
+        return ""
+    return name if name.isprintable() else ""
 
 
 def _told(entry: Entry, told: Mapping[str, Any]) -> Entry:

@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors import balp
 from connectors.balp import Kind
-from connectors.patient.access_log import Entry
+from connectors.patient.access_log import HEALTH_LINK, Entry
 from connectors.patient.log_words import basis, what
 from consent import identifiers
 
@@ -20,6 +20,8 @@ _KINDS: dict[str, Kind] = {
     "passphrase": balp.RIGHTS_CHANGED, "swept": balp.SWEPT,
 }  # fmt: skip
 """Action of an entry → what it is as an event."""
+_LINKS = {"made": balp.CREATE, "opened": balp.READ, "wrong": balp.READ, "revoked": balp.DELETE}
+"""What happened to a health link → what it is as an event."""
 _CONSENTS = {
     "grant": balp.CREATE, "permit": balp.CREATE, "end": balp.UPDATE, "unpermit": balp.UPDATE, "open": balp.CREATE
 }  # fmt: skip
@@ -41,7 +43,7 @@ def audit_event(entry: Entry, account: str) -> dict[str, Any]:
         f"{identifiers.account(account).local}-{entry.seq}", kind, entry.at, balp.domain(account),
         _agents(entry, kind, account), _entities(entry, kind, account),
         profile="" if entry.actor == account else kind.profile,  # the patterns are about others
-        outcome=balp.REFUSED if entry.action == "refusal" else balp.DONE,
+        outcome=balp.REFUSED if _refused(entry) else balp.DONE,
         why=_reason(entry, account), purposes=entry.purpose.split(","),
     )  # fmt: skip
 
@@ -49,9 +51,15 @@ def audit_event(entry: Entry, account: str) -> dict[str, Any]:
 def _kind(entry: Entry) -> Kind:
     if entry.action == "statement":
         return _CONSENTS.get(str(entry.detail.get("typ")), balp.RIGHTS_CHANGED)
+    if entry.action == HEALTH_LINK:
+        return _LINKS.get(str(entry.detail.get("what")), balp.RIGHTS_CHANGED)
     if entry.action == "deposit" and entry.detail.get("deletes") == entry.detail.get("count"):
         return balp.DELETE
     return _KINDS.get(entry.action, balp.RIGHTS_CHANGED)
+
+
+def _refused(entry: Entry) -> bool:
+    return entry.action == "refusal" or (entry.action == HEALTH_LINK and entry.detail.get("what") == "wrong")
 
 
 def _reason(entry: Entry, account: str) -> str:

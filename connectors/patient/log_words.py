@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import Any
 
-from connectors.patient.access_log import Entry
+from connectors.patient.access_log import HEALTH_LINK, Entry
 from connectors.patient.log_proof import Proof
 from consent import words
 from consent.categories import INDEX
@@ -16,6 +17,8 @@ from consent.words import DE, EN
 LANGUAGES = (EN, DE)
 Said = Mapping[str, str]
 """The same in each language."""
+NUMBER = 6
+"""So many signs of a health link's name tell it from others."""
 
 _FILE: Mapping[str, Mapping[str, Said]] = json.loads((files("connectors.patient") / "log_words.json").read_bytes())
 TYPES, STATEMENTS, ACTIONS, FAULTS = (_FILE[group] for group in ("types", "statements", "actions", "faults"))
@@ -51,11 +54,20 @@ def _said(entry: Entry, account: str, language: str) -> str:
         who=who(entry, account, language), oth=detail.get("oth", ""), count=detail.get("count", ""),
         deletes=detail.get("deletes", ""), of=_of(entry, language), what=what(entry, language), kept=entry.kept,
         reason=detail.get("reason", ""), entry=detail.get("entry", ""), to=detail.get("to", ""),
-        last=detail.get("last", ""), action=entry.action,
+        last=detail.get("last", ""), action=entry.action, recipient=entry.person, left=detail.get("left", ""),
+        link=str(detail.get("link", ""))[:NUMBER], until=_moment_of(detail),
     )  # fmt: skip
 
 
+def _moment_of(detail: Mapping[str, Any]) -> str:
+    until = detail.get("until")
+    return moment(until) if isinstance(until, int) else ""
+
+
 def _kind(entry: Entry) -> str:
+    if entry.action == HEALTH_LINK:
+        closed = entry.detail.get("what") == "wrong" and not entry.detail.get("left")
+        return f"{HEALTH_LINK}-{'closed' if closed else entry.detail.get('what')}"
     if entry.action == "read" and (entry.kept or not entry.number):
         return "kept" if entry.kept else "nothing"
     if entry.action == "refusal" and entry.detail.get("what") == "emergency":

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-import hub.peer_models  # noqa: F401 - its tables are the metadata's too
+import hub.health_link_models
+import hub.peer_models  # noqa: F401 - their tables are the metadata's too
 from hub.models import metadata
 
 context.configure(

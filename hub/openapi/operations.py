@@ -6,6 +6,7 @@ JSON = "application/json"
 BYTES = "application/octet-stream"
 FHIR = "application/fhir+json"
 FORM = "application/x-www-form-urlencoded"
+JOSE = "application/jose"
 TEXT = "text/plain"
 
 
@@ -160,6 +161,28 @@ OPERATIONS = (
     Operation(
         "post", "/v1/objections", "objectToEntry", "Say against an entry of the own log that it was not right",
         "Sent", "Objection", statuses=(202,), refusals=(404,),
+    ),
+    # SMART Health Links
+    Operation("get", "/v1/health-links", "listHealthLinks", "The caller's SMART Health Links", "HealthLinks"),
+    Operation(
+        "put", "/v1/health-links/{name}", "putHealthLink", "Keep a sealed file behind a link and a passcode",
+        body="HealthLink", parameters=("link",), statuses=(200, 201), refusals=(404, 409, 422),
+    ),
+    Operation(
+        "patch", "/v1/health-links/{name}", "extendHealthLink", "Let a link hold until another moment",
+        body="HealthLinkEnd", parameters=("link",), statuses=(204,), refusals=(404, 409),
+    ),
+    Operation(
+        "delete", "/v1/health-links/{name}", "revokeHealthLink", "Close a link, and forget its file",
+        parameters=("link",), statuses=(204,), refusals=(404,),
+    ),
+    Operation(
+        "post", "/shl/{secret}", "readManifest", "The files behind a SMART Health Link, for whoever has the passcode",
+        "Manifest", "ManifestRequest", parameters=("secret",), refusals=(401, 404, 429), signed_in=False,
+    ),
+    Operation(
+        "get", "/shl/{secret}/{ticket}", "readHealthLinkFile", "The sealed file, by the address of a manifest", "Bytes",
+        media=JOSE, parameters=("secret", "ticket"), refusals=(404, 429), signed_in=False,
     ),
     # the directory
     Operation(

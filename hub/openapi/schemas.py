@@ -9,6 +9,7 @@ from hub.chains import MAX_STATEMENTS, MAX_WRAPS
 from hub.enrolment import MAX_FRAMES
 from hub.envelopes import EVENTS, MAX_EVENTS, MAX_WAIT_SECONDS
 from hub.fhir import MAX_PAGE, PAGE
+from hub.health_links import LONGEST, MAX_FILE, SHORTEST
 from hub.release import KINDS
 
 Schema = dict[str, Any]
@@ -64,7 +65,7 @@ SCHEMAS: dict[str, Schema] = {
         "description": "RFC 9457. `reason` is the protocol's word where the protocol refuses.",
         "properties": {
             "type": TEXT, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT, "reason": TEXT,
-            "links": many(BINARY), "now": NUMBER, "retry_after": NUMBER,
+            "links": many(BINARY), "now": NUMBER, "retry_after": NUMBER, "remainingAttempts": NUMBER,
             "head": {"type": ["array", "null"], "items": {"type": ["integer", "string"]}},
         },
         "required": ["type", "title", "status", "detail"],
@@ -138,6 +139,33 @@ SCHEMAS: dict[str, Schema] = {
         {"reports": many(closed({"acc": ACCOUNT, "at": NUMBER, "purpose": TEXT, "sealed": SEALED}), 100)}
     ),
     "Taken": closed({"results": many(closed({"status": {"type": "integer"}}))}),
+    "HealthLinks": closed(
+        {"links": many(
+            closed(
+                {"name": BINARY, "at": NUMBER, "until": NUMBER, "size": NUMBER, "sealed": BINARY, "left": NUMBER,
+                 "opened": NUMBER, "opened_at": NUMBER}
+            )
+        )}
+    ),
+    "HealthLink": closed(
+        {"passcode": {"type": "string", "minLength": SHORTEST, "maxLength": LONGEST}, "until": NUMBER,
+         "sealed": SEALED, "file": {"type": "string", "maxLength": MAX_FILE, "description": "A compact JWE"}}
+    ),
+    "HealthLinkEnd": closed({"until": NUMBER}),
+    "ManifestRequest": {
+        "type": "object",
+        "properties": {"recipient": {"type": "string", "minLength": 1, "maxLength": 1024},
+                       "passcode": {"type": "string", "maxLength": LONGEST}, "embeddedLengthMax": NUMBER},
+        "required": ["recipient"],
+    },
+    "Manifest": closed(
+        {"files": many(
+            closed(
+                {"contentType": TEXT, "fhirVersion": TEXT, "status": TEXT, "lastUpdated": TEXT},
+                {"location": TEXT, "embedded": TEXT},
+            )
+        )}
+    ),
     "Organisations": closed(
         {"organisations": many(
             closed(
@@ -165,6 +193,7 @@ _IN_PATH = {
     "acc": "Account", "oth": "Counterpart", "set_id": "Set", "stream": "Stream", "lst": "Hash of the bundle",
     "author": "Account that wrote it", "device": "Device that wrote it", "bid": "Id of the envelope",
     "ident": "Id of the resource", "place": "Place that follows from what a new device shows",
+    "secret": "What stands in the link", "ticket": "As in the manifest",
 }  # fmt: skip
 _WORDS = {
     "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",
@@ -176,6 +205,7 @@ _WORDS = {
 PARAMETERS: dict[str, Schema] = {
     **{name: _parameter(name, "path", text, TEXT) for name, text in _IN_PATH.items()},
     **{name: _parameter(name, "query", text, {"type": "string", "maxLength": 200}) for name, text in _WORDS.items()},
+    "link": _parameter("name", "path", "SHA-256 of the link's secret, base64url", TEXT),
     "_format": _parameter("_format", "query", "Only JSON is served", {"enum": ["json", "application/fhir+json"]}),
     "_count": _parameter("_count", "query", "Entries a page", _between(0, MAX_PAGE, PAGE)),
     "after": _parameter("after", "query", "Cursor: `next` of the page before", {"type": "string", "pattern": _CURSOR}),

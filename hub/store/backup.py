@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Table, column, delete, func, insert, inspect, select, table, text
 
-import hub.peer_models  # noqa: F401 - its tables are the metadata's too
+import hub.health_link_models
+import hub.peer_models  # noqa: F401 - their tables are the metadata's too
 from hub.models import counters, metadata
 from hub.store.database import Database, Tx, leap
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import delete, or_, update
 
+from hub.health_link_models import health_link_parts, health_link_tickets, health_links
 from hub.models import (
     accounts,
     bundles,
@@ -18,7 +19,10 @@ from hub.models import (
 from hub.peer_models import held
 from hub.store.database import Tx
 
-CONTENT = (envelopes, object_parts, objects, bundles, vaults, wraps, sequences, openings, messages, held)
+CONTENT = (
+    envelopes, object_parts, objects, bundles, vaults, wraps, sequences, openings, messages, held, health_links,
+    health_link_parts, health_link_tickets,
+)  # fmt: skip
 
 
 def erase(tx: Tx) -> None:

@@ -19,6 +19,9 @@ import { isOneLine, type Said, said } from "./objecting.ts";
 import { pace } from "./pace.ts";
 import { Problem } from "../problems.ts";
 
+/** The action of an entry about a SMART Health Link; `detail.what` tells what happened to it. */
+export const HEALTH_LINK = "health-link";
+
 /** A consent of hers that was in force: since when, and who signed it; `own`: for its own writing only. */
 export type Basis = {
   readonly at: number;
@@ -31,7 +34,7 @@ export type Basis = {
 /**
  * One line of the log. `person`, `role`, `what`, `number` and `kept` are told by the recipient's gateway, sealed to her.
  *
- * `name`, `other`: what the directory calls the actor, and the organisation that a statement is about. `categories`: of
+ * At a health link `person` is who somebody without an account says to be. `name`, `other`: what the directory calls the actor, and the organisation that a statement is about. `categories`: of
  * the streams it is about. `basis`: newest first. `desk`: where it was signed on paper. `objection`, `answer`: what she
  * said against it, and what came back.
  */
@@ -138,6 +141,7 @@ const NOTHING = {
 async function opened(known: Known, { sealed, acc: _, hash: __, ...given }: log.Entry): Promise<Entry> {
   const entry: Entry = { ...NOTHING, ...given };
   const { client, vault } = known;
+  if (entry.action === HEALTH_LINK) return { ...entry, person: outsider(entry.detail["recipient"]) };
   if (entry.action === "emergency") return (await quietly(() => declared(known, entry))) ?? entry;
   if (sealed.length === 0) return entry;
   const told = await quietly(async () => {
@@ -148,6 +152,17 @@ async function opened(known: Known, { sealed, acc: _, hash: __, ...given }: log.
     return message.typ === "read" ? withTold(entry, JSON.parse(utf8Text(message.content, "fields"))) : null;
   });
   return told ?? { ...entry, action: "read-unreadable" };
+}
+
+/** Who opened a link or tried to, by that one's own word; empty where it is none of these. */
+function outsider(recipient: unknown): string {
+  try {
+    const name = utf8Text(unb64(recipient), "fields");
+    return isOneLine(name) ? name : "";
+  } catch (error) {
+    if (error instanceof Rejected) return "";
+    throw error;
+  }
 }
 
 /** `null` for what does not hold: a recipient's gateway may write what it likes. */

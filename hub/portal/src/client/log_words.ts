@@ -8,7 +8,7 @@ import type { Fault } from "../log.ts";
 import type { Language } from "../text.ts";
 import * as plain from "../words.ts";
 import { filled } from "../words.ts";
-import type { Basis, Entry } from "./access_log.ts";
+import { type Basis, type Entry, HEALTH_LINK } from "./access_log.ts";
 import { isWhole, type Proof, type Untold } from "./log_proof.ts";
 
 type Said = { readonly [language in Language]: string };
@@ -19,11 +19,19 @@ const ROLES: Group = words.roles;
 const STATEMENTS: Group = words.statements;
 const ACTIONS: Group = words.actions;
 
+/** So many signs of a health link's name tell it from others. */
+export const NUMBER = 6;
+
 /** What happened, as one sentence without its full stop. */
 export function sentence(entry: Entry, account: string, language: Language): string {
   const { action, detail, kept, other } = entry;
   const said = action === "statement" ? found(STATEMENTS, String(detail["typ"])) : found(ACTIONS, kindOf(entry));
-  const told = { ...detail, action, kept, what: what(entry, language), oth: other || detail["oth"] };
+  const link = String(detail["link"] ?? "").slice(0, NUMBER);
+  const until = typeof detail["until"] === "number" ? plain.moment(detail["until"], language) : "";
+  const told = {
+    ...detail,
+    ...{ action, kept, link, until, what: what(entry, language), oth: other || detail["oth"], recipient: entry.person },
+  };
   const by = who(entry, account, language);
   const whole = filled((said ?? words.parts.other)[language], texts({ ...told, who: by, of: of(entry, language) }));
   return entry.actor !== account && whole.startsWith(by) ? whole : capital(whole, language);
@@ -82,6 +90,9 @@ function of({ categories }: Entry, language: Language): string {
 }
 
 function kindOf({ action, kept, number, detail }: Entry): string {
+  if (action === HEALTH_LINK) {
+    return `${HEALTH_LINK}-${detail["what"] === "wrong" && !detail["left"] ? "closed" : String(detail["what"])}`;
+  }
   if (action === "read" && kept) return "kept";
   if (action === "read" && !number) return "nothing";
   if (action === "refusal" && detail["what"] === "emergency") return "refused-emergency";
@@ -148,7 +159,7 @@ function found(group: Group, name: string): Said | undefined {
 
 /** Values as they stand in a sentence; what an entry does not tell is left out of it. */
 function texts(values: { readonly [name: string]: unknown }): { readonly [name: string]: string } {
-  const names = ["who", "oth", "count", "deletes", "of", "what", "kept", "reason", "entry", "to", "last", "action"];
+  const names = ["who", "oth", "count", "deletes", "of", "what", "kept", "reason", "entry", "to", "last", "action", "left"];
   const empty = Object.fromEntries(names.map((name) => [name, ""]));
   return { ...empty, ...Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value ?? "")])) };
 }

@@ -1,7 +1,7 @@
 /** By what the entries of the access log are chosen: who, what, for what, and which data. */
 
 import { NAMES } from "../categories.ts";
-import type { Entry } from "../client/access_log.ts";
+import { type Entry, HEALTH_LINK } from "../client/access_log.ts";
 import { who } from "../client/log_words.ts";
 import { language, text } from "../text.ts";
 import * as words from "../words.ts";
@@ -66,12 +66,15 @@ export function chosen(entries: readonly Entry[], choices: { readonly [facet: st
 const ARRIVALS = ["sign-in", "recover", "client"];
 const ACCOUNTS = [...ARRIVALS, "passphrase", "vault", "swept"];
 const SHARING = ["delegate", "undelegate"];
+/** What happened to a health link, where it is not its maker who did it. */
+const LINKS: { readonly [what: string]: Kind } = { opened: "seen", wrong: "refused" };
 
 function isOthers({ actor, action }: Entry, account: string): boolean {
   return actor !== account || ARRIVALS.includes(action);
 }
 
 function kindOf({ action, detail }: Entry): Kind {
+  if (action === HEALTH_LINK) return LINKS[String(detail["what"])] ?? "allowed";
   if (action === "refusal") return "refused";
   if (["deposit", "message", "objection"].includes(action)) return "written";
   if (ACCOUNTS.includes(action)) return "account";
