@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from hub import (
     audit,
     chains,
+    console,
     directory,
     emergencies,
     enrolment,
@@ -40,6 +41,7 @@ from hub import (
 from hub.bell import Bell
 from hub.config import Config
 from hub.context import Hub, hub
+from hub.counted import Counts
 from hub.models import counters
 from hub.observability import Metrics
 from hub.portal import views
@@ -49,9 +51,9 @@ from hub.sweeping import Sweep
 
 BODY_BYTES = 64 * 1024
 PAGES = (
-    audit.pages, chains.pages, directory.pages, emergencies.pages, enrolment.pages, envelopes.pages, fhir.pages,
-    heads.pages, health_link_doors.pages, health_links.pages, objects.pages, observability.pages, openapi.pages,
-    pairing.pages, peering.pages, public_page.pages, requests.pages, tokens.pages, views.pages,
+    audit.pages, chains.pages, console.pages, directory.pages, emergencies.pages, enrolment.pages, envelopes.pages,
+    fhir.pages, heads.pages, health_link_doors.pages, health_links.pages, objects.pages, observability.pages,
+    openapi.pages, pairing.pages, peering.pages, public_page.pages, requests.pages, tokens.pages, views.pages,
 )  # fmt: skip
 HEADERS = {
     "Cache-Control": "no-store",
@@ -69,7 +71,7 @@ def create_app(config: Config, clock: Callable[[], float] = time.time) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES  # routes that take more say so
     app.extensions["obhut"] = open_hub(config, clock)
     app.extensions["obhut.buckets"] = limits.Buckets(config.rate)
-    app.extensions["obhut.counted"] = public_page.Counted()
+    app.extensions["obhut.counted"] = Counts()
     known = app.extensions["obhut"].peers.values()
     app.extensions["obhut.peer_buckets"] = {peer.domain: limits.Buckets(peer.rate) for peer in known}
     if config.proxies:

@@ -1,22 +1,23 @@
-"""`obhut hub`: serve · migrate · backup · restore · reconcile · admit · key · peer."""
+"""`obhut hub`: serve · migrate · backup · restore · reconcile · admit · console · key · peer."""
 
 import os
-import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consent import identifiers
-from consent.primitives import Rejected, b32, b64
+from consent.primitives import b64
 from hub import keys, peers
 from hub.config import Config
 from hub.peers import Peer
 
-CODE_BYTES = 20
+if TYPE_CHECKING:
+    from hub.context import Hub
 
 
 @click.group()
@@ -122,36 +123,31 @@ def reconcile() -> None:
 @click.option("--part-of", default="", help="The account of what it is a part of, as a ward of its hospital.")
 def admit(name: str, type_: str, title: str, part_of: str) -> None:
     """Let an organisation make the account NAME; prints its admission code, good once."""
+    from hub.admission import admit as admitted  # noqa: PLC0415 - loads the whole hub only where it is needed
+
+    with _opened(_config()) as home:
+        code = admitted(home, name, type_, title, part_of)
+    click.echo(code or f"{name} has joined already: its entry was changed, and it needs no code.", err=not code)
+
+
+@hub.command()
+def console() -> None:
+    """Print a link to the operator's page, good once and for ten minutes; who opens it has the page for eight hours."""
+    from hub.console import new_link  # noqa: PLC0415 - loads the whole hub only where it is needed
+
+    with _opened(_config()) as home:
+        click.echo(new_link(home))
+
+
+@contextmanager
+def _opened(config: Config) -> "Iterator[Hub]":
     from hub.app import open_hub  # noqa: PLC0415 - loads the whole hub only where it is needed
-    from hub.directory import TYPES  # noqa: PLC0415
-    from hub.store import directory as store  # noqa: PLC0415
-    from hub.store.hashing import digest  # noqa: PLC0415
 
-    config = _config()
+    home = open_hub(config, time.time)
     try:
-        account = identifiers.account(f"{name.partition('@')[0]}@{config.domain}")
-    except Rejected:
-        raise click.ClickException("The name must be 2 to 63 of a-z, 0-9 and dashes.") from None
-    if account.is_person or type_ not in TYPES:
-        raise click.ClickException(f"Only organisations are admitted: {', '.join(TYPES)}.")
-    whole = _organisation(part_of)
-    code = b32(secrets.token_bytes(CODE_BYTES))
-    opened = open_hub(config, time.time)
-    with opened.db.write() as tx:
-        store.admit(tx, str(account), title, type_, digest(code), whole)
-    opened.db.close()
-    click.echo(code)
-
-
-def _organisation(account: str) -> str:
-    """The account of an organisation, as it is compared; empty for none."""
-    try:
-        found = identifiers.account(account) if account else None
-    except Rejected:
-        found = None
-    if account and (found is None or found.is_person):
-        raise click.ClickException("--part-of names an organisation by its account, name@hub.")
-    return str(found or "")
+        yield home
+    finally:
+        home.db.close()
 
 
 @hub.command()

@@ -355,6 +355,17 @@ class PairingColumns(TypedColumns):
 pairings = Table("pairings", metadata, PairingColumns, Index("pairings_by_account", "acc"))
 
 
+class ConsoleColumns(TypedColumns):
+    """A link to the operator's page that counts once, or a `session` that one began; by the hash of its secret."""
+
+    secret: Named[str] = Column(String(HASH), primary_key=True)
+    session: Named[bool] = Column(Boolean)
+    until: Named[int] = Column(BigInteger, index=True)
+
+
+console = Table("console", metadata, ConsoleColumns)
+
+
 class CounterColumns(TypedColumns):
     """Whole numbers of the database itself: see `hub.store.database`."""
 

@@ -44,6 +44,10 @@ class Metrics:
             "obhut_hub_peer_refusals_total", "Requests between hubs that were refused.", ["reason"],
             registry=self.registry,
         )  # fmt: skip
+        self.refusals = Counter(
+            "obhut_hub_refusals_total", "Requests that were refused, by the problem's code and reason.",
+            ["code", "reason"], registry=self.registry,
+        )  # fmt: skip
         self.peer_confirmed = Gauge(
             "obhut_hub_peer_confirmed_seconds", "Unix second up to which a peer has confirmed what is held of it here.",
             ["peer"], registry=self.registry, multiprocess_mode="max",
@@ -54,11 +58,19 @@ class Metrics:
 
     def text(self) -> bytes:
         """All metrics in the text format, those of sibling processes included."""
-        if MULTIPROCESS in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-            return generate_latest(registry)
-        return generate_latest(self.registry)
+        return generate_latest(self._all())
+
+    def values(self, name: str) -> dict[tuple[str, ...], float]:
+        """What stands beside each combination of labels of a metric, those of sibling processes included."""
+        found = (sample for family in self._all().collect() for sample in family.samples if sample.name == name)
+        return {tuple(sample.labels.values()): sample.value for sample in found}
+
+    def _all(self) -> CollectorRegistry:
+        if MULTIPROCESS not in os.environ:
+            return self.registry
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return registry
 
 
 def observe(app: Flask, metrics: Metrics) -> None:

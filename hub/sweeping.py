@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from hub import health_links, limits, objects
 from hub.context import Hub
 from hub.observability import say
-from hub.store import audit, directory, pairing, peers
+from hub.store import audit, console, directory, pairing, peers
 
 EVERY_SECONDS, AGAIN_SECONDS = 3600, 60
 DAY_SECONDS = 24 * 3600
@@ -31,7 +31,7 @@ class Sweep:
     logs_due: int = 0
 
     def __call__(self) -> None:
-        """Forget assertions, nonces, tries, pairings, objects without an envelope, links that are over, old entries."""
+        """Forget assertions, nonces, tries, pairings, sessions, objects without envelope, links that are over, entries."""
         now = self.hub.now()
         if now < self.due or request.blueprint is None:  # whether the process lives is asked without the database
             return
@@ -41,6 +41,7 @@ class Sweep:
                 directory.sweep(tx, now, limits.ATTEMPT_SECONDS)
                 peers.sweep_nonces(tx, now)
                 pairing.sweep(tx, now)
+                console.sweep(tx, now)
             objects.sweep(self.hub)
             health_links.sweep(self.hub)
             if now >= self.logs_due:

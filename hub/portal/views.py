@@ -65,7 +65,7 @@ def file(name: str) -> File:
 def shell() -> Response:
     """The one page; which of its views is shown stands behind the # and never comes to the hub."""
     html = render_template(
-        "portal.html", title=hub().config.title, script=file("portal.js"), style=file("portal.css"),
+        "portal.html", title=hub().config.title, language="de", script=file("portal.js"), style=file("portal.css"),
         icon=file("icon.svg"),
     )  # fmt: skip
     headers = {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"}

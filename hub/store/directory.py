@@ -34,8 +34,11 @@ def create_account(db: Database, tx: Tx, acc: str, cls: str) -> bool:
 # --- organisations ------------------------------------------------------------------------------------------------
 
 
-def admit(tx: Tx, acc: str, title: str, type_: str, code: str, part_of: str = "") -> None:
-    """Let an organisation in; `code` is the hash of its admission code. A new code replaces an unused one."""
+def admit(tx: Tx, acc: str, title: str, type_: str, code: str, part_of: str = "") -> bool:
+    """Let an organisation in; `code` is the hash of its admission code. A new code replaces an unused one.
+
+    False where it has joined: then the code counts for nothing.
+    """
     row = tx.conn.execute(select(organisations.c.joined).where(organisations.c.acc == acc)).one_or_none()
     values = {"title": title, "type": type_, "part_of": part_of}
     if row is None:
@@ -43,6 +46,7 @@ def admit(tx: Tx, acc: str, title: str, type_: str, code: str, part_of: str = ""
     else:
         values |= {"code": code} if row[0] is None else {}
         tx.conn.execute(update(organisations).where(organisations.c.acc == acc).values(**values))
+    return row is None or row[0] is None
 
 
 def put_organisation(tx: Tx, said: Organisation, now: int) -> None:

@@ -6,8 +6,9 @@ from importlib.resources import files
 
 import pytest
 
+from hub.counted import FRESH_SECONDS
 from hub.directory import TYPES
-from hub.public_page import FRESH_SECONDS, LEAST
+from hub.public_page import LEAST
 from tests.hub import people
 
 WORDS = json.loads((files("hub") / "public_page.json").read_bytes())

@@ -17,7 +17,7 @@ from connectors.patient import access_log, enrolment, sharing
 from consent.categories import INDEX
 from consent.identifiers import account
 from tests.browser import chromium
-from tests.journeys.conftest import Practice, RunningHub
+from tests.journeys.conftest import Practice, RunningHub, obhut
 from tests.journeys.sharing import write
 from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
@@ -41,9 +41,9 @@ DATA = ("data", "data/vitals", "data/traces", "data/lab", "data/medication", "da
 """Paths that are worth looking at where there are data."""
 
 
-def shoot(visitor: Visitor, name: str) -> None:
+def shoot(visitor: Visitor, name: str, languages: tuple[str, ...] = LANGUAGES) -> None:
     """The page as it is now, in every language, scheme and size."""
-    for language, scheme, (size, viewport) in product(LANGUAGES, SCHEMES, VIEWPORTS.items()):
+    for language, scheme, (size, viewport) in product(languages, SCHEMES, VIEWPORTS.items()):
         speak(visitor, language)
         visitor.page.emulate_media(color_scheme=scheme)
         visitor.page.set_viewport_size(viewport)
@@ -231,6 +231,30 @@ def while_looking(browser: Browser, hub: RunningHub, directory: Path) -> None:
     client.close()
 
 
+def for_the_operator(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What the operator sees: the page closed, its link, the hub as it is, a wrong name, and an admission code."""
+    client, _ = enrolment.enrol(directory / "patient", hub.url)
+    write(client, 1, 2, 3)
+    house = Practice(directory, hub, "klinikum-am-ring", "hospital")
+    with visitor_at(browser, hub) as visitor:
+        visitor.page.goto(f"{hub.url}/console")
+        shoot(visitor, "console-closed")
+        visitor.page.goto(obhut("hub", "console", **hub.environment).stdout.strip())
+        shoot(visitor, "console-link")
+        visitor.page.locator("main button").click()
+        shoot(visitor, "console")
+        for name in ("p-wrong", "praxis-am-park"):
+            if visitor.page.locator("details[open]").count() == 0:
+                visitor.page.locator("summary").click()
+            visitor.page.locator("#name").fill(name)
+            visitor.page.locator("#title").fill("Praxis am Park")
+            visitor.page.locator("form[action*=admit] button").click()
+            visitor.page.locator("[aria-invalid], [role=status]").first.wait_for()
+            shoot(visitor, f"console-{name}", LANGUAGES[:1])
+    house.close()
+    client.close()
+
+
 def main() -> None:
     """All of them, anew."""
     shutil.rmtree(TARGET, ignore_errors=True)
@@ -248,6 +272,7 @@ def main() -> None:
             with_data(browser, hub, home / "with-data")
             while_sharing(browser, hub, home / "sharing")
             while_looking(browser, hub, home / "looking")
+            for_the_operator(browser, hub, home / "operator")
             browser.close()
         finally:
             hub.kill()
