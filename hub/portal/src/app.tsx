@@ -2,13 +2,14 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { isClosed, isClosing } from "./client/closing.ts";
 import { type Device, lookUp } from "./client/device.ts";
 import { useIdle } from "./idle.ts";
 import { Arriving } from "./pages/arriving.tsx";
-import { ENTRANCES, pagesFor, RECOVERY } from "./pages/index.ts";
+import { CLOSING, ENTRANCES, pagesFor, RECOVERY } from "./pages/index.ts";
 import { Unlock } from "./pages/unlock.tsx";
 import { type Page, PortalContext, tabs, tellTabs } from "./portal.ts";
-import { usePath } from "./router.ts";
+import { go, usePath } from "./router.ts";
 import { type Key, type Language, LANGUAGES, language, speak, text } from "./text.ts";
 import { Button } from "./ui/button.tsx";
 import { Icon } from "./ui/icon.tsx";
@@ -35,6 +36,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
     tabs.onmessage = dropSecrets;
   }, []);
   useRefresh(device.state === "open" ? device.client : null);
+  useEnd(device);
   useIdle(device.state === "open", lock);
   const { title, view } = shown(device, path);
   return (
@@ -67,6 +69,15 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   );
 }
 
+/** What she began to close is gone on with; an account that was closed elsewhere is shown as such. */
+function useEnd(device: Device): void {
+  useEffect(() => {
+    if (device.state !== "open") return undefined;
+    const { client, db } = device;
+    void isClosing(db).then((begun) => begun && go(CLOSING.path));
+    return client.reading.subscribe(() => isClosed(client) && go(CLOSING.path));
+  }, [device]);
+}
 
 function shown(device: Device, path: string): { title: Key; view: ComponentChildren } {
   const place = path.split("/")[0];

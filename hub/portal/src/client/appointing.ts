@@ -156,7 +156,11 @@ async function standIns(client: Client, name: string): Promise<Grant[]> {
 }
 
 /** Send a statement of her account chain that her root key signs. */
-async function byRoot<T extends "delegate" | "undelegate">(client: Client, typ: T, body: Bodies["acct"][T]) {
+export async function byRoot<T extends "delegate" | "undelegate" | "close">(
+  client: Client,
+  typ: T,
+  body: Bodies["acct"][T],
+): Promise<void> {
   await client.anew(async () => {
     const { root } = await client.root();
     const writer = new AccountWriter(client.state, client.hub.now);

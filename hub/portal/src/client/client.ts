@@ -14,6 +14,7 @@ import type { RootCompartment, Vault } from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import { type FeedEvent, Hub, type Wraps } from "./api.ts";
 import { ChainStore } from "./chain_store.ts";
+import { isClosing } from "./closing.ts";
 import { type Database, getState, setState } from "./database.ts";
 import type { Begun } from "./enrolment.ts";
 import { type DumpedKeyring, Keyring } from "./keyring.ts";
@@ -167,7 +168,7 @@ export class Client extends Side {
     if (!this.#rechecked) await this.chains.recheck("acct", this.account);
     this.#rechecked = true;
     await this.sync();
-    await this.settle();
+    if (!(await isClosing(this.db))) await this.settle();
   }
 
   /** Send what was left unsent, and take in everything new: statements of all chains, messages, emergencies. */

@@ -4,8 +4,10 @@ import type { PassphraseKeys } from "../keys.ts";
 import { Client, type Secrets } from "./client.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { askPasskey } from "./passkey.ts";
+import { tidy } from "../passphrase_words.ts";
 import { Problem } from "../problems.ts";
 import { type Label, passphraseUnlock, Safe, type Way } from "./safe.ts";
+import { stretch } from "./work.ts";
 
 /** `begun`: unlocked, but its way in is not finished. */
 export type Device =
@@ -30,6 +32,14 @@ export async function unlock(db: Database, { account, ways }: Label, passphrase:
   const way = ways.find(({ kind }) => kind === "passphrase");
   if (way === undefined) throw new Problem("not-found", "there is no account on this device");
   return opened(db, way, passphraseUnlock(passphrase.wrapKey, account));
+}
+
+/** Make sure that who sits here knows her words. Throws `Problem(unauthenticated)`. */
+export async function prove({ account, db }: Client, typed: string): Promise<PassphraseKeys> {
+  const keys = await stretch(account, tidy(typed));
+  const label = await Safe.label(db);
+  if (label !== null) await unlock(db, label, keys);
+  return keys;
 }
 
 /** Unlock by a passkey. Throws `Problem`. */

@@ -3,6 +3,7 @@
 import type { Entrance, Page } from "../portal.ts";
 import { AddDevice } from "./add_device.tsx";
 import { Bring } from "./bring.tsx";
+import { Close, Farewell } from "./close.tsx";
 import { Data } from "./data.tsx";
 import { EmergencyAccess } from "./emergency_access.tsx";
 import { Join } from "./join.tsx";
@@ -27,6 +28,9 @@ import { Welcome } from "./welcome.tsx";
 /** For a device that is nobody's, and for a locked one. */
 export const RECOVERY: Entrance = { path: "recover", title: "recover.title", view: Recover };
 
+/** For who ends her account. */
+export const CLOSING: Page = { path: "close", title: "close.title", view: Close };
+
 /** For a device that is nobody's yet; the first is shown where no other is asked for. */
 export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
   { path: "", title: "welcome.title", view: Welcome },
@@ -34,6 +38,7 @@ export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
   { path: "sign-in", title: "sign-in.title", view: SignIn },
   { path: "join", title: "join.title", view: Join },
   RECOVERY,
+  { path: "farewell", title: "farewell.title", view: Farewell },
 ];
 
 /** What another granted: for persons and organisations alike. */
@@ -61,6 +66,7 @@ const PAGES: Pages = [
   { path: "sheet", title: "new-sheet.title", view: NewSheet },
   { path: "sign-out", title: "sign-out.title", view: SignOut },
   { path: "lost", title: "lost.title", view: Lost },
+  CLOSING,
   PATIENT,
 ];
 

@@ -19,7 +19,20 @@ export function Security({ client }: { client: Client }) {
       <Devices client={client} />
       <Unlocking client={client} />
       <ThisBrowser />
+      {client.isPerson && <Closing />}
     </>
+  );
+}
+
+function Closing() {
+  return (
+    <section class="card">
+      <h2>{text("close.title")}</h2>
+      <p>{text("close.why")}</p>
+      <LinkButton to="close" look="danger">
+        {text("close.look")}
+      </LinkButton>
+    </section>
   );
 }
 
