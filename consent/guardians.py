@@ -98,7 +98,7 @@ def amend(record: Record, vault: Vault, signer: Signer, now: int) -> Vault | Wri
         elif kept is None or _substance(kept) != _substance(wanted):
             if known is not None and kept is not None:  # elder terms are proof of what was allowed
                 vault = vault.with_terms(steps.consent_hash(kept), kept)
-            return vault.with_terms(gid, _signed(record, gid, replace(wanted, hides=vault.hides), now))
+            return vault.with_terms(gid, _signed(record, gid, replace(wanted, hides=vault.hides_from(oth)), now))
         elif known is None or known.rules.body["consent"] != steps.consent_hash(kept):
             return steps.grant(record, vault, gid, kept, signer, now, _cover(record, vault, kept, known))
     return None

@@ -26,9 +26,9 @@ def amend(record: Record, vault: Vault, signer: Signer, now: int) -> Vault | Wri
     restated = vault
     for oth, known in _readable(record, vault, now):
         terms = _terms(record, vault, oth, known)
-        if terms is None or terms.hides == vault.hides:
+        if terms is None or terms.hides == vault.hides_from(oth):
             continue
-        wanted, kept = replace(terms, hides=vault.hides), vault.terms.get(known.gid)
+        wanted, kept = replace(terms, hides=vault.hides_from(oth)), vault.terms.get(known.gid)
         if kept is not None and replace(kept, salt=wanted.salt) == wanted:
             return steps.grant(record, vault, known.gid, kept, signer, now, dict(known.cover))
         if terms.salt:  # elder terms stay in the vault under the hash of their Consent: proof of what was allowed
@@ -38,14 +38,16 @@ def amend(record: Record, vault: Vault, signer: Signer, now: int) -> Vault | Wri
 
 
 def unreached(record: Record, vault: Vault, now: int) -> list[str]:
-    """The ids of grants that cannot be made to hide anything: a delegate made them under rules not known here."""
-    return [known.gid for oth, known in _readable(record, vault, now) if _terms(record, vault, oth, known) is None]
+    """The ids of grants that cannot be made to hide what is: a delegate made them under rules not known here."""
+    found = ((oth, known) for oth, known in _readable(record, vault, now) if vault.hides_from(oth))
+    return [known.gid for oth, known in found if _terms(record, vault, oth, known) is None]
 
 
 def assumed(record: Record, vault: Vault, now: int) -> list[str]:
     """The ids of grants of delegates that `amend` takes to have the rules by which the delegate reads."""
     terms = {known.gid: _terms(record, vault, oth, known) for oth, known in _readable(record, vault, now)}
-    return [gid for gid, one in terms.items() if one is not None and not one.salt and one.hides != vault.hides]
+    found = {gid: one for gid, one in terms.items() if one is not None and not one.salt}
+    return [gid for gid, one in found.items() if one.hides != vault.hides_from(one.oth)]
 
 
 def _readable(record: Record, vault: Vault, now: int) -> Iterator[tuple[str, Grant]]:

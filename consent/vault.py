@@ -122,8 +122,9 @@ class Vault:
     """The key compartment: set keys, masters, candidates, terms. Each method returns the next version's content.
 
     `terms`: by the grant's id; what an amendment replaced, by the hash of its Consent. `hides`: resources that nobody
-    reads by a grant, as `Type/id`. `desks`: by device, the account of the desk at which it was for a visit.
-    `mandates`: by a delegate's account, how it is named. `words`: by counterpart and guardian, what that one decided.
+    reads by a grant, as `Type/id`; `hidden_from`: by account, those that one counterpart does not read. `desks`: by
+    device, the account of the desk at which it was for a visit. `mandates`: by a delegate's account, how it is named.
+    `words`: by counterpart and guardian, what that one decided.
     """
 
     reading_keys: Mapping[str, BoxKey] = field(default_factory=dict)
@@ -135,6 +136,7 @@ class Vault:
     desks: Mapping[str, str] = field(default_factory=dict)
     mandates: Mapping[str, Named] = field(default_factory=dict)
     words: Mapping[str, Mapping[str, Word]] = field(default_factory=dict)
+    hidden_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Vault {len(self.sets)} sets, {len(self.masters)} epochs>"
@@ -165,9 +167,17 @@ class Vault:
         """With the terms of a grant, new or changed."""
         return replace(self, terms={**self.terms, gid: terms})
 
-    def with_hides(self, references: Iterable[str]) -> Self:
-        """With just these resources hidden."""
-        return replace(self, hides=tuple(sorted(set(references))))
+    def hides_from(self, oth: str) -> tuple[str, ...]:
+        """All that is hidden from a counterpart, in order."""
+        return tuple(sorted({*self.hides, *self.hidden_from.get(oth, ())}))
+
+    def with_hides(self, references: Iterable[str], oth: str = "") -> Self:
+        """With just these resources hidden: from all, or besides from one counterpart."""
+        hides = tuple(sorted(set(references)))
+        if not oth:
+            return replace(self, hides=hides)
+        rest = {name: kept for name, kept in self.hidden_from.items() if name != oth}
+        return replace(self, hidden_from=rest | ({oth: hides} if hides else {}))
 
     def with_desk(self, device: str, desk: str) -> Self:
         """With a device at a desk."""
@@ -201,6 +211,8 @@ class Vault:
                 for oth, words in self.words.items()
             },
         }
+        if self.hidden_from:
+            value["hidden_from"] = {oth: list(hides) for oth, hides in self.hidden_from.items()}
         return _json(value)
 
     @classmethod
@@ -224,6 +236,7 @@ class Vault:
                     oth: {name: Word(at, None if t is None else _load_terms(t)) for name, (at, t) in words.items()}
                     for oth, words in value["words"].items()
                 },
+                {oth: tuple(map(str, hides)) for oth, hides in value.get("hidden_from", {}).items()},
             )
 
 

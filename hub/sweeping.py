@@ -31,7 +31,7 @@ class Sweep:
     logs_due: int = 0
 
     def __call__(self) -> None:
-        """Forget assertions, nonces, tries, pairings, sessions, objects without envelope, links that are over, entries."""
+        """Forget assertions, nonces, tries, pairings, sessions, lone objects, links that are over, and old entries."""
         now = self.hub.now()
         if now < self.due or request.blueprint is None:  # whether the process lives is asked without the database
             return

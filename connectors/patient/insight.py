@@ -31,7 +31,7 @@ def if_granted(
     """What the counterpart would see, entry by entry, if these categories were granted, under finer `rules` if any."""
     live = _live(reading.client, counterpart)
     new = None if rules is None else decider(read(rules))
-    return preview.granting(_entries(reading, live, new), live, counterpart, categories, whole)
+    return preview.granting(_entries(reading, counterpart, live, new), live, counterpart, categories, whole)
 
 
 def if_withdrawn(reading: Reading, counterpart: str, gid: str = "") -> Preview:
@@ -42,7 +42,7 @@ def if_withdrawn(reading: Reading, counterpart: str, gid: str = "") -> Preview:
     gids = [one for one in readable if not gid or one == gid]
     if not gids:
         raise Problem("not-found", "there is no such grant: `obhut patient show` lists what is granted")
-    return preview.withdrawing(_entries(reading, live), live, counterpart, gids, _effect(client, gids))
+    return preview.withdrawing(_entries(reading, counterpart, live), live, counterpart, gids, _effect(client, gids))
 
 
 def _live(client: Side, counterpart: str) -> list[Stretch]:
@@ -60,16 +60,19 @@ def _effect(client: Side, gids: Collection[str]) -> str:
     return "delete"
 
 
-def _entries(reading: Reading, live: Collection[Stretch], new: Decider | None = None) -> Iterator[Entry]:
+def _entries(
+    reading: Reading, counterpart: str, live: Collection[Stretch], new: Decider | None = None
+) -> Iterator[Entry]:
     """All of the record; of each resource it is said which live grants' finer rules leave it out; or `new` ones do."""
     record, vault = reading.client.record, reading.client.vault
+    hides = vault.hides_from(counterpart)
     terms = {one.gid: who.terms_of(vault, one.rules) for one in live}
     ruled = {gid: decider(read(one.finer)) for gid, one in terms.items() if one is not None and one.finer is not None}
     places = {stream: (set_id, index) for set_id, state in record.sets.items() for stream, index in state.ids.items()}
     for one in reading.everything():
         set_id, index = places[one.stream]
         withheld = frozenset(gid for gid, rules in ruled.items() if not _permits(rules, one))
-        hidden = f"{one.type}/{one.id}" in vault.hides or (new is not None and not _permits(new, one))
+        hidden = f"{one.type}/{one.id}" in hides or (new is not None and not _permits(new, one))
         yield Entry(one.type, reading.category_of(one), set_id, index, one.epoch, one.author, withheld, hidden)
 
 

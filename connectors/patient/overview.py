@@ -39,6 +39,7 @@ def overview(client: Side, reading: Reading | None = None) -> dict[str, Any]:
         "account": client.account, "card": str(enrolment.card(client)), "grants": shown,
         "writers": permits.writers(client), **_standing(client.record, client.now),
         "reads": _reads(client, reading) if reading else [], "acts_for": acts_for, "hidden": list(client.vault.hides),
+        "hidden_from": {oth: list(hides) for oth, hides in sorted(client.vault.hidden_from.items())},
         "held_back": [
             {
                 "to": one.oth, "by": one.by, "categories": [NAMES[c] for c in sorted(one.categories)],
@@ -104,6 +105,7 @@ def lines(told: dict[str, Any], now: int) -> list[str]:
             words.append(f"ends      {_day(one['until'])}; obhut patient renew {one['grant']}")
     words += [_held_back(one) for one in told.get("held_back", [])]
     words += [f"hidden    {one}" for one in told.get("hidden", [])]
+    words += [f"hidden    {one} from {oth}" for oth, hides in told.get("hidden_from", {}).items() for one in hides]
     words += [f"may write {one}" for one in told.get("writers", [])]
     for one in told["delegates"]:
         words.append(

@@ -130,24 +130,31 @@ class Settled:
     assumed: list[str]
 
 
-def hide(client: Side, references: Collection[str]) -> Settled:
-    """Hide resources, by `Type/id`, from all who read by a grant, now and later; not in an emergency."""
+def hide(client: Side, references: Collection[str], counterpart: str = "") -> Settled:
+    """Hide resources, by `Type/id`, from all who read by a grant, or from one; now and later, not in an emergency."""
     client.sync()
-    return _set(client, add=references)
+    return _set(client, counterpart, add=references)
 
 
-def show(client: Side, references: Collection[str]) -> Settled:
-    """Let what was hidden be seen again by who may read its category. Raises `Problem(not-found)`."""
+def show(client: Side, references: Collection[str], counterpart: str = "") -> Settled:
+    """Let what was hidden, from all or from one, be seen again by who may read its category.
+
+    Raises `Problem(not-found)` for what is not hidden in that way.
+    """
     client.sync()
-    if unknown := sorted(set(references) - set(client.vault.hides)):
+    if unknown := sorted(set(references) - set(_hidden(client, counterpart))):
         raise Problem("not-found", f"{unknown[0]} is not hidden: `obhut patient show` lists what is")
-    return _set(client, drop=references)
+    return _set(client, counterpart, drop=references)
 
 
-def _set(client: Side, add: Collection[str] = (), drop: Collection[str] = ()) -> Settled:
+def _hidden(client: Side, counterpart: str) -> Collection[str]:
+    return client.vault.hidden_from.get(counterpart, ()) if counterpart else client.vault.hides
+
+
+def _set(client: Side, counterpart: str, add: Collection[str] = (), drop: Collection[str] = ()) -> Settled:
     def save() -> None:
-        vault = client.vault
-        client.save_vault(vault.with_hides({*vault.hides, *add} - set(drop)))
+        hidden = {*_hidden(client, counterpart), *add} - set(drop)
+        client.save_vault(client.vault.with_hides(hidden, counterpart))
 
     client.anew(save)
     return settle(client)
@@ -157,5 +164,4 @@ def settle(client: Side) -> Settled:
     """Do all that is owed, and tell what became of grants of delegates; nothing where nothing is hidden."""
     assumed = hidden.assumed(client.record, client.vault, client.now)
     count = client.settle()
-    left = hidden.unreached(client.record, client.vault, client.now) if client.vault.hides else []
-    return Settled(count, left, assumed)
+    return Settled(count, hidden.unreached(client.record, client.vault, client.now), assumed)

@@ -15,6 +15,7 @@ from fhir_profiles.problems import Problem
 
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
 REFERENCES = click.argument("references", nargs=-1, required=True, metavar="TYPE/ID…")
+FROM = click.option("--from", "counterpart", default="", help="Only from this one: its card or account.")
 
 
 @click.command()
@@ -49,26 +50,34 @@ def sign(directory: Path, files: tuple[Path, ...], counterpart: str, from_now_on
 @click.command()
 @ACCOUNT
 @REFERENCES
+@FROM
 @FOR
 @plainly
-def hide(directory: Path, references: tuple[str, ...], patient: str) -> None:
-    """Hide entries of the record from all who may read it: practices, relatives. You see them; an emergency may.
+def hide(directory: Path, references: tuple[str, ...], counterpart: str, patient: str) -> None:
+    """Hide entries of the record from all who may read it, or from one. You see them; an emergency may.
 
     Nobody is told that something is hidden. Whoever has read it before, has read it.
     """
     with with_keys(directory, patient) as client:
-        _say(restrictions.hide(client, _read(references)), "hidden: " + ", ".join(references))
+        settled = restrictions.hide(client, _read(references), _party(counterpart))
+        _say(settled, "hidden: " + ", ".join(references))
 
 
 @click.command()
 @ACCOUNT
 @REFERENCES
+@FROM
 @FOR
 @plainly
-def unhide(directory: Path, references: tuple[str, ...], patient: str) -> None:
+def unhide(directory: Path, references: tuple[str, ...], counterpart: str, patient: str) -> None:
     """Let hidden entries be seen again by who may read what they belong to."""
     with with_keys(directory, patient) as client:
-        _say(restrictions.show(client, _read(references)), "no longer hidden: " + ", ".join(references))
+        settled = restrictions.show(client, _read(references), _party(counterpart))
+        _say(settled, "no longer hidden: " + ", ".join(references))
+
+
+def _party(counterpart: str) -> str:
+    return read_party(counterpart)[0] if counterpart else ""
 
 
 def _read(references: tuple[str, ...]) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def put(
     terms = Terms(
         agreed.counterpart, agreed.categories, whole, True, tuple(sorted(agreed.purposes)), nb, until,
         resources.dump(consent), random_bytes(16), rules, request.received.message.hash if request else "", emergency,
-        () if emergency else client.vault.hides,
+        () if emergency else client.vault.hides_from(agreed.counterpart),
     )  # fmt: skip
     if client.save_word(agreed.counterpart, terms):
         client.settle()

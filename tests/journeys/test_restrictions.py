@@ -51,6 +51,27 @@ def test_what_she_hides_is_found_by_nobody_and_shown_again(client, patient, prac
     assert "is no entry" in patient("hide", "everything").stderr
 
 
+def test_she_hides_from_one_alone(client, patient, practice, practices):
+    """The other reads on; what is hidden from all comes on top, and is told apart; one grant later knows it, too."""
+    other = practices("praxis-b")
+    write(client, 1, 2)
+    for one in (practice, other):
+        sharing.grant(client, one.account, {VITALS})
+    assert patient("hide", "Observation/w1", "--from", practice.account).returncode == 0
+    assert (found(practice, client), found(other, client)) == ({"w2"}, {"w1", "w2"})
+    assert f"hidden    Observation/w1 from {practice.account}\n" in patient("show").stdout
+    client.sync()
+    sharing.grant(client, practice.account, {VITALS}, purposes=("HPAYMT",))
+    restrictions.hide(client, ["Observation/w2"])
+    assert (found(practice, client), found(other, client)) == (set(), {"w1"})
+    restrictions.show(client, ["Observation/w2"])
+    assert "is not hidden" in patient("unhide", "Observation/w1").stderr
+    assert patient("unhide", "Observation/w1", "--from", practice.account).returncode == 0
+    assert found(practice, client) == found(other, client) == {"w1", "w2"}
+    client.sync()
+    assert client.vault.hidden_from == {}
+
+
 def test_a_new_version_of_what_is_hidden_stays_hidden(client, practice):
     """What is corrected under its id is not shown by that."""
     write(client, 1)

@@ -103,7 +103,7 @@ export function amend(record: Record, vault: Vault, signer: steps.Signer, now: n
     } else if (kept === undefined || !isSame(kept, wanted)) {
       // Elder terms are proof of what was allowed.
       const proven = known !== null && kept !== undefined ? vault.withTerms(steps.consentHash(kept), kept) : vault;
-      return proven.withTerms(gid, signed(record, gid, { ...wanted, hides: vault.hides }, now));
+      return proven.withTerms(gid, signed(record, gid, { ...wanted, hides: vault.hidesFrom(oth) }, now));
     } else if (known?.rules.body.consent !== steps.consentHash(kept)) {
       return steps.grant(record, vault, gid, kept, signer, now, coverOf(record, vault, kept, known));
     }

@@ -22,8 +22,8 @@ export function amend(record: Record, vault: Vault, signer: steps.Signer, now: n
   let restated = vault;
   for (const [oth, known] of readable(record, vault, now)) {
     const terms = termsFor(record, vault, oth, known);
-    if (terms === null || same(terms.hides ?? [], vault.hides)) continue;
-    const wanted = { ...terms, hides: vault.hides };
+    if (terms === null || same(terms.hides ?? [], vault.hidesFrom(oth))) continue;
+    const wanted = { ...terms, hides: vault.hidesFrom(oth) };
     const kept = vault.terms.get(known.gid);
     if (kept !== undefined && isAlike(kept, wanted)) {
       return steps.grant(record, vault, known.gid, kept, signer, now, known.cover);
@@ -43,16 +43,16 @@ function isAlike(one: Terms, other: Terms): boolean {
   return equal(one.consent, other.consent) && same(plain(one), plain(other));
 }
 
-/** The ids of grants that cannot be made to hide anything: a delegate made them under rules not known here. */
+/** The ids of grants that cannot be made to hide what is: a delegate made them under rules not known here. */
 export function unreached(record: Record, vault: Vault, now: number): string[] {
-  const grants = readable(record, vault, now);
+  const grants = readable(record, vault, now).filter(([oth]) => vault.hidesFrom(oth).length > 0);
   return grants.filter(([oth, known]) => termsFor(record, vault, oth, known) === null).map(([, { gid }]) => gid);
 }
 
 /** The ids of grants of delegates that `amend` takes to have the rules by which the delegate reads. */
 export function assumed(record: Record, vault: Vault, now: number): string[] {
   const isAssumed = (terms: Terms | null) =>
-    terms !== null && terms.salt.length === 0 && !same(terms.hides ?? [], vault.hides);
+    terms !== null && terms.salt.length === 0 && !same(terms.hides ?? [], vault.hidesFrom(terms.oth));
   const grants = readable(record, vault, now);
   return grants.filter(([oth, known]) => isAssumed(termsFor(record, vault, oth, known))).map(([, { gid }]) => gid);
 }

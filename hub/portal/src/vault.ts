@@ -67,6 +67,7 @@ type Content = {
   readonly desks: { readonly [device: string]: string };
   readonly mandates: ReadonlyMap<string, Named>;
   readonly words: ReadonlyMap<string, ReadonlyMap<string, Word>>;
+  readonly hiddenFrom: ReadonlyMap<string, readonly string[]>;
 };
 
 const VERSION = 3;
@@ -123,7 +124,7 @@ export class Vault {
   constructor(content: Partial<Content> = {}) {
     const none = new Map<never, never>();
     const maps = { readingKeys: none, sets: none, masters: none, candidates: none, terms: none };
-    this.#content = { ...maps, hides: [], desks: {}, mandates: none, words: none, ...content };
+    this.#content = { ...maps, hides: [], desks: {}, mandates: none, words: none, hiddenFrom: none, ...content };
   }
 
   /** Reading keys by their public key. */
@@ -149,6 +150,16 @@ export class Vault {
   /** Resources that nobody reads by a grant, as `Type/id`. */
   get hides(): readonly string[] {
     return this.#content.hides;
+  }
+
+  /** Those that one counterpart does not read, by account. */
+  get hiddenFrom(): ReadonlyMap<string, readonly string[]> {
+    return this.#content.hiddenFrom;
+  }
+
+  /** All that is hidden from a counterpart, in order. */
+  hidesFrom(oth: string): readonly string[] {
+    return [...new Set([...this.hides, ...(this.hiddenFrom.get(oth) ?? [])])].sort();
   }
 
   /** How delegates are named, by account. */
@@ -208,9 +219,12 @@ export class Vault {
     return this.#with({ mandates: new Map(this.mandates).set(name, mandate) });
   }
 
-  /** With just these resources hidden. */
-  withHides(references: Iterable<string>): Vault {
-    return this.#with({ hides: [...new Set(references)].sort() });
+  /** With just these resources hidden: from all, or besides from one counterpart. */
+  withHides(references: Iterable<string>, oth = ""): Vault {
+    const hides = [...new Set(references)].sort();
+    if (!oth) return this.#with({ hides });
+    const rest = [...this.hiddenFrom].filter(([name]) => name !== oth);
+    return this.#with({ hiddenFrom: new Map(hides.length > 0 ? [...rest, [oth, hides]] : rest) });
   }
 
   /** Without what guardians said of a counterpart. */
@@ -224,7 +238,7 @@ export class Vault {
 
   /** The plaintext that is sealed. */
   dump(): Uint8Array {
-    const { readingKeys, sets, masters, candidates, terms, hides, desks, mandates, words } = this.#content;
+    const { readingKeys, sets, masters, candidates, terms, hides, desks, mandates, words, hiddenFrom } = this.#content;
     const value: Dumped = {
       v: VERSION,
       reading_keys: [...readingKeys.values()].map((key) => b64(key.bytes())),
@@ -238,6 +252,7 @@ export class Vault {
       desks,
       mandates: Object.fromEntries([...mandates].map(([name, one]) => [name, [one.kind, ascending(one.private)]])),
       words: Object.fromEntries([...words].map(([oth, all]) => [oth, dumpWords(all)])),
+      ...(hiddenFrom.size > 0 && { hidden_from: Object.fromEntries(hiddenFrom) }),
     };
     return utf8(JSON.stringify(value));
   }
@@ -262,6 +277,7 @@ export class Vault {
         desks: Object.fromEntries(Object.entries(value.desks)),
         mandates: new Map(Object.entries(value.mandates).map(([name, [kind, kept]]) => [name, named(kind, kept)])),
         words: new Map(Object.entries(value.words).map(([oth, all]) => [oth, loadWords(all)])),
+        hiddenFrom: new Map(Object.entries(value.hidden_from ?? {}).map(([oth, some]) => [oth, some.map(String)])),
       });
     } catch {
       throw broken("vault");
@@ -281,6 +297,7 @@ type Dumped = Pick<Content, "hides" | "desks"> & {
   readonly terms: { readonly [gid: string]: DumpedTerms };
   readonly mandates: { readonly [delegate: string]: readonly [kind: string, kept: readonly number[]] };
   readonly words: { readonly [oth: string]: DumpedWords };
+  readonly hidden_from?: { readonly [oth: string]: readonly string[] };
 };
 type DumpedWords = { readonly [guardian: string]: readonly [at: number, terms: DumpedTerms | null] };
 

@@ -84,7 +84,7 @@ async function grant(client: Client, gid: string, agreed: Agreement, manner: Man
   await client.settle();
   if (!whole) await rotateAll(client);
   const [nb, until] = seconds(agreed);
-  const vault = await client.vault();
+  const hides = (await client.vault()).hidesFrom(agreed.counterpart);
   const terms: Terms = {
     oth: agreed.counterpart,
     categories: agreed.categories,
@@ -98,7 +98,7 @@ async function grant(client: Client, gid: string, agreed: Agreement, manner: Man
     rules,
     request: request?.received.message.hash ?? "",
     ...(emergency.length > 0 && { emergency }),
-    ...(emergency.length === 0 && vault.hides.length > 0 && { hides: vault.hides }),
+    ...(emergency.length === 0 && hides.length > 0 && { hides }),
   };
   await write(client, gid, terms);
   await speakAlone(client, agreed.counterpart);

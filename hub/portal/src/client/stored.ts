@@ -21,6 +21,11 @@ export type Stored = {
 /** What the newest envelope under a handle brought. */
 type Version = { readonly at: number; readonly device: string; readonly seq: number; readonly names: readonly string[] };
 
+/** How the record names it, as `Type/id`. */
+export function referenceOf({ resource }: Stored): string {
+  return `${String(resource["resourceType"])}/${String(resource["id"])}`;
+}
+
 export class Store {
   /** By author, type and id: nobody replaces what somebody else wrote. */
   readonly #resources = new Map<string, Stored>();
