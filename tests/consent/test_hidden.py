@@ -46,6 +46,20 @@ def test_each_grant_is_signed_again_once_with_what_is_hidden(shared):
             assert client.vault.terms[steps.consent_hash(first)] == first
 
 
+def test_what_is_hidden_from_one_is_said_to_that_one_alone():
+    """Beside what is hidden from all; a vault that hides nothing from a single one does not speak of it."""
+    client, one, other = world.client(), world.organisation("praxis"), world.organisation("klinik")
+    of_one, of_other = client.grant(one, [1]), client.grant(other, [1])
+    client.save(client.vault.with_hides(["Observation/2"]).with_hides(["Observation/1"], one.account))
+    assert amended(client) == [1, 2]
+    assert named(client, one, of_one).hides == ("Observation/1", "Observation/2")
+    assert named(client, other, of_other).hides == ("Observation/2",)
+    assert b"hidden_from" in client.vault.dump()
+    client.save(client.vault.with_hides([], one.account))
+    assert amended(client) == [1, 1]
+    assert b"hidden_from" not in client.vault.dump()
+
+
 def test_what_another_hid_meanwhile_is_made_up_for(shared):
     """Terms that are in the vault and not said yet are overwritten by those that hide what is hidden now."""
     client, practice, gids = shared

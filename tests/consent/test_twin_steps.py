@@ -104,6 +104,21 @@ def test_what_is_hidden_is_signed_into_each_grant_by_the_twin(home):
         assert {terms_of(home.vault, granted[gid].rules).hides for gid in gids} == {tuple(hides)}
 
 
+def test_what_is_hidden_from_one_is_signed_into_its_grants_alone_by_the_twin(home):
+    """Beside what is hidden from all, each entry once; the vault goes through the twin and back unchanged."""
+    practice, other = organisation("praxis"), organisation("klinik")
+    gids = {oth.account: home.grant(oth, [1]) for oth in (practice, other)}
+    home.save(home.vault.with_hides(["Observation/2", "Observation/1"]).with_hides(["Observation/1"], practice.account))
+    home.save(home.vault.with_hides(["Observation/3"], practice.account))
+    while step := home.steps.hide(home.hub.record, home.vault, home.me.signer, home.now):
+        home.save(step) if isinstance(step, Vault) else home.post(step)
+    relations = home.hub.record.relations
+    hides = {oth: terms_of(home.vault, relations[oth].grants[gid].rules).hides for oth, gid in gids.items()}
+    both = ("Observation/1", "Observation/2")
+    assert hides == {practice.account: (*both, "Observation/3"), other.account: both}
+    assert home.vault.hidden_from == {practice.account: ("Observation/3",)}
+
+
 def test_who_sees_what_is_told_alike_at_every_moment(home):
     """Granted, amended, withdrawn, expired, to come, in an emergency, by a delegate, on paper: in every language."""
     practice, other, relative = organisation("praxis"), organisation("klinik"), world.person()

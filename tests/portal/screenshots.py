@@ -231,6 +231,33 @@ def while_looking(browser: Browser, hub: RunningHub, directory: Path) -> None:
     client.close()
 
 
+def while_leaving(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a patient sees who hides an entry from a practice, and then closes her account."""
+    client, _ = enrolment.enrol(directory / "patient", hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    write(client, 1, 2)
+    practice = Practice(directory, hub, "praxis-am-wald", "practice")
+    sharing.grant(client, practice.account, {INDEX["vitals"]})
+    with visitor_at(browser, hub) as visitor:
+        sign_in(visitor, client.account)
+        go(visitor, "data/vitals")
+        visitor.page.locator(".entry summary").last.click()
+        visitor.press("readers.who")
+        visitor.press("readers.hide-from", who=title(practice))
+        visitor.button("readers.show-to", who=title(practice)).wait_for()
+        shoot(visitor, "entry-readers")
+        go(visitor, "close")
+        shoot(visitor, "close")
+        visitor.press("close.go-to")
+        visitor.enter("account.passphrase", WORDS)
+        shoot(visitor, "close-sure")
+        visitor.press("close.now")
+        visitor.sees("farewell.title")
+        shoot(visitor, "farewell")
+    practice.close()
+    client.close()
+
+
 def for_the_operator(browser: Browser, hub: RunningHub, directory: Path) -> None:
     """What the operator sees: the page closed, its link, the hub as it is, a wrong name, and an admission code."""
     client, _ = enrolment.enrol(directory / "patient", hub.url)
@@ -272,6 +299,7 @@ def main() -> None:
             with_data(browser, hub, home / "with-data")
             while_sharing(browser, hub, home / "sharing")
             while_looking(browser, hub, home / "looking")
+            while_leaving(browser, hub, home / "leaving")
             for_the_operator(browser, hub, home / "operator")
             browser.close()
         finally:

@@ -81,7 +81,7 @@ function Entry({ client, record, hiding, entry }: InList & { entry: Stored }) {
     <details class="entry" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>
         <span class="name">
-          {title(entry.resource)}
+          {title(entry.resource)}{" "}
           {hiding?.hidden.has(referenceOf(entry)) && <span class="flag">{text("readers.hidden")}</span>}
         </span>
         <span class="value">

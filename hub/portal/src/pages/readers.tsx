@@ -35,7 +35,7 @@ function List({ client, entry, onChange }: ReadersProps) {
   const name = useNames(client, true);
   const [found, setFound] = useState<readonly Reader[] | null>(null);
   const [fromAll, setFromAll] = useState(false);
-  const [done, say] = useState("");
+  const [done, say] = useState<{ readonly account: string; readonly hidden: boolean } | null>(null);
   const reference = referenceOf(entry);
   const look = async () => {
     setFromAll((await client.vault()).hides.includes(reference));
@@ -44,15 +44,16 @@ function List({ client, entry, onChange }: ReadersProps) {
   const looking = useTask(look);
   useEffect(() => void looking.run(), []);
   const changing = useTask(async (hidden: boolean, account: string) => {
-    say("");
+    say(null);
     await (hidden ? show : hide)(client, reference, account);
     await look();
     await onChange();
-    say(text(hidden ? "readers.shown" : "readers.hid", { who: account === "" ? text("readers.all") : name(account) }));
+    say({ account, hidden: !hidden });
   });
   if (found === null) return <ProblemNotice problem={looking.problem} />;
   return (
     <>
+      <p class="hint">{text("readers.means")}</p>
       {found.length === 0 && <p>{text("readers.nobody")}</p>}
       <ul class="plain">
         {found.map(({ account, hidden, wrote, bound }) => (
@@ -73,8 +74,11 @@ function List({ client, entry, onChange }: ReadersProps) {
           </li>
         ))}
       </ul>
-      <p class="hint">{text("readers.means")}</p>
-      {done && <Notice mood="good">{done}</Notice>}
+      {done !== null && (
+        <Notice mood="good">
+          {text(done.hidden ? "readers.hid" : "readers.shown", { who: done.account ? name(done.account) : text("readers.all") })}
+        </Notice>
+      )}
       <ProblemNotice problem={changing.problem} />
       <div class="actions">
         <Button busy={changing.busy} onClick={() => void changing.run(fromAll, "")}>
