@@ -206,7 +206,7 @@ def test_an_export_of_apple_health(visitors, patient, tmp_path):
 
 
 def test_everything_is_taken_along(visitors, patient):
-    """The Bundle holds what other clients export, byte for byte; the printed pages are made of the same."""
+    """The Bundle holds what other clients export, byte for byte; what is printed, a tagged PDF, is made of the same."""
     name = identifiers.account(patient.account).local
     reports = [seeded.document(name, f"report-{n}", b"All is well.", seeded.TEXT, f"Report {n}") for n in (1, 2)]
     seeded.put(patient, reports)
@@ -231,3 +231,5 @@ def test_everything_is_taken_along(visitors, patient):
     visitor.page.emulate_media(media="print")
     expect(visitor.page.locator(".paper")).to_contain_text("Report")
     expect(visitor.button("take.print")).to_be_hidden()
+    pdf = visitor.page.pdf(tagged=True)  # as the browser's own dialog keeps it
+    assert pdf.startswith(b"%PDF-") and b"/StructTreeRoot" in pdf and b"/Lang (en" in pdf
