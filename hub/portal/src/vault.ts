@@ -10,6 +10,7 @@ import * as primitives from "./primitives.ts";
 import { b64, broken, concat, equal, KEY_BYTES, labelHash, NONCE_BYTES, randomBytes, Rejected } from "./primitives.ts";
 import { unb64, utf8, utf8Text } from "./primitives.ts";
 import { Master, SetKey } from "./sets.ts";
+import { ascending, type DumpedTerms, dumpTerms, type DumpedWords, dumpWords, loadTerms, loadWords } from "./terms.ts";
 
 /** A next epoch that is being handed out: its number, its master, and what its maker had seen when making it. */
 export type Candidate = {
@@ -286,8 +287,6 @@ export class Vault {
 }
 
 type DumpedCandidate = [epoch: number, master: string, accountSeq: number, iat: number];
-type DumpedTerms = Omit<Terms, "categories" | "consent" | "salt"> &
-  Readonly<{ categories: readonly number[]; consent: string; salt: string }>;
 type Dumped = Pick<Content, "hides" | "desks"> & {
   readonly v: number;
   readonly reading_keys: readonly string[];
@@ -299,35 +298,13 @@ type Dumped = Pick<Content, "hides" | "desks"> & {
   readonly words: { readonly [oth: string]: DumpedWords };
   readonly hidden_from?: { readonly [oth: string]: readonly string[] };
 };
-type DumpedWords = { readonly [guardian: string]: readonly [at: number, terms: DumpedTerms | null] };
-
-function loadCandidate([epoch, master, accountSeq, iat]: DumpedCandidate): Candidate {
-  return { epoch, master: new Master(unb64(master, 32)), accountSeq, iat };
-}
-
-function ascending(categories: ReadonlySet<number>): readonly number[] {
-  return [...categories].sort((a, b) => a - b);
-}
 
 function named(kind: string, kept: readonly number[]): Named {
   return { kind, private: new Set(kept) };
 }
 
-function dumpWords(words: ReadonlyMap<string, Word>): DumpedWords {
-  return Object.fromEntries([...words].map(([name, { at, terms }]) => [name, [at, terms && dumpTerms(terms)]]));
-}
-
-function loadWords(words: DumpedWords): ReadonlyMap<string, Word> {
-  return new Map(Object.entries(words).map(([name, [at, terms]]) => [name, { at, terms: terms && loadTerms(terms) }]));
-}
-
-function dumpTerms(terms: Terms): DumpedTerms {
-  return { ...terms, categories: ascending(terms.categories), consent: b64(terms.consent), salt: b64(terms.salt) };
-}
-
-function loadTerms(terms: DumpedTerms): Terms {
-  const categories = new Set(terms.categories);
-  return { ...terms, categories, consent: unb64(terms.consent), salt: unb64(terms.salt) };
+function loadCandidate([epoch, master, accountSeq, iat]: DumpedCandidate): Candidate {
+  return { epoch, master: new Master(unb64(master, 32)), accountSeq, iat };
 }
 
 /** Seal the root compartment. Returns nonce ‖ ciphertext, which every version carries until it changes. */
