@@ -10,7 +10,7 @@ import requests
 
 from connectors.demo.programs import Failed, Programs
 
-HTTP_SECONDS = 30
+HTTP_SECONDS = 120
 PURPOSE = "TREAT"
 ROLE = "physician"
 

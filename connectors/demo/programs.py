@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 RUN_SECONDS = 600
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 15
 
 T = TypeVar("T")
