@@ -100,12 +100,13 @@ def altered(draw: st.DrawFn, header: Header, others: Sequence[Header] = ()) -> b
     return text
 
 
-def flips(raw: bytes) -> Iterator[bytes]:
-    """Each byte with one of its bits flipped."""
+def flips(raw: bytes, bits: int = 1) -> Iterator[bytes]:
+    """Each byte with one of its bits flipped; so many of them, one after the other."""
     for place in range(len(raw)):
-        flipped = bytearray(raw)
-        flipped[place] ^= 1 << (place * 5 + place // 8) % 8
-        yield bytes(flipped)
+        for bit in range(bits):
+            flipped = bytearray(raw)
+            flipped[place] ^= 1 << (place * 5 + place // 8 + bit) % 8
+            yield bytes(flipped)
 
 
 def signed(header: bytes, label: str, key: SigningKey) -> bytes:
