@@ -316,6 +316,14 @@ class HubClient:
         """Report what was read in the house: `[{acc, at, purpose, sealed}]`."""
         self._json("POST", "/v1/reads", json={"reports": list(reports)})
 
+    def health_links(self) -> list[dict[str, Any]]:
+        """The account's SMART Health Links, the newest first."""
+        return list(self._json("GET", "/v1/health-links").get("links", []))
+
+    def change_health_link(self, method: str, name: str, **body: Any) -> None:
+        """Make (PUT), extend (PATCH) or revoke (DELETE) a link."""
+        self._json(method, f"/v1/health-links/{name}", **({"json": body} if body else {}))
+
     # --- transport --------------------------------------------------------------------------------------------
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
@@ -369,14 +377,8 @@ class HubClient:
         """SMART Backend Services: https://hl7.org/fhir/smart-app-launch/backend-services.html#step-3-access-token"""
         endpoint = self.hub()["token_endpoint"]
         now = int(self.time)
-        key = OKPKey.import_key(
-            {
-                "kty": "OKP",
-                "crv": "Ed25519",
-                "x": b64(credentials.token_key.public),
-                "d": b64(bytes(credentials.token_key)),
-            }
-        )
+        secret = credentials.token_key
+        key = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(secret.public), "d": b64(bytes(secret))})
         claims = {
             "iss": credentials.client_id, "sub": credentials.client_id, "aud": endpoint,
             "exp": now + 240, "iat": now, "jti": new_id(),

@@ -33,7 +33,8 @@ SHORTEST, LONGEST = 6, 64
 """Characters of a passcode."""
 TRIES = 10
 """So many wrong passcodes close a link for good."""
-SALT_BYTES, OPERATIONS, MEMORY = 16, 2, 16 * 1024 * 1024
+SALT_BYTES, OPERATIONS, MEMORY = 16, 4, 8 * 1024 * 1024
+"""Argon2id as costly as many threads of a hub bear at once."""
 _JWE = re.compile(r"([\w-]+)\.\.[\w-]{16}\.[\w-]*\.[\w-]{22}", re.ASCII).fullmatch
 
 pages = Blueprint("health_links", __name__)
@@ -81,7 +82,7 @@ def put_link(name: str) -> Response:
             return Response(status=200)  # the same again: its name is the hash of what only its maker knows
         if known is not None or not _is_open(home, tx):
             raise Problem("conflict", "No link can be kept under this name for this account.")
-        if store.count(tx.conn, caller.acc) >= MAX_LINKS:
+        if store.count(tx.conn, caller.acc, home.now()) >= MAX_LINKS:
             raise Problem("unprocessable", f"An account has {MAX_LINKS} links at most; revoke one first.")
         store.put(tx, link, file)
         note(tx, home, link, "made", caller, until=until)
@@ -179,10 +180,10 @@ def note(tx: Tx, home: Hub, link: HealthLink, what: str, caller: Caller | None =
     audit.write(tx, at=home.now(), actor=actor, device=device, action=ACTION, detail=told)
 
 
-def sweep(home: Hub, limit: int = 100) -> None:
+def sweep(home: Hub) -> None:
     """Forget links whose time is over. One transaction an account."""
     with home.db.read() as conn:
-        over = store.expired(conn, home.now(), limit)
+        over = store.expired(conn, home.now())
     for acc, names in over.items():
         with home.db.write(acc) as tx:
             for name in names:

@@ -10,7 +10,17 @@ from typing import Any
 import click
 
 from connectors.command_line import plainly
-from connectors.patient import emergency_cli, enrolment, offers, paper, permits, renewal, restrictions, sharing
+from connectors.patient import (
+    emergency_cli,
+    enrolment,
+    health_links_cli,
+    offers,
+    paper,
+    permits,
+    renewal,
+    restrictions,
+    sharing,
+)
 from connectors.patient.backup import backup, restore
 from connectors.patient.client import Client
 from connectors.patient.consent_cli import receipt, reminders, renew, templates, who
@@ -37,7 +47,7 @@ def patient() -> None:
 
 for command in (
     read, add, delete, export, close, delegate, undelegate, backup, restore, templates, who, receipt, renew, reminders,
-    hide, unhide, sign, log, object_command, pair, add_device, emergency_cli.group,
+    hide, unhide, sign, log, object_command, pair, add_device, emergency_cli.group, health_links_cli.group,
 ):  # fmt: skip
     patient.add_command(command)
 

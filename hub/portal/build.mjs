@@ -103,6 +103,7 @@ await build({
   entryPoints: [
     { in: "src/index.ts", out: "consent" },
     { in: "src/main.tsx", out: "portal" },
+    { in: "src/viewer.tsx", out: "link" },
     { in: "style/portal.css", out: "portal" },
     { in: "style/icon.svg", out: "icon" },
   ],

@@ -1,4 +1,4 @@
-"""Routes: the portal's one page, and the files of its bundle, under names that hold their SHA-256."""
+"""Routes: the portal's one page, the page that opens links, and the files of both, at paths that hold their SHA-256."""
 
 import gzip
 from base64 import b64encode
@@ -16,7 +16,7 @@ from hub.wire import answer
 BUILT = Path(__file__).resolve().parents[1] / "static/portal"
 SCRIPTS = ("portal.js", "qr_draw.js", "qr_read.js")
 MEDIA = {
-    **dict.fromkeys(SCRIPTS, "text/javascript"), "portal.css": "text/css", "icon.svg": "image/svg+xml",
+    **dict.fromkeys((*SCRIPTS, "link.js"), "text/javascript"), "portal.css": "text/css", "icon.svg": "image/svg+xml",
     "texts.de.json": "application/json", "texts.en.json": "application/json",
 }  # fmt: skip
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -30,6 +30,14 @@ POLICY = (
 
 PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
 """The camera is for QR codes: https://www.w3.org/TR/permissions-policy/"""
+
+# Who opens a link has no keys to unwrap: no WebAssembly, no worker, no policy of Trusted Types, no camera.
+VIEWER_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "frame-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+VIEWER_PERMISSIONS = PERMISSIONS.replace("(self)", "()")
 
 pages = Blueprint("portal", __name__, template_folder="templates")
 
@@ -64,12 +72,22 @@ def file(name: str) -> File:
 @pages.get("/portal/")
 def shell() -> Response:
     """The one page; which of its views is shown stands behind the # and never comes to the hub."""
+    return _page("portal.js", POLICY, PERMISSIONS)
+
+
+@pages.get("/link")
+def viewer() -> Response:
+    """Where somebody without an account opens a SMART Health Link; it stands behind the #, with its key."""
+    return _page("link.js", VIEWER_POLICY, VIEWER_PERMISSIONS)
+
+
+def _page(script: str, policy: str, permissions: str) -> Response:
     html = render_template(
-        "portal.html", title=hub().config.title, language="de", script=file("portal.js"), style=file("portal.css"),
+        "portal.html", title=hub().config.title, language="de", script=file(script), style=file("portal.css"),
         icon=file("icon.svg"),
     )  # fmt: skip
-    headers = {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"}
-    headers["Permissions-Policy"] = PERMISSIONS
+    headers = {"Content-Security-Policy": policy, "Cross-Origin-Opener-Policy": "same-origin"}
+    headers["Permissions-Policy"] = permissions
     return Response(html, content_type="text/html; charset=utf-8", headers=headers)
 
 

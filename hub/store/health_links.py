@@ -112,18 +112,19 @@ def parts(conn: Connection, link: HealthLink, first: int) -> list[bytes]:
     return list(conn.execute(select(columns.part).where(*here).order_by(columns.n)).scalars())
 
 
-def expired(conn: Connection, now: int, limit: int) -> Mapping[str, list[str]]:
-    """So many links at most whose time is over: their names, by account."""
+def expired(conn: Connection, now: int) -> Mapping[str, list[str]]:
+    """The links whose time is over: their names, by account."""
     query = select(health_links.c.acc, health_links.c.name).where(health_links.c.until <= now)
     found: dict[str, list[str]] = {}
-    for acc, name in conn.execute(query.order_by(health_links.c.until).limit(limit)):
+    for acc, name in conn.execute(query):
         found.setdefault(acc, []).append(name)
     return found
 
 
-def count(conn: Connection, acc: str) -> int:
-    """How many links an account has."""
-    query = select(func.count()).select_from(health_links).where(health_links.c.acc == acc)
+def count(conn: Connection, acc: str, now: int) -> int:
+    """How many links of an account are not over."""
+    open_ = health_links.c.acc == acc, health_links.c.until > now
+    query = select(func.count()).select_from(health_links).where(*open_)
     return conn.execute(query).scalar_one()
 
 

@@ -40,7 +40,8 @@ ALL = [
     entry("deposit", detail={"count": 2, "deletes": 2, "stream": "x"}),
     *(entry("statement", detail=DETAIL | {"typ": typ}, actor=ACC, name="") for typ in STATEMENTS),
     *(entry(action) for action in ACTIONS),
-    *(entry("health-link", detail={"what": what, "link": "x" * 22, "until": AT, "left": left}, person="Dr. Ada")
+    *(entry("health-link", detail={"what": what, "link": "x" * 22, "until": AT, "left": left}, person="Dr. Ada",
+            actor=ACC if what in ("made", "extended", "revoked") else "hub.example.org", name="")
       for what, left in (("made", 0), ("opened", 0), ("wrong", 9), ("wrong", 0), ("extended", 0), ("revoked", 0))),
     entry("something-new"),
 ]  # fmt: skip

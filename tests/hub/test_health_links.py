@@ -279,6 +279,8 @@ def test_there_is_an_end_to_how_much_is_kept(town, monkeypatch):
     assert link.put(file=link.file + "A" * MAX_FILE).status_code == 413
     monkeypatch.setattr(health_links, "MAX_LINKS", 2)
     assert [Link(town, link.who).put().status_code for _ in range(3)] == [201, 201, 422]
+    town.clock.advance(7 * DAY)
+    assert Link(town, link.who).put().status_code == 201
     assert MAX_LINKS == 20
 
 

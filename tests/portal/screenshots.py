@@ -24,6 +24,7 @@ from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hu
 from tests.portal.test_devices import asks_for_device, digits, shows_invitation
 from tests.portal.test_getting_in import choose_words, read_sheet, sign_in
 from tests.portal.test_log import Hiding, again, look_at, open_log, without
+from tests.portal.test_outside import LABEL, enter, make, outside
 from tests.portal.test_sharing import sign, title
 
 TARGET = ROOT / "build/screenshots"
@@ -282,6 +283,38 @@ def for_the_operator(browser: Browser, hub: RunningHub, directory: Path) -> None
     client.close()
 
 
+def for_someone_outside(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """A link as she makes and keeps it, and as somebody without an account opens it."""
+    client, _ = enrolment.enrol(directory, hub.url)
+    enrolment.set_passphrase(client, WORDS)
+    name = account(client.account).local
+    record.put(client, record.observations(name, 45), "seed")
+    record.put(client, record.clinical(name))
+    client.flush()
+    with visitor_at(browser, hub) as visitor, visitor_at(browser, hub) as guest:
+        sign_in(visitor, client.account)
+        go(visitor, "outside")
+        visitor.button("outside.make").wait_for()
+        shoot(visitor, "outside")
+        link, passcode = make(visitor, "vitals", "lab", "allergies")
+        shoot(visitor, "outside-ready")
+        outside(guest, link)
+        shoot(guest, "link")
+        enter(guest, "not-the-code")
+        guest.page.get_by_text(guest.text("link.wrong", left=9)).wait_for()
+        shoot(guest, "link-wrong")
+        enter(guest, passcode)
+        guest.page.get_by_text(guest.text("link.chosen")).wait_for()
+        shoot(guest, "link-opened")
+        go(guest, "data/vitals")
+        shoot(guest, "link-vitals")
+        go(visitor, "log")
+        go(visitor, "outside")
+        visitor.button("outside.revoke-of", label=LABEL).click()
+        shoot(visitor, "outside-revoke")
+    client.close()
+
+
 def main() -> None:
     """All of them, anew."""
     shutil.rmtree(TARGET, ignore_errors=True)
@@ -301,6 +334,7 @@ def main() -> None:
             while_looking(browser, hub, home / "looking")
             while_leaving(browser, hub, home / "leaving")
             for_the_operator(browser, hub, home / "operator")
+            for_someone_outside(browser, hub, home / "outside")
             browser.close()
         finally:
             hub.kill()

@@ -1,7 +1,7 @@
 /** The portal: the frame around all pages, and which of them is shown. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { isClosed, isClosing } from "./client/closing.ts";
 import { type Device, lookUp } from "./client/device.ts";
 import { useIdle } from "./idle.ts";
@@ -10,8 +10,9 @@ import { CLOSING, ENTRANCES, pagesFor, RECOVERY } from "./pages/index.ts";
 import { Unlock } from "./pages/unlock.tsx";
 import { type Page, PortalContext, tabs, tellTabs } from "./portal.ts";
 import { go, usePath } from "./router.ts";
-import { type Key, type Language, LANGUAGES, language, speak, text } from "./text.ts";
+import { type Key, type Language, language, speak, text } from "./text.ts";
 import { Button } from "./ui/button.tsx";
+import { Footer, Header, Main } from "./ui/frame.tsx";
 import { Icon } from "./ui/icon.tsx";
 import { ProblemNotice } from "./ui/notice.tsx";
 import { useRefresh } from "./ui/reading.ts";
@@ -41,30 +42,21 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   const { title, view } = shown(device, path);
   return (
     <PortalContext.Provider value={{ device, enter }}>
-      <a class="skip" href="#main" onClick={skip}>
-        {text("frame.skip")}
-      </a>
-      <header>
-        <a class="brand" href="#/">
-          {hub}
-        </a>
-        <div class="tools">
-          <LanguageSwitch onChange={speaking.run} />
-          {device.state === "open" && (
-            <Button look="plain" onClick={lock}>
-              <Icon name="lock" />
-              {text("frame.lock")}
-            </Button>
-          )}
-        </div>
-      </header>
+      <Header hub={hub} onLanguage={speaking.run}>
+        {device.state === "open" && (
+          <Button look="plain" onClick={lock}>
+            <Icon name="lock" />
+            {text("frame.lock")}
+          </Button>
+        )}
+      </Header>
       {device.state === "open" && <Navigation pages={pagesFor(device.client)} path={path} />}
       <Main name={text(title)} hub={hub} key={`${device.state} ${path}`}>
         <ProblemNotice problem={speaking.problem} />
         {device.state === "open" && <Sending client={device.client} />}
         {view}
       </Main>
-      <Footer />
+      <Footer said={text("frame.sealed")} />
     </PortalContext.Provider>
   );
 }
@@ -94,34 +86,6 @@ function shown(device: Device, path: string): { title: Key; view: ComponentChild
   return { title: titleOf?.(path.slice(path.indexOf("/") + 1)) ?? title, view: <View client={device.client} /> };
 }
 
-/** A new page is announced by its heading, which takes the focus; the first one leaves the focus where it is. */
-function Main({ name, hub, children }: { name: string; hub: string; children: ComponentChildren }) {
-  const heading = useRef<HTMLHeadingElement>(null);
-  // With the page itself and not a moment later: else the focus leaves a field in which somebody types already.
-  useLayoutEffect(() => {
-    if (arrived) heading.current?.focus();
-    arrived = true;
-  }, []);
-  useEffect(() => {
-    document.title = `${name} · ${hub}`;
-  }, [name, hub]);
-  return (
-    <main id="main" tabIndex={-1}>
-      <h1 ref={heading} tabIndex={-1}>
-        {name}
-      </h1>
-      {children}
-    </main>
-  );
-}
-
-let arrived = false;
-
-function skip(event: Event): void {
-  event.preventDefault();
-  document.getElementById("main")?.focus();
-}
-
 function Navigation({ pages, path }: { pages: readonly Page[]; path: string }) {
   return (
     <nav aria-label={text("frame.navigation")}>
@@ -135,36 +99,5 @@ function Navigation({ pages, path }: { pages: readonly Page[]; path: string }) {
           ),
       )}
     </nav>
-  );
-}
-
-const NAMES = { de: "Deutsch", en: "English" } as const;
-
-/** A button with the name of the language that is not spoken now. */
-function LanguageSwitch({ onChange }: { onChange: (next: Language) => Promise<void> }) {
-  const others = LANGUAGES.filter((name) => name !== language());
-  return others.map((name) => (
-    <button
-      key={name}
-      type="button"
-      class="button plain"
-      lang={name}
-      onClick={() => void onChange(name)}
-    >
-      {NAMES[name]}
-    </button>
-  ));
-}
-
-/** The SHA-256 of this very script stands in its address, which the browser checked it against. */
-function Footer() {
-  const digest = import.meta.url.split("/").at(-2) ?? "";
-  return (
-    <footer>
-      <p>{text("frame.sealed")}</p>
-      <p>
-        {text("frame.bundle")} <a href="/portal/bundle.json">SHA-256</a> <code>{digest}</code>
-      </p>
-    </footer>
   );
 }

@@ -6,7 +6,7 @@
  * else, because what a patient wants kept apart must not travel with the rest.
  */
 
-import { broken } from "./primitives.ts";
+import { broken } from "./rejected.ts";
 
 type Mapping = { readonly [name: string]: unknown };
 

@@ -1,7 +1,7 @@
 /** JSON read so that numbers keep their digits, and numbers as the reader's language writes them. */
 
-import { utf8Text } from "./primitives.ts";
 import type { Language } from "./text.ts";
+import { utf8Text } from "./utf8.ts";
 
 /** A number by its digits. */
 export class Digits {

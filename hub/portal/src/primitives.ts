@@ -6,10 +6,13 @@
  */
 
 import sodium from "libsodium-wrappers-sumo";
+import { broken } from "./rejected.ts";
+import { utf8 } from "./utf8.ts";
+
+export { broken, type Kind, Rejected, stale } from "./rejected.ts";
+export { utf8, utf8Text } from "./utf8.ts";
 
 await sodium.ready;
-
-export type Kind = "broken" | "not-for-you" | "stale";
 
 export const KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
@@ -19,48 +22,7 @@ export const TAG_BYTES = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
 export const STREAM_HEADER_BYTES = sodium.crypto_secretstream_xchacha20poly1305_HEADERBYTES;
 export const STREAM_CHUNK_OVERHEAD = sodium.crypto_secretstream_xchacha20poly1305_ABYTES;
 
-/**
- * What was offered does not count.
- *
- * `kind` tells what to do: `broken` (never acceptable), `not-for-you` (somebody else's), `stale` (fetch newer chains
- * and try again). `reason` is one word of `PROTOCOL.md`; neither carries content.
- */
-export class Rejected extends Error {
-  readonly kind: Kind;
-  readonly reason: string;
-
-  constructor(kind: Kind, reason: string) {
-    super(`${kind}: ${reason}`);
-    this.name = "Rejected";
-    this.kind = kind;
-    this.reason = reason;
-  }
-}
-
-/** A `Rejected` of the kind `broken`. */
-export function broken(reason: string): Rejected {
-  return new Rejected("broken", reason);
-}
-
-/** A `Rejected` of the kind `stale`. */
-export function stale(reason = "stale"): Rejected {
-  return new Rejected("stale", reason);
-}
-
 // --- bytes --------------------------------------------------------------------------------------------------------
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The UTF-8 bytes of a string. */
-export function utf8(text: string): Uint8Array {
-  return encoder.encode(text);
-}
-
-/** Decode UTF-8, strictly: a byte order mark stays a character. Throws `Rejected(broken, reason)`. */
-export function utf8Text(data: Uint8Array, reason: string): string {
-  return guarded(reason, () => decoder.decode(data));
-}
 
 /** The bytes of an ASCII string. Throws a `RangeError` for any other: labels and names are ASCII by their grammar. */
 export function ascii(text: string): Uint8Array {

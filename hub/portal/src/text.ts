@@ -1,7 +1,7 @@
 /** What the pages say, in the reader's language, from one catalogue for each (`texts/`), loaded when it is spoken. */
 
-import { Rejected } from "./primitives.ts";
 import { Problem } from "./problems.ts";
+import { Rejected } from "./rejected.ts";
 import type de from "./texts/de.json";
 
 export const LANGUAGES = ["de", "en"] as const;

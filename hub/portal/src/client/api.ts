@@ -55,6 +55,14 @@ export type ReadReport = {
   readonly sealed: Uint8Array;
 };
 
+/** A SMART Health Link at the hub. `left`: wrong passcodes until it is closed; `opened_at`: 0 for never. */
+export type KeptLink = { readonly name: string; readonly sealed: Uint8Array } & {
+  readonly [member in "at" | "until" | "size" | "left" | "opened" | "opened_at"]: number;
+};
+
+/** What the hub is given of a link: `file` a JWE, `sealed` what she notes for herself. */
+export type NewLink = Pick<KeptLink, "until" | "sealed"> & { readonly passcode: string; readonly file: string };
+
 /** An event of the feed, as it came: `type` says what else it holds. */
 export type FeedEvent = { readonly type: string; readonly [member: string]: unknown };
 export type FeedPage = {
@@ -266,6 +274,32 @@ export class Hub {
   /** Say against an entry of the own log that it was not right: a sealed message to whom it is about. */
   async objectTo(entry: number, sealed: Uint8Array): Promise<void> {
     await this.#call("/v1/objections", { json: { entry, frame: b64(sealed) } });
+  }
+
+  // --- SMART Health Links -------------------------------------------------------------------------------------------
+
+  /** The account's links, the newest first. */
+  async healthLinks(): Promise<KeptLink[]> {
+    type Answer = { links: (Omit<KeptLink, "sealed"> & { sealed: string })[] };
+    const { links } = await this.#json<Answer>("/v1/health-links");
+    return understood(() => links.map((link) => ({ ...link, sealed: unb64(link.sealed) })));
+  }
+
+  /** Keep a sealed file for whoever comes with the secret of which `name` is the hash, and the passcode. */
+  async putHealthLink(name: string, { sealed, ...rest }: NewLink): Promise<void> {
+    await this.#call(`/v1/health-links/${name}`, { method: "PUT", json: { ...rest, sealed: b64(sealed) } });
+  }
+
+  /** Let a link hold until a moment (Unix seconds). */
+  async extendHealthLink(name: string, until: number): Promise<void> {
+    await this.#call(`/v1/health-links/${name}`, { method: "PATCH", json: { until } });
+  }
+
+  /** Close a link for everybody; one that is gone already is closed. */
+  async revokeHealthLink(name: string): Promise<void> {
+    await this.#call(`/v1/health-links/${name}`, { method: "DELETE" }).catch((error: unknown) => {
+      if (!(error instanceof Problem && error.code === "not-found")) throw error;
+    });
   }
 
   // --- the feed ---------------------------------------------------------------------------------------------------

@@ -17,13 +17,16 @@ type CategoriesProps = {
   readonly error?: string;
   /** What the law closes to whom it is for: not offered, and told. */
   readonly closed?: ReadonlySet<number>;
+  /** Only these are offered. */
+  readonly among?: ReadonlySet<number>;
 };
 
 const NONE: ReadonlySet<number> = new Set();
 
-export function Categories({ legend, chosen, onChange, error = "", closed = NONE }: CategoriesProps) {
+export function Categories({ legend, chosen, onChange, error = "", closed = NONE, among }: CategoriesProps) {
   const answer = (value: number) => ({ value, label: capital(words.category(value, language())) });
-  const offered = (all: readonly number[]) => all.filter((category) => !closed.has(category)).map(answer);
+  const isOffered = (category: number) => !closed.has(category) && (among?.has(category) ?? true);
+  const offered = (all: readonly number[]) => all.filter(isOffered).map(answer);
   const same = {
     isChosen: (category: number) => chosen.has(category),
     onChoose: (category: number) => onChange(toggled(chosen, category)),
@@ -32,12 +35,14 @@ export function Categories({ legend, chosen, onChange, error = "", closed = NONE
   return (
     <>
       <Answers legend={legend} answers={offered(ORDINARY)} error={error} {...same} />
-      <Answers
-        legend={text("categories.sensitive")}
-        hint={text("categories.sensitive-hint")}
-        answers={offered(SENSITIVE)}
-        {...same}
-      />
+      {SENSITIVE.some(isOffered) && (
+        <Answers
+          legend={text("categories.sensitive")}
+          hint={text("categories.sensitive-hint")}
+          answers={offered(SENSITIVE)}
+          {...same}
+        />
+      )}
       {closed.size > 0 && <p>{text("categories.law", { what: words.categories(closed, language()) })}</p>}
     </>
   );

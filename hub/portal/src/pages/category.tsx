@@ -2,7 +2,6 @@
 
 import { useMemo, useState } from "preact/hooks";
 import type { Name } from "../categories.ts";
-import type { Client } from "../client/client.ts";
 import { Digits, exact, localNumber } from "../exact.ts";
 import type { Stored } from "../client/stored.ts";
 import type { Resource } from "../opening.ts";
@@ -13,19 +12,19 @@ import { Button } from "../ui/button.tsx";
 import { Chart } from "../ui/chart.tsx";
 import { type Row, Table } from "../ui/table.tsx";
 import type { Shown } from "../ui/shown.ts";
-import { Entries } from "./entry.tsx";
+import { type Actions, Entries } from "./entry.tsx";
 
 const DRAWN: readonly Name[] = ["vitals", "activity", "traces", "lab"];
 const AT_ONCE = 50;
 
 type CategoryProps = {
   readonly name: Name;
-  readonly client: Client;
   readonly record: Shown;
+  readonly actions: Actions;
   readonly entries: readonly Stored[];
 };
 
-export function Category({ name, client, record, entries }: CategoryProps) {
+export function Category({ name, record, actions, entries }: CategoryProps) {
   const isLab = name === "lab";
   const drawn = useMemo(() => {
     const all = DRAWN.includes(name) ? series(entries.map(({ resource }) => resource)) : [];
@@ -41,7 +40,7 @@ export function Category({ name, client, record, entries }: CategoryProps) {
       {entries.length > 0 && (
         <section class="each">
           {(drawn.length > 0 || isLab) && <h2>{text("data.each")}</h2>}
-          <Entries client={client} record={record} entries={entries} />
+          <Entries record={record} actions={actions} entries={entries} />
         </section>
       )}
     </>

@@ -5,15 +5,24 @@ import { usePath } from "../router.ts";
 import { text } from "../text.ts";
 import { LinkButton } from "../ui/button.tsx";
 import { useOwn } from "../ui/shown.ts";
+import { useActions } from "./own_entry.tsx";
 import { OthersRecords } from "./patients.tsx";
 import { Record } from "./record.tsx";
 
 export function Data({ client }: { client: Client }) {
   const place = usePath().split("/")[1] ?? "";
+  const record = useOwn(client);
+  const actions = useActions(client, record);
   return (
     <>
       {place === "" && <OthersRecords client={client} />}
-      <Record client={client} record={useOwn(client)} place={place} empty={<Nothing />} />
+      <Record
+        record={record}
+        actions={actions}
+        place={place}
+        empty={<Nothing />}
+        beside={<LinkButton to="take">{text("take.title")}</LinkButton>}
+      />
     </>
   );
 }

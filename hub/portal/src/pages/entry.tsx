@@ -1,33 +1,29 @@
-/** Entries of the record: each a line that opens, with what it says and what its author can do with it. */
+/** Entries of a record: each a line that opens, with what it says and what can be done with it. */
 
-import { useEffect, useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
-import { takeBack } from "../client/deletion.ts";
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import { exact } from "../exact.ts";
-import { measurement } from "../measurements.ts";
-import { Problem } from "../problems.ts";
-import { hiddenNow } from "../client/restrictions.ts";
-import { referenceOf, type Stored } from "../client/stored.ts";
+import type { Stored } from "../client/stored.ts";
 import { day, facts, flag, localDate, title, value, when } from "../summary.ts";
 import { text } from "../text.ts";
-import { Button, LinkButton } from "../ui/button.tsx";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
-import { keyOf, type Shown } from "../ui/shown.ts";
-import { useTask } from "../ui/task.ts";
+import { Button } from "../ui/button.tsx";
+import { keyOf } from "../ui/noted.ts";
+import type { Shown } from "../ui/shown.ts";
 import { Attachment, hasAttachment } from "./attachment.tsx";
-import { Readers } from "./readers.tsx";
 
 const AT_ONCE = 50;
 
-type InRecord = { readonly client: Client; readonly record: Shown };
-type InList = InRecord & { readonly hiding: Hiding };
-/** What of her own record is hidden from anybody, and how to look anew; null in another's. */
-type Hiding = { readonly hidden: ReadonlySet<string>; readonly look: () => Promise<void> } | null;
+/** Whether an entry is hidden from anybody, and what can be done with it; null where nobody is signed in. */
+export type Actions = {
+  readonly isHidden: (entry: Stored) => boolean;
+  readonly of: (entry: Stored, full: unknown) => ComponentChildren;
+} | null;
+
+type InRecord = { readonly record: Shown; readonly actions: Actions };
 type EntriesProps = InRecord & { readonly entries: readonly Stored[]; readonly byDay?: boolean };
 
-export function Entries({ client, record, entries, byDay = false }: EntriesProps) {
+export function Entries({ record, actions, entries, byDay = false }: EntriesProps) {
   const [count, setCount] = useState(AT_ONCE);
-  const hiding = useHiding(client, record);
   const shown = entries.slice(0, count);
   const groups = byDay ? gathered(shown) : [["", shown] as const];
   return (
@@ -38,7 +34,7 @@ export function Entries({ client, record, entries, byDay = false }: EntriesProps
           <ul class="entries">
             {some.map((entry) => (
               <li key={keyOf(entry)}>
-                <Entry {...{ client, record, hiding, entry }} />
+                <Entry {...{ record, actions, entry }} />
               </li>
             ))}
           </ul>
@@ -49,17 +45,6 @@ export function Entries({ client, record, entries, byDay = false }: EntriesProps
       )}
     </>
   );
-}
-
-function useHiding(client: Client, { patient }: Shown): Hiding {
-  const [hidden, set] = useState<ReadonlySet<string>>(new Set());
-  const isOwn = patient === client.account;
-  const look = async () => set(await hiddenNow(client));
-  useEffect(() => {
-    // Without the hub it may not be known which they are; nothing is told as hidden then.
-    if (isOwn) void look().catch((error: unknown) => error instanceof Problem || reportError(error));
-  }, [client]);
-  return isOwn ? { hidden, look } : null;
 }
 
 function gathered(entries: readonly Stored[]): (readonly [string, readonly Stored[]])[] {
@@ -73,7 +58,7 @@ function gathered(entries: readonly Stored[]): (readonly [string, readonly Store
   return [...found];
 }
 
-function Entry({ client, record, hiding, entry }: InList & { entry: Stored }) {
+function Entry({ record, actions, entry }: InRecord & { entry: Stored }) {
   const [open, setOpen] = useState(false);
   const full = exact(entry.raw);
   const mark = flag(full);
@@ -82,22 +67,22 @@ function Entry({ client, record, hiding, entry }: InList & { entry: Stored }) {
       <summary>
         <span class="name">
           {title(entry.resource)}{" "}
-          {hiding?.hidden.has(referenceOf(entry)) && <span class="flag">{text("readers.hidden")}</span>}
+          {actions?.isHidden(entry) && <span class="flag">{text("readers.hidden")}</span>}
         </span>
         <span class="value">
           {value(full)} {mark && <span class={`flag ${mark}`}>{text(`flag.${mark}`)}</span>}
         </span>
         <span class="muted">{localDate(when(entry.resource))}</span>
       </summary>
-      {open && <Opened {...{ client, record, hiding, entry, full }} />}
+      {open && <Opened {...{ record, actions, entry, full }} />}
     </details>
   );
 }
 
-type OpenedProps = InList & { readonly entry: Stored; readonly full: unknown };
+type OpenedProps = InRecord & { readonly entry: Stored; readonly full: unknown };
 
-function Opened({ client, record, hiding, entry, full }: OpenedProps) {
-  const { nameOf, note } = record;
+function Opened({ record: { nameOf, note }, actions, entry, full }: OpenedProps) {
+  const author = nameOf(entry.author);
   return (
     <div class="said">
       <dl>
@@ -107,48 +92,15 @@ function Opened({ client, record, hiding, entry, full }: OpenedProps) {
             <dd>{said}</dd>
           </div>
         ))}
-        <div>
-          <dt>{text("data.author")}</dt>
-          <dd>{nameOf(entry.author)}</dd>
-        </div>
+        {author !== "" && (
+          <div>
+            <dt>{text("data.author")}</dt>
+            <dd>{author}</dd>
+          </div>
+        )}
       </dl>
       {hasAttachment(entry.resource) && <Attachment resource={entry.resource} note={async () => note?.([entry])} />}
-      {hiding && <Readers client={client} entry={entry} onChange={hiding.look} />}
-      {entry.author === client.account && <Own {...{ client, record, entry, full }} />}
+      {actions?.of(entry, full)}
     </div>
-  );
-}
-
-/** What she can do with what she wrote: correct it, or take it back. */
-function Own({ client, record: { patient, note }, entry, full }: Omit<OpenedProps, "hiding">) {
-  const [asking, ask] = useState(false);
-  const [gone, setGone] = useState(false);
-  const taking = useTask(async () => {
-    await takeBack(client, patient, entry);
-    setGone(true);
-  });
-  if (gone) return <Notice mood="good">{text("entry.taken-back")}</Notice>;
-  return (
-    <>
-      <ProblemNotice problem={taking.problem} />
-      {asking && <Notice mood="warning">{text("entry.sure")}</Notice>}
-      <div class="actions">
-        {!asking && note === null && measurement(full) !== null && (
-          <LinkButton to={`bring/${String(entry.resource["id"])}`}>{text("entry.correct")}</LinkButton>
-        )}
-        {asking ? (
-          <>
-            <Button look="danger" busy={taking.busy} onClick={() => void taking.run()}>
-              {text("entry.take-back")}
-            </Button>
-            <Button onClick={() => ask(false)}>{text("entry.keep")}</Button>
-          </>
-        ) : (
-          <Button look="danger" onClick={() => ask(true)}>
-            {text("entry.delete")}
-          </Button>
-        )}
-      </div>
-    </>
   );
 }

@@ -11,6 +11,7 @@ import { Log } from "./log.tsx";
 import { Lost } from "./lost.tsx";
 import { NewSheet } from "./new_sheet.tsx";
 import { NewWords } from "./new_words.tsx";
+import { Outside } from "./outside.tsx";
 import { Overview } from "./overview.tsx";
 import { Patient, titleOfPatient } from "./patient.tsx";
 import { Patients } from "./patients.tsx";
@@ -58,6 +59,7 @@ const PAGES: Pages = [
   { path: "bring", title: "bring.title", icon: "add", short: "bring.short", view: Bring },
   { path: "share", title: "share.title", icon: "share", view: Share },
   { path: "relatives", title: "relatives.title", view: Relatives },
+  { path: "outside", title: "outside.title", view: Outside },
   { path: "emergency", title: "emergency.title", view: EmergencyAccess },
   { path: "log", title: "log.title", icon: "eye", view: Log },
   { path: "security", title: "security.title", icon: "shield", view: Security },

@@ -10,6 +10,7 @@ import { Notice } from "../ui/notice.tsx";
 import { type Granted, useGranted } from "../ui/shown.ts";
 import * as words from "../words.ts";
 import { AsMember } from "./member.tsx";
+import { useActions } from "./own_entry.tsx";
 import { Record, titleOf } from "./record.tsx";
 
 /** The title of a page behind a patient's address. */
@@ -35,6 +36,7 @@ type OfPatientProps = {
 
 function OfPatient({ client, patient, place, member }: OfPatientProps) {
   const record = useGranted(client, patient, member);
+  const actions = useActions(client, record);
   const isGranted = client.reading.patients.includes(patient);
   return (
     <>
@@ -42,7 +44,12 @@ function OfPatient({ client, patient, place, member }: OfPatientProps) {
       {isGranted ? (
         <>
           <For record={record} />
-          <Record client={client} record={record} place={place} empty={<Notice>{text("patient.nothing")}</Notice>} />
+          <Record
+            record={record}
+            actions={actions}
+            place={place}
+            empty={<Notice>{text("patient.nothing")}</Notice>}
+          />
         </>
       ) : (
         <Notice>{text(record.loading ? "reading.opening" : "patient.gone")}</Notice>

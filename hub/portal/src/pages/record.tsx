@@ -4,7 +4,6 @@ import { useMemo, useState } from "preact/hooks";
 import { asked, newestFirst, NO_QUESTION, type Question } from "../asking.ts";
 import { NAMES } from "../categories.ts";
 import type { ComponentChildren } from "preact";
-import type { Client } from "../client/client.ts";
 import type { Stored } from "../client/stored.ts";
 import { localDate, when } from "../summary.ts";
 import { type Key, text } from "../text.ts";
@@ -13,9 +12,10 @@ import { Choice } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { ReadingNotices } from "../ui/reading_notices.tsx";
-import { type Shown, useNoted } from "../ui/shown.ts";
+import { useNoted } from "../ui/noted.ts";
+import type { Shown } from "../ui/shown.ts";
 import { Category } from "./category.tsx";
-import { Entries } from "./entry.tsx";
+import { type Actions, Entries } from "./entry.tsx";
 
 const TIMELINE = "timeline";
 
@@ -25,15 +25,19 @@ export function titleOf(behind: string): Key | null {
   return name === undefined ? (behind === TIMELINE ? "data.timeline" : null) : `category.${name}`;
 }
 
-/** `place`: a category, the timeline, or nothing for all categories; `empty`: what stands where there is no entry. */
+/**
+ * `place`: a category, the timeline, or nothing for all categories; `empty`: what stands where there is no entry;
+ * `beside`: what stands beside the way to the timeline.
+ */
 type RecordProps = {
-  readonly client: Client;
   readonly record: Shown;
+  readonly actions: Actions;
   readonly place: string;
   readonly empty: ComponentChildren;
+  readonly beside?: ComponentChildren;
 };
 
-export function Record({ client, record, place, empty }: RecordProps) {
+export function Record({ record, actions, place, empty, beside }: RecordProps) {
   const { entries, loading, path } = record;
   const [question, ask] = useState<Question>(NO_QUESTION);
   const found = useMemo(() => newestFirst(asked(entries, question)), [entries, question]);
@@ -61,11 +65,11 @@ export function Record({ client, record, place, empty }: RecordProps) {
       </p>
       {entries.length > 0 && found.length === 0 && <Notice>{text("data.none-found")}</Notice>}
       {name !== undefined ? (
-        <Category key={name} name={name} client={client} record={record} entries={shown} />
+        <Category key={name} name={name} record={record} actions={actions} entries={shown} />
       ) : isList ? (
-        <Entries client={client} record={record} entries={shown} byDay />
+        <Entries record={record} actions={actions} entries={shown} byDay />
       ) : (
-        <Categories record={record} entries={found} />
+        <Categories path={path} entries={found} beside={beside} />
       )}
     </>
   );
@@ -110,7 +114,13 @@ function Asking({ record: { entries, nameOf }, question, ask }: AskingProps) {
   );
 }
 
-function Categories({ record: { path, note }, entries }: { record: Shown; entries: readonly Stored[] }) {
+type CategoriesProps = {
+  readonly path: string;
+  readonly entries: readonly Stored[];
+  readonly beside: ComponentChildren;
+};
+
+function Categories({ path, entries, beside }: CategoriesProps) {
   const found = useMemo(() => {
     const by = NAMES.map((name) => ({ name, count: 0, newest: "" }));
     for (const { category, resource } of entries) {
@@ -137,7 +147,7 @@ function Categories({ record: { path, note }, entries }: { record: Shown; entrie
       {entries.length > 0 && (
         <div class="actions">
           <LinkButton to={`${path}/${TIMELINE}`}>{text("data.timeline")}</LinkButton>
-          {note === null && <LinkButton to="take">{text("take.title")}</LinkButton>}
+          {beside}
         </div>
       )}
     </>

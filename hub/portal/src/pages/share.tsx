@@ -66,6 +66,7 @@ export function Share({ client }: { client: Client }) {
       <section class="card">
         <h2>{text("share.more")}</h2>
         <div class="actions">
+          <LinkButton to="outside">{text("outside.title")}</LinkButton>
           <LinkButton to="relatives">{text("relatives.title")}</LinkButton>
           <LinkButton to="emergency">{text("emergency.title")}</LinkButton>
         </div>

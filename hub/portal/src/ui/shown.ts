@@ -1,6 +1,6 @@
 /** A record as pages show it: the own one, or what another patient granted, of which each entry shown is told to her. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { closedFor, type Member } from "../client/member.ts";
 import type { Stored } from "../client/stored.ts";
@@ -9,6 +9,7 @@ import { within } from "../purposes.ts";
 import { title } from "../summary.ts";
 import { text } from "../text.ts";
 import { useNames } from "./names.ts";
+import { useNoted } from "./noted.ts";
 import { useReading } from "./reading.ts";
 
 /** For what is read where nothing else is chosen. */
@@ -91,22 +92,4 @@ function patientName(patient: string, named: readonly Stored[]): string {
   const newest = named.at(-1);
   const name = newest === undefined ? "" : title(newest.resource);
   return name || text("patient.unnamed", { address: parseAccount(patient).local.slice(0, 8) });
-}
-
-/** Of these entries those that may be shown: of another's record what was noted for her before. */
-export function useNoted({ patient, note }: Pick<Shown, "patient" | "note">, entries: readonly Stored[]): readonly Stored[] {
-  const asked = useRef(new Set<string>());
-  const [noted, setNoted] = useState<ReadonlySet<string>>(new Set());
-  useEffect(() => {
-    if (note === null) return;
-    const fresh = entries.filter((one) => !asked.current.has(keyOf(one)));
-    for (const one of fresh) asked.current.add(keyOf(one));
-    if (fresh.length > 0) void note(fresh).then(() => setNoted(new Set(asked.current)));
-  }, [patient, entries]);
-  return useMemo(() => (note === null ? entries : entries.filter((one) => noted.has(keyOf(one)))), [entries, noted]);
-}
-
-/** By which an entry is the same one among all of a record. */
-export function keyOf({ author, resource }: Stored): string {
-  return `${author} ${String(resource["resourceType"])}/${String(resource["id"])}`;
 }

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import { Problem } from "../problems.ts";
-import { Rejected } from "../primitives.ts";
+import { Rejected } from "../rejected.ts";
 
 export type Task<A extends readonly unknown[]> = {
   readonly run: (...given: A) => Promise<void>;
