@@ -16,6 +16,7 @@ from consent.dates import last_day
 from tests.journeys.conftest import obhut
 from tests.journeys.sharing import VITALS, found, weight, write
 
+pytestmark = pytest.mark.timeout(900)  # some thirty programs one after another, beside other tests
 DAY = 86_400
 BEGUN = time.time()
 

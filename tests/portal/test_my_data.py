@@ -78,6 +78,27 @@ def test_each_category_is_shown(visitors, patient, kind, language, viewport):
     assert not visitor.gave_away("Ramipril", "Penicillin", "Bluthochdruck", "72.50")
 
 
+def test_another_language_is_spoken_everywhere(visitors, patient):
+    """Names, flags, dates and numbers of charts and tables change with the language, not only the words around them."""
+    visitor = visitors(viewport=DESK)
+    sign_in(visitor, patient.account)
+    go(visitor, "data/lab")
+    main = visitor.page.locator("main")
+    expect(main).to_contain_text(visitor.text("flag.high"))
+    visitor.page.locator("header [lang=en]").click()
+    visitor.sees("category.lab")
+    expect(main).not_to_contain_text(visitor.text("flag.high"))
+    visitor.language = "en"
+    expect(visitor.page.get_by_role("table").first).to_contain_text(visitor.text("flag.high"))
+    expect(visitor.page.get_by_role("table").first).to_contain_text("5.40")
+    go(visitor, "data/vitals")
+    weight = visitor.page.locator(".drawn").filter(has_text=visitor.text("metric.29463-7"))
+    expect(weight.locator("strong").first).to_have_text("72.50 kg")
+    weight.locator("summary").click()
+    expect(weight.get_by_role("table")).to_contain_text("72.50")
+    visitor.is_well()
+
+
 def test_a_document_is_opened_inside_the_page(visitors, patient):
     """A picture and a text come from memory; no address of theirs is ever asked for."""
     visitor = visitors()

@@ -29,7 +29,7 @@ export function Category({ name, record, actions, entries }: CategoryProps) {
   const drawn = useMemo(() => {
     const all = DRAWN.includes(name) ? series(entries.map(({ resource }) => resource)) : [];
     return isLab ? all.filter(({ times }) => times.length > 1) : all;
-  }, [entries, name]);
+  }, [entries, name, language()]);
   const written = useMemo(() => new Map(entries.map(({ resource, raw }) => [resource, raw])), [entries]);
   return (
     <>
@@ -54,7 +54,7 @@ type Written = ReadonlyMap<Resource, Uint8Array>;
 function Drawn({ series: one, written }: { series: Series; written: Written }) {
   const [open, setOpen] = useState(false);
   const isCurve = one.times.length > 1;
-  const newest = useMemo(() => newestOf(one, written), [one, written]);
+  const newest = useMemo(() => newestOf(one, written), [one, written, language()]);
   return (
     <section class="card drawn">
       <h2>{one.name}</h2>
@@ -156,7 +156,7 @@ function Findings({ entries }: { entries: readonly Stored[] }) {
       const judged = mark && <span class={`flag ${mark}`}>{text(`flag.${mark}`)}</span>;
       return { key: name, cells: [name, value(full), judged, range || "–", localDate(when(entry.resource))] };
     });
-  }, [entries]);
+  }, [entries, language()]);
   const head = [text("lab.finding"), text("lab.value"), text("lab.judged"), text("fact.range"), text("chart.when")];
   if (rows.length === 0) return null;
   return (

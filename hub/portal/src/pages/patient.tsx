@@ -2,6 +2,8 @@
 
 import type { Client } from "../client/client.ts";
 import type { Member } from "../client/member.ts";
+import { account } from "../identifiers.ts";
+import { Rejected } from "../primitives.ts";
 import { usePath } from "../router.ts";
 import { language, type Key, text } from "../text.ts";
 import { Choice } from "../ui/choice.tsx";
@@ -20,11 +22,23 @@ export function titleOfPatient(behind: string): Key | null {
 
 export function Patient({ client }: { client: Client }) {
   const [, patient = "", place = ""] = usePath().split("/");
+  if (!isAddress(patient)) return <Notice>{text("patient.gone")}</Notice>;
   return (
     <AsMember client={client}>
       {(member) => <OfPatient key={patient} client={client} patient={patient} place={place} member={member} />}
     </AsMember>
   );
+}
+
+/** What somebody typed behind the # need not be one. */
+function isAddress(typed: string): boolean {
+  try {
+    account(typed);
+    return true;
+  } catch (error) {
+    if (error instanceof Rejected) return false;
+    throw error;
+  }
 }
 
 type OfPatientProps = {

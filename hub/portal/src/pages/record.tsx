@@ -6,7 +6,7 @@ import { NAMES } from "../categories.ts";
 import type { ComponentChildren } from "preact";
 import type { Stored } from "../client/stored.ts";
 import { localDate, when } from "../summary.ts";
-import { type Key, text } from "../text.ts";
+import { type Key, language, text } from "../text.ts";
 import { LinkButton } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { Field } from "../ui/field.tsx";
@@ -40,7 +40,7 @@ type RecordProps = {
 export function Record({ record, actions, place, empty, beside }: RecordProps) {
   const { entries, loading, path } = record;
   const [question, ask] = useState<Question>(NO_QUESTION);
-  const found = useMemo(() => newestFirst(asked(entries, question)), [entries, question]);
+  const found = useMemo(() => newestFirst(asked(entries, question)), [entries, question, language()]);
   const number = NAMES.findIndex((one) => one === place);
   const isList = place === TIMELINE || question.words.trim() !== "";
   const open = useMemo(() => {
