@@ -17,6 +17,7 @@ from consent import words
 from consent.categories import INDEX
 from consent.keys import PassphraseKeys, RecoveryCode
 from consent.primitives import NONCE_BYTES, decrypt, label_hash, unb64
+from consent.template import templates
 from tests.connectors.wearables.exports import taken
 from tests.journeys.conftest import Practice, obhut, serving
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
@@ -32,7 +33,6 @@ LETTER = "Kniegelenk rechts: unauffällig."
 FILE = {"name": "knie-befund-2026.txt", "mimeType": "text/plain", "buffer": LETTER.encode()}
 ENTRIES = "li.entry"
 PATIENCE_SECONDS = 60
-VITALS = "vitals"
 # What lies in the browser, without the browser's own lock: WebCrypto does not give its key away, but uses it.
 UNLOCKED = """async () => {
   const db = await new Promise((done) => { indexedDB.open("obhut").onsuccess = (event) => done(event.target.result) })
@@ -162,8 +162,9 @@ def texts(export_texts, code):
     """What she typed, chose and brought, as texts."""
     groups = str(code).split("-")
     chosen = {words.category(index, name) for index in INDEX.values() for name in ("de", "en")}
+    chosen |= {one.id for one in templates()} | (INDEX.keys() - {"person", "messages", "documents"})  # words of the hub
     wanted = {WORDS, "".join(WORDS.split()), *WORDS.split(), str(code), "".join(groups), *KILOGRAMS.values()}
-    wanted |= {"29463-7", LETTER, "Kniegelenk", FILE["name"].removesuffix(".txt"), DOCTOR, "practice-90-days", *chosen}
+    wanted |= {"29463-7", LETTER, "Kniegelenk", FILE["name"].removesuffix(".txt"), DOCTOR, *chosen}
     return {one: one for one in wanted | export_texts if len(one) >= 5}
 
 
