@@ -1,7 +1,10 @@
 """A further device by another one, over a real hub; and a hub in between that swaps what the two tell each other."""
 
+import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,7 @@ from consent.pairing import Invitation, Reply, digits
 from consent.primitives import Rejected, b64, random_bytes, unb64
 from consent.vault import RootCompartment, Vault
 from fhir_profiles.problems import Problem
+from tests.journeys.conftest import command
 
 
 @pytest.fixture
@@ -122,6 +126,41 @@ def test_a_further_member_of_an_organisation(hub, tmp_path, aside):
     assert colleague.vault.reading_keys.keys() == member.vault.reading_keys.keys()
     colleague.close()
     member.close()
+
+
+def program(*words_):
+    """`obhut patient` as a process that is spoken to."""
+    return subprocess.Popen(
+        command("patient", *words_), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_both_sides_by_command(patient, hub, tmp_path):
+    """`pair` prints what `add-device` is given; both print the same digits and ask, and no account is overwritten."""
+    directory = str(tmp_path / "second")
+    new = program("pair", "--account", directory, "--hub", hub.url)
+    shown = next(line for line in new.stdout if line.startswith("OBHUT-DEVICE:")).strip()
+    old = program("add-device", "--account", str(tmp_path / "patient"), shown)
+    said = [one.communicate("y\n")[0] for one in (old, new)]
+    assert (old.returncode, new.returncode) == (0, 0), said
+    digits_ = [re.search(r"(\d{3} ){3}\d{3}", text)[0] for text in said]
+    assert digits_[0] == digits_[1]
+    second = Client.open(Path(directory))
+    second.sync()
+    assert second.account == patient.account
+    second.close()
+    again = program("pair", "--account", directory, "--hub", hub.url)
+    assert "already" in again.communicate()[0]
+
+
+def test_no_on_the_old_device_adds_nothing(patient, hub, tmp_path):
+    """Both commands end with a sentence and exit code 2."""
+    new = program("pair", "--account", str(tmp_path / "second"), "--hub", hub.url)
+    shown = next(line for line in new.stdout if line.startswith("OBHUT-DEVICE:")).strip()
+    old = program("add-device", "--account", str(tmp_path / "patient"), shown)
+    said = [one.communicate(typed)[0] for one, typed in ((old, "n\n"), (new, "y\n"))]
+    assert (old.returncode, new.returncode) == (2, 2), said
+    assert not (tmp_path / "second").exists()
 
 
 # --- a hub in between ---------------------------------------------------------------------------------------------
