@@ -17,7 +17,7 @@ from hub.limits import slow_down
 from hub.rights import nothing_here
 from hub.store import pairing as store
 
-PLACES = 4
+PLACES = 8
 """So many may an account have at a time."""
 
 pages = Blueprint("pairing", __name__)

@@ -61,12 +61,15 @@ def hear_reveal(client: Client, offer: Offer) -> Reveal:
 
 
 def admit(client: Client, offer: Offer, reveal: Reveal) -> None:
-    """The digits were the same: the device is the account's, with the vault's key, in one request."""
+    """The digits were the same: the device is the account's, with the vault's key. The same again is harmless."""
+    client.sync()
     client.anew(lambda: _admit(client, offer.invitation, reveal.device))
     client.hub.end_pairing(offer.invitation.place)
 
 
 def _admit(client: Client, invitation: Invitation, device: str) -> None:
+    if device in client.record.account.devices:
+        return
     account, keys, root = client.account, client.keyring, client.root
     writer = AccountWriter(account, client.record.account, client.now)
     body = {"dev": device, "role": "client", "sign": b64(invitation.sign), "box": b64(invitation.box)}

@@ -76,7 +76,7 @@ def test_what_lies_there_is_over_after_ten_minutes(towns, clock, place):
 
 
 def test_few_and_small(town, place):
-    """An account has four places at most, also when it asks for the same one twice; a word has 1 KiB at most."""
+    """An account has eight places at most, also when it asks for the same one twice; a word has 1 KiB at most."""
     me = town.patient().me
     places = [b64(random_bytes(32)) for _ in range(PLACES)]
     assert [put(town, one, "reply", b"one", me) for one in places * 2] == [204] * 2 * PLACES

@@ -21,6 +21,7 @@ from hub.app import create_app
 from hub.config import Config
 from tests.browser import chromium
 from tests.journeys.conftest import DOMAIN
+from tests.journeys.test_pairing import organisation
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, nothing, read_sheet, sign_in, unlock
 from tests.ports import free_port
@@ -154,6 +155,29 @@ def test_browser_and_command_add_each_other(visitors, patient, tmp_path, portal_
     added_by_page = pairing.move_in(device, reply, tmp_path / "added", portal_hub.url)
     assert added_by_page.settle() == 0
     added_by_page.close()
+
+
+def test_a_colleague_joins_an_organisation(visitors, portal_hub, tmp_path):
+    """Members of an organisation are devices of its account: the second comes as a person's second browser does."""
+    member = organisation(portal_hub, tmp_path / "member", "praxis-mit-menschen")
+    enrolment.set_passphrase(member, WORDS)
+    old, new = visitors(language="en", viewport=DESK), visitors(language="en", viewport=DESK)
+    old.follow("welcome.sign-in")
+    old.enter("account.address", member.account)
+    old.enter("account.passphrase", WORDS)
+    old.press("sign-in.sign-in")
+    old.sees("patients.title")
+    invitation = shows_invitation(new)
+    asks_for_device(old)
+    old.enter("add.text", invitation)
+    old.press("add.go-on")
+    added(old, new)
+    new.enter("account.passphrase", WORDS)
+    new.press("join.finish")
+    new.sees("patients.title")
+    member.sync()
+    assert len(present(member)) == 3
+    member.close()
 
 
 def test_a_device_without_the_key_is_handed_it(visitors, patient, tmp_path, portal_hub):
@@ -387,6 +411,19 @@ def test_a_camera_scans_the_card_of_a_practice(cameras, practices, patient):
     visitor.is_well()
     visitor.press("grant.go-on")
     expect(visitor.page.get_by_role("heading", level=2)).to_have_text(re.compile(visitor.text("grant.step-what")))
+
+
+def test_a_camera_scans_the_card_of_a_relative(cameras, patient, portal_hub, tmp_path):
+    """It stands in the field as if it had been typed."""
+    relative, _ = enrolment.enrol(tmp_path / "relative", portal_hub.url)
+    card = str(enrolment.card(relative))
+    visitor = cameras(card)
+    sign_in(visitor, patient.account)
+    visitor.page.evaluate("location.hash = '#/relatives'")
+    visitor.press("relatives.scan")
+    expect(visitor.field("relatives.card")).to_have_value(card)
+    visitor.is_well()
+    relative.close()
 
 
 def test_what_the_camera_cannot_read(cameras, patient):

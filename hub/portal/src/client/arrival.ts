@@ -186,7 +186,8 @@ export async function openVault(
 }
 
 async function fetchVault(hub: Hub, account: string, door: Door, wrapKey: Uint8Array): Promise<Fetched> {
-  const unwrap = (wraps: Wraps) => unwrapFirst(wraps, door.by === "sheet" ? [SHEET, SHEET_BEFORE] : [door.by], account, wrapKey);
+  const names = door.by === SHEET ? [SHEET, SHEET_BEFORE] : [door.by];
+  const unwrap = (wraps: Wraps) => unwrapFirst(wraps, names, account, wrapKey);
   return openVault(hub, account, unwrap, { token: await token(hub, account, door) });
 }
 

@@ -34,7 +34,7 @@ export type Making = {
   readonly wrapKey: string;
 };
 
-/** What is not finished: an account to be made, to arrive, its words or sheet replaced, its sheet still to be asked back. */
+/** What is not finished: an account to be made, to arrive, to have other words or another sheet, a sheet to be asked back. */
 export type Begun = Making | Arriving | NewWords | NewSheet | { readonly step: "sheet"; readonly code: string };
 
 /** Make all keys of a new account and keep them in the safe. Nothing is sent yet. */

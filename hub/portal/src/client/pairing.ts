@@ -37,7 +37,7 @@ export async function answer({ card, keyring, hub }: Client, shown: string): Pro
   return { invitation, reply };
 }
 
-/** What the new device reveals. Throws `Problem(gone)` where none comes; `Rejected(broken, …)` for what does not fit. */
+/** What the new device reveals. Throws `Problem(gone)` where none comes, `Rejected(broken, …)` for what does not fit. */
 export async function hearReveal({ hub, keyring }: Client, offer: Offer, signal: AbortSignal): Promise<Reveal> {
   const { invitation } = offer;
   const sealed = await awaited(signal, async () => {
@@ -48,11 +48,13 @@ export async function hearReveal({ hub, keyring }: Client, offer: Offer, signal:
   return pairing.openReveal(sealed, keyring.box, invitation);
 }
 
-/** The digits were the same: the device is the account's, with the vault's key, in one request. */
+/** The digits were the same: the device is the account's, with the vault's key. The same again is harmless. */
 export async function admit(client: Client, { invitation }: Offer, { device }: Reveal): Promise<void> {
   const { account, keyring, hub } = client;
+  await client.sync();
   const [sign, box] = [{ public: invitation.sign }, { public: invitation.box }];
   await client.anew(async () => {
+    if (client.state.devices.has(device)) return;
     const [root, vault] = [await client.root(), await client.vault()];
     const writer = new AccountWriter(client.state, hub.now);
     writer.addDevice(root.root, { device, sign, box });
@@ -154,7 +156,7 @@ function secretsOf({ keyring, found }: Added, begun: Begun): Secrets {
   return { keyring: keyring.dump(), vaultKey: b64(found.opened.vaultKey), begun };
 }
 
-/** What comes of looking again and again; a hub that cannot be reached is asked on. Throws `Problem(gone)` when given up. */
+/** Look again and again, also where the hub cannot be reached for a while. Throws `Problem(gone)` when given up. */
 async function awaited<T>(signal: AbortSignal, look: () => Promise<T | null>): Promise<T> {
   for (;;) {
     const found = await look().catch((error: unknown) => {

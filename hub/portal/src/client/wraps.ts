@@ -18,10 +18,9 @@ export const PASSPHRASE = "passphrase";
 export function unwrapFirst(wraps: Wraps, names: readonly string[], account: string, wrapKey: Uint8Array): Uint8Array {
   let refused: unknown = new Problem("not-found", "the hub holds no wrap of the vault for this way in");
   for (const name of names) {
-    const wrap = wraps[name];
+    const [wrap, bound] = [wraps[name], name === SHEET_BEFORE ? SHEET : name]; // it was the sheet when it was wrapped
     try {
-      // The sheet before was wrapped when it was the sheet.
-      if (wrap !== undefined) return vaults.unwrapBySecret(wrap, account, name === SHEET_BEFORE ? SHEET : name, wrapKey);
+      if (wrap !== undefined) return vaults.unwrapBySecret(wrap, account, bound, wrapKey);
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
       refused = error;

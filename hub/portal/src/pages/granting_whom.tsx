@@ -28,10 +28,6 @@ export function Counterpart({ directory, onChosen, beside }: Props) {
   const [error, setError] = useState("");
   const scanned = cardOf(typed);
   const found = scanned === null ? directory.find(typed).slice(0, MOST_SHOWN) : [];
-  const read = (content: string) => {
-    if (cardOf(content) !== null) type(content);
-    return cardOf(content) !== null;
-  };
   const going = useTask(async () => {
     if (scanned !== null) return onChosen(byCard(scanned, directory));
     const one = found.find(({ account }) => account === chosen);
@@ -40,7 +36,7 @@ export function Counterpart({ directory, onChosen, beside }: Props) {
   });
   return (
     <Form task={going} submit={text("grant.go-on")} beside={beside}>
-      <Scanner label={text("grant.scan")} onRead={read} />
+      <Scanner label={text("grant.scan")} onRead={typesCard(type)} />
       <Field label={text("grant.search")} hint={text("grant.search-hint")} value={typed} onInput={type} />
       <p role="status" class="hint">
         {scanned !== null ? text("grant.is-card") : text("grant.found", { number: found.length })}
@@ -83,6 +79,15 @@ export function cardOf(typed: string): Card | null {
     if (error instanceof Rejected) return null;
     throw error;
   }
+}
+
+/** For a scanner: a card is put where it could have been typed, and nothing else is taken. */
+export function typesCard(type: (text: string) => void): (content: string) => boolean {
+  return (content) => {
+    const isCard = cardOf(content) !== null;
+    if (isCard) type(content);
+    return isCard;
+  };
 }
 
 function byCard({ account, fingerprint }: Card, directory: Directory): Party {

@@ -45,6 +45,16 @@ export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
 /** What another granted: for persons and organisations alike. */
 const PATIENT: Page = { path: "patient", title: "patient.title", place: titleOfPatient, view: Patient };
 
+/** Devices, words and sheet: for persons and organisations alike. */
+const SAFETY: readonly Page[] = [
+  { path: "security", title: "security.title", icon: "shield", view: Security },
+  { path: "add-device", title: "add.title", view: AddDevice },
+  { path: "words", title: "new-words.title", view: NewWords },
+  { path: "sheet", title: "new-sheet.title", view: NewSheet },
+  { path: "sign-out", title: "sign-out.title", view: SignOut },
+  { path: "lost", title: "lost.title", view: Lost },
+];
+
 type Pages = readonly [Page, ...Page[]];
 
 /** For an open device; the first is shown where no other is asked for. */
@@ -62,19 +72,13 @@ const PAGES: Pages = [
   { path: "outside", title: "outside.title", view: Outside },
   { path: "emergency", title: "emergency.title", view: EmergencyAccess },
   { path: "log", title: "log.title", icon: "eye", view: Log },
-  { path: "security", title: "security.title", icon: "shield", view: Security },
-  { path: "add-device", title: "add.title", view: AddDevice },
-  { path: "words", title: "new-words.title", view: NewWords },
-  { path: "sheet", title: "new-sheet.title", view: NewSheet },
-  { path: "sign-out", title: "sign-out.title", view: SignOut },
-  { path: "lost", title: "lost.title", view: Lost },
+  ...SAFETY,
   CLOSING,
   PATIENT,
 ];
 
 const OF_ORGANISATIONS: Pages = [
   { path: "", title: "patients.title", icon: "home", view: Patients },
-  { path: "security", title: "security.title", icon: "shield", view: Security },
-  { path: "lost", title: "lost.title", view: Lost },
+  ...SAFETY,
   PATIENT,
 ];

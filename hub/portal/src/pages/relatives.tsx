@@ -15,9 +15,10 @@ import { Form } from "../ui/form.tsx";
 import { useLoaded } from "../ui/load.ts";
 import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
+import { Scanner } from "../ui/scanner.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
-import { cardOf } from "./granting_whom.tsx";
+import { cardOf, typesCard } from "./granting_whom.tsx";
 import { Waiting } from "./share.tsx";
 
 export function Relatives({ client }: { client: Client }) {
@@ -104,6 +105,7 @@ function Appointing({ client, named, onDone }: AppointingProps) {
     <section class="card">
       <h2>{text("relatives.name")}</h2>
       <Form task={naming} submit={text("relatives.appoint")}>
+        <Scanner label={text("relatives.scan")} onRead={typesCard(type)} />
         <Field
           label={text("relatives.card")}
           hint={text("relatives.card-hint")}

@@ -1,4 +1,4 @@
-/** Reads QR codes from a camera's picture: by the browser's BarcodeDetector, or by a decoder that is loaded when needed. */
+/** Reads QR codes from a camera's picture: by the browser's BarcodeDetector, or by a part that is loaded when needed. */
 
 import { part } from "../parts.ts";
 

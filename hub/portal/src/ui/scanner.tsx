@@ -66,7 +66,7 @@ function Viewfinder({ label, onRead, onFailed }: ViewfinderProps) {
 }
 
 /** Show the camera's picture, and read what is in it until something is taken. Throws where there is no camera. */
-async function watch(video: HTMLVideoElement, onRead: (content: string) => boolean, signal: AbortSignal): Promise<void> {
+async function watch(video: HTMLVideoElement, onRead: ScannerProps["onRead"], signal: AbortSignal): Promise<void> {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   const end = () => stream.getTracks().forEach((track) => track.stop());
   signal.addEventListener("abort", end);
