@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from consent import canonical, primitives
 from consent.categories import LABELS, NAMES, SYSTEM
 from consent.keys import RecoveryCode, SigningKey
+from consent.pairing import Invitation
 from consent.primitives import b64
 from tests.consent import verdicts
 from tests.consent.twin import HUB_ONLY, Question, agree, twin_vectors
@@ -128,6 +129,21 @@ ODD = "pP-@.#:k\u212a\u0130\u017fß\x00\n \t\x1c\x85\xa0\ufeff\u2028-_=+/AZaz270
 def test_identifiers_are_read_alike(twin, what, text):
     """Any text is the same identifier to both, or none."""
     agree(twin, [("name", {"what": what, "text": text})])
+
+
+@settings(max_examples=100)
+@given(st.binary(min_size=96, max_size=96), st.data())
+def test_invitations_as_they_are_scanned_and_pasted(twin, packed, data):
+    """Case and white space do not count; with any other change both read the same, or nothing."""
+    keys = [packed[place : place + 32] for place in (0, 32, 64)]
+    typed = list(str(Invitation("hub-a.example.org", *keys)))
+    for place in sorted(data.draw(st.lists(st.integers(0, len(typed) - 1), max_size=3)), reverse=True):
+        typed[place] = data.draw(
+            st.sampled_from(
+                [typed[place].lower(), typed[place] + " \r\n", "\x1c", "\u00a0", "", "1", "7", "/", ":", "\u212a"]
+            )
+        )
+    agree(twin, [("name", {"what": "invitation", "text": "".join(typed)})])
 
 
 @settings(max_examples=100)

@@ -75,6 +75,7 @@ const NAME = {
   device: identifiers.device,
   id: (text) => b64(identifiers.binaryId(text)),
   code: (text) => keys.RecoveryCode.parse(text).text(),
+  invitation: (text) => String(consent.pairing.Invitation.parse(text)),
   fingerprint: (text) => b64(primitives.unb32(text, identifiers.FINGERPRINT_BYTES)),
 };
 

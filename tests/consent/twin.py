@@ -23,6 +23,7 @@ from consent import (
     log,
     messages,
     opening,
+    pairing,
     primitives,
     receipts,
     relations,
@@ -153,6 +154,7 @@ NAME: dict[str, Callable[[str], str]] = {
     "id": lambda text: b64(identifiers.binary_id(text)),
     "code": lambda text: str(keys.RecoveryCode.parse(text)),
     "fingerprint": lambda text: b64(primitives.unb32(text, identifiers.FINGERPRINT_BYTES)),
+    "invitation": lambda text: str(pairing.Invitation.parse(text)),
 }
 
 

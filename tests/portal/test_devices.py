@@ -443,3 +443,16 @@ def test_what_the_camera_cannot_read(cameras, patient):
     expect(blind.page.get_by_text(blind.text("scan.no-camera"))).to_be_visible()
     blind.is_well()
     blind.field("add.text").wait_for()
+
+
+def test_a_decoder_that_is_another_is_not_started(cameras, patient):
+    """The script knows the hash of the part that reads QR codes; where the hub gives another, the field is left."""
+    visitor = cameras("https://example.org/", "en")
+    other = "export default () => 'obhut:' + document.cookie"
+    visitor.context.route("**/qr_read.js", lambda route: route.fulfill(body=other, content_type="text/javascript"))
+    sign_in(visitor, patient.account)
+    asks_for_device(visitor)
+    visitor.press("add.scan")
+    expect(visitor.page.get_by_text(visitor.text("scan.no-camera"))).to_be_visible()
+    assert [text for text in visitor.complaints if "integrity" in text]
+    visitor.complaints.clear()
