@@ -24,6 +24,8 @@ Tell = Callable[[str, bool, str], None]
 SUMMARY = Path("build/demo.json")
 PASSPHRASES = ("garten lampe fluss kirsche tinte wolke", "ahorn birke fichte linde ulme weide")
 """Of the patient and her relative: known to everybody, as is all that they have."""
+CARERS = "pflege-mobil"
+"""An organisation that is admitted and has no account yet: whoever looks around makes it in the browser."""
 
 
 def play(story: Story, tell: Tell, broken: str | None = None) -> bool:
@@ -104,8 +106,9 @@ def _stay(story: Story) -> None:
     people = (story.patient, story.relative)
     for person, words in zip(people, PASSPHRASES, strict=True):
         person.choose_passphrase(words)
+    carers = {"address": CARERS, "admission": story.hub_a.admit(CARERS, "care"), "portal": story.hub_a.portal}
     SUMMARY.parent.mkdir(exist_ok=True)
-    SUMMARY.write_text(json.dumps(summary(story), indent=2) + "\n")
+    SUMMARY.write_text(json.dumps({**summary(story), "carers": carers}, indent=2) + "\n")
     search = f"Observation?patient={story.patient.id}&code=http://loinc.org%7C85354-9&_count=1"
     for house in (story.practice, story.hospital):
         click.echo(f"\n{house.person} of {house.account}")
@@ -115,6 +118,7 @@ def _stay(story: Story) -> None:
     for name, person in zip(("She", "Her relative"), people, strict=True):
         click.echo(f"\n{name} in the browser: {person.portal}#/sign-in")
         click.echo(f"  address {person.account}\n  words   {person.passphrase}")
-    click.echo()
+    click.echo(f"\nA care service in the browser, which asks her by her card: {carers['portal']}#/house")
+    click.echo(f"  address {CARERS}\n  code    {carers['admission']}\n  card    {story.patient.card}\n")
     click.echo(f"READY {SUMMARY}")
     signal.pause()

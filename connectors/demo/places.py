@@ -39,6 +39,11 @@ class Hub:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def portal(self) -> str:
+        """Where people sign in with a browser; by a name, because passkeys want one."""
+        return f"http://localhost:{self.port}/portal/"
+
+    @property
     def environment(self) -> dict[str, str]:
         """Its configuration."""
         return {
@@ -152,8 +157,8 @@ class Person:
 
     @property
     def portal(self) -> str:
-        """Where she can sign in with a browser; by a name, because passkeys want one."""
-        return f"http://localhost:{self.hub.port}/portal/"
+        """Where she can sign in with a browser."""
+        return self.hub.portal
 
     def choose_passphrase(self, words: str) -> None:
         """Let these words open the account in a browser."""

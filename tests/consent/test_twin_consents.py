@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent import cases, fhir_consent, standing, words
+from consent import cases, fhir_consent, floor, standing, words
 from consent.template import templates
 from tests.consent import test_fhir_consent as consents
 from tests.consent import test_projection as projections
@@ -352,6 +352,16 @@ def test_what_a_house_may_be_granted_is_the_same(twin):
     houses = sorted({*standing.TYPES, "payer", "service", "", "toString"})
     found = agree(twin, [(what, {"house": one}) for what in ("closed_to", "standing_template") for one in houses])
     assert any(one["ok"] for one in found)
+
+
+def test_the_law_closes_the_same_to_each_role(twin):
+    """To each profession, in each kind of house, for each thing that is done with data."""
+    people = sorted({*floor.ROLES, "Nurse ", "gardener", "", "toString"})
+    houses = ("", "practice", "hospital", "pharmacy", "payer", "occupational", "toString")
+    actions = ("read", "search", "create", "update", "delete", "correct", "sign")
+    asked = [{"house": h, "person": p, "action": a} for h in houses for p in people for a in actions]
+    found = agree(twin, [("closed", one) for one in asked])
+    assert any(one["ok"] for one in found) and not all(one["ok"] for one in found)
 
 
 def test_templates_and_their_texts_are_the_same(twin):

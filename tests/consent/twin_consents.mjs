@@ -72,6 +72,7 @@ const WORDS = {
 export const answers = {
   interval: ({ text }) => time(dates.interval(text)),
   closed_to: ({ house }) => [...consent.floor.closedTo(house)],
+  closed: ({ house, person, action }) => [...consent.floor.categoriesClosed(consent.floor.rolesOf(house, person), action)],
   standing_template: ({ house }) => consent.standing.templateOf(house),
   last_day: ({ second, days }) => dates.lastDay(second, days),
   compile: ({ form }) => dumped(policy.compile(form)),

@@ -118,6 +118,7 @@ WORDS: dict[str, Callable[..., str]] = {
 ANSWERS: dict[str, Callable[..., Any]] = {
     "interval": lambda text: _time(interval(text)),
     "closed_to": lambda house: sorted(floor.categories_closed(floor.roles(house, ""), "read")),
+    "closed": lambda house, person, action: sorted(floor.categories_closed(floor.roles(house, person), action)),
     "standing_template": lambda house: (
         standing.TEMPLATES[standing.usual_days(floor.roles(house, ""))] if house in standing.TYPES else ""
     ),

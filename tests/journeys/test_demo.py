@@ -15,6 +15,7 @@ import requests
 from playwright.sync_api import expect
 
 from connectors.demo.story import STEPS
+from connectors.gateway import keystore
 from connectors.patient import enrolment
 from fhir_profiles.codes import METRICS
 from tests.journeys.conftest import command, obhut
@@ -81,6 +82,15 @@ def test_the_printed_login_opens_the_portal(stage, tmp_path):
     client = enrolment.join(tmp_path, url, patient["account"], patient["passphrase"])
     assert client.settle() == 0
     client.close()
+
+
+def test_the_printed_code_admits_a_care_service(stage, tmp_path):
+    """With the address and the code that are printed for the browser an organisation's account can be made, once."""
+    carers = told(stage)["carers"]
+    assert f"{carers['portal']}#/house" in (stage / "log").read_text()
+    url = carers["portal"].removesuffix("/portal/")
+    keys, _ = keystore.enrol(tmp_path / "keys", tmp_path / "root", url, carers["address"], carers["admission"])
+    assert keys.keyring.account.startswith("pflege-mobil@")
 
 
 LOGIN = re.compile(r"^(\S.*) in the browser: (\S+)/portal/#/sign-in\n  address (\S+)\n  words   (.+)$", re.MULTILINE)

@@ -35,6 +35,11 @@ def picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def person(patient: str) -> dict:
+    """Who she is."""
+    return {"resourceType": "Patient", "id": patient, "name": [{"given": ["Erika"], "family": "Brandt"}]}
+
+
 def observations(patient: str, days: int) -> list[dict]:
     """Weights, blood pressures and steps of so many days."""
     context, made = Context(patient), []

@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from connectors.gateway.enrolment import send_request
-from connectors.patient import access_log, enrolment, sharing
+from connectors.patient import access_log, enrolment, permits, sharing
 from consent.categories import INDEX
 from consent.identifiers import account
 from tests.browser import chromium
@@ -21,6 +21,7 @@ from tests.journeys.conftest import Practice, RunningHub, obhut
 from tests.journeys.sharing import write
 from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
+from tests.portal.test_carers import DOCTOR, found, open_patient
 from tests.portal.test_devices import asks_for_device, digits, shows_invitation
 from tests.portal.test_getting_in import choose_words, read_sheet, sign_in
 from tests.portal.test_log import Hiding, again, look_at, open_log, without
@@ -30,7 +31,7 @@ from tests.portal.test_sharing import sign, title
 TARGET = ROOT / "build/screenshots"
 LANGUAGES, SCHEMES, VIEWPORTS = ("de", "en"), ("light", "dark"), {"phone": PHONE, "desk": DESK}
 
-ENTRANCES = ("", "sign-in", "sign-up", "join", "recover")
+ENTRANCES = ("", "sign-in", "sign-up", "house", "join", "recover")
 """Paths that a device shows that is nobody's yet."""
 
 INSIDE = (
@@ -123,7 +124,7 @@ def while_adding(browser: Browser, hub: RunningHub, directory: Path) -> None:
         sign_in(old, client.account)
         invitation = shows_invitation(new, lambda: shoot(new, "adding-invitation"))
         asks_for_device(old)
-        old.enter("add.text", invitation)
+        old.enter("write.text", invitation)
         old.press("add.go-on")
         digits(new)
         digits(old)
@@ -315,6 +316,34 @@ def for_someone_outside(browser: Browser, hub: RunningHub, directory: Path) -> N
     client.close()
 
 
+def as_carer(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a member of a care service sees without a gateway: who granted what, her record, and what is added to it."""
+    client, _ = enrolment.enrol(directory, hub.url)
+    name = account(client.account).local
+    record.put(client, [record.person(name), *record.clinical(name)])
+    record.put(client, record.observations(name, 45), "seed")
+    client.flush()
+    with visitor_at(browser, hub) as visitor:
+        house = found(visitor, hub, DOCTOR, "physician", lambda: None)
+        shoot(visitor, "carer-none")
+        given = frozenset(INDEX[name] for name in ("person", "vitals", "medication", "documents", "care"))
+        sharing.grant(client, house, given, end="2099-12-31")
+        permits.permit(client, house)
+        open_patient(visitor, client, "Erika Brandt")
+        shoot(visitor, "carer-patient")
+        visitor.page.locator(".tiles a").filter(has_text=visitor.text("category.vitals")).click()
+        visitor.page.locator(".drawn canvas").first.wait_for()
+        shoot(visitor, "carer-vitals")
+        go(visitor, f"patient/{client.account}/add")
+        visitor.press("write.save-note")
+        shoot(visitor, "carer-add")
+        go(visitor, "")
+        shoot(visitor, "carer-patients")
+        go(visitor, "security")
+        shoot(visitor, "carer-security")
+    client.close()
+
+
 def main() -> None:
     """All of them, anew."""
     shutil.rmtree(TARGET, ignore_errors=True)
@@ -335,6 +364,7 @@ def main() -> None:
             while_leaving(browser, hub, home / "leaving")
             for_the_operator(browser, hub, home / "operator")
             for_someone_outside(browser, hub, home / "outside")
+            as_carer(browser, hub, home / "carer")
             browser.close()
         finally:
             hub.kill()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from connectors.patient import access_log, enrolment, sharing
-from consent import finer_rules, identifiers, words
+from consent import finer_rules, identifiers
 from consent.categories import INDEX
 from tests.journeys.conftest import PATIENCE_SECONDS
 from tests.journeys.sharing import write
@@ -129,7 +129,7 @@ def test_what_is_finer_than_a_category_is_kept_to(visitors, patient, relative):
     open_record(visitor, patient)
     expect(visitor.page.locator(".tiles a")).to_have_count(1)
     expect(visitor.page.locator(".tiles a")).to_contain_text(visitor.text("category.immunizations"))
-    visitor.pick("patient.purpose", words.purpose("HRESCH", "en"))
+    visitor.choose("patient.purpose", "purpose.HRESCH")
     expect(visitor.page.locator(".tiles a")).to_contain_text(visitor.text("category.lab"))
     visitor.is_well()
     visitor.use(visitor.page.locator(".tiles a"))

@@ -5,6 +5,7 @@
 
 import { Problem } from "./problems.ts";
 import { MAX_OBJECT } from "./objects.ts";
+import type { Performer } from "./notes.ts";
 import { ascii, utf8 } from "./primitives.ts";
 import { identity } from "./wearables/observations.ts";
 
@@ -39,10 +40,12 @@ export type Document = {
   readonly title: string;
   readonly created: Date;
   readonly now: Date;
+  /** Who brings it in, where it is not the patient herself. */
+  readonly by?: Performer;
 };
 
 /** The resource as one JSON line, and its id; `patient` is the patient's id. Throws `Problem`. */
-export async function documentReference(patient: string, { content, title, created, now }: Document) {
+export async function documentReference(patient: string, { content, title, created, now, by }: Document) {
   if (content.length > MAX_FILE) throw new Problem("too-large", `a file may have ${MAX_FILE} bytes`);
   if (content.length === 0) throw new Problem("invalid", "the file is empty");
   const id = identity(patient, "file", hex(await digest("SHA-256", content)));
@@ -60,6 +63,7 @@ export async function documentReference(patient: string, { content, title, creat
     status: "current",
     subject: { reference: `Patient/${patient}` },
     date: utc(now),
+    ...(by && { author: [by] }),
     description: title,
     content: [{ attachment }],
   };

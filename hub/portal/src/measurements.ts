@@ -1,6 +1,7 @@
 /** A person's own measurements, as the builders of `fhir_profiles/observations.py` make them of what she enters. */
 
 import { Digits } from "./exact.ts";
+import type { Performer } from "./notes.ts";
 import { all, plain } from "./summary.ts";
 import { dump } from "./wearables/json.ts";
 import { identity, panel, quantity } from "./wearables/observations.ts";
@@ -36,9 +37,9 @@ export function digits(typed: string, { least, most }: { readonly least: number;
 
 /**
  * The Observation of a measurement, and its id. `patient` is the patient's id; `corrects`: the id of the Observation in
- * whose place it comes.
+ * whose place it comes; `by`: who measured, where it was not the patient herself.
  */
-export function observation(patient: string, { kind, values, at }: Measurement, corrects = "") {
+export function observation(patient: string, { kind, values, at }: Measurement, corrects = "", by?: Performer) {
   const [value = "", second = ""] = values;
   const id = corrects || identity(patient, "entered", kind, at, ...values);
   const context = { patient, device: undefined };
@@ -57,7 +58,8 @@ export function observation(patient: string, { kind, values, at }: Measurement, 
           more,
         )
       : quantity(metric(kind), value, at, id, context, more);
-  return { id, line: utf8(dump(made)) };
+  const whole = by === undefined ? made : { ...(made as object), performer: [by] };
+  return { id, line: utf8(dump(whole as typeof made)) };
 }
 
 /** What an own Observation measured, to be corrected; `null` for all else. Numbers of `full` are `Digits`. */

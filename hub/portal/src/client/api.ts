@@ -103,9 +103,10 @@ export class Hub {
     return info;
   }
 
-  /** Create an account: its first statements and the registration of its first device. */
-  async enrol(frames: readonly Uint8Array[], registration: Uint8Array): Promise<void> {
-    await this.#json("/v1/accounts", { json: { frames: frames.map(b64), client: b64(registration) }, token: null });
+  /** Create an account: its first statements, its first device's registration, an organisation's code of admission. */
+  async enrol(frames: readonly Uint8Array[], registration: Uint8Array, admission = ""): Promise<void> {
+    const json = { frames: frames.map(b64), client: b64(registration), ...(admission && { admission }) };
+    await this.#json("/v1/accounts", { json, token: null });
   }
 
   /** Register a further device's token key. */
@@ -252,9 +253,9 @@ export class Hub {
     return found;
   }
 
-  /** Send a sealed message to an account. */
-  async message(to: string, sealed: Uint8Array): Promise<void> {
-    await this.#call("/v1/messages", { json: { to, frame: b64(sealed) } });
+  /** Send a sealed message; to a person without a relation only with the fingerprint of her card. */
+  async message(to: string, sealed: Uint8Array, fingerprint = ""): Promise<void> {
+    await this.#call("/v1/messages", { json: { to, frame: b64(sealed), ...(fingerprint && { fp: fingerprint }) } });
   }
 
   // --- the access log ---------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 import { handle } from "../sealing.ts";
 import type { Client } from "./client.ts";
+import { checkLaw } from "./member.ts";
 import type { Entry } from "./entries.ts";
 import { Problem } from "../problems.ts";
 import type { Stored } from "./stored.ts";
@@ -16,6 +17,7 @@ export async function takeBack(client: Client, patient: string, stored: Stored):
   const { author, category, resource, raw, stream, handle: hd } = stored;
   const { account, keyring, outbox } = client;
   if (author !== account) throw new Problem("forbidden", "only its author can take it back");
+  if (patient !== account) await checkLaw(client, category, "delete");
   const to = await client.destination(patient, category);
   if (to.stream !== stream) throw new Problem("conflict", "it lies in a set that is closed and cannot be taken back");
   const name = `${String(resource["resourceType"])}/${String(resource["id"])}`;

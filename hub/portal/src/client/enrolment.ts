@@ -32,13 +32,21 @@ export type Making = {
   readonly now: number;
   readonly signIn: string;
   readonly wrapKey: string;
+  /** An organisation's code from the hub's operator; empty for a person. */
+  readonly admission: string;
 };
 
 /** What is not finished: an account to be made, to arrive, to have other words or another sheet, a sheet to be asked back. */
 export type Begun = Making | Arriving | NewWords | NewSheet | { readonly step: "sheet"; readonly code: string };
 
-/** Make all keys of a new account and keep them in the safe. Nothing is sent yet. */
-export async function begin(db: Database, info: HubInfo, account: string, passphrase: PassphraseKeys): Promise<Client> {
+/** Make all keys of a new account and keep them in the safe. Nothing is sent yet. `admission`: of an organisation. */
+export async function begin(
+  db: Database,
+  info: HubInfo,
+  account: string,
+  passphrase: PassphraseKeys,
+  admission = "",
+): Promise<Client> {
   const secrets: Secrets = {
     keyring: Keyring.generate(account, info.key).dump(),
     vaultKey: b64(randomBytes(KEY_BYTES)),
@@ -50,6 +58,7 @@ export async function begin(db: Database, info: HubInfo, account: string, passph
       now: info.now,
       signIn: b64(passphrase.signIn),
       wrapKey: b64(passphrase.wrapKey),
+      admission,
     },
   };
   const safe = await Safe.make(db, account, passphraseUnlock(passphrase.wrapKey, account), secrets);
@@ -106,36 +115,45 @@ async function make(client: Client, begun: Making): Promise<void> {
   const code = RecoveryCode.parse(begun.code);
   const root = new SigningKey(unb64(begun.root, KEY_BYTES));
   const reading = new BoxKey(unb64(begun.reading, KEY_BYTES));
-  await create(client, root, reading, code, begun.now).catch(async (error: unknown) => {
+  const first = { root, reading, code, admission: begun.admission };
+  await create(client, first, begun.now).catch(async (error: unknown) => {
     if (!(error instanceof Problem) || error.reason !== "clock") throw error;
     // It never came to the hub, and what is signed too long ago is not taken.
     const { now } = await client.hub.info();
     await keep(client, { ...begun, now });
-    await create(client, root, reading, code, now);
+    await create(client, first, now);
   });
   await client.sync();
   if (client.state.vault[0] === 0) {
-    const vault = steps.newSets(new Vault({ readingKeys: new Map([[b64(reading.public), reading]]) }));
+    const empty = new Vault({ readingKeys: new Map([[b64(reading.public), reading]]) });
+    const vault = client.isPerson ? steps.newSets(empty) : empty; // an organisation has no record of its own
     const own = new RootCompartment(root, client.keyring.handleKey, randomBytes(KEY_BYTES));
     const { keyring, vaultKey } = client;
     await client.lockVault(own, vault, allWraps(keyring, vaultKey, code, unb64(begun.wrapKey)), await fetchHash(code));
   }
   await client.hub.setSignIn(unb64(begun.signIn));
   await client.settle();
-  await permitHerself(client);
+  if (client.isPerson) await permitHerself(client);
 }
 
+type First = {
+  readonly root: SigningKey;
+  readonly reading: BoxKey;
+  readonly code: RecoveryCode;
+  readonly admission: string;
+};
+
 /** `create`, `device`, `reading`: the first links, in one request; the same bytes whenever it is repeated. */
-async function create(client: Client, root: SigningKey, reading: BoxKey, code: RecoveryCode, now: number) {
+async function create(client: Client, { root, reading, code, admission }: First, now: number) {
   const { keyring } = client;
   const writer = new AccountWriter(new AccountState(client.account), now);
   const recovery = b64(code.signingKey.public);
-  writer.add(root, ["root"], "create", { root: b64(root.public), recovery, class: "person" });
+  writer.add(root, ["root"], "create", { root: b64(root.public), recovery, class: client.isPerson ? "person" : "org" });
   writer.addDevice(root, keyring);
   writer.add(root, ["root"], "reading", { key: b64(reading.public), bad: 0 });
   const tokenKey = keyring.token.public;
   const said = { acc: client.account, dev: keyring.device, tokenKey, at: now };
-  await client.hub.enrol(writer.frames, messages.register(keyring.sign, said));
+  await client.hub.enrol(writer.frames, messages.register(keyring.sign, said), admission);
   await client.chains.take("acct", client.account, "", writer.frames);
 }
 

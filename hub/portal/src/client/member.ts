@@ -3,7 +3,12 @@
  * reads as herself.
  */
 
+import { NAMES } from "../categories.ts";
+import { ACCOUNT_SYSTEM } from "../facts.ts";
 import { categoriesClosed, rolesOf } from "../floor.ts";
+import type { Performer } from "../notes.ts";
+import { Problem } from "../problems.ts";
+import { optional } from "../text.ts";
 import type { Client } from "./client.ts";
 import { getState, setState } from "./database.ts";
 import { Directory } from "./directory.ts";
@@ -26,9 +31,27 @@ export function setMember({ db }: Client, member: Member): Promise<void> {
   return setState(db, MEMBER, member);
 }
 
-/** The categories, by number, that the law closes to a member of this organisation for an action. */
-export async function closedFor({ db, account, isPerson }: Client, { role }: Member, action: string) {
+/** Who writes into another's record, as a Reference of FHIR: the account, and in words the member and the organisation. */
+export async function performer({ db, account }: Client, { name, role }: Member): Promise<Performer> {
+  const house = (await Directory.kept(db)).name(account);
+  const display = [name, optional(`role.${role}`), house].filter(Boolean).join(", ");
+  return { identifier: { system: ACCOUNT_SYSTEM, value: account }, display };
+}
+
+/**
+ * The categories, by number, that the law closes to a member of this organisation for an action: all of them before it is
+ * known what kind of house this is, or who sits here.
+ */
+export async function closedFor({ db, account, isPerson }: Client, member: Member | null, action: string) {
   if (isPerson) return new Set<number>();
-  const { type } = (await Directory.kept(db)).about(account);
-  return categoriesClosed(rolesOf(type, role), action);
+  const house = (await Directory.kept(db)).all.find((one) => one.account === account);
+  if (house === undefined || member === null) return new Set(NAMES.keys());
+  return categoriesClosed(rolesOf(house.type, member.role), action);
+}
+
+/** Throws `Problem(forbidden)` for what the law closes to whoever sits here. */
+export async function checkLaw(client: Client, category: number, action: string): Promise<void> {
+  if ((await closedFor(client, await memberOf(client), action)).has(category)) {
+    throw new Problem("forbidden", `by law nobody in this role may ${action} what is of this category`);
+  }
 }

@@ -17,11 +17,13 @@ import type { FeedPage } from "./api.ts";
 import type { Client } from "./client.ts";
 import { Confirmation } from "./confirmation.ts";
 import { type EnvelopeRow, getState, setState } from "./database.ts";
+import { Directory } from "./directory.ts";
 import { Granted, type Reader } from "./granted.ts";
 import { type Keys, OpenRecord } from "./open_record.ts";
 import type { Stored } from "./stored.ts";
 
 const CURSOR = "reading-cursor";
+const HOUR_MS = 3_600_000;
 
 /** How the records lie here: still being opened, complete, or as they were when the hub was last reached. */
 export type ReadingState = "opening" | "ready" | "offline";
@@ -37,6 +39,7 @@ export class Reading {
   readonly #listeners = new Set<() => void>();
   #running: Promise<void> | null = null;
   #loaded = false;
+  #knownUntil = 0;
   #stored: readonly Stored[] = [];
   #refused = 0;
   /** Another number whenever anything changed. */
@@ -168,8 +171,16 @@ export class Reading {
 
   // --- what others granted ----------------------------------------------------------------------------------------
 
+  /** The law asks what kind of house an organisation is: the directory is heard at the start, and every hour. */
+  async #knowHouse(): Promise<void> {
+    if (this.#client.isPerson || Date.now() < this.#knownUntil) return;
+    await Directory.renew(this.#client);
+    this.#knownUntil = Date.now() + HOUR_MS;
+  }
+
   /** Forget what others took back, take in what they handed anew, and let their hubs confirm that it stands. */
   async #takeGrants(): Promise<void> {
+    await this.#knowHouse();
     await this.#refreshGrants();
     if ((await this.confirmation.turn(this.patients)).size > 0) await this.#refreshGrants();
   }

@@ -5,17 +5,18 @@
  */
 
 import { dayOf } from "../dates.ts";
-import { type Agreement, agreement, build, consentId, seconds } from "../fhir_consent.ts";
+import { type Agreement, agreement, build, consentId, proposed, seconds } from "../fhir_consent.ts";
 import { type FinerRules, since } from "../finer_rules.ts";
 import { closedTo } from "../floor.ts";
 import { joint } from "../guardians.ts";
-import { account, newId } from "../identifiers.ts";
+import { account, type Card, newId } from "../identifiers.ts";
 import * as messages from "../messages.ts";
 import type { Json } from "../policy.ts";
 import { randomBytes, utf8, utf8Text } from "../primitives.ts";
 import { Problem as Unreadable } from "../problems.ts";
 import type { Grant } from "../relations.ts";
 import * as steps from "../steps.ts";
+import { end as endOf, type Template } from "../template.ts";
 import type { Terms } from "../vault.ts";
 import type { Hub } from "./api.ts";
 import type { Client, Received } from "./client.ts";
@@ -169,6 +170,23 @@ async function rotateAll(client: Client): Promise<void> {
     await client.saveVault(steps.prepare(record, await client.vault(), open, hub.now));
   });
   await client.settle();
+}
+
+/**
+ * Ask a patient, by her card, for what a template describes: a Consent of status `proposed`, sealed to her. The twin of
+ * `connectors/gateway/enrolment.py`. Throws `Problem`; `Rejected` for a card that is not hers.
+ */
+export async function ask(client: Client, card: Card, wanted: Template): Promise<void> {
+  const { account: counterpart, chains, hub, keyring } = client;
+  const patient = String(card.account);
+  await chains.refresh("acct", patient, "", card.fingerprint);
+  const state = await chains.account(patient, card.fingerprint);
+  const { categories, purposes, uri: policy } = wanted;
+  const terms = { patient, counterpart, categories, purposes, start: "", end: endOf(wanted, hub.now), policy };
+  const asked = proposed({ ...terms, language: "", paper: null }, consentId(newId()), hub.now);
+  const content = utf8(JSON.stringify(asked));
+  const draft = { typ: "request", sender: counterpart, dev: keyring.device, to: patient, at: hub.now, content } as const;
+  await hub.message(patient, messages.seal(messages.write(keyring.sign, draft), state.readingKey()), card.fingerprint);
 }
 
 /** Say no: a message to the sender; no trace in any chain. */

@@ -1,6 +1,7 @@
 /** Bring data: what a person measures herself, documents that she has, and what her watch or phone has recorded. */
 
 import type { Client } from "../client/client.ts";
+import { ownRecord } from "../client/writing.ts";
 import { exact } from "../exact.ts";
 import { measurement } from "../measurements.ts";
 import { usePath } from "../router.ts";
@@ -16,8 +17,8 @@ export function Bring({ client }: { client: Client }) {
   if (corrected !== "") return <Correct client={client} id={corrected} />;
   return (
     <>
-      <MeasurementForm client={client} />
-      <DocumentForm client={client} />
+      <MeasurementForm client={client} into={ownRecord(client)} />
+      <DocumentForm client={client} into={ownRecord(client)} />
       <ImportForm client={client} />
     </>
   );
@@ -28,5 +29,5 @@ function Correct({ client, id }: { client: Client; id: string }) {
   const entry = stored.find(({ author, resource }) => author === client.account && resource["id"] === id);
   const found = entry === undefined ? null : measurement(exact(entry.raw));
   if (found === null) return <Notice>{text("bring.not-here")}</Notice>;
-  return <MeasurementForm client={client} corrects={{ id, ...found }} />;
+  return <MeasurementForm client={client} into={ownRecord(client)} corrects={{ id, ...found }} />;
 }

@@ -36,7 +36,7 @@ export function ChooseWords({ account, onChosen }: ChooseWordsProps) {
         </Button>
       </div>
       <Form task={choosing} submit={text("words.go-on")}>
-        <Address account={account} hint={text("words.address-why")} />
+        <Address account={account} hint={account.startsWith("p-") ? text("words.address-why") : ""} />
         <Passphrase
           hint={text("words.hint")}
           value={typed}

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
-import { write } from "../client/writing.ts";
+import { type Into, write } from "../client/writing.ts";
 import { documentReference } from "../documents.ts";
 import { account } from "../identifiers.ts";
 import { text } from "../text.ts";
@@ -15,7 +15,7 @@ import { useTask } from "../ui/task.ts";
 
 const ACCEPTED = "application/pdf,image/jpeg,image/png,text/plain";
 
-export function DocumentForm({ client }: { client: Client }) {
+export function DocumentForm({ client, into: { patient, by, path } }: { client: Client; into: Into }) {
   const [file, setFile] = useState<File | null>(null);
   const [title, setTitle] = useState("");
   const [missing, setMissing] = useState(false);
@@ -26,13 +26,13 @@ export function DocumentForm({ client }: { client: Client }) {
     if (file === null) return;
     const content = new Uint8Array(await file.arrayBuffer());
     const name = title.trim() || file.name;
-    const document = { content, title: name, created: new Date(file.lastModified), now: new Date() };
-    await write(client, (await documentReference(account(client.account).local, document)).line);
+    const document = { content, title: name, created: new Date(file.lastModified), now: new Date(), ...(by && { by }) };
+    await write(client, patient, (await documentReference(account(patient).local, document)).line);
     setSaved(name);
     setFile(null);
     setTitle("");
   });
-  const look = <LinkButton to="data/documents">{text("bring.documents")}</LinkButton>;
+  const look = <LinkButton to={`${path}/documents`}>{text(by ? "write.documents" : "bring.documents")}</LinkButton>;
   return (
     <section class="card">
       <h2>{text("bring.document")}</h2>

@@ -6,6 +6,7 @@ import { Bring } from "./bring.tsx";
 import { Close, Farewell } from "./close.tsx";
 import { Data } from "./data.tsx";
 import { EmergencyAccess } from "./emergency_access.tsx";
+import { House } from "./house.tsx";
 import { Join } from "./join.tsx";
 import { Log } from "./log.tsx";
 import { Lost } from "./lost.tsx";
@@ -29,31 +30,30 @@ import { Welcome } from "./welcome.tsx";
 /** For a device that is nobody's, and for a locked one. */
 export const RECOVERY: Entrance = { path: "recover", title: "recover.title", view: Recover };
 
-/** For who ends her account. */
-export const CLOSING: Page = { path: "close", title: "close.title", view: Close };
-
 /** For a device that is nobody's yet; the first is shown where no other is asked for. */
 export const ENTRANCES: readonly [Entrance, ...Entrance[]] = [
   { path: "", title: "welcome.title", view: Welcome },
   { path: "sign-up", title: "sign-up.title", view: SignUp },
+  { path: "house", title: "house.title", view: House },
   { path: "sign-in", title: "sign-in.title", view: SignIn },
   { path: "join", title: "join.title", view: Join },
   RECOVERY,
   { path: "farewell", title: "farewell.title", view: Farewell },
 ];
 
-/** What another granted: for persons and organisations alike. */
-const PATIENT: Page = { path: "patient", title: "patient.title", place: titleOfPatient, view: Patient };
-
-/** Devices, words and sheet: for persons and organisations alike. */
-const SAFETY: readonly Page[] = [
+/** For persons and organisations alike: devices and words, and what another granted. */
+const FOR_ALL: readonly Page[] = [
   { path: "security", title: "security.title", icon: "shield", view: Security },
   { path: "add-device", title: "add.title", view: AddDevice },
   { path: "words", title: "new-words.title", view: NewWords },
   { path: "sheet", title: "new-sheet.title", view: NewSheet },
   { path: "sign-out", title: "sign-out.title", view: SignOut },
   { path: "lost", title: "lost.title", view: Lost },
+  { path: "patient", title: "patient.title", place: titleOfPatient, view: Patient },
 ];
+
+/** For who ends her account. */
+export const CLOSING: Page = { path: "close", title: "close.title", view: Close };
 
 type Pages = readonly [Page, ...Page[]];
 
@@ -72,13 +72,11 @@ const PAGES: Pages = [
   { path: "outside", title: "outside.title", view: Outside },
   { path: "emergency", title: "emergency.title", view: EmergencyAccess },
   { path: "log", title: "log.title", icon: "eye", view: Log },
-  ...SAFETY,
+  ...FOR_ALL,
   CLOSING,
-  PATIENT,
 ];
 
 const OF_ORGANISATIONS: Pages = [
-  { path: "", title: "patients.title", icon: "home", view: Patients },
-  ...SAFETY,
-  PATIENT,
+  { path: "", title: "patients.title", icon: "home", short: "patients.short", view: Patients },
+  ...FOR_ALL,
 ];

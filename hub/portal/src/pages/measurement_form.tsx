@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
-import { write } from "../client/writing.ts";
+import { type Into, write } from "../client/writing.ts";
 import { localNumber } from "../exact.ts";
 import { account } from "../identifiers.ts";
 import { dateTime, digits, KINDS, MEASURED, type Measured, type Measurement, observation } from "../measurements.ts";
@@ -14,12 +14,16 @@ import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
 
-type FormProps = { readonly client: Client; readonly corrects?: Measurement & { readonly id: string } };
+type FormProps = {
+  readonly client: Client;
+  readonly into: Into;
+  readonly corrects?: Measurement & { readonly id: string };
+};
 
 /** A clock may be a little ahead of the one that measured. */
 const LENIENCY_MS = 60_000;
 
-export function MeasurementForm({ client, corrects }: FormProps) {
+export function MeasurementForm({ client, into: { patient, by, path }, corrects }: FormProps) {
   const [kind, setKind] = useState<Measured>(corrects?.kind ?? "body-weight");
   const [typed, type] = useState<readonly string[]>(() => corrects?.values.map(local) ?? ["", ""]);
   const [at, setAt] = useState(() => localMinute(corrects === undefined ? new Date() : new Date(corrects.at)));
@@ -35,14 +39,14 @@ export function MeasurementForm({ client, corrects }: FormProps) {
     setWrongTime(!isTime);
     if (!isTime || !values.every((value) => value !== null)) return;
     const made = { kind, values, at: dateTime(moment) };
-    await write(client, observation(account(client.account).local, made, corrects?.id).line);
+    await write(client, patient, observation(account(patient).local, made, corrects?.id, by).line);
     setSaved(`${text(`measured.${kind}`)}: ${values.map(local).join(" / ")}`);
     if (corrects === undefined) type(["", ""]);
   });
-  const look = <LinkButton to="data/vitals">{text("bring.look")}</LinkButton>;
+  const look = <LinkButton to={`${path}/vitals`}>{text(by ? "write.look" : "bring.look")}</LinkButton>;
   return (
     <section class="card">
-      <h2>{text(corrects === undefined ? "bring.measurement" : "bring.correct")}</h2>
+      <h2>{text(by ? "write.measurement" : corrects === undefined ? "bring.measurement" : "bring.correct")}</h2>
       <Form task={saving} submit={text("bring.save")} beside={look}>
         {corrects === undefined && (
           <Choice

@@ -22,7 +22,7 @@ export function Overview({ client }: { client: Client }) {
           <Notice>{text(record.loading ? "reading.opening" : "overview.empty")}</Notice>
         )}
       </section>
-      <AccountCard card={String(client.card)} />
+      <AccountCard card={String(client.card)} why={text("overview.card-why")} />
     </>
   );
 }
@@ -48,13 +48,14 @@ function Counts({ stored }: { stored: readonly Stored[] }) {
   );
 }
 
-function AccountCard({ card }: { card: string }) {
+/** What is shown at first contact; `why` one shows it. */
+export function AccountCard({ card, why }: { card: string; why: string }) {
   return (
     <section class="card account">
       <QrCode content={card} label={text("overview.qr")} />
       <div>
         <h2>{text("overview.card")}</h2>
-        <p>{text("overview.card-why")}</p>
+        <p>{why}</p>
         <p class="code">{card}</p>
       </div>
     </section>

@@ -1,23 +1,29 @@
 /** Another patient's record: whose it is stands above all of it. */
 
 import type { Client } from "../client/client.ts";
+import { destinations } from "../client/destinations.ts";
 import type { Member } from "../client/member.ts";
 import { account } from "../identifiers.ts";
 import { Rejected } from "../primitives.ts";
 import { usePath } from "../router.ts";
-import { language, type Key, text } from "../text.ts";
+import { type Key, text } from "../text.ts";
+import { LinkButton } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { type Granted, useGranted } from "../ui/shown.ts";
-import * as words from "../words.ts";
+import { Adding } from "./adding.tsx";
 import { AsMember } from "./member.tsx";
 import { useActions } from "./own_entry.tsx";
+import { purposeName } from "./patients.tsx";
 import { Record, titleOf } from "./record.tsx";
+
+const ADD = "add";
 
 /** The title of a page behind a patient's address. */
 export function titleOfPatient(behind: string): Key | null {
-  return titleOf(behind.split("/")[1] ?? "");
+  const place = behind.split("/")[1] ?? "";
+  return place === ADD ? "write.title" : titleOf(place);
 }
 
 export function Patient({ client }: { client: Client }) {
@@ -55,9 +61,19 @@ function OfPatient({ client, patient, place, member }: OfPatientProps) {
   return (
     <>
       <Whose client={client} name={record.nameOf(patient)} />
-      {isGranted ? (
+      {!isGranted && <Notice>{text(record.loading ? "reading.opening" : "patient.gone")}</Notice>}
+      {isGranted && place === ADD && (
+        <>
+          <p class="back">
+            <a href={`#/${record.path}`}>{text("data.back")}</a>
+          </p>
+          <Adding client={client} record={record} member={member} />
+        </>
+      )}
+      {isGranted && place !== ADD && (
         <>
           <For record={record} />
+          {place === "" && !client.isPerson && <ToAdd client={client} record={record} />}
           <Record
             record={record}
             actions={actions}
@@ -65,10 +81,20 @@ function OfPatient({ client, patient, place, member }: OfPatientProps) {
             empty={<Notice>{text("patient.nothing")}</Notice>}
           />
         </>
-      ) : (
-        <Notice>{text(record.loading ? "reading.opening" : "patient.gone")}</Notice>
       )}
     </>
+  );
+}
+
+/** The way to writing, or why there is none. */
+function ToAdd({ client, record: { patient, path } }: { client: Client; record: Granted }) {
+  if (destinations(client, patient).size === 0) return <p class="hint">{text("write.no-permit")}</p>;
+  return (
+    <div class="actions">
+      <LinkButton to={`${path}/${ADD}`} look="primary">
+        {text("write.title")}
+      </LinkButton>
+    </div>
   );
 }
 
@@ -89,7 +115,7 @@ function For({ record: { purpose, purposes, choose } }: { record: Granted }) {
     <Choice
       label={text("patient.purpose")}
       value={purpose}
-      options={purposes.map((one) => [one, words.purpose(one, language())])}
+      options={purposes.map((one) => [one, purposeName(one)])}
       onChoose={choose}
     />
   );

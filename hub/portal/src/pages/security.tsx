@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { type DeviceRow, devices, handKey, withoutKey } from "../client/devices.ts";
 import { addPasskey, knowsPasskeys } from "../client/passkey.ts";
+import { type Member, memberOf } from "../client/member.ts";
 import { Safe, type Way } from "../client/safe.ts";
 import { IDLE_CHOICES, idleMinutes, setIdleMinutes } from "../idle.ts";
 import { moment, text } from "../text.ts";
@@ -12,10 +13,12 @@ import { Choice } from "../ui/choice.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Table } from "../ui/table.tsx";
 import { useTask } from "../ui/task.ts";
+import { MemberForm } from "./member.tsx";
 
 export function Security({ client }: { client: Client }) {
   return (
     <>
+      {!client.isPerson && <Who client={client} />}
       <Devices client={client} />
       <Unlocking client={client} />
       <ThisBrowser />
@@ -34,6 +37,14 @@ function Closing() {
       </LinkButton>
     </section>
   );
+}
+
+/** Who sits at this device of an organisation. */
+function Who({ client }: { client: Client }) {
+  const [member, setMember] = useState<Member | null | undefined>(undefined);
+  useEffect(() => void memberOf(client).then(setMember), [client]);
+  if (member === undefined) return null;
+  return <MemberForm client={client} {...(member && { member })} onStated={() => {}} />;
 }
 
 function Devices({ client }: { client: Client }) {

@@ -18,6 +18,9 @@ export function Welcome() {
         </LinkButton>
         <LinkButton to="sign-in">{text("welcome.sign-in")}</LinkButton>
       </div>
+      <p>
+        <a href="#/house">{text("welcome.house")}</a>
+      </p>
     </section>
   );
 }

@@ -11,8 +11,8 @@ export type FieldProps = {
   readonly error?: string;
   readonly autocomplete?: string;
   readonly code?: boolean;
-  /** What is typed, where that is not just text. */
-  readonly kind?: "date" | "decimal" | "datetime-local" | "search";
+  /** What is typed, where that is not just a line of text. */
+  readonly kind?: "date" | "decimal" | "datetime-local" | "search" | "lines";
   /** Hidden while typed, unless she asks to see it. */
   readonly secret?: boolean;
 };
@@ -29,7 +29,9 @@ export function Field(props: FieldProps) {
   const { label, value, onInput, hint, error, autocomplete = "off", code, secret, kind } = props;
   const id = useId();
   const [shown, show] = useState(!secret);
+  const isLines = kind === "lines";
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
+  const said = { id, value, "aria-invalid": error ? ("true" as const) : ("false" as const), "aria-describedby": described || undefined };
   return (
     <div class="field">
       <label for={id}>{label}</label>
@@ -39,18 +41,19 @@ export function Field(props: FieldProps) {
         </p>
       )}
       <div class="line">
-        <input
-          {...(shown ? INPUTS[kind ?? "text"] : { type: "password" as const })}
-          id={id}
-          class={code ? "code" : ""}
-          value={value}
-          autocomplete={autocomplete as "off"}
-          autocapitalize="none"
-          spellcheck={false}
-          aria-invalid={error ? "true" : "false"}
-          aria-describedby={described || undefined}
-          onInput={(event) => onInput?.(event.currentTarget.value)}
-        />
+        {isLines ? (
+          <textarea {...said} rows={6} onInput={(event) => onInput?.(event.currentTarget.value)} />
+        ) : (
+          <input
+            {...(shown ? INPUTS[kind ?? "text"] : { type: "password" as const })}
+            {...said}
+            class={code ? "code" : ""}
+            autocomplete={autocomplete as "off"}
+            autocapitalize="none"
+            spellcheck={false}
+            onInput={(event) => onInput?.(event.currentTarget.value)}
+          />
+        )}
         {secret && (
           <button type="button" class="button plain" aria-pressed={shown} onClick={() => show(!shown)}>
             {text("field.show")}
