@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from connectors.patient import enrolment
 from connectors.patient.reading import Reading
+from connectors.wearables.generator import generate
 from consent import identifiers, steps
 from fhir_profiles import resources
 from fhir_profiles.documents import PDF, Document, document_reference
@@ -27,7 +28,17 @@ BIG = b"%PDF-1.4\n" + b"a line of a long letter\n" * 70_000
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory, portal_hub):
     """A patient with a client elsewhere, who signs in by `WORDS`; `patient.reading` is what that client reads."""
-    home = tmp_path_factory.mktemp("patient")
+    yield from enrolled(tmp_path_factory.mktemp("patient"), portal_hub)
+
+
+@pytest.fixture
+def newcomer(tmp_path, portal_hub):
+    """Another one, whose record is empty."""
+    yield from enrolled(tmp_path / "newcomer", portal_hub)
+
+
+def enrolled(home, portal_hub):
+    """Such a patient, and her end."""
     client, _ = enrolment.enrol(home, portal_hub.url)
     enrolment.set_passphrase(client, WORDS)
     client.reading = Reading(home, client)
@@ -203,6 +214,29 @@ def test_an_export_of_apple_health(visitors, patient, tmp_path):
     brought = [f"7{day}.20" for day in days]
     found = arrives(visitor, patient, "Observation?code=29463-7", lambda found: {*brought} <= {*digits(found)})
     assert len(set(digits(found))) == len(found)
+
+
+def test_an_import_ends_where_the_device_is_locked(visitors, newcomer, tmp_path):
+    """Nothing is read or sealed behind a locked page; the same file goes on where it was, and doubles nothing."""
+    patient = newcomer
+    export = tmp_path / "export.zip"
+    generate(export, seed=11, days=12, records=40_000)
+    visitor = visitors(language="en", viewport=DESK)
+    writes(visitor, patient)
+    visitor.field("import.file").set_input_files(export)
+    expect(visitor.page.locator("progress")).to_be_visible()
+    visitor.press("frame.lock")
+    visitor.sees("unlock.title")
+    until = time.monotonic() + PATIENCE_SECONDS
+    while visitor.page.workers:
+        assert time.monotonic() < until
+        visitor.page.wait_for_timeout(50)
+    unlock(visitor)
+    visitor.sees("bring.title")
+    visitor.field("import.file").set_input_files(export)
+    done = re.escape(visitor.text("import.done", read="#", taken="#")).replace("\\#", r"[\d,]+")
+    expect(visitor.page.get_by_text(re.compile(done))).to_be_visible()
+    arrives(visitor, patient, "Observation", lambda found: len({one["id"] for one in found}) == len(found) > 100)
 
 
 def test_everything_is_taken_along(visitors, patient):

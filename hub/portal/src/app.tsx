@@ -36,6 +36,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
     // Who locks one tab means all of them.
     tabs.onmessage = dropSecrets;
   }, []);
+  useEffect(() => (device.state === "open" ? () => device.client.close() : undefined), [device]);
   useRefresh(device.state === "open" ? device.client : null);
   useEnd(device);
   useIdle(device.state === "open", lock);

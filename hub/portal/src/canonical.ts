@@ -17,6 +17,7 @@ const KEY = /^[a-z][a-z0-9_]{0,15}$/;
 const STRING = /^[ !#-[\]-~]*$/;
 const INTEGER = /(?:0|[1-9][0-9]{0,15})/y;
 const QUOTED = /"([ !#-[\]-~]*)"/y;
+const decoder = new TextDecoder("latin1");
 
 /** The canonical bytes of a value. Throws `Rejected(broken, canon)` for what has none. */
 export function dump(value: unknown): Uint8Array {
@@ -55,7 +56,7 @@ class Reader {
   #at = 0;
 
   constructor(data: Uint8Array) {
-    this.#text = latin1(data);
+    this.#text = decoder.decode(data); // what is not ASCII is refused by the grammar
   }
 
   end(): void {
@@ -122,13 +123,4 @@ class Reader {
     this.#at = pattern.lastIndex;
     return found[0];
   }
-}
-
-/** One character a byte; what is not ASCII is refused by the grammar. */
-function latin1(data: Uint8Array): string {
-  let text = "";
-  for (let start = 0; start < data.length; start += 8192) {
-    text += String.fromCharCode(...data.subarray(start, start + 8192));
-  }
-  return text;
 }

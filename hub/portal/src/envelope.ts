@@ -53,6 +53,7 @@ export class Envelope {
   readonly signature: Uint8Array;
   readonly ciphertext: Uint8Array;
   readonly raw: Uint8Array;
+  #hash: string | undefined;
 
   constructor(header: Header, headerBytes: Uint8Array, signature: Uint8Array, ciphertext: Uint8Array, raw: Uint8Array) {
     this.header = header;
@@ -64,7 +65,8 @@ export class Envelope {
 
   /** The frame's hash (base64url): what the next envelope's `prev` names. */
   get hash(): string {
-    return b64(frames.frameHash(this.raw));
+    this.#hash ??= b64(frames.frameHash(this.raw));
+    return this.#hash;
   }
 
   /** Check the device's signature over header and ciphertext. Throws `Rejected(broken, signature)`. */

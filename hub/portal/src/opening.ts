@@ -5,7 +5,7 @@ import * as canonical from "./canonical.ts";
 import { category } from "./categories.ts";
 import type { Accounts } from "./chains.ts";
 import * as envelopes from "./envelope.ts";
-import { context, DELETE, type Envelope, OBJECT, type Stamp } from "./envelope.ts";
+import { context, DELETE, Envelope, OBJECT, type Stamp } from "./envelope.ts";
 import { account as parseAccount } from "./identifiers.ts";
 import type { BoxKey } from "./keys.ts";
 import { CHUNK_BYTES, MAX_OBJECT, objectHash, sealedSize } from "./objects.ts";
@@ -30,7 +30,8 @@ export const RECORD_BYTES = 16 + 4 + MASK_BITS * 33;
  * confirmed in time. `seed(set, epoch, index)` and `known(author, device, stream, seq)` (an envelope's hash) look up
  * what is held; `pins` keeps the first author seen of each set. `categoryOf(set, index)`: from the reader's bundle.
  * `check` reads and checks one resource; throws `Rejected(broken, fhir)`. `object(envelope)` gets the sealed object
- * that an envelope names, or undefined while it cannot be had.
+ * that an envelope names, or undefined while it cannot be had. `permits`, where there is one, keeps by its bytes what was
+ * checked of a permit against these `accounts`: a set has one, and thousands of envelopes.
  */
 export type Reader = {
   readonly patient: string;
@@ -45,6 +46,7 @@ export type Reader = {
   readonly check: (line: Uint8Array) => Resource;
   readonly pins: Map<string, string>;
   readonly object?: (envelope: Envelope) => Uint8Array | undefined;
+  readonly permits?: WeakMap<Uint8Array, SignedPermit>;
 };
 
 /** A resource: verbatim, and its parsed form. */
@@ -58,6 +60,7 @@ export type Line = { readonly raw: Uint8Array; readonly resource: Resource };
  */
 export type Opened = {
   readonly envelope: Envelope;
+  readonly stamp: Stamp;
   readonly set: string;
   readonly index: number;
   readonly resources: readonly Line[];
@@ -66,19 +69,22 @@ export type Opened = {
   readonly deletes: boolean;
 };
 
-/** Open an envelope as released by a hub. Throws `Rejected`; the order of checks is that of PROTOCOL.md 3.4. */
+/**
+ * Open an envelope as released by a hub: a frame, or one that is taken apart already. Throws `Rejected`; the order of
+ * checks is that of PROTOCOL.md 3.4.
+ */
 export function openEnvelope(
-  raw: Uint8Array,
+  frame: Uint8Array | Envelope,
   stampRaw: Uint8Array,
   permitRaw: Uint8Array,
   reader: Reader,
   now: number,
 ): Opened {
-  const envelope = envelopes.parse(raw);
+  const envelope = frame instanceof Envelope ? frame : envelopes.parse(frame);
   const stamp = envelopes.parseStamp(stampRaw);
   const { state, index } = place(envelope, stamp, reader);
   checkGrant(envelope, state.oth, index, reader, now);
-  checkAuthor(parsePermit(permitRaw), envelope, state.oth, reader);
+  checkAuthor(permitRaw, envelope, state.oth, reader);
   const author = checkStamp(stamp, envelope, state, reader);
   const device = author.device(envelope.header.dev, stamp.aut[0]);
   if (!["client", "writer", "gateway"].includes(device.role)) throw broken("device");
@@ -88,7 +94,7 @@ export function openEnvelope(
   const lines = decrypt(envelope, state, index, reader);
   const { resources, quarantined } = sort(lines, state.oth, index, reader);
   const deletes = envelope.header.cty === DELETE;
-  return { envelope, set: state.oth, index, resources, quarantined, missing, deletes };
+  return { envelope, stamp, set: state.oth, index, resources, quarantined, missing, deletes };
 }
 
 function place(envelope: Envelope, stamp: Stamp, reader: Reader): { state: SetState; index: number } {
@@ -114,11 +120,14 @@ function checkGrant(envelope: Envelope, setId: string, index: number, reader: Re
   if (!reader.confirmed) throw stale("unconfirmed");
 }
 
-function checkAuthor(permit: SignedPermit, envelope: Envelope, setId: string, reader: Reader): void {
+function checkAuthor(raw: Uint8Array, envelope: Envelope, setId: string, reader: Reader): void {
+  const checked = reader.permits?.get(raw);
+  const permit = checked ?? parsePermit(raw);
   const pinned = reader.pins.get(setId) ?? permit.aut;
   if (permit.aut !== envelope.header.aut || pinned !== permit.aut) throw broken("permit");
   if (!reader.accounts.has(permit.aut)) throw stale();
-  checkPermit(permit, reader.patient, setId, reader.accounts);
+  if (checked?.set !== setId) checkPermit(permit, reader.patient, setId, reader.accounts);
+  reader.permits?.set(raw, permit);
   reader.pins.set(setId, permit.aut);
 }
 
@@ -163,10 +172,10 @@ function decrypt(envelope: Envelope, state: SetState, index: number, reader: Rea
   const { header, headerBytes, ciphertext } = envelope;
   const expected = state.epoch(header.ep).publics[index];
   const seed = reader.seed(state.oth, header.ep, index);
-  if (seed === undefined || expected === undefined || !equal(primitives.boxPublic(seed), expected)) {
+  if (seed === undefined || expected === undefined || !equal(publicOf(seed), expected)) {
     throw new Rejected("not-for-you", "seed");
   }
-  const opened = primitives.openBox(unb64(header.wk, 112), seed);
+  const opened = primitives.openBox(unb64(header.wk, 112), seed, expected);
   const ctx = context(reader.patient, header);
   const key = opened.slice(0, 32);
   if (!equal(opened.slice(32), ctx)) throw broken("context");
@@ -177,6 +186,15 @@ function decrypt(envelope: Envelope, state: SetState, index: number, reader: Rea
   const lines = plaintext.length ? split(plaintext) : [];
   if (lines.length !== header.n) throw broken("count");
   return lines;
+}
+
+/** Public keys by the seeds of which they were made: there are few, and each opens many envelopes. */
+const publics = new WeakMap<Uint8Array, Uint8Array>();
+
+function publicOf(seed: Uint8Array): Uint8Array {
+  let found = publics.get(seed);
+  if (found === undefined) publics.set(seed, (found = primitives.boxPublic(seed)));
+  return found;
 }
 
 function fetchObject(inside: Uint8Array, envelope: Envelope, ctx: Uint8Array, reader: Reader): Uint8Array {
@@ -233,11 +251,12 @@ function split(plaintext: Uint8Array): Uint8Array[] {
 
 function sort(lines: readonly Uint8Array[], setId: string, index: number, reader: Reader) {
   const expected = reader.categoryOf(setId, index);
+  const { local } = parseAccount(reader.patient);
   const resources: Line[] = [];
   const quarantined: Line[] = [];
   for (const raw of lines) {
     const resource = reader.check(raw);
-    const fits = isAbout(resource, reader.patient) && category(resource) === expected;
+    const fits = concerns(resource, local) && category(resource) === expected;
     (fits ? resources : quarantined).push({ raw, resource });
   }
   return { resources, quarantined };
@@ -248,7 +267,10 @@ const SUBJECTS = ["subject", "patient", "beneficiary", "for", "individual", "can
 
 /** Whether a resource is about the patient, or about nobody in particular (a Device, an Organization). */
 export function isAbout(resource: Resource, patient: string): boolean {
-  const name = parseAccount(patient).local;
+  return concerns(resource, parseAccount(patient).local);
+}
+
+function concerns(resource: Resource, name: string): boolean {
   if (resource["resourceType"] === "Patient") return resource["id"] === name;
   const element = SUBJECTS.find((each) => Object.hasOwn(resource, each));
   const subject = element === undefined ? undefined : resource[element];

@@ -51,10 +51,18 @@ export function le32(value: number): Uint8Array {
 
 /** An integer below 2^53 as 8 bytes little-endian. */
 export function le64(value: number): Uint8Array {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError("not an integer of the protocol");
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
+  putLe64(bytes, 0, value);
   return bytes;
+}
+
+function putLe64(bytes: Uint8Array, at: number, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError("not an integer of the protocol");
+  let rest = value;
+  for (let i = at; i < at + 8; i += 1) {
+    bytes[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
 }
 
 /** Read 4 bytes little-endian at `at`. */
@@ -70,7 +78,9 @@ export function compare(a: Uint8Array, b: Uint8Array): number {
 
 /** Compare in constant time. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && sodium.memcmp(a, b);
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i += 1) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  return difference === 0;
 }
 
 function guarded<T>(reason: string, call: () => T): T {
@@ -100,12 +110,17 @@ export function keyedHash(key: Uint8Array, label: string, ...parts: Part[]): Uin
 }
 
 function prefixed(label: string, parts: Part[]): Uint8Array {
-  return concat(
-    ...[label, ...parts].flatMap((part) => {
-      const raw = typeof part === "string" ? ascii(part) : typeof part === "number" ? le64(part) : part;
-      return [le64(raw.length), raw];
-    }),
-  );
+  const raw = [label, ...parts].map((part) => (typeof part === "string" ? ascii(part) : part));
+  const whole = new Uint8Array(raw.reduce<number>((size, part) => size + 8 + (typeof part === "number" ? 8 : part.length), 0));
+  let at = 0;
+  for (const part of raw) {
+    const size = typeof part === "number" ? 8 : part.length;
+    putLe64(whole, at, size);
+    if (typeof part === "number") putLe64(whole, at + 8, part);
+    else whole.set(part, at + 8);
+    at += 8 + size;
+  }
+  return whole;
 }
 
 /** BLAKE2b-256 of `data`, unkeyed and unlabelled: only ever a part of a labelled hash. */
@@ -115,12 +130,33 @@ export function blake2b(data: Uint8Array): Uint8Array {
 
 // --- text forms of bytes ------------------------------------------------------------------------------------------
 
-const BASE64 = sodium.base64_variants.URLSAFE_NO_PADDING;
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
-/** base64url without padding. */
+/** base64url without padding. By arithmetic and not by a table: what is written may be a secret, and a cache remembers. */
 export function b64(data: Uint8Array): string {
-  return sodium.to_base64(data, BASE64);
+  const written = new Uint8Array(Math.ceil((data.length * 4) / 3));
+  let at = 0;
+  for (let i = 0; i < data.length; i += 3) {
+    const [a = 0, b = 0, c = 0] = [data[i], data[i + 1], data[i + 2]];
+    written[at++] = letter(a >> 2);
+    written[at++] = letter(((a & 3) << 4) | (b >> 4));
+    written[at++] = letter(((b & 15) << 2) | (c >> 6)); // what is beyond the end is not kept
+    written[at++] = letter(c & 63);
+  }
+  return decoder.decode(written);
+}
+
+/** The letter of six bits: A-Z, a-z, 0-9, "-", "_". */
+function letter(x: number): number {
+  return x + 65 + (((25 - x) >> 8) & 6) - (((51 - x) >> 8) & 75) - (((61 - x) >> 8) & 13) + (((62 - x) >> 8) & 49);
+}
+
+/** The six bits of a letter below 128, or -1. */
+function bitsOf(x: number): number {
+  const capital = (((64 - x) & (x - 91)) >> 8) & (x - 64);
+  const small = (((96 - x) & (x - 123)) >> 8) & (x - 70);
+  const digit = (((47 - x) & (x - 58)) >> 8) & (x + 5);
+  return capital + small + digit + ((((44 - x) & (x - 46)) >> 8) & 63) + ((((94 - x) & (x - 96)) >> 8) & 64) - 1;
 }
 
 /**
@@ -129,9 +165,21 @@ export function b64(data: Uint8Array): string {
  * Throws `Rejected(broken, fields)` for another spelling, or another length than `size`.
  */
 export function unb64(text: unknown, size?: number): Uint8Array {
-  if (typeof text !== "string") throw broken("fields");
-  const data = guarded("fields", () => sodium.from_base64(text, BASE64));
-  if (b64(data) !== text || (size !== undefined && data.length !== size)) throw broken("fields");
+  if (typeof text !== "string" || text.length % 4 === 1) throw broken("fields");
+  const data = new Uint8Array(Math.floor((text.length * 3) / 4));
+  if (size !== undefined && data.length !== size) throw broken("fields");
+  let [at, rest, wrong] = [0, 0, 0];
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    const bits = bitsOf(code & 127);
+    wrong |= bits | -(code >> 7);
+    rest = (rest << 6) | (bits & 63);
+    if (i % 4 !== 0) data[at++] = rest >> (6 - 2 * (i % 4));
+    rest &= 63;
+  }
+  // What is left over of the last letter is nothing.
+  const left = text.length % 4 === 2 ? rest & 15 : text.length % 4 === 3 ? rest & 3 : 0;
+  if (wrong < 0 || left !== 0) throw broken("fields");
   return data;
 }
 
@@ -249,9 +297,9 @@ export function sealBox(message: Uint8Array, publicKey: Uint8Array): Uint8Array 
   return guarded("key", () => sodium.crypto_box_seal(message, publicKey));
 }
 
-/** Open a sealed box. Throws `Rejected(broken, seal)`. */
-export function openBox(sealed: Uint8Array, secret: Uint8Array): Uint8Array {
-  return guarded("seal", () => sodium.crypto_box_seal_open(sealed, boxPublic(secret), secret));
+/** Open a sealed box; `known`: the public key of `secret`, where it is at hand. Throws `Rejected(broken, seal)`. */
+export function openBox(sealed: Uint8Array, secret: Uint8Array, known?: Uint8Array): Uint8Array {
+  return guarded("seal", () => sodium.crypto_box_seal_open(sealed, known ?? boxPublic(secret), secret));
 }
 
 /** AE(k, n, ad, m): XChaCha20-Poly1305-IETF. Throws `Rejected(broken, key)` for a key or nonce of another size. */

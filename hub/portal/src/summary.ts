@@ -6,17 +6,33 @@
 
 import { Digits, localNumber } from "./exact.ts";
 import type { Resource } from "./opening.ts";
-import { type Key, language, optional } from "./text.ts";
+import { dates, type Key, language, optional } from "./text.ts";
 
 /** All values at a path; lists on the way are followed. */
 export function all(value: unknown, path: string): unknown[] {
-  return path.split(".").reduce<unknown[]>((found, name) => found.flatMap((one) => membersOf(one, name)), [value]);
+  let found: unknown[] = [value];
+  for (const name of namesOf(path)) {
+    const next: unknown[] = [];
+    for (const one of found) addMembers(next, one, name);
+    found = next;
+  }
+  return found;
 }
 
-function membersOf(value: unknown, name: string): unknown[] {
-  if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) return [];
+/** The paths of this program are few, and asked of thousands of resources. */
+const paths = new Map<string, readonly string[]>();
+
+function namesOf(path: string): readonly string[] {
+  let found = paths.get(path);
+  if (found === undefined) paths.set(path, (found = path.split(".")));
+  return found;
+}
+
+function addMembers(found: unknown[], value: unknown, name: string): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) return;
   const member: unknown = (value as { readonly [name: string]: unknown })[name];
-  return Array.isArray(member) ? member : [member];
+  if (!Array.isArray(member)) found.push(member);
+  else for (const one of member) found.push(one);
 }
 
 /** The first string at a path, or the empty string. */
@@ -51,7 +67,11 @@ const DATES = DATED_BY.split(" ");
 
 /** When it was: a FHIR date, dateTime or instant, or the empty string. */
 export function when(resource: Resource): string {
-  return DATES.map((path) => plain(resource, path)).find(Boolean) ?? "";
+  for (const path of DATES) {
+    const found = plain(resource, path);
+    if (found) return found;
+  }
+  return "";
 }
 
 /** Milliseconds since 1970 of a FHIR date, for putting in order; what has none comes last. */
@@ -64,7 +84,7 @@ export function order(date: string): number {
 export function localDate(date: string): string {
   const time = Date.parse(date);
   if (Number.isNaN(time)) return date;
-  const written = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(language(), options).format(time);
+  const written = (options: Intl.DateTimeFormatOptions) => dates(options).format(time);
   if (date.length === 4) return date;
   if (date.length === 7) return written({ year: "numeric", month: "long", timeZone: "UTC" });
   if (date.length === 10) return written({ dateStyle: "medium", timeZone: "UTC" });
@@ -76,7 +96,7 @@ export function day(date: string): string {
   const time = Date.parse(date);
   if (Number.isNaN(time)) return "";
   const zone = date.length === 10 ? { timeZone: "UTC" } : {};
-  return new Intl.DateTimeFormat(language(), { dateStyle: "full", ...zone }).format(time);
+  return dates({ dateStyle: "full", ...zone }).format(time);
 }
 
 /** Everything in it that a person may look for, in lower case. */

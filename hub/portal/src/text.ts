@@ -44,13 +44,31 @@ export function words(): readonly string[] {
 export function text(key: Key, values: Values = {}): string {
   return (spoken.texts[key] ?? "").replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name] ?? "";
-    return typeof value === "number" ? new Intl.NumberFormat(chosen).format(value) : value;
+    return typeof value === "number" ? numbers().format(value) : value;
   });
+}
+
+const formats = new Map<string, Intl.DateTimeFormat | Intl.NumberFormat>();
+
+/** How the language writes dates; made once for each way, which takes longer than to write a hundred. */
+export function dates(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  return format(`${chosen} date ${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(chosen, options));
+}
+
+/** How the language writes numbers, made once. */
+export function numbers(options: Intl.NumberFormatOptions = {}): Intl.NumberFormat {
+  return format(`${chosen} number ${JSON.stringify(options)}`, () => new Intl.NumberFormat(chosen, options));
+}
+
+function format<T extends Intl.DateTimeFormat | Intl.NumberFormat>(name: string, make: () => T): T {
+  const found = (formats.get(name) as T | undefined) ?? make();
+  formats.set(name, found);
+  return found;
 }
 
 /** A moment (Unix seconds) in the reader's language and time zone. */
 export function moment(seconds: number): string {
-  return new Intl.DateTimeFormat(chosen, { dateStyle: "medium", timeStyle: "short" }).format(seconds * 1000);
+  return dates({ dateStyle: "medium", timeStyle: "short" }).format(seconds * 1000);
 }
 
 /** Whether the catalogue has this key. */

@@ -45,6 +45,7 @@ export class Client extends Side {
   readonly reading: Reading;
   readonly reports: Reports;
   readonly outbox: Outbox;
+  readonly #lock = new AbortController();
   #vaultKey: Uint8Array;
   /** Whether the hub's whole account chain was compared with what is held here, once for each unlocking. */
   #rechecked = false;
@@ -63,6 +64,7 @@ export class Client extends Side {
       destination: (patient, category) => this.destination(patient, category),
       refresh: (patient) => this.#refreshSets(patient),
       hubKey: (domain) => this.hubKey(domain),
+      locked: this.locked,
     });
     this.#vaultKey = unb64(secrets.vaultKey);
   }
@@ -76,6 +78,16 @@ export class Client extends Side {
   /** Whether this is the account of a person, not of an organisation. */
   get isPerson(): boolean {
     return parseAccount(this.account).isPerson;
+  }
+
+  /** Ends, when the device is locked, what would go on in the memory of the page. */
+  get locked(): AbortSignal {
+    return this.#lock.signal;
+  }
+
+  /** The page lets go of this client. */
+  close(): void {
+    this.#lock.abort(new Problem("unauthenticated", "the device was locked"));
   }
 
   /** What the patient shows at first contact. */

@@ -2,8 +2,8 @@
  * One patient's record as far as it is opened in the memory of this page: her own, or what she granted to this account.
  */
 
-import { type Envelope, type Header, OBJECT, parse as parseEnvelope, parseStamp } from "../envelope.ts";
-import { type Opened, openEnvelope, type Reader, type Resource } from "../opening.ts";
+import { type Envelope, type Header, OBJECT, parse as parseEnvelope } from "../envelope.ts";
+import { openEnvelope, type Reader, type Resource } from "../opening.ts";
 import { broken, Rejected, stale, utf8Text } from "../primitives.ts";
 import { Problem } from "../problems.ts";
 import type { Client } from "./client.ts";
@@ -39,8 +39,8 @@ export class OpenRecord {
     this.#keys = keys;
   }
 
-  /** All resources as they are opened now, in the order in which they came. */
-  get all(): Stored[] {
+  /** All resources as they are opened now, in the order in which they came; the same array as long as nothing changes. */
+  get all(): readonly Stored[] {
     return this.#store.all();
   }
 
@@ -69,43 +69,47 @@ export class OpenRecord {
     if (rows.length === 0) return;
     const keys = await this.#keys();
     const turn = pace();
+    let reader = this.#reader(keys);
     for (const row of rows) {
-      if (keys.confirmed) await this.#open(row, keys);
-      else this.#waiting.push(row);
+      if (!keys.confirmed) this.#waiting.push(row);
+      else if (await this.#open(row, keys, reader)) reader = this.#reader(keys);
       await turn();
     }
   }
 
-  async #open(row: EnvelopeRow, keys: Keys): Promise<void> {
+  /** Open one envelope. Returns whether chains were fetched for it. */
+  async #open(row: EnvelopeRow, keys: Keys, reader: Reader): Promise<boolean> {
+    let fetched = false;
     try {
       const envelope = parseEnvelope(row.frame);
       const object = envelope.header.cty === OBJECT ? await this.#object(envelope) : undefined;
-      await this.#tryOpen(row, keys, object).catch(async (error: unknown) => {
+      try {
+        this.#tryOpen(row, envelope, reader, object);
+      } catch (error) {
         if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
+        fetched = true;
         await this.#refreshChains(row, envelope);
-        await this.#tryOpen(row, keys, object);
-      });
+        this.#tryOpen(row, envelope, this.#reader(keys), object);
+      }
     } catch (error) {
       if (error instanceof Rejected && error.kind === "broken") this.refused += 1;
       else if (error instanceof Rejected || error instanceof Problem) this.#waiting.push(row);
       else throw error;
     }
+    return fetched;
   }
 
-  async #tryOpen(row: EnvelopeRow, keys: Keys, object: Uint8Array | undefined): Promise<void> {
+  #tryOpen(row: EnvelopeRow, envelope: Envelope, reader: Reader, object: Uint8Array | undefined): void {
     const permit = this.#permits.get(row.set);
     if (permit === undefined) throw stale("permit");
-    const opened = openEnvelope(row.frame, row.stamp, permit, this.#reader(keys, object), this.#client.hub.now);
-    const { header, hash } = opened.envelope;
+    const whole = object ? { ...reader, object: () => object } : reader;
+    const opened = openEnvelope(envelope, row.stamp, permit, whole, this.#client.hub.now);
+    const { header, hash } = envelope;
     this.#opened.set(placeOf(header), { header, hash });
     this.#whole.add(`${row.str} ${row.pos}`);
     if (opened.quarantined.length > 0) this.refused += 1;
-    this.#put(opened, row, keys);
-  }
-
-  #put(opened: Opened, row: EnvelopeRow, keys: Keys): void {
-    const category = keys.categoryOf(opened.set, opened.index);
-    if (category !== undefined) this.#store.put(opened, parseStamp(row.stamp), category);
+    const category = reader.categoryOf(opened.set, opened.index);
+    if (category !== undefined) this.#store.put(opened, category);
   }
 
   /** The chains that an envelope's stamp speaks of. */
@@ -125,17 +129,26 @@ export class OpenRecord {
     return sealed;
   }
 
-  #reader(keys: Keys, object: Uint8Array | undefined): Reader {
+  /** What opens envelopes, as keys and chains are now; what it has found out once it knows. */
+  #reader(keys: Keys): Reader {
     const { chains } = this.#client;
+    const seeds = new Map<string, Uint8Array>();
+    const seed = (set: string, epoch: number, index: number) => {
+      const name = `${set} ${epoch} ${index}`;
+      const found = seeds.get(name) ?? keys.seed(set, epoch, index);
+      if (found !== undefined) seeds.set(name, found);
+      return found;
+    };
     return {
       ...keys,
+      seed,
       patient: this.patient,
       accounts: chains.accounts,
       sets: chains.record(this.patient).sets,
       known: (aut, dev, str, seq) => this.#opened.get(placeOf({ aut, dev, str, seq }))?.hash,
       check,
       pins: this.#pins,
-      ...(object && { object: () => object }),
+      permits: new WeakMap(),
     };
   }
 }

@@ -17,6 +17,7 @@ import type { Database, OutboxRow, SealedRow } from "./database.ts";
 import { check, type Entry, MAX_PLAINTEXT, plaintextSize } from "./entries.ts";
 import { Problem } from "../problems.ts";
 import type { Keyring } from "./keyring.ts";
+import { pace } from "./pace.ts";
 
 const MAX_BATCH_FRAMES = 100;
 const MAX_BATCH_BYTES = 8 * 1024 * 1024;
@@ -46,6 +47,8 @@ export type Around = {
   readonly destination: (patient: string, category: number) => Promise<Destination>;
   readonly refresh: (patient: string) => Promise<void>;
   readonly hubKey: (domain: string) => Uint8Array;
+  /** Ends a `send` between two batches, when the device is locked. */
+  readonly locked: AbortSignal;
 };
 
 type Waiting = SealedRow & { readonly id: number };
@@ -113,6 +116,7 @@ export class Outbox {
     const passed = new Set<number>();
     const refusals = new Map<string, number>();
     for (;;) {
+      this.#around.locked.throwIfAborted();
       const more = await this.#sealSome(held, passed);
       const batch = await this.#batch(held);
       if (batch.length === 0) {
@@ -142,6 +146,7 @@ export class Outbox {
    */
   async #sealSome(held: Held, passed: Set<number>): Promise<boolean> {
     const { db, lockbox } = this.#around;
+    const turn = pace();
     const ids = (await db.getAllKeysFromIndex("outbox", "waiting")).filter((id) => !passed.has(id));
     for (const id of ids.slice(0, MAX_BATCH_FRAMES)) {
       const row = await db.get("outbox", id);
@@ -150,6 +155,7 @@ export class Outbox {
       const to = await this.#destination(entry, held);
       if (to === null) passed.add(id);
       else if (await this.#seal(id, row, entry, to)) break; // one object at a time
+      await turn();
     }
     return ids.length > 0;
   }
@@ -224,7 +230,11 @@ export class Outbox {
   /** Forget what was acknowledged; what was forwarded is offered again by another `send`. Returns how many are done. */
   async #settle(outcomes: readonly Outcome[], held: Held): Promise<number> {
     const taken = outcomes.filter(([, { status }]) => status < 300 && status !== FORWARDED);
-    for (const [row, result] of taken) this.#checkStamp(row, result);
+    const turn = pace();
+    for (const [row, result] of taken) {
+      this.#checkStamp(row, result);
+      await turn();
+    }
     const { store, done } = this.#around.db.transaction("outbox", "readwrite");
     for (const [{ id }] of taken) void store.delete(id);
     await done;

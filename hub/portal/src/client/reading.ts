@@ -20,6 +20,7 @@ import { type EnvelopeRow, getState, setState } from "./database.ts";
 import { Directory } from "./directory.ts";
 import { Granted, type Reader } from "./granted.ts";
 import { type Keys, OpenRecord } from "./open_record.ts";
+import { pace } from "./pace.ts";
 import type { Stored } from "./stored.ts";
 
 const CURSOR = "reading-cursor";
@@ -150,7 +151,13 @@ export class Reading {
       if (after === "") this.#begin();
       await this.#takePermits(page.permits);
       const read = new Set([account, ...this.patients]);
-      const rows = page.events.map(readRow).filter((row) => read.has(row.acc) && !this.record(row.acc)?.has(row));
+      const rows: EnvelopeRow[] = [];
+      const turn = pace();
+      for (const event of page.events) {
+        const row = readRow(event);
+        if (read.has(row.acc) && !this.record(row.acc)?.has(row)) rows.push(row);
+        await turn();
+      }
       const kept = db.transaction(["envelopes", "state"], "readwrite");
       for (const row of rows) void kept.objectStore("envelopes").put(row);
       void kept.objectStore("state").put(page.next, CURSOR);

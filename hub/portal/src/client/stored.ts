@@ -1,6 +1,6 @@
 /** What was opened, in the memory of this page only: the newest version of each resource, and nothing taken back. */
 
-import { DELETE, type Stamp } from "../envelope.ts";
+import { DELETE } from "../envelope.ts";
 import type { Opened, Resource } from "../opening.ts";
 
 /**
@@ -31,13 +31,16 @@ export class Store {
   readonly #resources = new Map<string, Stored>();
   readonly #versions = new Map<string, Version>();
 
-  /** All resources, in the order in which they came. */
-  all(): Stored[] {
-    return [...this.#resources.values()];
+  #all: readonly Stored[] | null = null;
+
+  /** All resources, in the order in which they came; the same array as long as nothing changes. */
+  all(): readonly Stored[] {
+    this.#all ??= [...this.#resources.values()];
+    return this.#all;
   }
 
   /** Take in what an envelope held. What is older than what is here already changes nothing. */
-  put({ envelope, resources }: Opened, { at }: Stamp, category: number): void {
+  put({ envelope, stamp: { at }, resources }: Opened, category: number): void {
     const { str: stream, ep: epoch, aut: author, dev: device, hd: handle, seq, cty } = envelope.header;
     const place = `${stream} ${author} ${handle}`;
     const names = resources.map(({ resource }) => nameOf(author, resource));
@@ -47,6 +50,7 @@ export class Store {
       for (const name of before?.names ?? []) this.#resources.delete(name);
       this.#versions.set(place, { at, device, seq, names });
     }
+    this.#all = null;
     if (cty === DELETE) return;
     for (const [i, { raw, resource }] of resources.entries()) {
       this.#resources.set(names[i] ?? "", { category, author, at, raw, resource, stream, epoch, handle });

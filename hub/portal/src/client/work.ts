@@ -65,9 +65,9 @@ export async function stretch(account: string, passphrase: string): Promise<Pass
   return new PassphraseKeys(...(await ask("stretch", account, passphrase)));
 }
 
-/** Bring in what a wearable recorded. Throws as `importBy`. */
-export function importFile(file: Blob, patient: string, sink: Sink): Promise<Report> {
-  return importBy(new Worker(ownUrl(), { type: "module" }), file, patient, sink);
+/** Bring in what a wearable recorded, until `signal` ends it. Throws as `importBy`. */
+export function importFile(file: Blob, patient: string, sink: Sink, signal: AbortSignal): Promise<Report> {
+  return importBy(new Worker(ownUrl(), { type: "module" }), file, patient, sink, signal);
 }
 
 type Policy = { createScriptURL(url: string): string };

@@ -7,7 +7,7 @@ import type { Stored } from "../client/stored.ts";
 import type { Resource } from "../opening.ts";
 import { byDay, type Series, series } from "../series.ts";
 import { all, concept, flag, limits, localDate, title, unitName, value, when } from "../summary.ts";
-import { language, text } from "../text.ts";
+import { dates, language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Chart } from "../ui/chart.tsx";
 import { type Row, Table } from "../ui/table.tsx";
@@ -90,7 +90,7 @@ function number(value: number): string {
 
 function timeName(time: number, shape: Series["shape"]): string {
   const clock = shape === "daily" ? {} : { timeStyle: "short" as const };
-  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", ...clock }).format(time * 1000);
+  return dates({ dateStyle: "medium", ...clock }).format(time * 1000);
 }
 
 /** The newest first; what was sampled by the minute is told by the day. */

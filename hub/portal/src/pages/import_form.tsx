@@ -25,8 +25,8 @@ export function ImportForm({ client }: { client: Client }) {
       put: (batch: Batch) => put(client, batch),
       progress: (position: number, size: number, records: number) => setProgress({ position, size, records }),
     };
-    const done = importFile(file, account(client.account).local, sink).finally(() => setProgress(null));
-    setReport(await done);
+    const done = importFile(file, account(client.account).local, sink, client.locked);
+    setReport(await done.finally(() => setProgress(null)));
   });
   return (
     <section class="card">

@@ -3,14 +3,15 @@
  * not say.
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { Series } from "../series.ts";
 import { unitName } from "../summary.ts";
-import { language, text } from "../text.ts";
+import { dates, numbers, text } from "../text.ts";
 import { Button } from "./button.tsx";
 
 const DAY = 86_400;
+const EMPTY = "\u00a0";
 const HEIGHT = 220;
 /** So many are shown at once at first; of more, the last month. */
 const FEW = 40;
@@ -24,8 +25,8 @@ const COLOURS = ["--accent", "--second", "--third", "--fourth", "--muted"];
 
 export function Chart({ series, label }: { series: Series; label: string }) {
   const place = useRef<HTMLDivElement>(null);
+  const caption = useRef<HTMLElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const [told, tell] = useState("");
   const first = series.times[0] ?? 0;
   const last = series.times.at(-1) ?? 0;
   const whole = last - first;
@@ -33,17 +34,20 @@ export function Chart({ series, label }: { series: Series; label: string }) {
     const frame = place.current;
     if (frame === null) return;
     const data = [series.times, ...series.lines.map(({ values }) => values)] as uPlot.AlignedData;
+    const tell = (said: string) => {
+      // Past Preact: the pointer moves more often than it could follow.
+      if (caption.current) caption.current.textContent = said || EMPTY;
+    };
     const made = new uPlot(options(series, frame.clientWidth, tell), data, frame);
     plot.current = made;
     show(made, series.times.length > FEW ? Math.max(first, last - 31 * DAY) : first, last);
     const stopMoving = movable(made, first, last);
     const resized = new ResizeObserver(() => made.setSize({ width: frame.clientWidth, height: HEIGHT }));
     resized.observe(frame);
-    const dark = matchMedia("(prefers-color-scheme: dark)");
     const redraw = () => made.redraw(false, true);
-    dark.addEventListener("change", redraw);
+    scheme().addEventListener("change", redraw);
     return () => {
-      dark.removeEventListener("change", redraw);
+      scheme().removeEventListener("change", redraw);
       resized.disconnect();
       stopMoving();
       made.destroy();
@@ -58,7 +62,9 @@ export function Chart({ series, label }: { series: Series; label: string }) {
   return (
     <figure class="chart">
       <div ref={place} role="img" aria-label={label} />
-      <figcaption aria-hidden="true">{told || "\u00a0"}</figcaption>
+      <figcaption ref={caption} aria-hidden="true">
+        {EMPTY}
+      </figcaption>
       {spans.length > 0 && (
         <div class="spans" role="group" aria-label={text("chart.span")}>
           <Button look="plain" label={text("chart.earlier")} onClick={() => move(-0.5)}>
@@ -103,10 +109,61 @@ function options(series: Series, width: number, tell: (said: string) => void): u
         width: 1.5,
         points: { size: 6 },
         ...(bars && { paths: bars, fill: () => colour("--accent-soft") }),
+        ...(series.shape === "trace" && dense(i)),
       })),
     ],
     hooks: { setCursor: [({ cursor: { idx } }) => tell(idx === null || idx === undefined ? "" : at(series, idx))] },
   };
+}
+
+/** A trace as a line; where there are several values a pixel, as columns. */
+function dense(line: number): Partial<uPlot.Series> {
+  const linear = uPlot.paths.linear?.();
+  return {
+    paths: (plot, at, from, to) =>
+      to - from > plot.bbox.width ? columns(plot, at, from, to) : (linear?.(plot, at, from, to) ?? null),
+    fill: (plot) => (isDense(plot) ? colour(COLOURS[line % COLOURS.length] ?? "--accent") : "transparent"),
+    points: { show: false },
+  };
+}
+
+function isDense({ series: [times], bbox }: uPlot): boolean {
+  const [from, to] = times?.idxs ?? [0, 0];
+  return to - from > bbox.width;
+}
+
+/**
+ * One upright bar a pixel column, from the least of its values to the greatest: it looks as the line would, and takes as
+ * long for a year as for a day.
+ */
+function columns(plot: uPlot, at: number, from: number, to: number): uPlot.Series.Paths {
+  const [times, values] = [plot.data[0], plot.data[at] ?? []];
+  const { left, width } = plot.bbox;
+  const { min = 0, max = 1 } = plot.scales["x"] ?? {};
+  const [scale, thick] = [width / (max - min), Math.ceil(1.5 * devicePixelRatio)];
+  const path = new Path2D();
+  let [column, least, greatest] = [NaN, Infinity, -Infinity];
+  let last: number | null = null;
+  const draw = () => {
+    if (least > greatest) return;
+    const [top, bottom] = [plot.valToPos(greatest, "y", true), plot.valToPos(least, "y", true)];
+    path.rect(column, Math.round(top), thick, Math.max(thick, Math.round(bottom - top)));
+  };
+  for (let i = from; i <= to; i += 1) {
+    const value = values[i] ?? null;
+    const next = Math.round(left + ((times[i] ?? 0) - min) * scale);
+    if (next !== column) {
+      draw();
+      [column, least, greatest] = [next, last ?? Infinity, last ?? -Infinity]; // joined to the one before
+    }
+    if (value !== null) {
+      if (value < least) least = value;
+      if (value > greatest) greatest = value;
+    }
+    last = value;
+  }
+  draw();
+  return { stroke: null, fill: path };
 }
 
 /** Some room above and below what is shown. */
@@ -149,14 +206,14 @@ function movable(plot: uPlot, first: number, last: number): () => void {
 }
 
 function at({ times, lines, unit }: Series, idx: number): string {
-  const time = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" });
+  const time = dates({ dateStyle: "medium", timeStyle: "short" });
   const values = lines.map(({ values: all }) => all[idx]).filter((value) => typeof value === "number");
   if (values.length === 0) return "";
   return `${time.format((times[idx] ?? 0) * 1000)}: ${values.map(number).join(" / ")} ${unitName(unit)}`;
 }
 
 function number(value: number): string {
-  return new Intl.NumberFormat(language(), { maximumFractionDigits: 2 }).format(value);
+  return numbers({ maximumFractionDigits: 2 }).format(value);
 }
 
 function timeName(time: number, step: number): string {
@@ -170,10 +227,11 @@ function timeName(time: number, step: number): string {
           : step >= 60
             ? { hour: "2-digit", minute: "2-digit" }
             : { minute: "2-digit", second: "2-digit" };
-  return new Intl.DateTimeFormat(language(), options).format(time * 1000);
+  return dates(options).format(time * 1000);
 }
 
 let probe: HTMLElement | undefined;
+const colours = new Map<string, string>();
 
 /** A colour of the style sheet as a canvas understands it: the one that counts now, in light or dark. */
 function colour(name: string): string {
@@ -181,7 +239,21 @@ function colour(name: string): string {
     probe = document.createElement("span");
     probe.hidden = true;
     document.body.append(probe);
+    // Before any chart is told of it.
+    scheme().addEventListener("change", () => colours.clear());
   }
+  const known = colours.get(name);
+  if (known !== undefined) return known;
   probe.style.color = `var(${name})`;
-  return getComputedStyle(probe).color;
+  const found = getComputedStyle(probe).color;
+  colours.set(name, found);
+  return found;
 }
+
+/** One for all: those who listen to it are told in the order in which they came. */
+function scheme(): MediaQueryList {
+  dark ??= matchMedia("(prefers-color-scheme: dark)");
+  return dark;
+}
+
+let dark: MediaQueryList | undefined;

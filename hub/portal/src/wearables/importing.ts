@@ -16,12 +16,20 @@ export type Sink = Ledger & {
  * Import a file by a worker of its own, which ends with the import.
  *
  * Throws `Problem` for a file that cannot be read (`invalid`, `not-supported`, `too-large`) and for a worker that fails
- * (`internal`), and whatever the sink throws. After either, and after a page that was closed, the same file can be
- * imported again: what was put is known, the rest comes.
+ * (`internal`), and whatever the sink throws, or the reason of `signal` when that ends the import. After each of them,
+ * and after a page that was closed, the same file can be imported again: what was put is known, the rest comes.
  */
-export async function importBy(worker: Worker, file: Blob, patient: string, sink: Sink): Promise<Report> {
+export async function importBy(
+  worker: Worker,
+  file: Blob,
+  patient: string,
+  sink: Sink,
+  signal?: AbortSignal,
+): Promise<Report> {
   try {
     return await new Promise<Report>((resolve, reject) => {
+      signal?.throwIfAborted();
+      signal?.addEventListener("abort", () => reject(signal.reason));
       const say = (message: ToWorker): void => worker.postMessage(message);
       worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
         if ("ready" in data) say({ type: "start", file, patient });
