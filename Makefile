@@ -61,6 +61,7 @@ conformance: install ## suites of others, on data of others where present
 
 bench: install ## all figures, each beside its limit, into build/bench.json; elsewhere: make bench DATABASE=postgresql://…
 	@mkdir -p build
+	@$(BIN)/python tests/browser/chromium.py
 	$(BIN)/obhut bench $(BENCH) --json --database $(DATABASE) > build/$(RUN).json.new
 	@mv build/$(RUN).json.new build/$(RUN).json
 	@cat build/$(RUN).json

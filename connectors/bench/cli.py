@@ -5,6 +5,7 @@ from importlib import import_module
 
 import click
 
+from connectors.bench import browser
 from connectors.bench.databases import Databases
 from connectors.bench.figures import Figure, Wish
 from connectors.demo.programs import Failed, Programs
@@ -23,6 +24,7 @@ BENCHES: Mapping[str, tuple[str, str]] = {
     "gateway-write": ("gateway", "write"),
     "gateway-read": ("gateway", "read"),
     "gateway-search": ("gateway", "search"),
+    "portal": ("portal", "portal"),
     "decide": ("decisions", "decide"),
 }
 """Name → module of this package, function.
@@ -63,7 +65,7 @@ def bench(
         nothing(serve_nothing)
         return
     sizes = (*(size for size in CURVE if size < rows), rows) if curve else (rows,)
-    for name in dict.fromkeys(names or BENCHES):
+    for name in dict.fromkeys(names or _possible()):
         with Databases(database) as databases:
             programs = Programs(databases.directory)
             try:
@@ -73,6 +75,13 @@ def bench(
                 raise click.ClickException(f"{name}: {failed}") from None
             finally:
                 programs.stop()
+
+
+def _possible() -> list[str]:
+    """All that this machine can measure; what it lacks for the rest is said."""
+    if lack := browser.missing():
+        click.echo(f"portal is left out: {lack}", err=True)
+    return [name for name in BENCHES if not (lack and name == "portal")]
 
 
 def _bench(name: str) -> Bench:

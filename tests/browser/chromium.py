@@ -13,33 +13,14 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
+from connectors.bench.browser import UNPACKED, environment, find
+
+__all__ = ["environment", "find", "provide"]
+
 ROOT = Path(__file__).resolve().parents[2]
-UNPACKED = ROOT / "build/chromium"
 PACKAGE = ROOT / "tests/browser/node_modules/@sparticuz/chromium/bin"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Node.js has Brotli and Python has not.
 INFLATE = "process.stdin.pipe(require('node:zlib').createBrotliDecompress()).pipe(process.stdout)"
-
-
-def find() -> Path | None:
-    """The program to start, or None where there is none yet."""
-    for name in NAMES:
-        if found := shutil.which(name):
-            return Path(found)
-    own = UNPACKED / "chromium"
-    return own if own.exists() else None
-
-
-def environment() -> dict[str, str]:
-    """The environment to start it in: the unpacked one brings libraries and fonts that a bare machine lacks."""
-    here = dict(os.environ)
-    if find() != UNPACKED / "chromium":
-        return here
-    libraries = [here.get("LD_LIBRARY_PATH", ""), str(UNPACKED / "lib"), str(UNPACKED)]
-    here["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, libraries))
-    if not Path("/etc/fonts/fonts.conf").exists():
-        here["FONTCONFIG_FILE"] = str(UNPACKED / "fonts.conf")
-    return here
 
 
 def provide() -> Path:

@@ -1,32 +1,21 @@
-"""An export of Apple Health, given to the portal's worker in a real Chromium, under the portal's policy.
-
-`python -m tests.browser.import_in_chromium [RECORDS]` prints how fast that is, as `obhut bench` prints its figures.
-"""
+"""An export of Apple Health, given to the portal's worker in a real Chromium, under the portal's policy."""
 
 import contextlib
 import hashlib
-import os
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from connectors.bench.figures import Figure
-from connectors.wearables.generator import generate
 from connectors.wearables.importer import Batch
 from hub.portal.views import POLICY
-from tests.browser import chromium
 
 ROOT = Path(__file__).parents[2]
 PAGE = b'<!doctype html><title>loading</title><script type="module" src="/tests/browser/importing.mjs"></script>'
 SCRIPTS = ("hub/static/portal/consent.js", "hub/static/portal/portal.js", "tests/browser/importing.mjs")
-RECORDS = 1_000_000
-A_DAY = 3600
 
 
 @contextlib.contextmanager
@@ -78,24 +67,3 @@ def digest(batches: Iterable[Batch]) -> str:
     """What the page says of the same batches."""
     lines = (line for b in batches for line in (f"{b.category} {b.key}".encode(), *b.resources, b""))
     return hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
-
-
-def figures(records: int) -> Iterator[Figure]:
-    """Records a second from the file to batches on the page, and the longest task of the page's own thread."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        export = Path(folder) / "export.zip"
-        generate(export, days=max(1, min(3660, records // A_DAY)), records=records)
-        environment = dict(chromium.environment())
-        launch = playwright.chromium.launch
-        browser = launch(executable_path=chromium.provide(), args=["--no-sandbox"], env=environment)
-        with opened(browser, export) as page:
-            found = imported(page, export, "p-7f3k")
-        about = f"{found['report']['read']:,} records, Chromium {browser.version}, {os.cpu_count()} processors"
-        browser.close()
-    yield Figure("portal-import", found["report"]["read"] / found["took"] * 1000, "records/s", None, about)
-    yield Figure("portal-import-longest-task", found["longest"], "ms", None, f"{about}; 0: none over 50 ms")
-
-
-if __name__ == "__main__":
-    for figure in figures(int(sys.argv[1]) if len(sys.argv) > 1 else RECORDS):
-        print(figure.json())

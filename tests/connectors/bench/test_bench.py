@@ -4,23 +4,30 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import make_url
 
-from connectors.bench.cli import BENCHES
+from connectors.bench import browser
+from connectors.bench.cli import BENCHES, _possible
+from connectors.bench.cli import bench as command
 from connectors.bench.figures import Figure, growths
 
 SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
 OF_DECISIONS = {f"decide-{what}{whose}" for what in ("one", "filter", "release-p99") for whose in ("", "-cedar")}
-UNLIMITED = {"import-memory"} | OF_DECISIONS
+LONGEST = "portal-import-longest-task"
+"""0 where no task is long enough that a browser tells of it."""
+UNLIMITED = {"import-memory", LONGEST} | OF_DECISIONS
 FIGURES = {
     "decide": {"decide"} | OF_DECISIONS,
     "gateway-write": {"gateway-write", "gateway-write-single"},
     "gateway-read": {"gateway-read", "gateway-read-p99"},
     "gateway-search": {"gateway-search", "gateway-search-p99"},
     "import": {"import", "import-memory"},
+    "portal": {"portal-overview", "portal-observations", "portal-pan", "portal-import", LONGEST},
 }
 IN_ONE_PROCESS = ("seal", "open", "decide")
 WITH_A_DATABASE = tuple(name for name in BENCHES if name not in IN_ONE_PROCESS)
@@ -44,7 +51,7 @@ def check(name, found, database):
     assert {line["name"] for line in found} == FIGURES.get(name, {name})
     for line in found:
         assert list(line) == SHAPE
-        assert line["value"] > 0
+        assert line["value"] > 0 or line["name"] == LONGEST
         assert database in line["conditions"]
         if line["name"] in UNLIMITED:
             assert (line["limit"], line["ratio"]) == (None, None)
@@ -107,6 +114,19 @@ def test_another_kind_of_database_is_refused_in_one_sentence(tmp_path):
     assert list(tmp_path.iterdir()) == []
     assert done.returncode == 2
     assert "--database is sqlite, postgresql, or the URL of a PostgreSQL server." in done.stderr
+
+
+def test_without_a_browser_the_portal_is_not_measured(monkeypatch, tmp_path):
+    """Asked for, it is refused in one sentence and nothing is started; among all others it would be left out."""
+    monkeypatch.setattr(browser, "UNPACKED", tmp_path / "nowhere")
+    monkeypatch.setattr(browser.shutil, "which", lambda _: None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    done = CliRunner().invoke(command, ["portal"])
+    assert done.exit_code == 1
+    assert "portal: There is no Chromium here" in done.output
+    assert list(tmp_path.iterdir()) == []
+    assert _possible() == [name for name in BENCHES if name != "portal"]
 
 
 def test_growth_is_the_cost_at_the_largest_size_over_that_at_the_smallest():
