@@ -40,8 +40,8 @@ def build(root: Path) -> None:
     builder = portal / "build.mjs"
     bundle = root / "hub/static/portal"
     sources = sorted(path for folder in ("src", "style") for path in (portal / folder).rglob("*") if path.is_file())
-    said = root / "connectors/patient/log_words.json"
-    shared = [*sorted((root / "consent/templates").glob("*.json")), said]
+    said = [root / "connectors/patient/log_words.json", root / "consent/words.json"]
+    shared = [*sorted((root / "consent/templates").glob("*.json")), *said]
     typed = any(path.suffix == ".ts" for path in sources)
     packages = portal / "node_modules"
     definitions = root / "fhir_profiles/definitions.py"

@@ -22,6 +22,7 @@ def test_two_folders_give_the_same_bundle(tmp_path: Path):
     elsewhere = tmp_path / "another/hub/portal"
     shutil.copytree(ROOT / "hub/portal", elsewhere, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
     shutil.copytree(ROOT / "consent/templates", tmp_path / "another/consent/templates")
+    shutil.copy(ROOT / "consent/words.json", tmp_path / "another/consent")
     said = tmp_path / "another/connectors/patient/log_words.json"
     said.parent.mkdir(parents=True)
     shutil.copy(ROOT / "connectors/patient/log_words.json", said)

@@ -12,6 +12,28 @@ from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import sign_in
 
 DAYS = 45
+# Pixel columns of the plot without the colour of the line as it is now: counted anew for some frames, until there is none.
+EMPTY_COLUMNS = """async () => {
+  const [canvas, over] = [document.querySelector(".drawn canvas"), document.querySelector(".drawn .u-over")];
+  const { width, height } = canvas;
+  const left = over.getBoundingClientRect().left - canvas.getBoundingClientRect().left;
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  const count = () => {
+    const accent = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+    copy.fillStyle = accent;
+    copy.fillRect(0, 0, 1, 1);
+    const wanted = copy.getImageData(0, 0, 1, 1).data;
+    copy.clearRect(0, 0, width, height);
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, width, height);
+    const near = (at) => [0, 1, 2].every((i) => Math.abs(data[at + i] - wanted[i]) < 25) && data[at + 3] > 99;
+    const has = (x) => Array.from({ length: height }, (_, y) => 4 * (y * width + x)).some(near);
+    const columns = Array.from({ length: over.clientWidth - 8 }, (_, i) => Math.round(left) + 4 + i);
+    return columns.filter((x) => !has(x)).length;
+  };
+  for (let frames = 0; frames < 300 && count() > 0; frames += 1) await new Promise((go) => requestAnimationFrame(go));
+  return count();
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +118,37 @@ def test_another_language_is_spoken_everywhere(visitors, patient):
     expect(weight.locator("strong").first).to_have_text("72.50 kg")
     weight.locator("summary").click()
     expect(weight.get_by_role("table")).to_contain_text("72.50")
+    visitor.is_well()
+
+
+def test_a_chart_of_many_values_is_drawn_and_moved(visitors, patient):
+    """Thousands of minutes leave ink in each column of pixels; the pointer is told what is under it, and pulls it."""
+    visitor = visitors(language="en", viewport=DESK)
+    sign_in(visitor, patient.account)
+    go(visitor, "data/traces")
+    visitor.sees("category.traces")
+    over, caption = visitor.page.locator(".drawn .u-over"), visitor.page.locator(".drawn figcaption")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    middle, height = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def under_the_pointer():
+        visitor.page.mouse.move(middle + 1, height)
+        visitor.page.mouse.move(middle, height)
+        expect(caption).to_have_text(re.compile(r"\d+ /min"))
+        return caption.inner_text()
+
+    assert visitor.page.evaluate(EMPTY_COLUMNS) == 0
+    whole = under_the_pointer()
+    visitor.press("chart.day")
+    late = under_the_pointer()
+    assert visitor.page.evaluate(EMPTY_COLUMNS) == 0
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(middle + box["width"] / 3, height, steps=5)
+    visitor.page.mouse.up()
+    assert len({whole, late, under_the_pointer()}) == 3
+    visitor.page.emulate_media(color_scheme="dark")
+    assert visitor.page.evaluate(EMPTY_COLUMNS) == 0
     visitor.is_well()
 
 

@@ -2,9 +2,10 @@
  * Plain words of a consent: categories, purposes, days and the one sentence of a rule, in three languages.
  *
  * `de` is German, `en` English, `de-simple` plain German (Leichte Sprache), tags of BCP 47. No code is ever shown: one
- * sentence says who sees what, for what, until when.
+ * sentence says who sees what, for what, until when. Python reads the same file of words.
  */
 
+import file from "../../../consent/words.json";
 import { NAMES } from "./categories.ts";
 import { pad, wall } from "./dates.ts";
 import { Problem } from "./problems.ts";
@@ -16,91 +17,16 @@ export type Language = (typeof LANGUAGES)[number];
 
 /** The same in each language. */
 export type Texts = readonly [de: string, en: string, simple: string];
+type Group<N extends string = string> = { readonly [name in N]: Texts };
 
-const CATEGORIES: { readonly [name: string]: Texts } = {
-  person: [
-    "Stammdaten (Name, Adresse, Versicherung)",
-    "personal details (name, address, insurance)",
-    "Name, Adresse und Kranken-Kasse",
-  ],
-  vitals: [
-    "Vitalwerte (etwa Blutdruck und Gewicht)",
-    "vital signs (such as blood pressure and weight)",
-    "Körper-Werte, zum Beispiel Blut-Druck und Gewicht",
-  ],
-  activity: [
-    "Aktivität (etwa Schritte und Schlaf je Tag)",
-    "activity (such as steps and sleep per day)",
-    "Bewegung und Schlaf",
-  ],
-  traces: [
-    "Messreihen Ihrer Geräte (etwa der Puls je Minute)",
-    "series of your devices (such as the pulse by the minute)",
-    "alle Werte von Ihrer Uhr, Minute für Minute",
-  ],
-  medication: ["Medikamente", "medication", "Medikamente"],
-  conditions: ["Diagnosen und Eingriffe", "diagnoses and procedures", "Krankheiten und Operationen"],
-  allergies: ["Allergien und Unverträglichkeiten", "allergies and intolerances", "Allergien"],
-  immunizations: ["Impfungen", "vaccinations", "Impfungen"],
-  lab: ["Laborwerte", "laboratory results", "Werte aus dem Labor, zum Beispiel vom Blut"],
-  imaging: [
-    "Bilder (etwa Röntgen und Ultraschall)",
-    "images (such as X-ray and ultrasound)",
-    "Bilder vom Körper, zum Beispiel Röntgen-Bilder",
-  ],
-  documents: ["Arztbriefe und Dokumente", "letters and documents", "Briefe vom Arzt und andere Papiere"],
-  care: ["Pflege, Termine und Verordnungen", "care, appointments and orders", "Pflege, Termine und Rezepte"],
-  messages: ["Nachrichten", "messages", "Nachrichten"],
-  mental: ["seelische Gesundheit und Sucht", "mental health and addiction", "Krankheiten der Seele und Sucht"],
-  intimate: [
-    "Sexualität, Schwangerschaft, HIV und Gewalterfahrung",
-    "sexual health, pregnancy, HIV and experience of violence",
-    "Sexualität, Schwangerschaft, HIV und Gewalt",
-  ],
-  genetic: [
-    "Genetik und Krankheiten in der Familie",
-    "genetics and illnesses in the family",
-    "Gene und Krankheiten in der Familie",
-  ],
-};
+const CATEGORIES = file.categories as unknown as Group;
+/** Each fits behind "für" and "for". A code that is not here is told by the nearest one above it, and by itself. */
+const PURPOSES = file.purposes as unknown as Group;
+const SENTENCES = file.sentences as unknown as Group<keyof typeof file.sentences>;
 /** Categories that no template opens by itself. */
 export const SENSITIVE: ReadonlySet<number> = new Set(
   (["mental", "intimate", "genetic"] as const).map((name) => NAMES.indexOf(name)),
 );
-
-/** Each fits behind "für" and "for". A code that is not here is told by the nearest one above it, and by itself. */
-const PURPOSES: { readonly [name: string]: Texts } = {
-  TREAT: ["Ihre Behandlung", "your treatment", "Ihre Behandlung"],
-  ETREAT: ["die Behandlung im Notfall", "treatment in an emergency", "Hilfe im Notfall"],
-  HPAYMT: ["die Abrechnung", "billing", "die Rechnung"],
-  HOPERAT: [
-    "Verwaltung und Qualität der Einrichtung",
-    "administration and quality of the institution",
-    "die Verwaltung",
-  ],
-  CAREMGT: ["die Planung Ihrer Versorgung", "planning your care", "die Planung von Ihrer Pflege"],
-  HRESCH: ["die Forschung", "research", "die Forschung"],
-  PATRQT: ["das, worum Sie selbst bitten", "what you yourself ask for", "das, was Sie selbst wollen"],
-  FAMRQT: ["das, worum Ihre Familie bittet", "what your family asks for", "das, was Ihre Familie will"],
-  PUBHLTH: ["die öffentliche Gesundheit", "public health", "die Gesundheit von allen Menschen"],
-  HMARKT: ["Werbung", "marketing", "Werbung"],
-};
-const GERMAN = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split(" ");
-const ENGLISH = "January February March April May June July August September October November December".split(" ");
-const AND: Texts = ["und", "and", "und"];
-const RULE: Texts = [
-  "{who} darf sehen: {what} – für {why}, {until}.",
-  "{who} may see: {what} – for {why}, {until}.",
-  "{who} darf das sehen:\n{what}\nWofür? Für {why}.\nWie lange? {until}.",
-];
-const ON_PAPER: Texts = [
-  "auf Papier unterschrieben, aufgenommen bei {desk}",
-  "signed on paper, recorded at the desk of {desk}",
-  "auf Papier unterschrieben bei {desk}",
-];
-const EVER: Texts = ["bis Sie widerrufen", "until you withdraw", "Bis Sie Nein sagen"];
-const DAY: Texts = ["bis einschließlich {day}", "until the end of {day}", "Bis zum {day}, den ganzen Tag"];
-const MOMENT: Texts = ["bis {moment}", "until {moment}", "Bis {moment}"];
 
 /** Where a language stands in `LANGUAGES`. Throws `Problem(value)`. */
 export function place(language: string): 0 | 1 | 2 {
@@ -121,7 +47,7 @@ export function said(texts: Texts, language: string, values: { readonly [name: s
 
 /** The names of the months. */
 export function months(language: string): readonly string[] {
-  return language === "en" ? ENGLISH : GERMAN;
+  return file.months[place(language)] ?? [];
 }
 
 /** A category, 0..15, as a patient knows it. */
@@ -155,7 +81,7 @@ export function purposes(codes: readonly string[], language: string): string {
 /** `a, b und c`. */
 export function row(words: readonly string[], language: string): string {
   const last = words.at(-1) ?? "";
-  return words.length > 1 ? `${words.slice(0, -1).join(", ")} ${AND[place(language)]} ${last}` : last;
+  return words.length > 1 ? `${words.slice(0, -1).join(", ")} ${said(SENTENCES.and, language)} ${last}` : last;
 }
 
 /** The day of a Unix second at the patient's place: `31. März 2027`, `31 March 2027`. */
@@ -172,10 +98,10 @@ export function moment(second: number, language: string): string {
 
 /** How long, told by the first Unix second after: by the day where it ends with one, else by the minute. */
 export function until(second: number, language: string): string {
-  if (second >= NO_END) return said(EVER, language);
+  if (second >= NO_END) return said(SENTENCES.ever, language);
   const { hour, minute, second: at } = wall(second);
-  if (hour === 0 && minute === 0 && at === 0) return said(DAY, language, { day: day(second - 1, language) });
-  return said(MOMENT, language, { moment: moment(second, language) });
+  if (hour === 0 && minute === 0 && at === 0) return said(SENTENCES.day, language, { day: day(second - 1, language) });
+  return said(SENTENCES.moment, language, { moment: moment(second, language) });
 }
 
 /** The one sentence: who sees what, for what, until when. `end`: the first Unix second after. */
@@ -187,10 +113,10 @@ export function rule(
   language: string,
 ): string {
   const parts = { who, what: categories(what, language), why: purposes(why, language), until: until(end, language) };
-  return said(RULE, language, parts);
+  return said(SENTENCES.rule, language, parts);
 }
 
 /** That a consent was signed on paper, and which desk recorded it: part of a sentence. */
 export function onPaper(desk: string, language: string): string {
-  return said(ON_PAPER, language, { desk });
+  return said(SENTENCES["on-paper"], language, { desk });
 }
