@@ -12,7 +12,7 @@ from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import sign_in
 
 DAYS = 45
-# Pixel columns of the plot without the colour of the line as it is now: counted anew for some frames, until there is none.
+# Pixel columns of the plot without the colour of the line as it is now: counted for some frames, until there is none.
 EMPTY_COLUMNS = """async () => {
   const [canvas, over] = [document.querySelector(".drawn canvas"), document.querySelector(".drawn .u-over")];
   const { width, height } = canvas;
