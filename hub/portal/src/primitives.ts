@@ -131,6 +131,7 @@ export function blake2b(data: Uint8Array): Uint8Array {
 // --- text forms of bytes ------------------------------------------------------------------------------------------
 
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
+const decoder = new TextDecoder();
 
 /** base64url without padding. By arithmetic and not by a table: what is written may be a secret, and a cache remembers. */
 export function b64(data: Uint8Array): string {
