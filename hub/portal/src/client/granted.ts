@@ -39,6 +39,13 @@ export type Terms = {
  */
 export type Reader = { readonly role: string; readonly purpose: string; readonly closed: ReadonlySet<number> };
 
+/** What a patient agreed to: categories, purposes, and the first Unix second after. */
+export type Agreed = {
+  readonly categories: ReadonlySet<number>;
+  readonly purposes: readonly string[];
+  readonly until: number;
+};
+
 /** A stream that a grant covers: from which epoch on, which category it carries. */
 type Covered = { readonly grant: Grant; readonly stream: string; readonly from: number; readonly category: number };
 
@@ -127,8 +134,8 @@ export class Granted {
     return [...new Set(begun.flatMap(({ rules }) => rules.body.purpose))].sort();
   }
 
-  /** What a patient agreed to, as far as it counts now: categories, purposes, and the first Unix second after. */
-  agreed(patient: string): { readonly categories: ReadonlySet<number>; readonly purposes: readonly string[]; readonly until: number }[] {
+  /** What a patient agreed to, as far as it counts now. */
+  agreed(patient: string): Agreed[] {
     return this.#begun(patient).flatMap((grant) => {
       const { agreed } = this.terms(patient, grant);
       const { purpose: purposes, until } = grant.rules.body;
@@ -225,8 +232,9 @@ export class Granted {
   /** Fetch the chains of what is covered, and open the bundles that were not opened yet, oldest first. */
   async #fetch(patient: string): Promise<boolean> {
     const grants = this.grants(patient);
+    const { chains } = this.#client;
     for (const set of new Set(grants.flatMap(({ cover }) => [...cover.keys()]))) {
-      if (!this.#client.chains.record(patient).sets.has(set)) await passing(this.#client.chains.refresh("set", patient, set));
+      if (!chains.record(patient).sets.has(set)) await passing(chains.refresh("set", patient, set));
     }
     const held = this.#held.get(patient) ?? { opened: new Set(), seeds: new Map(), agreements: new Map() };
     const due = grants.flatMap((grant) => grant.bundles.map((bundle) => ({ grant, bundle })));

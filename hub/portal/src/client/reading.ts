@@ -205,7 +205,8 @@ export class Reading {
 
   #open(patient: string): OpenRecord {
     if (patient === this.#client.account) return this.#own;
-    const found = this.#records.get(patient) ?? new OpenRecord(this.#client, patient, this.#permits, () => this.#keysOf(patient));
+    const keys = () => this.#keysOf(patient);
+    const found = this.#records.get(patient) ?? new OpenRecord(this.#client, patient, this.#permits, keys);
     this.#records.set(patient, found);
     return found;
   }

@@ -56,10 +56,11 @@ function NoteForm({ client, into: { patient, path }, by }: { client: Client; int
     setSaved(true);
     type("");
   });
+  const look = <LinkButton to={`${path}/care`}>{text("write.notes")}</LinkButton>;
   return (
     <section class="card">
       <h2>{text("write.note")}</h2>
-      <Form task={saving} submit={text("write.save-note")} beside={<LinkButton to={`${path}/care`}>{text("write.notes")}</LinkButton>}>
+      <Form task={saving} submit={text("write.save-note")} beside={look}>
         <Field
           label={text("write.text")}
           value={typed}

@@ -31,7 +31,8 @@ export function Field(props: FieldProps) {
   const [shown, show] = useState(!secret);
   const isLines = kind === "lines";
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
-  const said = { id, value, "aria-invalid": error ? ("true" as const) : ("false" as const), "aria-describedby": described || undefined };
+  const isWrong = error ? ("true" as const) : ("false" as const);
+  const said = { id, value, "aria-invalid": isWrong, "aria-describedby": described || undefined };
   return (
     <div class="field">
       <label for={id}>{label}</label>
