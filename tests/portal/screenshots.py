@@ -13,11 +13,12 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from connectors.gateway.enrolment import send_request
-from connectors.patient import access_log, enrolment, permits, sharing
+from connectors.patient import access_log, appointing, enrolment, permits, sharing
 from consent.categories import INDEX
 from consent.identifiers import account
+from consent.lockout import FULL
 from tests.browser import chromium
-from tests.journeys.conftest import Practice, RunningHub, obhut
+from tests.journeys.conftest import Person, Practice, RunningHub, name_delegate, obhut
 from tests.journeys.sharing import write
 from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, ROOT, SETTLED, WORDS, Visitor, hub_for_browsers
@@ -207,6 +208,48 @@ def while_sharing(browser: Browser, hub: RunningHub, directory: Path) -> None:
     client.close()
 
 
+def while_acting(browser: Browser, hub: RunningHub, directory: Path) -> None:
+    """What a patient sees who names a relative; and he who acts for her in full, and manages for another."""
+    ann, eve, ben = (Person(directory / name, hub) for name in ("ann", "eve", "ben"))
+    practice = Practice(directory, hub, "praxis-am-tor", "practice")
+    for one in (ann, ben):
+        enrolment.set_passphrase(one.client, WORDS)
+    record.put(ann.client, record.clinical(account(ann.account).local))
+    ann.client.flush()
+    for one in (ann, eve):
+        sharing.grant(one.client, practice.account, {INDEX["vitals"], INDEX["lab"]}, end="2099-12-31")
+    name_delegate(ann.client, ben.card, "2099-12-31", scope=FULL)
+    name_delegate(eve.client, ben.card, "2099-12-31", private=frozenset({INDEX["mental"]}))
+    with visitor_at(browser, hub) as visitor:
+        sign_in(visitor, ann.account)
+        go(visitor, "relatives")
+        visitor.press("relatives.change-of", who=ben.account)
+        visitor.tick(visitor.text("relatives.manage"))
+        visitor.tick(visitor.text("relatives.reads-too"))
+        visitor.tick(visitor.text("relatives.kind-guardian"))
+        visitor.press("relatives.save")
+        shoot(visitor, "acting-naming")
+    with visitor_at(browser, hub) as visitor:
+        sign_in(visitor, ben.account)
+        visitor.page.get_by_text(visitor.text("acting.for"), exact=True).wait_for()
+        shoot(visitor, "acting-overview")
+        for whose, paths in ((ann, ("", "patient", "share", "log")), (eve, ("", "patient"))):
+            visitor.page.locator("li").filter(has_text=whose.account).get_by_role("button").click()
+            visitor.sees("acting.title")
+            for path in paths:
+                go(visitor, path)
+                shoot(visitor, f"acting-{'full' if whose is ann else 'manage'}-{path or 'home'}")
+            go(visitor, "")
+            visitor.press("acting.resign")
+            shoot(visitor, f"acting-{'full' if whose is ann else 'manage'}-resign")
+            appointing.dismiss(whose.client, ben.account)
+            visitor.sees("acting.over-title")
+            shoot(visitor, "acting-over")
+            visitor.press("acting.back")
+    for one in (practice, ann, eve, ben):
+        one.close()
+
+
 def while_looking(browser: Browser, hub: RunningHub, directory: Path) -> None:
     """What a patient sees whose doctor has looked, when she objects, and when the hub hides something."""
     client, _ = enrolment.enrol(directory / "patient", hub.url)
@@ -361,6 +404,7 @@ def main() -> None:
             with_data(browser, hub, home / "with-data")
             while_sharing(browser, hub, home / "sharing")
             while_looking(browser, hub, home / "looking")
+            while_acting(browser, hub, home / "acting")
             while_leaving(browser, hub, home / "leaving")
             for_the_operator(browser, hub, home / "operator")
             for_someone_outside(browser, hub, home / "outside")

@@ -50,8 +50,8 @@ def choose_whom(visitor, practice, look=lambda: None):
     visitor.press("grant.go-on")
 
 
-def sign(visitor, practice, look=lambda: None, foreseen=""):
-    """From the sharing page to the receipt, by a usual choice. `foreseen`: so many entries, as the page tells."""
+def sign(visitor, practice, look=lambda: None, foreseen="", done="grant.done"):
+    """From the sharing page to what came of it, by a usual choice. `foreseen`: so many entries, as the page tells."""
     choose_whom(visitor, practice, look)
     visitor.tick(PRESET[visitor.language])
     look()
@@ -60,7 +60,7 @@ def sign(visitor, practice, look=lambda: None, foreseen=""):
     expect(visitor.page.locator(".sentence" if foreseen else "main")).to_contain_text(foreseen)
     look()
     visitor.press("grant.sign")
-    expect(visitor.page.get_by_text(visitor.text("grant.done"))).to_be_visible()
+    expect(visitor.page.get_by_text(visitor.text(done))).to_be_visible()
     look()
 
 
@@ -238,6 +238,7 @@ def test_a_relative_acts_for_her_until_she_ends_it(visitors, patient, practices,
 def appoint(visitor, relative, scope):
     """Name a relative, to manage and read, or to do all."""
     visitor.enter("relatives.card", str(relative.card))
+    visitor.tick(visitor.text("relatives.kind-chosen"))
     visitor.tick(visitor.text(f"relatives.{scope}"))
     if scope == "manage":
         visitor.tick(visitor.text("relatives.reads-too"))

@@ -8,16 +8,16 @@ import type { Key } from "./text.ts";
 import type { IconName } from "./ui/icon.tsx";
 
 /**
- * A page inside, for an open device. `path`: up to the first slash; `icon`: it stands in the navigation, by its `short`
+ * A page inside, for an open device; of another side than her own it shows a patient for whom somebody acts. `path`: up to the first slash; `icon`: it stands in the navigation, by its `short`
  * name where it has one; `place`: the title of what stands behind the slash.
  */
-export type Page = {
+export type Page<S = Client> = {
   readonly path: string;
   readonly title: Key;
   readonly place?: (behind: string) => Key | null;
   readonly icon?: IconName;
   readonly short?: Key;
-  readonly view: ComponentType<{ readonly client: Client }>;
+  readonly view: ComponentType<{ readonly client: S }>;
 };
 
 /** A page for a device that is nobody's yet. */
@@ -27,6 +27,8 @@ export type Portal = {
   readonly device: Device;
   /** The device is another's now, or in another state. */
   readonly enter: (device: Device) => void;
+  /** Act for a patient from now on, by her account; for oneself where it is empty. */
+  readonly actFor: (patient: string) => void;
 };
 
 export const PortalContext = createContext<Portal | null>(null);

@@ -228,9 +228,10 @@ export class Vault {
     return this.#with({ hiddenFrom: new Map(hides.length > 0 ? [...rest, [oth, hides]] : rest) });
   }
 
-  /** Without what guardians said of a counterpart. */
-  withoutWords(oth: string): Vault {
-    return this.#with({ words: new Map([...this.words].filter(([name]) => name !== oth)) });
+  /** With just these words of guardians of a counterpart. */
+  withWords(oth: string, said: ReadonlyMap<string, Word>): Vault {
+    const others = [...this.words].filter(([name]) => name !== oth);
+    return this.#with({ words: new Map(said.size > 0 ? [...others, [oth, said] as const] : others) });
   }
 
   #with(changed: Partial<Content>): Vault {

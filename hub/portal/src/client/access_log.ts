@@ -13,7 +13,7 @@ import { within } from "../purposes.ts";
 import { IN_USE } from "../sets.ts";
 import type { Vault } from "../vault.ts";
 import { categories, deskOf, holds, isEmergency, type Stretch, stretches } from "../who.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import { Directory } from "./directory.ts";
 import { isOneLine, type Said, said } from "./objecting.ts";
 import { pace } from "./pace.ts";
@@ -55,7 +55,7 @@ export type Entry = Omit<log.Entry, "acc" | "sealed" | "hash"> & {
 
 /** What is needed to explain an entry, gathered once for all of them. */
 type Known = {
-  readonly client: Client;
+  readonly client: Side;
   readonly vault: Vault;
   readonly directory: Directory;
   /** The category of each stream that is in use. */
@@ -66,7 +66,7 @@ type Known = {
 };
 
 /** The entries opened, with all that her own chains and her vault tell of them. Throws `Problem`. */
-export async function explained(client: Client, found: readonly log.Entry[]): Promise<Entry[]> {
+export async function explained(client: Side, found: readonly log.Entry[]): Promise<Entry[]> {
   const vault = await client.vault();
   const [directory, told] = [await Directory.kept(client.db), await said(client)];
   const known: Known = { client, vault, directory, streams: streamsOf(vault), said: told, granted: new Map() };

@@ -157,6 +157,18 @@ export class Hub {
     return new Uint8Array(await response.arrayBuffer());
   }
 
+  /** The sets of a patient, for her side. */
+  async sets(acc: string): Promise<string[]> {
+    const { sets } = await this.#json<{ sets: unknown[] }>(`/v1/sets/${acc}`);
+    return understood(() => sets.map(String));
+  }
+
+  /** With whom a patient has relations, for her side. */
+  async counterparts(acc: string): Promise<string[]> {
+    const { relations } = await this.#json<{ relations: [string, string][] }>(`/v1/relations/${acc}`);
+    return understood(() => relations.filter(([owner]) => owner === acc).map(([, oth]) => String(oth)));
+  }
+
   /** Version, ciphertext and wraps of the vault. */
   async vault(acc: string, token?: string): Promise<SealedVault> {
     type Answer = { ver: number; ciphertext: string; wraps: { [name: string]: string } };

@@ -11,6 +11,7 @@ import { lastMoment } from "../fhir_consent.ts";
 import type { Record } from "../grants.ts";
 import { account, type Card, newId } from "../identifiers.ts";
 import { cameWith, FULL, PURPOSES } from "../lockout.ts";
+import { type Kind, MOST_CHOSEN } from "../mandates.ts";
 import { randomBytes } from "../primitives.ts";
 import { Problem } from "../problems.ts";
 import { type Grant, NO_END } from "../relations.ts";
@@ -20,31 +21,52 @@ import { RootCompartment, type Vault } from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { Client } from "./client.ts";
 import { isStandIns, meet, put, write } from "./sharing.ts";
+import type { Side } from "./side.ts";
 
-/** So many may act for her at a time; more she could hardly watch. */
-export const MOST_CHOSEN = 5;
 const SALT_BYTES = 16;
 const CHOSEN = "chosen";
 
 /**
- * Who is to act for the patient, in what, and until which Unix second. `private`: categories kept from it; where there are
- * none, a delegate of scope `manage` reads by grants of its own alone.
+ * Who is to act for the patient, as what, in what, and until which Unix second. `reads`: what one of scope `manage` is
+ * granted with the mandate, all but what stays private; where it is nothing, grants of its own decide. One of scope `full`
+ * reads everything.
  */
 export type Appointment = {
   readonly card: Card;
   readonly until: number;
   readonly scope: Scope;
-  readonly private: ReadonlySet<number>;
+  readonly kind: Kind;
+  readonly reads: ReadonlySet<number>;
 };
 
+/** How somebody acts for the patient: as named in chain and vault, and what was granted with that. */
+export type Appointed = Delegate & { readonly kind: Kind; readonly reads: ReadonlySet<number> };
+
+/** Those who are named now, those whose time has passed too. */
+export async function appointed(client: Side): Promise<Appointed[]> {
+  const { record, hub } = client;
+  const vault = await client.vault();
+  return delegates(record).map((one) => {
+    const granted = cameWith(record, vault, one.to, hub.now).flatMap((grant) => [...steps.granted(vault, grant)]);
+    const kind = (vault.mandates.get(one.to)?.kind ?? CHOSEN) as Kind;
+    return { ...one, kind, reads: new Set(granted) };
+  });
+}
+
 /** What somebody is granted with the mandate. */
-function readable(wanted: Appointment): ReadonlySet<number> {
-  if (wanted.scope !== FULL && wanted.private.size === 0) return new Set();
-  return new Set([...steps.EVERYTHING].filter((category) => !wanted.private.has(category)));
+function readable({ scope, reads }: Appointment): ReadonlySet<number> {
+  return scope === FULL ? steps.EVERYTHING : reads;
+}
+
+/** What is kept from somebody by name; nothing where it is not said what is read. */
+function kept({ scope, reads }: Appointment): ReadonlySet<number> {
+  const isSaid = scope !== FULL && reads.size > 0;
+  return new Set(isSaid ? [...steps.EVERYTHING].filter((category) => !reads.has(category)) : []);
 }
 
 /**
- * Let a person act for the patient. Running it again finishes what was begun. Throws `Problem`.
+ * Let a person act for the patient. Running it again finishes what was begun; other words take the place of those that
+ * hold. Throws `Problem`.
  *
  * Order: the kind of mandate into the vault, the statement, the relation, then what belongs to the scope: stand-ins, or
  * the key; and last the grant to read.
@@ -53,19 +75,20 @@ export async function appoint(client: Client, wanted: Appointment): Promise<void
   await client.sync();
   await client.settle();
   check(client, wanted);
-  const { card, until, scope } = wanted;
+  const { card, until, scope, kind } = wanted;
   const name = String(card.account);
   const { fingerprint: fp } = await client.chains.account(name, card.fingerprint);
-  const present = delegates(client.record).find(({ to }) => to === name);
-  if (present !== undefined && (present.end !== until || present.scope !== scope)) {
-    throw new Problem("conflict", "this person is a delegate already: end that first");
+  let present = (await appointed(client)).find(({ to }) => to === name);
+  if (present !== undefined && (await replaces(client, present, wanted))) {
+    await dismiss(client, name);
+    present = undefined;
   }
   if (present === undefined) {
-    if (chosen(client, await client.vault()) >= MOST_CHOSEN) {
+    if (kind === CHOSEN && chosen(client, await client.vault()) >= MOST_CHOSEN) {
       throw new Problem("conflict", "five delegates act for you already: end one first");
     }
-    const mandate = { kind: CHOSEN, private: wanted.private };
-    await client.anew(async () => client.saveVault((await client.vault()).withMandate(name, mandate)));
+    const mandate = { kind, private: kept(wanted) };
+    await client.changeVault((vault) => vault.withMandate(name, mandate));
     await byRoot(client, "delegate", { to: name, fp, scope, nb: 0, until });
   }
   await meet(client, name, card.fingerprint);
@@ -81,6 +104,15 @@ function check(client: Client, { card, until, scope }: Appointment): void {
   if (scope === FULL && card.account.domain !== account(client.account).domain) {
     throw new Problem("invalid", "a delegate of scope full needs an account at your own hub");
   }
+}
+
+/** Whether something else was agreed with somebody who is named; what was only begun is no reason. */
+async function replaces(client: Client, present: Appointed, wanted: Appointment): Promise<boolean> {
+  if (present.end !== wanted.until || present.scope !== wanted.scope || present.kind !== wanted.kind) return true;
+  const named = (await client.vault()).mandates.get(present.to)?.private ?? new Set();
+  const isSame = (one: ReadonlySet<number>, other: ReadonlySet<number>) =>
+    one.size === other.size && [...one].every((category) => other.has(category));
+  return !isSame(named, kept(wanted)) || (present.reads.size > 0 && !isSame(present.reads, readable(wanted)));
 }
 
 /** How many whom she chose herself may act now. */

@@ -1,9 +1,6 @@
 /** The patient's own client: what only she has of her vault, and what the hub's feed brings. */
 
-import type { AccountState } from "../accounts.ts";
 import { read as readDeclaration } from "../declarations.ts";
-import { account as parseAccount, Card } from "../identifiers.ts";
-import { type Message, type Type as MessageType, unseal } from "../messages.ts";
 import { BoxKey } from "../keys.ts";
 import * as lockout from "../lockout.ts";
 import { b64, equal, Rejected, unb64 } from "../primitives.ts";
@@ -23,10 +20,16 @@ import { HubKeys } from "./hub_keys.ts";
 import { Reading } from "./reading.ts";
 import { Reports } from "./reports.ts";
 import type { Safe } from "./safe.ts";
-import { Side } from "./side.ts";
+import { isTheirs, Side } from "./side.ts";
+import type { Stored } from "./stored.ts";
 import type { Destination } from "../sealing.ts";
 import { destination } from "./destinations.ts";
 import { Outbox } from "./outbox.ts";
+
+/** What of the feed is taken in by `sync`. */
+const TAKEN = "statement,message,declare";
+/** So long the hub keeps a question open for news. */
+const WAIT_SECONDS = 25;
 
 /** What the safe of a device holds; `begun`: of a way in that is not finished. */
 export type Secrets = {
@@ -34,9 +37,6 @@ export type Secrets = {
   readonly vaultKey: string;
   readonly begun: Begun | null;
 };
-
-/** A message that somebody sent to the patient, opened and its signature checked. */
-export type Received = { readonly id: string; readonly message: Message; readonly sender: AccountState };
 
 /** One device of role `client`, unlocked. The twin of `connectors/patient/client.py`. */
 export class Client extends Side {
@@ -75,9 +75,8 @@ export class Client extends Side {
     return new Client(db, safe, secrets, hub, await ChainStore.open(db, hub));
   }
 
-  /** Whether this is the account of a person, not of an organisation. */
-  get isPerson(): boolean {
-    return parseAccount(this.account).isPerson;
+  get stored(): readonly Stored[] {
+    return this.reading.stored;
   }
 
   /** Ends, when the device is locked, what would go on in the memory of the page. */
@@ -88,11 +87,6 @@ export class Client extends Side {
   /** The page lets go of this client. */
   close(): void {
     this.#lock.abort(new Problem("unauthenticated", "the device was locked"));
-  }
-
-  /** What the patient shows at first contact. */
-  get card(): Card {
-    return new Card(parseAccount(this.account), this.state.fingerprint);
   }
 
   /** The key of the vault, as this device keeps it. */
@@ -175,7 +169,6 @@ export class Client extends Side {
 
   // --- reading ----------------------------------------------------------------------------------------------------
 
-  /** Take in everything new, and do what is owed. Throws `Rejected(broken, rollback)` for a hub that goes back. */
   async catchUp(): Promise<void> {
     if (!this.#rechecked) await this.chains.recheck("acct", this.account);
     this.#rechecked = true;
@@ -188,7 +181,7 @@ export class Client extends Side {
     await this.resume();
     let cursor = (await getState<string>(this.db, "cursor")) ?? "";
     for (;;) {
-      const { events, next } = await this.hub.feed(cursor, "statement,message,declare");
+      const { events, next } = await this.hub.feed(cursor, TAKEN);
       for (const event of events) {
         if (event.type === "statement") await this.#takeStatement(event);
         else if (event.type === "message") await this.#takeMessage(event);
@@ -198,6 +191,12 @@ export class Client extends Side {
       cursor = next;
       await setState(this.db, "cursor", cursor);
     }
+  }
+
+  /** Wait until the hub has something that is not taken in yet; false where nothing came for a while. */
+  async news(): Promise<boolean> {
+    const cursor = (await getState<string>(this.db, "cursor")) ?? "";
+    return (await this.hub.feed(cursor, TAKEN, WAIT_SECONDS)).events.length > 0;
   }
 
   async #takeStatement(event: FeedEvent): Promise<void> {
@@ -224,35 +223,6 @@ export class Client extends Side {
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
     }
-  }
-
-  /**
-   * Messages of a type that were not answered yet; what does not open or verify is passed over.
-   *
-   * So is what comes from somebody whose account the hub does not show her.
-   */
-  async received(typ: MessageType): Promise<Received[]> {
-    const keys = (await this.vault()).readingKeys;
-    const found: Received[] = [];
-    for (const { id, sender, sealed, answered } of await this.db.getAll("messages")) {
-      if (answered) continue;
-      try {
-        const message = unseal(sealed, keys);
-        if (message.typ !== typ) continue;
-        const account = await this.chains.accountWith(sender, message.dev);
-        message.verify(account, this.account, this.hub.now);
-        found.push({ id, message, sender: account });
-      } catch (error) {
-        if (!isTheirs(error)) throw error;
-      }
-    }
-    return found;
-  }
-
-  /** Remember that a message needs nothing more. */
-  async answered(id: string): Promise<void> {
-    const row = await this.db.get("messages", id);
-    if (row !== undefined) await this.db.put("messages", { ...row, answered: true });
   }
 
   // --- her own data -----------------------------------------------------------------------------------------------
@@ -298,9 +268,4 @@ export class Client extends Side {
       throw new Problem("stale", "this hub is not known here");
     }
   }
-}
-
-/** Whether somebody else's chain or message does not hold, or is not shown: nothing that must stop her. */
-export function isTheirs(error: unknown): boolean {
-  return error instanceof Rejected || (error instanceof Problem && error.code === "not-found");
 }

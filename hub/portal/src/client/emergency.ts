@@ -12,7 +12,7 @@ import { Rejected, utf8 } from "../primitives.ts";
 import { Problem } from "../problems.ts";
 import { BREAK_THE_GLASS } from "../purposes.ts";
 import type { Organisation } from "./api.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import type { DeclaredRow } from "./database.ts";
 import { granted, put, withdraw } from "./sharing.ts";
 
@@ -34,7 +34,7 @@ export const CATEGORIES: ReadonlySet<number> = new Set(HELPFUL.map((name) => NAM
 
 /** Let a department declare an emergency; takes the place of what it was allowed for one before. The grant's id. */
 export async function allow(
-  client: Client, { account, fingerprint }: Organisation, categories: ReadonlySet<number>,
+  client: Side, { account, fingerprint }: Organisation, categories: ReadonlySet<number>,
 ): Promise<string> {
   await client.sync();
   const before = (await allowed(client)).filter(({ to }) => to === account);
@@ -47,13 +47,13 @@ export async function allow(
 }
 
 /** End what a department may open in an emergency; one that is open ends too. */
-export async function forbid(client: Client, account: string): Promise<void> {
+export async function forbid(client: Side, account: string): Promise<void> {
   const found = (await allowed(client)).filter(({ to }) => to === account);
   for (const { grant } of found) await withdraw(client, account, grant.gid);
 }
 
 /** The live grants that are for emergencies. */
-export async function allowed(client: Client) {
+export async function allowed(client: Side) {
   return (await granted(client)).filter(({ grant }) => grant.rules.body.em.length > 0);
 }
 
@@ -78,13 +78,13 @@ export type Emergency = {
 };
 
 /** What was declared of her, newest first, as far as it has come here. */
-export async function declared(client: Client): Promise<Emergency[]> {
+export async function declared(client: Side): Promise<Emergency[]> {
   const rows = (await client.db.getAll("declared")).filter(({ acc }) => acc === client.account);
   const told = await Promise.all(rows.map((row) => toldOf(client, row)));
   return told.sort((a, b) => b.at - a.at);
 }
 
-async function toldOf(client: Client, row: DeclaredRow): Promise<Emergency> {
+async function toldOf(client: Side, row: DeclaredRow): Promise<Emergency> {
   const word = read(row.frame);
   const { at, until, verdict = "" } = row;
   const sound = await isSound(client, word, at);
@@ -92,7 +92,7 @@ async function toldOf(client: Client, row: DeclaredRow): Promise<Emergency> {
   return { id: word.rnd, house: word.sender, role: word.role, at, until, verdict, sound, ...said };
 }
 
-async function isSound(client: Client, word: Declaration, at: number): Promise<boolean> {
+async function isSound(client: Side, word: Declaration, at: number): Promise<boolean> {
   try {
     word.verify(await client.chains.account(word.sender), at, at);
     return true;
@@ -102,7 +102,7 @@ async function isSound(client: Client, word: Declaration, at: number): Promise<b
   }
 }
 
-async function whoAndWhy(client: Client, word: Declaration): Promise<Pick<Emergency, "person" | "reason">> {
+async function whoAndWhy(client: Side, word: Declaration): Promise<Pick<Emergency, "person" | "reason">> {
   try {
     const { person, reason } = word.tell((await client.vault()).readingKeys);
     const { text } = JSON.parse(reason) as { readonly text?: unknown };
@@ -114,7 +114,7 @@ async function whoAndWhy(client: Client, word: Declaration): Promise<Pick<Emerge
 }
 
 /** Say to the house that an emergency was one, or that it was none: a sealed message; the verdict is kept here. */
-export async function answer(client: Client, { id, house }: Emergency, verdict: Verdict, text: string): Promise<void> {
+export async function answer(client: Side, { id, house }: Emergency, verdict: Verdict, text: string): Promise<void> {
   const { account, keyring, hub, db } = client;
   const key = (await client.chains.account(house)).readingKey();
   const content = utf8(JSON.stringify({ declaration: id, verdict, text }));

@@ -19,7 +19,8 @@ import { Problem } from "../problems.ts";
 import { within } from "../purposes.ts";
 import type { Readers } from "../readers.ts";
 import type { Bundle, Grant, RelationState } from "../relations.ts";
-import { type Client, isTheirs } from "./client.ts";
+import type { Client } from "./client.ts";
+import { isTheirs } from "./side.ts";
 import type { Stored } from "./stored.ts";
 
 /**

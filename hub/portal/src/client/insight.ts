@@ -12,13 +12,13 @@ import { type Entry, granting, type Preview, withdrawing } from "../preview.ts";
 import { Problem } from "../problems.ts";
 import { holds, isEmergency, latest, reaches, type Stretch, stretches, termsOf } from "../who.ts";
 import type { Vault } from "../vault.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import type { Offer } from "./offers.ts";
 import type { Told } from "./overview.ts";
 import { referenceOf, type Stored } from "./stored.ts";
 
 /** What a counterpart would see if an offer were signed, in the place of the grant `replaced`, if any. */
-export async function ifGranted(client: Client, offer: Offer, replaced = ""): Promise<Preview> {
+export async function ifGranted(client: Side, offer: Offer, replaced = ""): Promise<Preview> {
   const { to, categories, whole, rules = null } = offer;
   const vault = await client.vault();
   const live = liveOf(client, to).filter(({ gid }) => gid !== replaced);
@@ -26,13 +26,13 @@ export async function ifGranted(client: Client, offer: Offer, replaced = ""): Pr
 }
 
 /** What a counterpart would no longer see if a grant were ended. */
-export async function ifWithdrawn(client: Client, { to, gid, policy }: Told): Promise<Preview> {
+export async function ifWithdrawn(client: Side, { to, gid, policy }: Told): Promise<Preview> {
   const live = liveOf(client, to);
   const effect = policy?.withdrawn ?? "delete";
   return withdrawing(entries(client, await client.vault(), to, live, null), live, to, [gid], effect);
 }
 
-function liveOf({ record, hub }: Client, counterpart: string): Stretch[] {
+function liveOf({ record, hub }: Side, counterpart: string): Stretch[] {
   const relation = record.relations.get(counterpart);
   const now = Math.max(hub.now, latest(record));
   return relation === undefined ? [] : stretches(record, relation).filter((one) => holds(one, now));
@@ -40,7 +40,7 @@ function liveOf({ record, hub }: Client, counterpart: string): Stretch[] {
 
 /** All of the record; of each resource it is said which live grants' finer rules leave it out; or the `fresh` ones do. */
 function entries(
-  client: Client,
+  client: Side,
   vault: Vault,
   counterpart: string,
   live: readonly Stretch[],
@@ -50,7 +50,7 @@ function entries(
   const added = fresh === null ? null : decider(read(fresh));
   const hides = new Set(vault.hidesFrom(counterpart));
   const places = placesOf(client.record);
-  return client.reading.stored.flatMap((one): Entry[] => {
+  return client.stored.flatMap((one): Entry[] => {
     const { category, epoch, author, resource } = one;
     const place = places.get(one.stream);
     if (place === undefined) return [];
@@ -81,7 +81,7 @@ export type Reader = {
 };
 
 /** Who reads an entry by what is granted now, but in an emergency; those whom other rules keep from it are left out. */
-export async function readersOf(client: Client, entry: Stored): Promise<Reader[]> {
+export async function readersOf(client: Side, entry: Stored): Promise<Reader[]> {
   const vault = await client.vault();
   const { record, account: me, hub } = client;
   const place = placesOf(record).get(entry.stream);

@@ -9,7 +9,7 @@ import { account as parseAccount } from "../identifiers.ts";
 import { type Entry, type Fault, faults, type Head, parseHead, untold } from "../log.ts";
 import { Rejected, unb64 } from "../primitives.ts";
 import type { Statement } from "../statements.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import { getState, setState } from "./database.ts";
 import { Directory } from "./directory.ts";
 import { Problem } from "../problems.ts";
@@ -38,8 +38,13 @@ export function isWhole({ faults, untold }: Proof): boolean {
 }
 
 /** What was looked at last, or `null`. */
-export function kept({ db }: Client): Promise<Proof | null> {
-  return getState<Proof>(db, KEPT);
+export function kept(client: Side): Promise<Proof | null> {
+  return getState<Proof>(client.db, of(client, KEPT));
+}
+
+/** Under which name something is kept: of this device's own account, or of a patient for whom it acts. */
+function of({ account, isOwn }: Side, name: string): string {
+  return isOwn ? name : `${name} ${account}`;
 }
 
 /**
@@ -47,25 +52,25 @@ export function kept({ db }: Client): Promise<Proof | null> {
  *
  * Throws `Problem`; `Rejected` for a head that is not of this hub and account.
  */
-export async function look(client: Client): Promise<void> {
+export async function look(client: Side): Promise<void> {
   await client.catchUp();
   await Directory.renew(client); // who is named there
   // What is signed from here on need not be in the log yet.
   const links = linksOf(client);
   const { entries, head } = await fetched(client);
-  const known = await getState<Uint8Array>(client.db, HEAD);
+  const known = await getState<Uint8Array>(client.db, of(client, HEAD));
   const heads = [head, ...(known === null ? [] : [known])].map((frame) => verified(client, frame));
   const found = { faults: faults(entries, heads), untold: untold(entries, links).map(told) };
-  await setState(client.db, KEPT, { entries, head, compared: links.length, ...found } satisfies Proof);
-  if (found.faults.length === 0) await setState(client.db, HEAD, head);
+  await setState(client.db, of(client, KEPT), { entries, head, compared: links.length, ...found } satisfies Proof);
+  if (found.faults.length === 0) await setState(client.db, of(client, HEAD), head);
 }
 
 /** From now on the log is held against this head alone: what was lost before is known. */
-export async function accept({ db }: Client, { head }: Proof): Promise<void> {
-  await setState(db, HEAD, head);
+export async function accept(client: Side, { head }: Proof): Promise<void> {
+  await setState(client.db, of(client, HEAD), head);
 }
 
-async function fetched({ hub, account }: Client): Promise<Pick<Proof, "entries" | "head">> {
+async function fetched({ hub, account }: Side): Promise<Pick<Proof, "entries" | "head">> {
   const entries: Entry[] = [];
   for (;;) {
     const page = await hub.log(account, entries.at(-1)?.seq ?? 0);
@@ -90,13 +95,13 @@ function noLog(): Problem {
   return new Problem("busy", "the hub answered with something else than an access log");
 }
 
-function verified({ account, keyring }: Client, frame: Uint8Array): Head {
+function verified({ account, keyring }: Side, frame: Uint8Array): Head {
   const head = parseHead(frame);
   head.verify(keyring.hubKey, { hub: parseAccount(account).domain, acc: account });
   return head;
 }
 
-function linksOf({ record }: Client): Statement[] {
+function linksOf({ record }: Side): Statement[] {
   const chains = [record.account, ...record.sets.values(), ...record.relations.values()];
   return chains.flatMap((chain): readonly Statement[] => chain.links);
 }

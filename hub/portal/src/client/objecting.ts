@@ -8,6 +8,7 @@ import type { BoxKey } from "../keys.ts";
 import * as messages from "../messages.ts";
 import { utf8, utf8Text } from "../primitives.ts";
 import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import { type Database, getState, setState } from "./database.ts";
 import { Problem } from "../problems.ts";
 
@@ -76,9 +77,10 @@ export function isAbout(actor: string, account: string): boolean {
 /**
  * Against which entries something was said.
  *
- * What she said on another device is not known here; the answer to it is.
+ * What she said on another device is not known here; the answer to it is. Nor is it to somebody who acts for her.
  */
-export async function said(client: Client): Promise<ReadonlyMap<number, Said>> {
+export async function said(client: Side): Promise<ReadonlyMap<number, Said>> {
+  if (!client.isOwn) return new Map();
   await takeAnswers(client);
   const open = opened(client);
   const found = (await rows(client.db)).map(async ({ entry, actor, own, answer }) => {
@@ -87,7 +89,7 @@ export async function said(client: Client): Promise<ReadonlyMap<number, Said>> {
   return new Map(await Promise.all(found));
 }
 
-async function takeAnswers(client: Client): Promise<void> {
+async function takeAnswers(client: Side): Promise<void> {
   for (const { id, message, sender } of await client.received("answer")) {
     const told = answered(message.content);
     const answer = (await client.db.get("messages", id))?.sealed;
@@ -115,7 +117,7 @@ function parsed(content: Uint8Array): unknown {
 }
 
 /** The text in a message that was checked when it was kept. */
-function opened(client: Client): (sealed: Uint8Array | null) => Promise<string> {
+function opened(client: Side): (sealed: Uint8Array | null) => Promise<string> {
   return async (sealed) => {
     if (sealed === null) return "";
     const keys: ReadonlyMap<string, BoxKey> = (await client.vault()).readingKeys;

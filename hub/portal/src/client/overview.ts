@@ -3,8 +3,9 @@
 import type { Delegate } from "../accounts.ts";
 import { granted as categoriesOf } from "../steps.ts";
 import { type Template } from "../template.ts";
+import { type Held, heldBack } from "../guardians.ts";
 import { delegates } from "./appointing.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import { known } from "./offers.ts";
 import { writers } from "./permits.ts";
 import { agreedIn, granted, type Granted } from "./sharing.ts";
@@ -29,10 +30,12 @@ export type Overview = {
   readonly grants: readonly Told[];
   readonly writers: readonly string[];
   readonly delegates: readonly Delegate[];
+  /** Of what one guardian grants what another does not. */
+  readonly heldBack: readonly Held[];
 };
 
 /** Of the patient herself, from what is held here. */
-export async function overview(client: Client): Promise<Overview> {
+export async function overview(client: Side): Promise<Overview> {
   const vault = await client.vault();
   const told = (await granted(client)).map((one): Told => {
     const { grant, terms } = one;
@@ -50,5 +53,6 @@ export async function overview(client: Client): Promise<Overview> {
       emergency: em.length > 0,
     };
   });
-  return { grants: told, writers: writers(client), delegates: delegates(client.record) };
+  const held = heldBack(client.record, vault, client.hub.now);
+  return { grants: told, writers: writers(client), delegates: delegates(client.record), heldBack: held };
 }

@@ -10,7 +10,7 @@ import { randomBytes } from "../primitives.ts";
 import { type Grant, NO_END, type RelationState } from "../relations.ts";
 import * as steps from "../steps.ts";
 import type { Vault } from "../vault.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import { Problem } from "../problems.ts";
 import { isOwn, meet } from "./sharing.ts";
 
@@ -24,7 +24,7 @@ const SALT_BYTES = 16;
  * The order makes a closed tab harmless: relation, a spare set that all growing grants cover, the author's own grant of
  * it, and last the permit. The same call again finishes what was begun.
  */
-export async function permit(client: Client, counterpart: string, fingerprint = ""): Promise<string> {
+export async function permit(client: Side, counterpart: string, fingerprint = ""): Promise<string> {
   await client.sync();
   await meet(client, counterpart, fingerprint);
   await client.settle();
@@ -45,7 +45,7 @@ export async function permit(client: Client, counterpart: string, fingerprint = 
  *
  * What is owed then closes the set; the author's own grant of it ends. The same call again finishes what was begun.
  */
-export async function unpermit(client: Client, counterpart: string): Promise<void> {
+export async function unpermit(client: Side, counterpart: string): Promise<void> {
   await client.sync();
   const { record, keyring, hub } = client;
   const relation = record.relations.get(counterpart);
@@ -64,7 +64,7 @@ export async function unpermit(client: Client, counterpart: string): Promise<voi
 }
 
 /** The counterparts that may write now. */
-export function writers({ record, account }: Client): string[] {
+export function writers({ record, account }: Side): string[] {
   const others = [...record.relations.values()].filter(({ oth }) => oth !== account);
   return others.filter((relation) => permittedIn(record, relation).length > 0).map(({ oth }) => oth).sort();
 }
@@ -85,17 +85,17 @@ function begun(record: Record, relation: RelationState, vault: Vault, now: numbe
 }
 
 /** An open set that nobody writes to or is about to; a new block of sets where none is left. */
-async function spare(client: Client): Promise<string> {
+async function spare(client: Side): Promise<string> {
   const [found] = unused(client, await client.vault());
   if (found !== undefined) return found;
-  await client.anew(async () => client.saveVault(steps.newSets(await client.vault())));
+  await client.changeVault((held) => steps.newSets(held));
   await client.settle();
   const [made] = unused(client, await client.vault());
   if (made === undefined) throw new Problem("internal", "there is no set to write into");
   return made;
 }
 
-function unused({ record, hub }: Client, vault: Vault): string[] {
+function unused({ record, hub }: Side, vault: Vault): string[] {
   const relations = [...record.relations.values()];
   const own = relations.flatMap((relation) => ownGrants(relation, vault, hub.now));
   const given = new Set(own.flatMap(({ cover }) => [...cover.keys()]));
@@ -104,7 +104,7 @@ function unused({ record, hub }: Client, vault: Vault): string[] {
 }
 
 /** The author's own grant of its set, unless it has it. */
-async function grantOwn(client: Client, counterpart: string, set: string): Promise<void> {
+async function grantOwn(client: Side, counterpart: string, set: string): Promise<void> {
   const { keyring, hub } = client;
   const relation = client.record.relation(counterpart);
   const vault = await client.vault();
@@ -124,7 +124,7 @@ async function grantOwn(client: Client, counterpart: string, set: string): Promi
     rules: null,
     request: "",
   };
-  if (!vault.terms.has(gid)) await client.anew(async () => client.saveVault((await client.vault()).withTerms(gid, terms)));
+  if (!vault.terms.has(gid)) await client.changeVault((held) => held.withTerms(gid, terms));
   await client.anew(async () => {
     const held = await client.vault();
     await client.post([steps.ownGrant(client.record, held, gid, set, terms, keyring.signer, hub.now)]);

@@ -3,7 +3,7 @@
 import { Problem } from "../problems.ts";
 import { make } from "../receipts.ts";
 import { termsOf } from "../who.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 
 /**
  * The receipt of what a grant's newest rules say, as a FHIR Bundle.
@@ -11,7 +11,7 @@ import type { Client } from "./client.ts";
  * Throws `Problem(not-found)` for an unknown grant, and `forbidden` for one that a delegate made: its Consent is not the
  * patient's to show.
  */
-export async function receipt(client: Client, gid: string): Promise<Uint8Array> {
+export async function receipt(client: Side, gid: string): Promise<Uint8Array> {
   const relation = [...client.record.relations.values()].find(({ grants }) => grants.has(gid));
   const grant = relation?.grants.get(gid);
   if (relation === undefined || grant === undefined) throw new Problem("not-found", "there was no such grant");

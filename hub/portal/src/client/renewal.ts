@@ -1,5 +1,5 @@
 /**
- * What is granted already, signed again: for another time, other categories, other purposes.
+ * What is granted already, signed again: for another time, other categories, other purposes; or another grant in its place.
  *
  * The twin of `connectors/patient/renewal.py`, which changes the time only.
  */
@@ -8,15 +8,37 @@ import { type Agreement, build, seconds } from "../fhir_consent.ts";
 import { joint } from "../guardians.ts";
 import type { Json } from "../policy.ts";
 import { randomBytes, utf8, utf8Text } from "../primitives.ts";
-import type { Cover } from "../relations.ts";
+import type { Cover, Grant } from "../relations.ts";
 import * as steps from "../steps.ts";
 import type { Terms } from "../vault.ts";
 import { termsOf } from "../who.ts";
-import type { Client } from "./client.ts";
+import type { Side } from "./side.ts";
 import { Problem } from "../problems.ts";
-import { check, granted } from "./sharing.ts";
+import { check, granted, type Manner, put, withdraw } from "./sharing.ts";
 
 const SALT_BYTES = 16;
+
+/**
+ * What is agreed now in the place of the live grant `gid`: that one changed, or a new one and then that one's end, so that
+ * what both allow is never interrupted. Returns the id of the grant that holds.
+ *
+ * Another one where `manner` speaks of another past, and where guardians granted it, or a guardian grants now. Throws
+ * `Problem`.
+ */
+export async function replace(client: Side, gid: string, agreed: Agreement, manner: Manner): Promise<string> {
+  await client.sync();
+  const { counterpart } = agreed;
+  const isJoint = joint(client.record, counterpart, client.hub.now)[0] === gid;
+  const before = (await granted(client)).find(({ grant }) => grant.gid === gid);
+  if (!isJoint && !(await client.isGuardian()) && before?.terms?.whole === manner.whole) {
+    await change(client, gid, agreed);
+    return gid;
+  }
+  const made = await put(client, agreed, manner);
+  const isLeft = (await granted(client)).some(({ grant }) => grant.gid === gid);
+  if (made !== gid && isLeft) await withdraw(client, counterpart, gid);
+  return made;
+}
 
 /**
  * Sign a live grant once more, as `agreed` says now. What it covers begins where it began, and its finer rules stay.
@@ -24,19 +46,21 @@ const SALT_BYTES = 16;
  * The elder terms are kept in the vault under the hash of their Consent, as proof of what was allowed until now. Throws
  * `Problem`: `not-found`, `forbidden` for what a delegate granted.
  */
-export async function change(client: Client, gid: string, agreed: Agreement): Promise<void> {
+async function change(client: Side, gid: string, agreed: Agreement): Promise<void> {
   await client.sync();
   await check(client, agreed);
   await client.settle();
-  await client.anew(async () => {
-    const [vault, terms] = [await client.vault(), await present(client, gid)];
+  const { rules } = await present(client, gid);
+  await client.changeVault((vault) => {
+    const terms = termsOf(vault, rules);
+    if (terms === null) throw new Problem("forbidden", "a delegate made this grant: grant it anew instead");
     const { id } = JSON.parse(utf8Text(terms.consent, "consent")) as Json;
     const [nb, until] = seconds(agreed);
     const purposes = [...agreed.purposes].sort();
     const consent = utf8(JSON.stringify(build(agreed, String(id), client.hub.now)));
     const { categories } = agreed;
     const fresh: Terms = { ...terms, categories, purposes, nb, until, consent, salt: randomBytes(SALT_BYTES) };
-    await client.saveVault(vault.withTerms(steps.consentHash(terms), terms).withTerms(gid, fresh));
+    return vault.withTerms(steps.consentHash(terms), terms).withTerms(gid, fresh);
   });
   await client.anew(async () => {
     const { record, keyring, hub } = client;
@@ -51,12 +75,9 @@ export async function change(client: Client, gid: string, agreed: Agreement): Pr
   await client.settle();
 }
 
-/** The terms by which a live grant holds now. */
-async function present(client: Client, gid: string): Promise<Terms> {
+/** A grant that is live now. */
+async function present(client: Side, gid: string): Promise<Grant> {
   const found = (await granted(client)).find(({ grant }) => grant.gid === gid);
   if (found === undefined) throw new Problem("not-found", "there is no such grant any more");
-  const terms = termsOf(await client.vault(), found.grant.rules);
-  const isJoint = joint(client.record, found.to, client.hub.now)[0] === gid;
-  if (terms === null || isJoint) throw new Problem("forbidden", "a delegate made this grant: grant it anew instead");
-  return terms;
+  return found.grant;
 }

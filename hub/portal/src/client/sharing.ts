@@ -10,6 +10,7 @@ import { type FinerRules, since } from "../finer_rules.ts";
 import { closedTo } from "../floor.ts";
 import { joint } from "../guardians.ts";
 import { account, type Card, newId } from "../identifiers.ts";
+import { liveDelegates } from "../lockout.ts";
 import * as messages from "../messages.ts";
 import type { Json } from "../policy.ts";
 import { randomBytes, utf8, utf8Text } from "../primitives.ts";
@@ -19,16 +20,17 @@ import * as steps from "../steps.ts";
 import { end as endOf, type Template } from "../template.ts";
 import type { Terms } from "../vault.ts";
 import type { Hub } from "./api.ts";
-import type { Client, Received } from "./client.ts";
+import type { Received, Side } from "./side.ts";
 import { Problem } from "../problems.ts";
 
-const SALT_BYTES = 16;
+/** Of what a grant names its Consent by. */
+export const SALT_BYTES = 16;
 
 /** What a counterpart proposes: its Consent of status `proposed`, read. */
 export type Request = { readonly received: Received; readonly asks: Agreement };
 
 /** Open requests. What is not a request of this shape, for this patient, by its sender, is passed over. */
-export async function requests(client: Client): Promise<Request[]> {
+export async function requests(client: Side): Promise<Request[]> {
   const found = (await client.received("request")).flatMap((received) => {
     const asks = asked(received.message.content);
     return asks === null ? [] : [{ received, asks }];
@@ -61,33 +63,36 @@ export type Manner = {
 };
 
 /**
- * The grant of an agreement: its id. What she hides is hidden besides, but in an emergency.
+ * The grant of an agreement: its id. What she hides is hidden besides, but in an emergency. By a guardian: of what all
+ * guardians grant this counterpart together. By anybody else: words of guardians count no more for it.
  *
  * The order makes a closed tab harmless: relation, rotation where only the future is granted, terms into the vault, and
  * then the grant, which the hub takes only complete. Throws `Problem`.
  */
-export async function put(client: Client, agreed: Agreement, manner: Manner): Promise<string> {
+export async function put(client: Side, agreed: Agreement, manner: Manner): Promise<string> {
   const { request = null, gid = newId() } = manner;
   await client.sync();
-  if (client.record.relations.get(agreed.counterpart)?.grants.has(gid) !== true) await grant(client, gid, agreed, manner);
+  const known = client.record.relations.get(agreed.counterpart)?.grants.has(gid);
+  const made = known === true ? gid : await grant(client, gid, agreed, manner);
   if (request !== null) await client.answered(request.received.id);
   await client.settle();
-  return gid;
+  return made;
 }
 
-async function grant(client: Client, gid: string, agreed: Agreement, manner: Manner): Promise<void> {
+async function grant(client: Side, gid: string, agreed: Agreement, manner: Manner): Promise<string> {
   const { whole, request = null, emergency = [] } = manner;
   const { now } = client.hub;
+  const { counterpart } = agreed;
   await check(client, agreed);
   const rules = whole ? (manner.rules ?? null) : since(dayOf(now), manner.rules ?? null);
   const asker = request?.received.sender.fingerprint ?? "";
-  await meet(client, agreed.counterpart, manner.fingerprint || asker, request !== null);
+  await meet(client, counterpart, manner.fingerprint || asker, request !== null);
   await client.settle();
   if (!whole) await rotateAll(client);
   const [nb, until] = seconds(agreed);
   const hides = (await client.vault()).hidesFrom(agreed.counterpart);
   const terms: Terms = {
-    oth: agreed.counterpart,
+    oth: counterpart,
     categories: agreed.categories,
     whole,
     grow: true,
@@ -101,26 +106,24 @@ async function grant(client: Client, gid: string, agreed: Agreement, manner: Man
     ...(emergency.length > 0 && { emergency }),
     ...(emergency.length === 0 && hides.length > 0 && { hides }),
   };
+  if (await client.saveWord(counterpart, terms)) {
+    await client.settle();
+    return joint(client.record, counterpart, client.hub.now)[0];
+  }
   await write(client, gid, terms);
-  await speakAlone(client, agreed.counterpart);
+  await clearWords(client, counterpart);
+  return gid;
 }
 
-/** What guardians said of a counterpart counts no more, and what they granted it together ends: the patient speaks. */
-async function speakAlone(client: Client, counterpart: string): Promise<void> {
-  await client.anew(async () => {
-    const vault = await client.vault();
-    if (vault.words.has(counterpart)) await client.saveVault(vault.withoutWords(counterpart));
-  });
-  await client.anew(async () => {
-    const { record, keyring, hub } = client;
-    const [gid, together] = joint(record, counterpart, hub.now);
-    if (together !== null) await client.post([steps.end(record, counterpart, gid, keyring.signer, hub.now)]);
-  });
+/** What guardians said of a counterpart counts no more; what they granted it together then ends by what is owed. */
+async function clearWords(client: Side, counterpart: string): Promise<void> {
+  const { words } = await client.vault();
+  if (words.has(counterpart)) await client.changeVault((vault) => vault.withWords(counterpart, new Map()));
 }
 
 /** The terms into the vault, and then the grant. */
-export async function write(client: Client, gid: string, terms: Terms): Promise<void> {
-  await client.anew(async () => client.saveVault((await client.vault()).withTerms(gid, terms)));
+export async function write(client: Side, gid: string, terms: Terms): Promise<void> {
+  await client.changeVault((vault) => vault.withTerms(gid, terms));
   await client.anew(async () => {
     const { record, keyring, hub } = client;
     await client.post([steps.grant(record, await client.vault(), gid, terms, keyring.signer, hub.now)]);
@@ -128,7 +131,13 @@ export async function write(client: Client, gid: string, terms: Terms): Promise<
 }
 
 /** Throws the `Problem` for which no grant can be made of an agreement. */
-export async function check({ hub }: Client, agreed: Agreement): Promise<void> {
+export async function check(client: Side, agreed: Agreement): Promise<void> {
+  const { hub, state } = client;
+  const kept = (await client.vault()).mandates.get(agreed.counterpart)?.private ?? new Set();
+  const isDelegate = liveDelegates(state.delegates, hub.now).some(({ to }) => to === agreed.counterpart);
+  if (isDelegate && [...agreed.categories].some((category) => kept.has(category))) {
+    throw new Problem("forbidden", "some of this is kept private from this delegate");
+  }
   const [nb, until] = seconds(agreed);
   if (until <= Math.max(nb, hub.now)) throw new Problem("value", "this grant would have ended already");
   await checkLaw(hub, agreed);
@@ -136,7 +145,7 @@ export async function check({ hub }: Client, agreed: Agreement): Promise<void> {
 }
 
 /** No key is given to a house for what no consent opens to it (`floor.ts`). */
-async function checkLaw(hub: Hub, { counterpart, categories }: Agreement): Promise<void> {
+export async function checkLaw(hub: Hub, { counterpart, categories }: Agreement): Promise<void> {
   if (account(counterpart).isPerson) return;
   const house = (await hub.organisations()).find((one) => one.account === counterpart);
   const closed = closedTo(house?.type ?? "");
@@ -150,7 +159,7 @@ async function checkLaw(hub: Hub, { counterpart, categories }: Agreement): Promi
  *
  * `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
  */
-export async function meet(client: Client, counterpart: string, fingerprint = "", request = false): Promise<void> {
+export async function meet(client: Side, counterpart: string, fingerprint = "", request = false): Promise<void> {
   const state = await client.chains.account(counterpart, fingerprint);
   // Its reading key may be a new one; and what was known of it must still be there.
   await client.chains.recheck("acct", counterpart, "", state.fingerprint);
@@ -163,11 +172,11 @@ export async function meet(client: Client, counterpart: string, fingerprint = ""
 }
 
 /** A new epoch everywhere, so that what is granted next opens nothing of the past. */
-async function rotateAll(client: Client): Promise<void> {
-  await client.anew(async () => {
+async function rotateAll(client: Side): Promise<void> {
+  await client.changeVault((vault) => {
     const { record, hub } = client;
     const open = [...record.sets.values()].filter((state) => !state.closed).map((state) => state.oth);
-    await client.saveVault(steps.prepare(record, await client.vault(), open, hub.now));
+    return steps.prepare(record, vault, open, hub.now);
   });
   await client.settle();
 }
@@ -176,7 +185,7 @@ async function rotateAll(client: Client): Promise<void> {
  * Ask a patient, by her card, for what a template describes: a Consent of status `proposed`, sealed to her. The twin of
  * `connectors/gateway/enrolment.py`. Throws `Problem`; `Rejected` for a card that is not hers.
  */
-export async function ask(client: Client, card: Card, wanted: Template): Promise<void> {
+export async function ask(client: Side, card: Card, wanted: Template): Promise<void> {
   const { account: counterpart, chains, hub, keyring } = client;
   const patient = String(card.account);
   await chains.refresh("acct", patient, "", card.fingerprint);
@@ -189,38 +198,37 @@ export async function ask(client: Client, card: Card, wanted: Template): Promise
   await hub.message(patient, messages.seal(messages.write(keyring.sign, draft), state.readingKey()), card.fingerprint);
 }
 
-/** Say no: a message to the sender; no trace in any chain. */
-export async function refuse(client: Client, { received }: Request): Promise<void> {
+/** Say no: a message to the sender; no trace in any chain. For another nothing is sent: only she signs that. */
+export async function refuse(client: Side, { received }: Request): Promise<void> {
   const { account, keyring, hub } = client;
   const to = received.sender.acc;
-  const content = utf8(JSON.stringify({ request: received.message.hash }));
-  const draft = { typ: "refusal", sender: account, dev: keyring.device, to, at: hub.now, content } as const;
-  const frame = messages.write(keyring.sign, draft);
-  await hub.message(to, messages.seal(frame, received.sender.readingKey()));
+  if (client.isOwn) {
+    const content = utf8(JSON.stringify({ request: received.message.hash }));
+    const draft = { typ: "refusal", sender: account, dev: keyring.device, to, at: hub.now, content } as const;
+    await hub.message(to, messages.seal(messages.write(keyring.sign, draft), received.sender.readingKey()));
+  } else if (await client.saveWord(to, null)) await client.settle();
   await client.answered(received.id);
 }
 
 /**
  * Take back one grant, or all by which this counterpart reads; then rotate. Returns how many ended.
  *
- * What it may write is another thing: `permits.unpermit`. Throws `Problem(not-found)` where there is none.
+ * A guardian's withdrawal is her refusal; anybody else's ends what guardians said of this counterpart. What it may write is
+ * another thing: `permits.unpermit`. Throws `Problem(not-found)` where there is none.
  */
-export async function withdraw(client: Client, counterpart: string, gid = ""): Promise<number> {
+export async function withdraw(client: Side, counterpart: string, gid = ""): Promise<number> {
   await client.sync();
   const own = (await granted(client)).filter(({ to }) => to === counterpart).map(({ grant }) => grant.gid);
   const live = own.filter((one) => !gid || one === gid);
   if (live.length === 0) throw new Problem("not-found", "there is no such grant any more");
-  if (!gid || gid === joint(client.record, counterpart, client.hub.now)[0]) await speakAlone(client, counterpart);
-  await end(client, counterpart, live.filter((one) => isLive(client, counterpart, one)));
+  const isJoint = !gid || gid === joint(client.record, counterpart, client.hub.now)[0];
+  if (isJoint && !(await client.saveWord(counterpart, null))) await clearWords(client, counterpart);
+  await end(client, counterpart, live);
   return live.length;
 }
 
-function isLive({ record, hub }: Client, counterpart: string, gid: string): boolean {
-  return record.relation(counterpart).live(hub.now).some((grant) => grant.gid === gid);
-}
-
 /** End these grants; then rotate. */
-export async function end(client: Client, counterpart: string, gids: readonly string[]): Promise<void> {
+export async function end(client: Side, counterpart: string, gids: readonly string[]): Promise<void> {
   for (const gid of gids) {
     await client.anew(async () => {
       const { record, keyring, hub } = client;
@@ -234,7 +242,7 @@ export async function end(client: Client, counterpart: string, gids: readonly st
 export type Granted = { readonly to: string; readonly grant: Grant; readonly terms: Terms | null };
 
 /** What is granted to read now. */
-export async function granted(client: Client): Promise<Granted[]> {
+export async function granted(client: Side): Promise<Granted[]> {
   const { terms } = await client.vault();
   const live = client.record.liveGrants(client.hub.now);
   const all = live.map(([{ oth }, grant]) => ({ to: oth, grant, terms: terms.get(grant.gid) ?? null }));

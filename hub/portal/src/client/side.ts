@@ -1,26 +1,32 @@
 /**
  * The patient's side: who has the keys of her vault and signs for her, and the one way in which anything is written.
  *
- * What is to be sent is kept first; sending the same bytes again is harmless. So whatever a closed tab leaves half done,
+ * That is her own client, or that of a delegate of scope `full`. What is to be sent is kept first; sending the same bytes again is harmless. So whatever a closed tab leaves half done,
  * the next start finishes. The twin of `connectors/patient/side.py`.
  */
 
 import type { AccountState } from "../accounts.ts";
 import type { Record } from "../grants.ts";
-import { amend } from "../hidden.ts";
+import * as guardians from "../guardians.ts";
+import * as hidden from "../hidden.ts";
+import { account as parseAccount, Card } from "../identifiers.ts";
+import { type Message, type Type as MessageType, unseal } from "../messages.ts";
 import { type Ended, owed, owedAfter } from "../owed.ts";
-import { broken } from "../primitives.ts";
+import { broken, Rejected } from "../primitives.ts";
 import { blobHash } from "../rules.ts";
 import { type Bodies, parse, sign, type Statement } from "../statements.ts";
 import * as steps from "../steps.ts";
 import type { Written } from "../steps.ts";
+import { position } from "../streams.ts";
 import * as vaults from "../vault.ts";
-import { Vault } from "../vault.ts";
+import { type Terms, Vault } from "../vault.ts";
 import type { Hub, Wraps } from "./api.ts";
 import type { ChainStore } from "./chain_store.ts";
 import { type Database, getState, setState } from "./database.ts";
 import type { Keyring } from "./keyring.ts";
 import { Problem } from "../problems.ts";
+import type { Reading } from "./reading.ts";
+import type { Stored } from "./stored.ts";
 
 const MAX_STEPS = 10_000;
 const MAX_RACES = 20;
@@ -34,6 +40,12 @@ const TURN = "obhut-write";
 /** Problems after which it is not known or not decided whether the hub takes a statement: it is sent again. */
 export const UNDECIDED = ["busy", "stale", "internal", "too-many", "unauthenticated"];
 
+/** A message that somebody sent to the patient, opened and its signature checked. */
+export type Received = { readonly id: string; readonly message: Message; readonly sender: AccountState };
+
+/** The vault's content, and the hash by which the account chain names its version. */
+type Opened = { readonly hash: string; readonly vault: Vault };
+
 type Pending = { readonly written: readonly Written[]; readonly wraps: Wraps; readonly fetch: Uint8Array | null };
 
 /** Who acts for the patient `account` with one device. Methods that talk throw `Problem`. */
@@ -43,7 +55,7 @@ export abstract class Side {
   readonly db: Database;
   readonly hub: Hub;
   readonly chains: ChainStore;
-  #opened: { readonly hash: string; readonly vault: Vault } | null = null;
+  #opened: Opened | null = null;
 
   constructor(account: string, keyring: Keyring, db: Database, hub: Hub, chains: ChainStore) {
     this.account = account;
@@ -53,11 +65,35 @@ export abstract class Side {
     this.chains = chains;
   }
 
+  /** What this device reads; it tells when anything changed. */
+  abstract readonly reading: Reading;
+
+  /** What of the patient's record is opened here now. */
+  abstract get stored(): readonly Stored[];
+
   /** Send what was left unsent, and take in everything new of the patient's chains. */
   abstract sync(): Promise<void>;
 
+  /** Take in everything new, and do what is owed. Throws `Rejected(broken, rollback)` for a hub that goes back. */
+  abstract catchUp(): Promise<void>;
+
   /** The key of the vault's key compartment. */
   protected abstract key(sealed: Uint8Array): Promise<Uint8Array>;
+
+  /** Whether the patient acts herself, on a device of her own. */
+  get isOwn(): boolean {
+    return this.keyring.account === this.account;
+  }
+
+  /** Whether this is the account of a person, not of an organisation. */
+  get isPerson(): boolean {
+    return parseAccount(this.account).isPerson;
+  }
+
+  /** What the patient shows at first contact. */
+  get card(): Card {
+    return new Card(parseAccount(this.account), this.state.fingerprint);
+  }
 
   /** The patient's account chain as far as it is held here. Throws `Problem(not-found)` before there is one. */
   get state(): AccountState {
@@ -73,49 +109,86 @@ export abstract class Side {
 
   /** The vault's content, at the version that the account chain names. */
   async vault(): Promise<Vault> {
-    const [version, hash] = this.state.vault;
-    if (this.#opened?.hash === hash) return this.#opened.vault;
-    const sealed = await this.sealedVault();
-    this.#opened = { hash, vault: vaults.unseal(sealed, this.account, version, await this.key(sealed)) };
-    return this.#opened.vault;
+    return (await this.#present()).vault;
   }
 
-  /** The sealed vault that the account chain names. Throws `Problem(stale)` where the hub has another. */
+  async #present(): Promise<Opened> {
+    const sealed = await this.sealedVault();
+    const [version, hash] = this.state.vault;
+    if (blobHash(sealed) !== hash) return this.#present(); // news came in between
+    if (this.#opened?.hash === hash) return this.#opened;
+    const vault = vaults.unseal(sealed, this.account, version, await this.key(sealed));
+    this.#opened = { hash, vault };
+    return this.#opened;
+  }
+
+  /**
+   * The sealed vault that the account chain names; the chain is fetched where the hub has a newer one.
+   *
+   * Throws `Problem(stale)` where the hub has another.
+   */
   async sealedVault(): Promise<Uint8Array> {
-    const [version, hash] = this.state.vault;
-    const kept = await getState<Uint8Array>(this.db, this.#vaultState);
-    if (kept !== null && blobHash(kept) === hash) return kept;
-    const fetched = await this.hub.vault(this.account);
-    if (fetched.version !== version || blobHash(fetched.sealed) !== hash) {
-      throw new Problem("stale", "the hub's vault is not the one that the account chain names", null, { reason: "stale" });
+    for (let race = 0; race < MAX_RACES; race += 1) {
+      const [version, hash] = this.state.vault;
+      const kept = await getState<Uint8Array>(this.db, vaultState(this.account));
+      if (kept !== null && blobHash(kept) === hash) return kept;
+      const fetched = await this.hub.vault(this.account);
+      if (fetched.version === version && blobHash(fetched.sealed) === hash) {
+        await setState(this.db, vaultState(this.account), fetched.sealed);
+        return fetched.sealed;
+      }
+      if (fetched.version <= version) break;
+      await this.chains.refresh("acct", this.account);
     }
-    await setState(this.db, this.#vaultState, fetched.sealed);
-    return fetched.sealed;
+    throw staleVault("the hub's vault is not the one that the account chain names");
   }
 
-  get #vaultState(): string {
-    return `vault ${this.account}`;
+  /** Write the next version of the vault's key compartment, made of the present one; done anew after a race. */
+  async changeVault(change: (vault: Vault) => Vault): Promise<void> {
+    await this.anew(async () => {
+      const { vault, hash } = await this.#present();
+      await this.#save(change(vault), hash);
+    });
   }
 
-  /** Write the next version of the vault's key compartment; lost races surface as `Problem(refused)`. */
-  async saveVault(vault: Vault): Promise<void> {
+  /** Write what was made of the version of this hash; lost races surface as `Problem`. */
+  async #save(vault: Vault, hash: string): Promise<void> {
     const sealed = await this.sealedVault();
-    await this.post([this.vaultWritten(vaults.compartments(sealed)[0], vault, await this.key(sealed))]);
+    const key = await this.key(sealed);
+    // News may have come in between: what is written must leave nothing of it out.
+    if (blobHash(sealed) !== hash || this.state.vault[1] !== hash) throw staleVault("another device has changed the vault");
+    await this.post([this.vaultWritten(vaults.compartments(sealed)[0], vault, key)]);
   }
 
   /** The vault's next version, and the statement that names it. */
   protected vaultWritten(sealedRoot: Uint8Array, vault: Vault, key: Uint8Array): Written {
     const version = this.state.vault[0] + 1;
     const blob = vaults.seal(sealedRoot, vault, this.account, version, key);
-    return { frame: this.#signAccount("vault", { ver: version, hash: blobHash(blob) }), blob };
+    return { frame: this.signAccount("vault", { ver: version, hash: blobHash(blob) }), blob };
   }
 
   /** The next statement of the account chain, by this device. */
-  #signAccount<T extends keyof Bodies["acct"]>(typ: T, body: Bodies["acct"][T]): Uint8Array {
+  protected signAccount<T extends keyof Bodies["acct"]>(typ: T, body: Bodies["acct"][T]): Uint8Array {
     const { head, links } = this.state;
     const { account, device } = this.keyring;
     const iat = Math.max(this.hub.now, links.at(-1)?.iat ?? 0);
-    return sign(this.keyring.sign, { kind: "acct", acc: this.account, head, iat, typ, by: [account, device], body });
+    const cite = new Map(this.isOwn ? [] : [[account, position(this.chains.record(account).account)] as const]);
+    const place = { kind: "acct", acc: this.account, head, iat } as const;
+    return sign(this.keyring.sign, { ...place, typ, by: [account, device], cite, body });
+  }
+
+  /** Whether a guardian of the patient acts here: what she decides holds as far as other guardians agree. */
+  async isGuardian(): Promise<boolean> {
+    return guardians.guardians(this.record, await this.vault(), this.hub.now).has(this.keyring.account);
+  }
+
+  /** Keep what a guardian who acts here decides for a counterpart: terms, or a refusal. False for anybody else. */
+  async saveWord(oth: string, terms: Terms | null): Promise<boolean> {
+    if (!(await this.isGuardian())) return false;
+    const word = { at: this.hub.now, terms };
+    const mine = this.keyring.account;
+    await this.changeVault((vault) => vault.withWords(oth, new Map(vault.words.get(oth)).set(mine, word)));
+    return true;
   }
 
   // --- writing ----------------------------------------------------------------------------------------------------
@@ -148,8 +221,8 @@ export abstract class Side {
     });
   }
 
-  #isWish({ typ, oth, body }: Statement): boolean {
-    const known = "gid" in body ? this.record.relations.get(oth)?.grants.has(body.gid) : false;
+  #isWish({ typ, acc, oth, body }: Statement): boolean {
+    const known = "gid" in body ? this.chains.record(acc).relations.get(oth)?.grants.has(body.gid) : false;
     return WISHES.includes(typ) && !(typ === "grant" && known);
   }
 
@@ -164,10 +237,11 @@ export abstract class Side {
     for (const { frame, blob } of written) {
       const { kind, acc, oth, typ } = parse(frame);
       await this.chains.take(kind, acc, oth, [frame]);
-      if (typ === "vault" && blob !== null) await setState(this.db, this.#vaultState, blob);
+      if (typ === "vault" && blob !== null) await setState(this.db, vaultState(acc), blob);
     }
     await this.db.delete("state", "pending");
   }
+
   // --- what is owed -----------------------------------------------------------------------------------------------
 
   /** Do all that is owed; returns the number of steps. Rotations, extensions and starts of epochs happen here. */
@@ -197,12 +271,16 @@ export abstract class Side {
 
   /** Do the next step that is owed, or hide from a reader what is hidden; false where nothing is left to do. */
   protected async doNext(): Promise<boolean> {
-    const [vault, record, now] = [await this.vault(), this.record, this.hub.now];
+    const { vault, hash } = await this.#present();
+    const [record, now] = [this.record, this.hub.now];
     const { signer } = this.keyring;
     const step = owedAfter(record, vault, await this.#endedEmergencies(now)) ?? owed(record, vault, now);
-    const written = step === null ? amend(record, vault, signer, now) : steps.perform(record, vault, step, signer, now);
+    const written =
+      step === null
+        ? (hidden.amend(record, vault, signer, now) ?? guardians.amend(record, vault, signer, now))
+        : steps.perform(record, vault, step, signer, now);
     if (written === null) return false;
-    if (written instanceof Vault) await this.saveVault(written);
+    if (written instanceof Vault) await this.#save(written, hash);
     else await this.post([written]);
     return true;
   }
@@ -212,6 +290,51 @@ export abstract class Side {
     const over = all.filter(({ acc, until }) => acc === this.account && until <= now);
     return over.map(({ from, gid, until }) => [from, gid, until]);
   }
+
+  // --- what others sent -------------------------------------------------------------------------------------------
+
+  /**
+   * Messages of a type that were not answered yet; what does not open or verify is passed over.
+   *
+   * So is what was sent to another whose messages come to this device, and what comes from somebody whose account the hub
+   * does not show.
+   */
+  async received(typ: MessageType): Promise<Received[]> {
+    const keys = (await this.vault()).readingKeys;
+    const found: Received[] = [];
+    for (const { id, sender, sealed, answered } of await this.db.getAll("messages")) {
+      if (answered) continue;
+      try {
+        const message = unseal(sealed, keys);
+        if (message.typ !== typ) continue;
+        const account = await this.chains.accountWith(sender, message.dev);
+        message.verify(account, this.account, this.hub.now);
+        found.push({ id, message, sender: account });
+      } catch (error) {
+        if (!isTheirs(error)) throw error;
+      }
+    }
+    return found;
+  }
+
+  /** Remember that a message needs nothing more. */
+  async answered(id: string): Promise<void> {
+    const row = await this.db.get("messages", id);
+    if (row !== undefined) await this.db.put("messages", { ...row, answered: true });
+  }
+}
+
+function staleVault(detail: string): Problem {
+  return new Problem("stale", detail, null, { reason: "stale" });
+}
+
+function vaultState(account: string): string {
+  return `vault ${account}`;
+}
+
+/** Whether somebody else's chain or message does not hold, or is not shown: nothing that must stop her. */
+export function isTheirs(error: unknown): boolean {
+  return error instanceof Rejected || (error instanceof Problem && error.code === "not-found");
 }
 
 /** Whether the hub's chain ends before the link that the first of these statements, all of one chain, follows. */

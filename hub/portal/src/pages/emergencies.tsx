@@ -1,7 +1,7 @@
 /** Emergencies that were declared: who, when and why; and what she says of it. */
 
 import { useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import type { Directory } from "../client/directory.ts";
 import { answer, type Emergency, type Verdict } from "../client/emergency.ts";
 import { roleOf } from "../client/log_words.ts";
@@ -12,20 +12,20 @@ import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
 
 type Props = {
-  readonly client: Client;
+  readonly client: Side;
   readonly directory: Directory;
   readonly emergencies: readonly Emergency[];
   readonly onDone: () => void;
 };
 
-/** That something waits for her word, where she comes by. */
-export function EmergencyNotice({ emergencies }: Pick<Props, "emergencies">) {
+/** That something waits for her word, where she comes by; who acts for her cannot give it. */
+export function EmergencyNotice({ emergencies, isOwn }: Pick<Props, "emergencies"> & { readonly isOwn: boolean }) {
   const waiting = emergencies.filter(({ verdict }) => verdict === "");
   if (waiting.length === 0) return null;
   return (
     <Notice mood="warning">
       <p>{text("emergency.declared", { count: waiting.length })}</p>
-      <LinkButton to="emergency">{text("emergency.look")}</LinkButton>
+      {isOwn && <LinkButton to="emergency">{text("emergency.look")}</LinkButton>}
     </Notice>
   );
 }
@@ -45,7 +45,7 @@ export function Emergencies({ client, directory, emergencies, onDone }: Props) {
 }
 
 type OneProps = {
-  readonly client: Client;
+  readonly client: Side;
   readonly one: Emergency;
   readonly house: string;
   readonly onDone: () => void;

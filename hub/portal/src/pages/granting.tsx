@@ -1,7 +1,7 @@
 /** Allowing access, in steps: to whom, what and how long, a look at it all, and the receipt of what was signed. */
 
 import { useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import type { Directory } from "../client/directory.ts";
 import type { Offer } from "../client/offers.ts";
 import { Button } from "../ui/button.tsx";
@@ -14,7 +14,7 @@ import { Receipt } from "./granting_receipt.tsx";
 import type { Draft } from "./share.tsx";
 
 type GrantingProps = {
-  readonly client: Client;
+  readonly client: Side;
   readonly directory: Directory;
   readonly draft: Draft;
   readonly onDone: () => void;

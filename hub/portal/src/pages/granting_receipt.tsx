@@ -1,11 +1,13 @@
 /** What was signed, to keep; and a step back, while it is fresh. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
-import { agreementOf, type Offer } from "../client/offers.ts";
+import type { Side } from "../client/side.ts";
+import type { Offer } from "../client/offers.ts";
+import { overview, type Told } from "../client/overview.ts";
 import { receipt } from "../client/receipt.ts";
 import { withdraw } from "../client/sharing.ts";
-import { consentId, seconds } from "../fhir_consent.ts";
+import { consentId } from "../fhir_consent.ts";
+import { joint } from "../guardians.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -15,7 +17,7 @@ import * as words from "../words.ts";
 import type { Party } from "./granting.tsx";
 
 type Props = {
-  readonly client: Client;
+  readonly client: Side;
   readonly party: Party;
   readonly offer: Offer;
   readonly gid: string;
@@ -24,7 +26,7 @@ type Props = {
 };
 
 /** The receipt as a file, which proves by itself what was signed. */
-export function ReceiptFile({ client, gid, label }: { client: Client; gid: string; label?: string }) {
+export function ReceiptFile({ client, gid, label }: { client: Side; gid: string; label?: string }) {
   const [url, setUrl] = useState("");
   useEffect(() => {
     let made = "";
@@ -42,18 +44,44 @@ export function ReceiptFile({ client, gid, label }: { client: Client; gid: strin
   );
 }
 
+/** What holds of what was signed, of which guardians may hold back some or all: null for nothing, undefined before it is known. */
+function useHeld(client: Side, gid: string): Told | null | undefined {
+  const [held, hold] = useState<Told | null>();
+  useEffect(() => {
+    void overview(client).then(({ grants }) => hold(grants.find((one) => one.gid === gid) ?? null));
+  }, [client, gid]);
+  return held;
+}
+
 export function Receipt({ client, party, offer, gid, replaced, onDone }: Props) {
   const undoing = useTask(async () => {
     await withdraw(client, offer.to, gid);
     onDone();
   });
-  const [, until] = seconds(agreementOf(offer, client.account, language()));
+  const held = useHeld(client, gid);
+  if (held === undefined) return null;
+  if (held === null) {
+    return (
+      <>
+        <Notice mood="warning">{text("grant.refused-by-another")}</Notice>
+        <div class="actions">
+          <Button look="primary" onClick={onDone}>
+            {text("grant.finish")}
+          </Button>
+        </div>
+      </>
+    );
+  }
+  const { categories, purposes, until } = held;
+  // Of what guardians grant together taking it back is a refusal, and no step back.
+  const isJoint = joint(client.record, offer.to, client.hub.now)[0] === gid;
   return (
     <>
       <Notice mood="good">{text("grant.done")}</Notice>
+      {categories.size < offer.categories.size && <Notice mood="warning">{text("grant.narrower")}</Notice>}
       <article class="sheet">
         <h3>{text("grant.receipt")}</h3>
-        <p>{words.rule(party.name, offer.categories, offer.purposes, until, language())}</p>
+        <p>{words.rule(party.name, categories, purposes, until, language())}</p>
         <dl>
           <dt>{text("grant.for-whom")}</dt>
           <dd class="code">{offer.to}</dd>
@@ -73,7 +101,7 @@ export function Receipt({ client, party, offer, gid, replaced, onDone }: Props) 
           {text("grant.print")}
         </Button>
         <ReceiptFile client={client} gid={gid} />
-        {!replaced && (
+        {!replaced && !isJoint && (
           <Button busy={undoing.busy} onClick={() => void undoing.run()}>
             {text("share.undo")}
           </Button>

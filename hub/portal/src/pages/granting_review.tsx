@@ -3,13 +3,13 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { NAMES } from "../categories.ts";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import { getState, setState } from "../client/database.ts";
 import { ifGranted } from "../client/insight.ts";
 import { agreementOf, known, type Offer } from "../client/offers.ts";
 import { permit } from "../client/permits.ts";
-import { change } from "../client/renewal.ts";
-import { put, withdraw } from "../client/sharing.ts";
+import { replace } from "../client/renewal.ts";
+import { put } from "../client/sharing.ts";
 import { seconds } from "../fhir_consent.ts";
 import { newId } from "../identifiers.ts";
 import { lines, type Preview } from "../preview.ts";
@@ -29,7 +29,7 @@ import type { Draft } from "./share.tsx";
 const NOTED = "care-note";
 
 type Props = {
-  readonly client: Client;
+  readonly client: Side;
   readonly party: Party;
   readonly offer: Offer;
   readonly draft: Draft;
@@ -43,13 +43,10 @@ export function Review({ client, party, offer, draft, beside, onBack, onSigned }
   const agreed = agreementOf(offer, client.account, language());
   const signing = useTask(async () => {
     const { request, replaces } = draft;
-    const isAmended = replaces?.whole === offer.whole;
-    if (isAmended) await change(client, replaces.gid, agreed);
-    else await put(client, agreed, { ...offer, request, gid });
-    // First the new one, then the old one ends: what both allow is never interrupted.
-    if (replaces !== null && !isAmended) await withdraw(client, offer.to, replaces.gid);
+    const manner = { ...offer, request, gid };
+    const made = await (replaces ? replace(client, replaces.gid, agreed, manner) : put(client, agreed, manner));
     if (offer.writes) await permit(client, offer.to, offer.fingerprint);
-    onSigned(isAmended ? replaces.gid : gid);
+    onSigned(made);
   });
   const [, until] = seconds(agreed);
   return (
@@ -99,7 +96,7 @@ function Besides({ draft: { request }, offer }: Pick<Props, "draft" | "offer">) 
 }
 
 /** What a carer does not see may be lacking: told once, without pressure. */
-function CareNote({ client }: { client: Client }) {
+function CareNote({ client }: { client: Side }) {
   const [isNew, setNew] = useState(false);
   useEffect(() => {
     void getState<boolean>(client.db, NOTED).then(async (noted) => {

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import { agreementOf, byTemplate, lawful, type Offer, presets, withCategories, withWhole } from "../client/offers.ts";
 import { dayOf } from "../dates.ts";
 import { seconds } from "../fhir_consent.ts";
@@ -20,7 +20,7 @@ const OWN = "own";
 const PURPOSES = ["TREAT", "CAREMGT", "HPAYMT", "PATRQT", "HRESCH"];
 
 type Props = {
-  readonly client: Client;
+  readonly client: Side;
   readonly party: Party;
   readonly offer: Offer | null;
   readonly onOffer: (offer: Offer) => void;

@@ -1,6 +1,9 @@
 /** All pages, in the order of the navigation. A further page is a line here, a file beside it, and its texts. */
 
+import type { Deputy } from "../client/delegation.ts";
+import type { Side } from "../client/side.ts";
 import type { Entrance, Page } from "../portal.ts";
+import { ActingOverview } from "./acting.tsx";
 import { AddDevice } from "./add_device.tsx";
 import { Bring } from "./bring.tsx";
 import { Close, Farewell } from "./close.tsx";
@@ -10,11 +13,12 @@ import { House } from "./house.tsx";
 import { Join } from "./join.tsx";
 import { Log } from "./log.tsx";
 import { Lost } from "./lost.tsx";
+import { Managing } from "./managing.tsx";
 import { NewSheet } from "./new_sheet.tsx";
 import { NewWords } from "./new_words.tsx";
 import { Outside } from "./outside.tsx";
 import { Overview } from "./overview.tsx";
-import { Patient, titleOfPatient } from "./patient.tsx";
+import { ActingRecord, Patient, titleOfPatient } from "./patient.tsx";
 import { Patients } from "./patients.tsx";
 import { titleOf } from "./record.tsx";
 import { Recover } from "./recover.tsx";
@@ -79,4 +83,24 @@ const PAGES: Pages = [
 const OF_ORGANISATIONS: Pages = [
   { path: "", title: "patients.title", icon: "home", short: "patients.short", view: Patients },
   ...FOR_ALL,
+];
+
+/** The record of her for whom somebody acts, as far as it was granted. */
+const HER_RECORD = {
+  ...({ path: "patient", title: "patient.title", icon: "data", short: "acting.record" } as const),
+  ...{ place: titleOfPatient, view: ActingRecord },
+};
+
+/** For somebody who acts for another with all keys: her pages, by the side that acts. */
+export const FOR_ANOTHER: readonly [Page<Side>, ...Page<Side>[]] = [
+  { path: "", title: "acting.title", icon: "home", short: "overview.title", view: ActingOverview },
+  HER_RECORD,
+  { path: "share", title: "share.title", icon: "share", view: Share },
+  { path: "log", title: "log.title", icon: "eye", view: Log },
+];
+
+/** For somebody who manages for another. */
+export const MANAGING: readonly [Page<Deputy>, ...Page<Deputy>[]] = [
+  { path: "", title: "acting.title", icon: "home", short: "overview.title", view: Managing },
+  HER_RECORD,
 ];

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { type Entry, explained } from "../client/access_log.ts";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import { accept, isWhole, kept, look, type Proof } from "../client/log_proof.ts";
 import { report } from "../client/log_words.ts";
 import { dayOf } from "../dates.ts";
@@ -21,12 +21,12 @@ const PAGE = 50;
 
 type Looked = { readonly proof: Proof; readonly entries: readonly Entry[] };
 
-async function looked(client: Client): Promise<Looked | null> {
+async function looked(client: Side): Promise<Looked | null> {
   const proof = await kept(client);
   return proof && { proof, entries: await explained(client, proof.entries) };
 }
 
-export function Log({ client }: { client: Client }) {
+export function Log({ client }: { client: Side }) {
   const [value, setValue] = useState<Looked | null>(null);
   const [accepted, setAccepted] = useState(false);
   const looking = useTask(async () => {
@@ -61,7 +61,7 @@ export function Log({ client }: { client: Client }) {
 
 // --- whether it is whole ----------------------------------------------------------------------------------------------
 
-type CheckedProps = { readonly client: Client; readonly proof: Proof; readonly onAccepted: () => void };
+type CheckedProps = { readonly client: Side; readonly proof: Proof; readonly onAccepted: () => void };
 
 /** Faults that a device goes on to find until she says that she knows of them. */
 const LASTING = ["shortened", "replaced"];
@@ -102,7 +102,7 @@ function Checked({ client, proof, onAccepted }: CheckedProps) {
 // --- the entries ------------------------------------------------------------------------------------------------------
 
 type EntriesProps = {
-  readonly client: Client;
+  readonly client: Side;
   readonly entries: readonly Entry[];
   readonly onObjected: () => Promise<void>;
 };

@@ -2,9 +2,10 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Entry } from "../client/access_log.ts";
-import type { Client } from "../client/client.ts";
+import { Client } from "../client/client.ts";
 import { capital, disagreement, reasons, sentence, who } from "../client/log_words.ts";
 import { isAbout, objectTo } from "../client/objecting.ts";
+import type { Side } from "../client/side.ts";
 import { pad, wall } from "../dates.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
@@ -15,7 +16,7 @@ import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 
 type EntryProps = {
-  readonly client: Client;
+  readonly client: Side;
   readonly entry: Entry;
   readonly focus: boolean;
   readonly onObjected: () => Promise<void>;
@@ -51,10 +52,10 @@ export function LogEntry({ client, entry, focus, onObjected }: EntryProps) {
           ))}
         </div>
       )}
-      {stage === "asked" && (
+      {stage === "asked" && client instanceof Client && (
         <Objecting client={client} entry={entry} onSent={() => void sent()} onCancel={() => setStage("")} />
       )}
-      {stage === "" && !entry.objection && isAbout(entry.actor, account) && (
+      {stage === "" && client.isOwn && !entry.objection && isAbout(entry.actor, account) && (
         <Button
           look="plain"
           onClick={() => setStage("asked")}

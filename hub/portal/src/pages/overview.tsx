@@ -8,6 +8,7 @@ import { Notice } from "../ui/notice.tsx";
 import { QrCode } from "../ui/qr.tsx";
 import { ReadingNotices } from "../ui/reading_notices.tsx";
 import { useOwn } from "../ui/shown.ts";
+import { ActsFor } from "./acting.tsx";
 
 export function Overview({ client }: { client: Client }) {
   const record = useOwn(client);
@@ -22,6 +23,7 @@ export function Overview({ client }: { client: Client }) {
           <Notice>{text(record.loading ? "reading.opening" : "overview.empty")}</Notice>
         )}
       </section>
+      <ActsFor client={client} />
       <AccountCard card={String(client.card)} why={text("overview.card-why")} />
     </>
   );

@@ -2,8 +2,9 @@
 
 import type { Client } from "../client/client.ts";
 import { destinations } from "../client/destinations.ts";
-import type { Member } from "../client/member.ts";
+import { HERSELF, type Member } from "../client/member.ts";
 import { account } from "../identifiers.ts";
+import { usePortal } from "../portal.ts";
 import { Rejected } from "../primitives.ts";
 import { usePath } from "../router.ts";
 import { type Key, text } from "../text.ts";
@@ -47,20 +48,29 @@ function isAddress(typed: string): boolean {
   }
 }
 
+/** The record of her for whom somebody acts: that she does so stands above it already. */
+export function ActingRecord({ client: side }: { client: { readonly account: string } }) {
+  const { device } = usePortal();
+  const place = usePath().split("/")[2] ?? "";
+  if (device.state !== "open") return null;
+  return <OfPatient client={device.client} patient={side.account} place={place} member={HERSELF} acting />;
+}
+
 type OfPatientProps = {
   readonly client: Client;
   readonly patient: string;
   readonly place: string;
   readonly member: Member;
+  readonly acting?: boolean;
 };
 
-function OfPatient({ client, patient, place, member }: OfPatientProps) {
+function OfPatient({ client, patient, place, member, acting = false }: OfPatientProps) {
   const record = useGranted(client, patient, member);
   const actions = useActions(client, record);
   const isGranted = client.reading.patients.includes(patient);
   return (
     <>
-      <Whose client={client} name={record.nameOf(patient)} />
+      {!acting && <Whose client={client} name={record.nameOf(patient)} />}
       {!isGranted && <Notice>{text(record.loading ? "reading.opening" : "patient.gone")}</Notice>}
       {isGranted && place === ADD && (
         <>

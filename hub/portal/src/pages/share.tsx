@@ -1,7 +1,7 @@
 /** Sharing: who may see what now, who asks, and how that changes. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import { Directory } from "../client/directory.ts";
 import { declared, type Emergency } from "../client/emergency.ts";
 import { ifWithdrawn } from "../client/insight.ts";
@@ -36,7 +36,7 @@ type Shared = Overview & {
 const SOON_SECONDS = 7 * 24 * 3600;
 const NEW: Draft = { offer: null, request: null, replaces: null };
 
-export function Share({ client }: { client: Client }) {
+export function Share({ client }: { client: Side }) {
   const [draft, setDraft] = useState<Draft | null>(null);
   const [back, setBack] = useState(false);
   const local = async () => ({
@@ -59,18 +59,21 @@ export function Share({ client }: { client: Client }) {
       <p class="unseen" role="status">
         {value.requests.length > 0 && text("share.waiting", { count: value.requests.length })}
       </p>
-      <EmergencyNotice emergencies={value.emergencies} />
+      <EmergencyNotice emergencies={value.emergencies} isOwn={client.isOwn} />
       <Requests client={client} shared={value} onAnswer={setDraft} onDone={done} />
       <Now client={client} shared={value} focus={back} onDraft={setDraft} onDone={() => void fresh.run()} />
+      <HeldBack shared={value} />
       <Writers client={client} shared={value} onDone={() => void fresh.run()} />
-      <section class="card">
-        <h2>{text("share.more")}</h2>
-        <div class="actions">
-          <LinkButton to="outside">{text("outside.title")}</LinkButton>
-          <LinkButton to="relatives">{text("relatives.title")}</LinkButton>
-          <LinkButton to="emergency">{text("emergency.title")}</LinkButton>
-        </div>
-      </section>
+      {client.isOwn && (
+        <section class="card">
+          <h2>{text("share.more")}</h2>
+          <div class="actions">
+            <LinkButton to="outside">{text("outside.title")}</LinkButton>
+            <LinkButton to="relatives">{text("relatives.title")}</LinkButton>
+            <LinkButton to="emergency">{text("emergency.title")}</LinkButton>
+          </div>
+        </section>
+      )}
     </>
   );
 }
@@ -87,7 +90,7 @@ export function sentence(name: string, { categories, purposes, until }: Pick<Tol
 
 // --- who asks ---------------------------------------------------------------------------------------------------------
 
-type PartProps = { readonly client: Client; readonly shared: Shared; readonly onDone: () => void };
+type PartProps = { readonly client: Side; readonly shared: Shared; readonly onDone: () => void };
 
 function Requests({ client, shared, onAnswer, onDone }: PartProps & { onAnswer: (draft: Draft) => void }) {
   if (shared.requests.length === 0) return null;
@@ -144,7 +147,8 @@ type NowProps = PartProps & { readonly focus: boolean; readonly onDraft: (draft:
 
 function Now({ client, shared, focus, onDraft, onDone }: NowProps) {
   const [ended, setEnded] = useState<Told | null>(null);
-  const grants = shared.grants.filter((one) => !one.emergency);
+  // Who acts for her has no page of its own for emergencies, but ends what opens in one.
+  const grants = shared.grants.filter((one) => !one.emergency || !client.isOwn);
   return (
     <section class="card">
       <Heading focus={focus}>{text("share.now")}</Heading>
@@ -185,7 +189,7 @@ function Now({ client, shared, focus, onDraft, onDone }: NowProps) {
 }
 
 type OneGrantProps = {
-  readonly client: Client;
+  readonly client: Side;
   readonly told: Told;
   readonly name: string;
   readonly onDraft: (draft: Draft) => void;
@@ -258,7 +262,7 @@ function Withdrawal({ client, told, name, onEnded, onCancel }: WithdrawalProps) 
   );
 }
 
-type EndedProps = { readonly client: Client; readonly name: string; readonly ended: Told; readonly onUndone: () => void };
+type EndedProps = { readonly client: Side; readonly name: string; readonly ended: Told; readonly onUndone: () => void };
 
 /** What was withdrawn just now may be granted again as it was, as long as this page is open. */
 function Ended({ client, name, ended, onUndone }: EndedProps) {
@@ -283,6 +287,23 @@ function Ended({ client, name, ended, onUndone }: EndedProps) {
   );
 }
 
+/** Where guardians disagree: what does not open although one of them granted it, and who holds it back. */
+function HeldBack({ shared: { heldBack, directory } }: Pick<PartProps, "shared">) {
+  if (heldBack.length === 0) return null;
+  return (
+    <section class="card">
+      <h2>{text("share.held-back")}</h2>
+      <p>{text("share.narrower")}</p>
+      <ul>
+        {heldBack.map(({ oth, by, categories, refuses }) => {
+          const said = { to: directory.name(oth), by, what: words.categories(categories, language()) };
+          return <li key={`${oth} ${by}`}>{text(refuses ? "share.refused-by" : "share.held-by", said)}</li>;
+        })}
+      </ul>
+    </section>
+  );
+}
+
 // --- who may write ----------------------------------------------------------------------------------------------------
 
 function Writers({ client, shared, onDone }: PartProps) {
@@ -299,7 +320,7 @@ function Writers({ client, shared, onDone }: PartProps) {
   );
 }
 
-type WriterProps = { readonly client: Client; readonly account: string; readonly name: string; readonly onDone: () => void };
+type WriterProps = { readonly client: Side; readonly account: string; readonly name: string; readonly onDone: () => void };
 
 function Writer({ client, account, name, onDone }: WriterProps) {
   const ending = useTask(async () => {

@@ -1,7 +1,9 @@
 /** What a page shows: first as it lies here, then as the hub has it now, and again whenever something came. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
+import type { Reading } from "../client/reading.ts";
+import { Rejected } from "../primitives.ts";
+import { Problem } from "../problems.ts";
 import { type Task, useTask } from "./task.ts";
 
 export type Loaded<T> = {
@@ -11,8 +13,11 @@ export type Loaded<T> = {
   readonly fresh: Task<[]>;
 };
 
+/** Whoever acts: takes in what is new, and tells when anything changed. */
+type Follows = { catchUp(): Promise<void>; readonly reading: Reading };
+
 /** `local`: from what is held here. `fetch`: brings what is new beside the chains, before it is read again. */
-export function useLoaded<T>(client: Client, local: () => Promise<T>, fetch: () => Promise<void> = nothing): Loaded<T> {
+export function useLoaded<T>(client: Follows, local: () => Promise<T>, fetch: () => Promise<void> = nothing): Loaded<T> {
   const [value, setValue] = useState<T | null>(null);
   const read = async () => setValue(await local());
   const fresh = useTask(async () => {
@@ -23,9 +28,14 @@ export function useLoaded<T>(client: Client, local: () => Promise<T>, fetch: () 
   });
   useEffect(() => {
     void fresh.run();
-    return client.reading.subscribe(() => void read());
+    return client.reading.subscribe(() => void read().catch(later));
   }, []);
   return { value, fresh };
+}
+
+/** What does not fit together yet, or is closed to her since, is told by what she does next. */
+function later(error: unknown): void {
+  if (!(error instanceof Problem || error instanceof Rejected)) throw error;
 }
 
 async function nothing(): Promise<void> {}

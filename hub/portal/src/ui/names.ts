@@ -1,7 +1,7 @@
 /** How the authors of a record are called. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import { Directory } from "../client/directory.ts";
 import { Problem } from "../problems.ts";
 import { text } from "../text.ts";
@@ -10,7 +10,7 @@ import { text } from "../text.ts";
  * The name of an account by the directory as it was last heard, she herself told as such. `fresh`: hear it anew; without
  * the hub the names that are known here stay.
  */
-export function useNames(client: Client, fresh = false): (account: string) => string {
+export function useNames(client: Side, fresh = false): (account: string) => string {
   const [directory, setDirectory] = useState(() => new Directory([]));
   useEffect(() => {
     const read = async () => setDirectory(await Directory.kept(client.db));
@@ -21,7 +21,7 @@ export function useNames(client: Client, fresh = false): (account: string) => st
   return (account) => (isSelf(account) ? text("data.yourself") : directory.name(account));
 }
 
-async function renewed(client: Client): Promise<void> {
+async function renewed(client: Side): Promise<void> {
   await Directory.renew(client).catch((error: unknown) => {
     if (!(error instanceof Problem)) throw error;
   });

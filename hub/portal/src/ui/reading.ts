@@ -1,19 +1,19 @@
 /** The opened record as pages see it: shown anew whenever it changes. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Client } from "../client/client.ts";
+import type { Side } from "../client/side.ts";
 import type { Reading } from "../client/reading.ts";
 
 const AGAIN_MS = 60_000;
 
-export function useReading({ reading }: Client): Reading {
+export function useReading({ reading }: Side): Reading {
   const [, again] = useState(0);
   useEffect(() => reading.subscribe(() => again((count) => count + 1)), [reading]);
   return reading;
 }
 
 /** While the device is open: read at once, again each minute, and when she comes back to the page. */
-export function useRefresh(client: Client | null): void {
+export function useRefresh(client: Side | null): void {
   useEffect(() => {
     if (client === null) return undefined;
     const look = () => {

@@ -2,7 +2,8 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
-import { closedFor, type Member } from "../client/member.ts";
+import { closedFor, HERSELF, type Member } from "../client/member.ts";
+import type { Side } from "../client/side.ts";
 import type { Stored } from "../client/stored.ts";
 import { account as parseAccount } from "../identifiers.ts";
 import { within } from "../purposes.ts";
@@ -31,14 +32,15 @@ export type Shown = {
   readonly note: ((entries: readonly Stored[]) => Promise<void>) | null;
 };
 
-/** The own record. */
-export function useOwn(client: Client): Shown {
-  const { stored: entries } = useReading(client);
+/** The own record; of a patient for whom somebody acts what was granted with that. */
+export function useOwn(client: Side): Shown {
+  const { version } = useReading(client);
+  const entries = useMemo(() => client.stored, [client, version]);
   const nameOf = useNames(client, true);
   return { ...told(client, client.account), path: "data", entries, nameOf, note: null };
 }
 
-function told({ reading }: Client, patient: string) {
+function told({ reading }: Side, patient: string) {
   const { problem, state } = reading;
   const missing = reading.record(patient)?.missing ?? 0;
   return { patient, loading: state === "opening", problem, refused: reading.refused(patient), missing };
@@ -80,6 +82,11 @@ export function useGranted(client: Client, patient: string, member: Member): Gra
     purposes,
     choose,
   };
+}
+
+/** How a patient is called for whom this person acts. */
+export function usePatientName(client: Client, patient: string): string {
+  return useGranted(client, patient, HERSELF).nameOf(patient);
 }
 
 /** Treatment, where anything is granted for it. */
