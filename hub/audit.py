@@ -12,32 +12,45 @@ from fhir_profiles.problems import Problem
 from hub import auth, requests, wire
 from hub.auth import Caller
 from hub.context import Hub, hub
-from hub.rights import nothing_here
+from hub.rights import holds_keys, nothing_here
 from hub.store import audit, chains
+from hub.store.database import domain_of
 from hub.store.hashing import digest
 
 MAX_ENTRIES = 500
 MAX_REPORTS = 100
 BODY_BYTES = 4 * 1024 * 1024
+DAY_SECONDS = 24 * 3600
 
 pages = Blueprint("audit", __name__)
 
 
 @pages.get("/v1/log/<acc>")
 def read_log(acc: str) -> Response:
-    """The account's access log, for its own clients, and its head, signed."""
+    """The account's access log, and its head, signed: for its own clients, and for who acts for it with its keys."""
     caller, acc = auth.reader(), wire.account(acc)
     after = wire.number_argument("after", 0, 0, 2**53)
     limit = wire.number_argument("limit", MAX_ENTRIES, 1, MAX_ENTRIES)
-    if caller.acc != acc:
-        raise nothing_here()
     home = hub()
+    if caller.acc != acc:
+        _note_look(home, caller, acc)
     with home.db.read() as conn:
         found = audit.entries(conn, acc, after, limit)
         seq, hash_, _ = audit.end(conn, acc)
     head = sign_head(home.key, hub=home.config.domain, acc=acc, seq=seq, hash_=hash_, at=home.now())
     answer = {"entries": [_entry(e) for e in found], "next": found[-1].seq if found else after, "head": b64(head)}
     return wire.answer(answer)
+
+
+def _note_look(home: Hub, caller: Caller, acc: str) -> None:
+    """A delegate looks into the log, which stands in it: once a day. Raises `Problem(not-found)` for anybody else."""
+    with home.db.write(acc) as tx:
+        now = home.now()
+        allowed = caller.role == "client" and domain_of(acc) == home.config.domain
+        if not allowed or not holds_keys(home.chains(tx.conn).account(acc), caller.acc, now):
+            raise nothing_here()
+        ref = digest(f"log {caller.acc} {now // DAY_SECONDS}")
+        audit.write(tx, at=now, actor=caller.acc, device=caller.dev, action="log", detail={}, ref=ref)
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connectors.patient import objecting
-from connectors.patient.client import Client
+from connectors.patient.side import Side
 from consent import declarations, log
 from consent.categories import INDEX, NAMES
 from consent.messages import MAX_AGE_SECONDS, unseal
@@ -54,12 +54,12 @@ class Entry:
     desk: str = ""
 
 
-def entries(client: Client, after: int = 0) -> list[Entry]:
+def entries(client: Side, after: int = 0) -> list[Entry]:
     """All entries behind one, oldest first."""
     return explained(client, fetch(client, after)[0])
 
 
-def fetch(client: Client, after: int = 0) -> tuple[list[log.Entry], bytes]:
+def fetch(client: Side, after: int = 0) -> tuple[list[log.Entry], bytes]:
     """All entries behind one as the hub gives them out, and the head that it signs. Raises `Problem`."""
     found: list[log.Entry] = []
     while True:
@@ -81,14 +81,14 @@ def as_given(account: str, row: Mapping[str, Any]) -> log.Entry:
     )  # fmt: skip
 
 
-def explained(client: Client, found: Sequence[log.Entry]) -> list[Entry]:
+def explained(client: Side, found: Sequence[log.Entry]) -> list[Entry]:
     """The entries opened, with all that her own chains and her vault tell of them."""
     streams, names, said = _streams(client), dict[str, str](), objecting.said(client)
     return [_explain(client, _opened(client, entry), streams, names, said) for entry in found]
 
 
 def _explain(
-    client: Client, entry: Entry, streams: Mapping[str, str], names: dict[str, str],
+    client: Side, entry: Entry, streams: Mapping[str, str], names: dict[str, str],
     said: Mapping[int, tuple[str, str, str]],
 ) -> Entry:  # fmt: skip
     if entry.actor not in names:
@@ -102,7 +102,7 @@ def _explain(
     return replace(entry, basis=basis(client, entry), automated=not entry.person, objection=objection, answer=answer)
 
 
-def _streams(client: Client) -> dict[str, str]:
+def _streams(client: Side) -> dict[str, str]:
     """The categories of all streams that are in use."""
     return {
         key.ids[index]: NAMES[category]
@@ -112,7 +112,7 @@ def _streams(client: Client) -> dict[str, str]:
     }
 
 
-def _name(client: Client, actor: str) -> str:
+def _name(client: Side, actor: str) -> str:
     """What the directory calls an organisation; "" for others."""
     if actor == client.account or "@" not in actor or actor.startswith("p-"):
         return ""
@@ -122,7 +122,7 @@ def _name(client: Client, actor: str) -> str:
         return ""  # who it was is said by the account as well
 
 
-def basis(client: Client, entry: Entry) -> list[dict[str, Any]]:
+def basis(client: Side, entry: Entry) -> list[dict[str, Any]]:
     """The grants by which somebody was given, or read, something at that moment, as her relation chains say it."""
     relation = client.chains.relations.get((client.account, entry.actor))
     if entry.action not in ("release", "read", "emergency") or relation is None:
@@ -153,7 +153,7 @@ def _opens(granted: frozenset[int], entry: Entry) -> bool:
 # --- what is sealed -----------------------------------------------------------------------------------------------
 
 
-def _opened(client: Client, given: log.Entry) -> Entry:
+def _opened(client: Side, given: log.Entry) -> Entry:
     entry = Entry(
         given.seq, given.at, given.actor, given.action, given.purpose, device=given.device, detail=given.detail
     )
@@ -177,7 +177,7 @@ def _opened(client: Client, given: log.Entry) -> Entry:
     return replace(entry, action="read-unreadable")
 
 
-def _declared(client: Client, entry: Entry) -> Entry:
+def _declared(client: Side, entry: Entry) -> Entry:
     """The entry of a declared emergency with the person who declared it, where the house sealed one to her."""
     try:
         word = declarations.read(unb64(entry.detail["frame"]))

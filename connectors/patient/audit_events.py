@@ -16,7 +16,7 @@ from consent import identifiers
 _KINDS: dict[str, Kind] = {
     "release": balp.DECISION, "refusal": balp.DECISION, "emergency": balp.EMERGENCY, "read": balp.READ,
     "read-unreadable": balp.READ, "deposit": balp.CREATE, "message": balp.CREATE, "objection": balp.CREATE,
-    "vault": balp.READ, "sign-in": balp.LOGIN, "recover": balp.LOGIN, "client": balp.LOGIN,
+    "vault": balp.READ, "log": balp.READ, "sign-in": balp.LOGIN, "recover": balp.LOGIN, "client": balp.LOGIN,
     "passphrase": balp.RIGHTS_CHANGED, "swept": balp.SWEPT,
 }  # fmt: skip
 """Action of an entry → what it is as an event."""

@@ -12,10 +12,11 @@ from connectors.keyring import Keyring
 from connectors.patient import access_log, audit_events, log_proof, objecting
 from connectors.patient.access_log import Entry
 from connectors.patient.client import Client
-from connectors.patient.delegation_cli import FOR
+from connectors.patient.delegation_cli import FOR, with_keys
 from connectors.patient.log_proof import Proof
 from connectors.patient.log_words import LANGUAGES, line, report
 from connectors.patient.options import ACCOUNT, JSON
+from connectors.patient.side import Side
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
@@ -44,34 +45,31 @@ def log(
     accept_loss: bool, patient: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Who looked, when, and for what."""
-    if patient:
-        raise Problem("forbidden", "the log is sealed to the patient: only her own devices read it")
     if verify is not None and verify != ONLINE:
         key = Keyring.load(directory).hub_key if directory else None
         _tell(log_proof.check_file(Path(verify), key), language, as_json)
         return
     if directory is None:
         raise click.UsageError("Missing option '--account'.")
-    client = Client.open(directory)
-    client.sync()
-    client.settle()
-    found, head = access_log.fetch(client)
-    if export is not None:
-        told = log_proof.export(client, found, head)  # with the head known before, whatever the check finds
-    proof = log_proof.check(client, found, head)
-    if accept_loss:
-        log_proof.accept(client, head)
-    if export is not None:
-        export.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
-        click.echo(f"{len(found)} entries in {export}; obhut patient log --verify {export}")
-    elif verify is not None:
-        _tell(proof, language, as_json)
-    else:
-        _show(client, access_log.explained(client, found), proof, everything, language, as_json, fhir)
+    with with_keys(directory, patient) as client:
+        client.settle()
+        found, head = access_log.fetch(client)
+        if export is not None:
+            told = log_proof.export(client, found, head)  # with the head known before, whatever the check finds
+        proof = log_proof.check(client, found, head)
+        if accept_loss:
+            log_proof.accept(client, head)
+        if export is not None:
+            export.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+            click.echo(f"{len(found)} entries in {export}; obhut patient log --verify {export}")
+        elif verify is not None:
+            _tell(proof, language, as_json)
+        else:
+            _show(client, access_log.explained(client, found), proof, everything, language, as_json, fhir)
 
 
 def _show(
-    client: Client, entries: list[Entry], proof: Proof, everything: bool, language: str, as_json: bool, fhir: bool
+    client: Side, entries: list[Entry], proof: Proof, everything: bool, language: str, as_json: bool, fhir: bool
 ) -> None:
     shown = [entry for entry in entries if everything or entry.actor != client.account]
     if fhir:

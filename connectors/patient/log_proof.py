@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.local_database import transaction
 from connectors.patient import access_log
-from connectors.patient.client import Client
+from connectors.patient.side import Side
 from consent import identifiers, log, statements
 from consent.log import Fault, Head
 from consent.primitives import Rejected, b64, unb64
@@ -42,24 +42,30 @@ class Proof:
         return not self.faults and not self.untold
 
 
-def check(client: Client, found: Sequence[log.Entry], head: bytes) -> Proof:
+def check(client: Side, found: Sequence[log.Entry], head: bytes) -> Proof:
     """Check what the hub gave out, and remember the head where it holds. Raises `Rejected` for no head of this hub."""
     newest = _verified(client, head)
-    known = [_verified(client, bytes(frame)) for (frame,) in client.db.execute("SELECT frame FROM log_heads")]
+    known = [_verified(client, frame) for frame in _heads(client)]
     proof = _proof(found, [newest, *known], _links(client))
     if not proof.faults:
         accept(client, head)
     return proof
 
 
-def accept(client: Client, head: bytes) -> None:
+def accept(client: Side, head: bytes) -> None:
     """From now on the log is held against this head alone."""
     with transaction(client.db):
-        client.db.execute("DELETE FROM log_heads")
+        client.db.executemany("DELETE FROM log_heads WHERE frame = ?", [(frame,) for frame in _heads(client)])
         client.db.execute("INSERT INTO log_heads VALUES (?)", (head,))
 
 
-def _verified(client: Client, frame: bytes) -> Head:
+def _heads(client: Side) -> list[bytes]:
+    """The heads that are remembered of this account's log; others are of patients for whom this device acts."""
+    frames = [bytes(frame) for (frame,) in client.db.execute("SELECT frame FROM log_heads")]
+    return [frame for frame in frames if log.parse_head(frame).acc == client.account]
+
+
+def _verified(client: Side, frame: bytes) -> Head:
     head = log.parse_head(frame)
     head.verify(client.keyring.hub_key, hub=_domain(client.account), acc=client.account)
     return head
@@ -69,7 +75,7 @@ def _domain(account: str) -> str:
     return identifiers.account(account).domain
 
 
-def _links(client: Client) -> list[Statement]:
+def _links(client: Side) -> list[Statement]:
     record = client.record
     chains = (record.account, *record.sets.values(), *record.relations.values())
     return [link for chain in chains for link in chain.links]
@@ -86,9 +92,9 @@ def _proof(
 # --- as a file ----------------------------------------------------------------------------------------------------
 
 
-def export(client: Client, found: Sequence[log.Entry], head: bytes) -> dict[str, Any]:
+def export(client: Side, found: Sequence[log.Entry], head: bytes) -> dict[str, Any]:
     """All that a check needs and, as `told`, what the entries say, opened: whoever has the file can read that."""
-    heads = [head, *(bytes(frame) for (frame,) in client.db.execute("SELECT frame FROM log_heads"))]
+    heads = [head, *_heads(client)]
     return {
         "version": VERSION, "account": client.account, "hub_key": b64(client.keyring.hub_key),
         "heads": [b64(frame) for frame in dict.fromkeys(heads)], "entries": [_plain(entry) for entry in found],

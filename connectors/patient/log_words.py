@@ -106,7 +106,7 @@ def _why(entry: Entry, account: str, language: str) -> list[str]:
     if entry.action in ("release", "read") and entry.actor != account:
         found.append(basis(entry, account, language))
         found.append(_part("automated" if entry.automated else "in-person", language))
-    elif entry.action in ("statement", "vault") and entry.actor != account:
+    elif entry.action in ("statement", "vault", "log") and entry.actor != account:
         found.append(_part("for-you", language))
     if entry.objection:
         found.append(_part("objected", language, text=entry.objection.rstrip(".")))

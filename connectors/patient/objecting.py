@@ -5,6 +5,7 @@ from typing import Any
 
 from connectors.local_database import transaction
 from connectors.patient.client import Client
+from connectors.patient.side import Side
 from consent import messages
 from fhir_profiles.problems import Problem
 
@@ -42,11 +43,13 @@ def _seal(client: Client, seq: int, told: dict[str, Any], text: str) -> bytes:
     return sealed
 
 
-def said(client: Client) -> dict[int, tuple[str, str, str]]:
+def said(client: Side) -> dict[int, tuple[str, str, str]]:
     """Against which entries she has said something: about whom, what, and what was answered.
 
-    What she said on another device is not known here; the answer to it is.
+    What she said on another device is not known here; the answer to it is. Nor is it to somebody who acts for her.
     """
+    if client.keyring.account != client.account:
+        return {}
     for received in client.received("answer"):
         try:
             told = json.loads(received.message.content)
@@ -60,7 +63,7 @@ def said(client: Client) -> dict[int, tuple[str, str, str]]:
     return {entry: (actor, text, answer) for entry, actor, text, answer in rows}
 
 
-def _keep_answer(client: Client, entry: int, actor: str, objection: str, text: str) -> None:
+def _keep_answer(client: Side, entry: int, actor: str, objection: str, text: str) -> None:
     with transaction(client.db):
         row = (entry, actor, objection)
         client.db.execute("INSERT OR IGNORE INTO objections VALUES (?, ?, ?, '', x'', '')", row)

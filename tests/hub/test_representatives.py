@@ -49,6 +49,25 @@ def test_the_vault_and_one_wrap_for_who_acts_with_its_keys(town, home):
     assert town.get(path, home.full).status_code == 404
 
 
+def test_the_access_log_for_who_acts_with_its_keys(town, home):
+    """Not for one who manages, nor for anybody else, nor after its time; that it was read stands there once a day."""
+    path = f"/v1/log/{home.me.account}"
+
+    def looks():
+        entries = town.get(path, home.me).json["entries"]
+        return [entry["actor"] for entry in entries if entry["action"] == "log"]
+
+    first = town.get(path, home.full).json
+    assert first["entries"][-1]["action"] == "log" and first["head"]
+    assert town.get(path, home.full, after=first["next"]).json["entries"] == []
+    assert looks() == [home.full.account]
+    for stranger in (home.manager, town.person(), town.organisation("praxis")):
+        assert town.get(path, stranger).status_code == 404
+    town.clock.now += DAY
+    assert town.get(path, home.full).status_code == 404
+    assert looks() == [home.full.account]
+
+
 def test_a_delegates_version_carries_the_root_compartment_as_it_was(town, home):
     """Another one, an elder one too, is refused; and so are other wraps, whatever is in them."""
     old = unb64(town.get(f"/v1/vault/{home.me.account}", home.me).json["ciphertext"])

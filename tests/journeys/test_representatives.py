@@ -281,6 +281,9 @@ def test_the_commands(ada, ben, practice, people):
     assert "hidden" in run(ben, "hide", "Observation/w1", *acts)
     assert "withdrawn: 1" in run(ben, "withdraw", *to, *acts)
     assert "may not write" in run(ben, "unpermit", *to, *acts)
+    said = run(ben, "log", "--all", *acts)
+    assert f"{ben.account} looked into this access log" in said and practice.account in said
+    assert "The log is whole" in run(ben, "log", "--verify", *acts)
     assert "steps: 0" in run(ada, "settle")
     assert "no more" in run(ada, "undelegate", "--to", ben.account)
     assert "not named you" in run(ben, "hide", "Observation/w2", *acts)

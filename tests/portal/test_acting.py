@@ -142,6 +142,12 @@ def test_a_representative_answers_who_asks_her_and_gives_the_mandate_back(
     patient.sync()
     assert {one.sender for one in sharing.requests(patient)} == {practice.account, other.account}
 
+    he.follow("log.title")
+    expect(he.page.get_by_text(he.text("log.entries"), exact=True)).to_be_visible()
+    asked = he.page.get_by_role("listitem").filter(has_text=title(other))
+    expect(asked.first).to_be_visible()
+    expect(he.page.get_by_role("button", name=he.text("log.object"))).to_have_count(0)
+    he.is_well()
     he.follow("overview.title")
     he.press("acting.resign")
     he.is_well()

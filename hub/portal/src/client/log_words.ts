@@ -50,7 +50,7 @@ export function reasons(entry: Entry, account: string, language: Language): stri
   if (["release", "read"].includes(action)) {
     return [why, basis(entry, account, language), part(person ? "in-person" : "automated", language)].filter(Boolean);
   }
-  const acts = ["statement", "vault"].includes(action) ? part("for-you", language) : "";
+  const acts = ["statement", "vault", "log"].includes(action) ? part("for-you", language) : "";
   return [why, acts].filter(Boolean);
 }
 

@@ -85,7 +85,6 @@ export function ActingOverview({ client }: { client: Side }) {
 
 function ForPatient({ client, side }: { client: Client; side: Side }) {
   const { value, fresh } = useLoaded(side, async () => (await side.vault()).mandates.get(client.account)?.kind ?? "chosen");
-  const who = usePatientName(client, side.account);
   if (value === null) return <Waiting problem={fresh.problem} />;
   return (
     <>
@@ -93,7 +92,7 @@ function ForPatient({ client, side }: { client: Client; side: Side }) {
       <section class="card">
         <About client={client} patient={side.account} />
         {value === "guardian" && <p>{text("acting.guardian")}</p>}
-        <p>{text("acting.you", { who })}</p>
+        <p>{text("acting.you")}</p>
       </section>
       <Resigning client={client} patient={side.account} />
     </>
