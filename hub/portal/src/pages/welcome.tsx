@@ -17,10 +17,10 @@ export function Welcome() {
           {text("welcome.sign-up")}
         </LinkButton>
         <LinkButton to="sign-in">{text("welcome.sign-in")}</LinkButton>
+        <LinkButton to="house" look="plain">
+          {text("welcome.house")}
+        </LinkButton>
       </div>
-      <p>
-        <a href="#/house">{text("welcome.house")}</a>
-      </p>
     </section>
   );
 }
