@@ -11,7 +11,7 @@ from consent.categories import INDEX
 from consent.identifiers import account
 from fhir_profiles import resources
 from tests.portal import record
-from tests.portal.conftest import DESK, NUMBERS, PHONE, WORDS, Typist, Visitor
+from tests.portal.conftest import DESK, NUMBERS, PATIENCE_MS, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import nothing, read_sheet, unlock
 from tests.portal.test_others_records import KEPT, fill, label, reads, told
 
@@ -62,7 +62,10 @@ def open_patient(visitor, patient, name=""):
     """From the list of patients, as the hub has it now, to her record."""
     visitor.page.reload()
     unlock(visitor)
-    visitor.use(visitor.page.get_by_role("link", name=visitor.text("patients.open")).first)
+    visitor.sees("patients.title")
+    link = visitor.page.get_by_role("link", name=visitor.text("patients.open")).first
+    expect(link).to_be_visible(timeout=4 * PATIENCE_MS)  # on a busy machine the keys alone take long
+    visitor.use(link)
     visitor.sees("patient.title")
     expect(visitor.page.locator(".whose")).to_contain_text(name or visitor.text("patient.unnamed", **label(patient)))
 
