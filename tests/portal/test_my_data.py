@@ -19,8 +19,10 @@ EMPTY_COLUMNS = """async () => {
   const left = over.getBoundingClientRect().left - canvas.getBoundingClientRect().left;
   const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   const count = () => {
-    const accent = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
-    copy.fillStyle = accent;
+    const probe = document.body.appendChild(document.createElement("span"));
+    probe.style.color = "var(--accent)";
+    copy.fillStyle = getComputedStyle(probe).color;
+    probe.remove();
     copy.fillRect(0, 0, 1, 1);
     const wanted = copy.getImageData(0, 0, 1, 1).data;
     copy.clearRect(0, 0, width, height);

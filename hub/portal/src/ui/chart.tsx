@@ -239,8 +239,6 @@ function colour(name: string): string {
     probe = document.createElement("span");
     probe.hidden = true;
     document.body.append(probe);
-    // Before any chart is told of it.
-    scheme().addEventListener("change", () => colours.clear());
   }
   const known = colours.get(name);
   if (known !== undefined) return known;
@@ -250,10 +248,13 @@ function colour(name: string): string {
   return found;
 }
 
-/** One for all: those who listen to it are told in the order in which they came. */
+let dark: MediaQueryList | undefined;
+
+/** Whether it is dark. Before any chart is told of a change, the colours that it knows are forgotten. */
 function scheme(): MediaQueryList {
-  dark ??= matchMedia("(prefers-color-scheme: dark)");
+  if (dark === undefined) {
+    dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", () => colours.clear());
+  }
   return dark;
 }
-
-let dark: MediaQueryList | undefined;
