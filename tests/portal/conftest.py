@@ -191,6 +191,8 @@ class Typist(Visitor):
         self.page.keyboard.press("Enter")
 
     def give(self, key: str, file: Any) -> None:
+        # Else the driver stops to look for choosers after the first one, and may begin again too late.
+        self.page.on("filechooser", lambda _: None)
         self.reach(self.field(key))
         with self.page.expect_file_chooser() as asked:
             self.page.keyboard.press("Enter")
