@@ -4,30 +4,16 @@
  * What comes back is parsed, never trusted: chains are replayed and envelopes opened by those who asked.
  */
 
-import { newId } from "../identifiers.ts";
-import type { SigningKey } from "../keys.ts";
-import { b64, concat, le32, Rejected, unb64, utf8 } from "../primitives.ts";
+import { b64, concat, le32, unb64 } from "../primitives.ts";
 import type { Written } from "../steps.ts";
-import { fromDetails, Problem } from "../problems.ts";
+import { Problem } from "../problems.ts";
+import { Transport, understood } from "./transport.ts";
 
-const RETRIES = 4;
-const TIMEOUT_MS = 35_000;
+export type { Credentials, HubInfo } from "./transport.ts";
+
 const BYTES = "application/octet-stream";
-const ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 export type Wraps = { readonly [name: string]: Uint8Array };
-
-/** Who calls: an account's device and the Ed25519 key it signs token requests with. */
-export type Credentials = { readonly account: string; readonly device: string; readonly tokenKey: SigningKey };
-
-export type HubInfo = {
-  readonly domain: string;
-  readonly title: string;
-  readonly key: string;
-  readonly peers: { readonly [domain: string]: string };
-  readonly now: number;
-  readonly token_endpoint: string;
-};
 
 export type SealedVault = { readonly version: number; readonly sealed: Uint8Array; readonly wraps: Wraps };
 
@@ -71,47 +57,17 @@ export type FeedPage = {
   readonly permits: { readonly [set: string]: string };
 };
 
-type Options = {
-  readonly method?: string;
-  readonly json?: unknown;
-  readonly body?: BodyInit;
-  readonly type?: string;
-  readonly query?: { readonly [name: string]: string };
-  /** Of a sign-in or recovery instead of the device's own; `null` for doors without a token. */
-  readonly token?: string | null;
-};
-
 /** Methods throw `Problem`; `busy` when the hub cannot be reached. */
-export class Hub {
-  readonly #credentials: Credentials | null;
-  #token = { text: "", until: 0 };
-  #ahead = 0;
-
-  constructor(credentials: Credentials | null = null) {
-    this.#credentials = credentials;
-  }
-
-  /** The hub's Unix second as last heard, by which it judges what is signed; the own clock until it was asked. */
-  get now(): number {
-    return Math.floor(Date.now() / 1000 + this.#ahead);
-  }
-
-  /** Domain, title, public key and time of the hub. */
-  async info(): Promise<HubInfo> {
-    const info: HubInfo = await this.#json("/v1/hub", { token: null });
-    this.#ahead = info.now - Date.now() / 1000;
-    return info;
-  }
-
+export class Hub extends Transport {
   /** Create an account: its first statements, its first device's registration, an organisation's code of admission. */
   async enrol(frames: readonly Uint8Array[], registration: Uint8Array, admission = ""): Promise<void> {
     const json = { frames: frames.map(b64), client: b64(registration), ...(admission && { admission }) };
-    await this.#json("/v1/accounts", { json, token: null });
+    await this.json("/v1/accounts", { json, token: null });
   }
 
   /** Register a further device's token key. */
   async register(registration: Uint8Array): Promise<void> {
-    await this.#json("/v1/clients", { json: { frame: b64(registration) }, token: null });
+    await this.json("/v1/clients", { json: { frame: b64(registration) }, token: null });
   }
 
   // --- chains -----------------------------------------------------------------------------------------------------
@@ -125,7 +81,7 @@ export class Hub {
       ...(named.length > 0 && { wraps: Object.fromEntries(named) }),
       ...(fetch && { fetch: b64(fetch) }),
     };
-    await this.#call("/v1/statements", { json, ...(token && { token }) });
+    await this.call("/v1/statements", { json, ...(token && { token }) });
   }
 
   /** The frames of a chain behind a position. `fingerprint`: from a card, at first contact. */
@@ -133,7 +89,7 @@ export class Hub {
     const { after = -1, fingerprint = "", token } = more;
     const path = `/v1/chains/${kind}/${acc}${oth && `/${oth}`}`;
     const query = { after: String(after), ...(fingerprint && { fp: fingerprint }) };
-    const answer = await this.#json<{ frames: string[] }>(path, { query, ...(token && { token }) });
+    const answer = await this.json<{ frames: string[] }>(path, { query, ...(token && { token }) });
     return understood(() => answer.frames.map((frame) => unb64(frame)));
   }
 
@@ -141,38 +97,38 @@ export class Hub {
   async cited(acc: string, fingerprint = "", token?: string): Promise<Map<string, Uint8Array[]>> {
     const query = fingerprint ? { fp: fingerprint } : {};
     const path = `/v1/chains/acct/${acc}`;
-    const answer = await this.#json<{ cited?: { [name: string]: string[] } }>(path, { query, ...(token && { token }) });
+    const answer = await this.json<{ cited?: { [name: string]: string[] } }>(path, { query, ...(token && { token }) });
     return understood(() => new Map(Object.entries(answer.cited ?? {}).map(([name, all]) => [name, all.map((frame) => unb64(frame))])));
   }
 
   /** Where chains (kind, account, other; at most 250) end: a frame of each home hub that answers the nonce. */
   async heads(nonce: string, chains: readonly (readonly [kind: string, acc: string, oth: string])[]): Promise<Uint8Array[]> {
-    const { frames } = await this.#json<{ frames: string[] }>("/v1/heads", { json: { nonce, chains } });
+    const { frames } = await this.json<{ frames: string[] }>("/v1/heads", { json: { nonce, chains } });
     return understood(() => frames.map((frame) => unb64(frame)));
   }
 
   /** A bundle by its hash. */
   async bundle(acc: string, lst: string): Promise<Uint8Array> {
-    const response = await this.#call(`/v1/bundles/${acc}/${lst}`, {});
+    const response = await this.call(`/v1/bundles/${acc}/${lst}`, {});
     return new Uint8Array(await response.arrayBuffer());
   }
 
   /** The sets of a patient, for her side. */
   async sets(acc: string): Promise<string[]> {
-    const { sets } = await this.#json<{ sets: unknown[] }>(`/v1/sets/${acc}`);
+    const { sets } = await this.json<{ sets: unknown[] }>(`/v1/sets/${acc}`);
     return understood(() => sets.map(String));
   }
 
   /** With whom a patient has relations, for her side. */
   async counterparts(acc: string): Promise<string[]> {
-    const { relations } = await this.#json<{ relations: [string, string][] }>(`/v1/relations/${acc}`);
+    const { relations } = await this.json<{ relations: [string, string][] }>(`/v1/relations/${acc}`);
     return understood(() => relations.filter(([owner]) => owner === acc).map(([, oth]) => String(oth)));
   }
 
   /** Version, ciphertext and wraps of the vault. */
   async vault(acc: string, token?: string): Promise<SealedVault> {
     type Answer = { ver: number; ciphertext: string; wraps: { [name: string]: string } };
-    const answer = await this.#json<Answer>(`/v1/vault/${acc}`, token ? { token } : {});
+    const answer = await this.json<Answer>(`/v1/vault/${acc}`, token ? { token } : {});
     return understood(() => ({
       version: answer.ver,
       sealed: unb64(answer.ciphertext),
@@ -184,43 +140,43 @@ export class Hub {
 
   /** Let the passphrase's sign-in key fetch the sealed vault. */
   async setSignIn(key: Uint8Array): Promise<void> {
-    await this.#call("/v1/sign-in", { method: "PUT", json: { key: b64(key) } });
+    await this.call("/v1/sign-in", { method: "PUT", json: { key: b64(key) } });
   }
 
   /** A short token for the sealed vault, by the passphrase's sign-in key. */
   async signIn(account: string, key: Uint8Array): Promise<string> {
     const json = { account, key: b64(key) };
-    return (await this.#json<{ access_token: string }>("/v1/sign-in", { json, token: null })).access_token;
+    return (await this.json<{ access_token: string }>("/v1/sign-in", { json, token: null })).access_token;
   }
 
   /** A short token for the sealed vault, by the recovery sheet. */
   async recover(account: string, fetchToken: Uint8Array): Promise<string> {
     const json = { account, token: b64(fetchToken) };
-    return (await this.#json<{ access_token: string }>("/v1/recover", { json, token: null })).access_token;
+    return (await this.json<{ access_token: string }>("/v1/recover", { json, token: null })).access_token;
   }
 
   // --- two devices while one is added --------------------------------------------------------------------------------
 
   /** What the account's device says first; `conflict` where another was quicker. */
   async putReply(place: string, sealed: Uint8Array): Promise<void> {
-    await this.#call(`/v1/pairings/${place}/reply`, { method: "PUT", json: { sealed: b64(sealed) } });
+    await this.call(`/v1/pairings/${place}/reply`, { method: "PUT", json: { sealed: b64(sealed) } });
   }
 
   /** What the new device answers. */
   async putReveal(place: string, sealed: Uint8Array): Promise<void> {
-    await this.#call(`/v1/pairings/${place}/reveal`, { method: "PUT", json: { sealed: b64(sealed) }, token: null });
+    await this.call(`/v1/pairings/${place}/reveal`, { method: "PUT", json: { sealed: b64(sealed) }, token: null });
   }
 
   /** What lies at a place: nothing before the reply, and nothing after the end. */
   async pairing(place: string): Promise<{ readonly [word in "reply" | "reveal"]: Uint8Array | null }> {
-    const answer = await this.#json<{ [word: string]: string }>(`/v1/pairings/${place}`, { token: null });
+    const answer = await this.json<{ [word: string]: string }>(`/v1/pairings/${place}`, { token: null });
     const word = (name: string) => (answer[name] === undefined ? null : unb64(answer[name]));
     return understood(() => ({ reply: word("reply"), reveal: word("reveal") }));
   }
 
   /** The account's device is done. */
   async endPairing(place: string): Promise<void> {
-    await this.#call(`/v1/pairings/${place}`, { method: "DELETE" });
+    await this.call(`/v1/pairings/${place}`, { method: "DELETE" });
   }
 
   // --- envelopes --------------------------------------------------------------------------------------------------
@@ -229,7 +185,7 @@ export class Hub {
   async deposit(frames: readonly Uint8Array[]): Promise<Deposited[]> {
     type Result = { status: number; reason?: string; stamp?: string; seq?: number; hash?: string };
     const body = bytes(concat(...frames.flatMap((frame) => [le32(frame.length), frame])));
-    const { results } = await this.#json<{ results: Result[] }>("/v1/envelopes", { body, type: BYTES });
+    const { results } = await this.json<{ results: Result[] }>("/v1/envelopes", { body, type: BYTES });
     return understood(() =>
       results.map(({ status, reason = "", stamp, seq, hash = "" }) => ({
         status,
@@ -242,11 +198,12 @@ export class Hub {
 
   /** Put the object that the envelope `bid` will name. */
   async putObject(stream: string, bid: string, object: Uint8Array): Promise<void> {
-    await this.#call(`/v1/objects/${stream}/${bid}`, { method: "PUT", body: bytes(object), type: BYTES });
+    await this.call(`/v1/objects/${stream}/${bid}`, { method: "PUT", body: bytes(object), type: BYTES });
   }
+
   /** The sealed object that an envelope names. */
   async object(acc: string, stream: string, bid: string): Promise<Uint8Array> {
-    const response = await this.#call(`/v1/objects/${acc}/${stream}/${bid}`, {});
+    const response = await this.call(`/v1/objects/${acc}/${stream}/${bid}`, {});
     return new Uint8Array(await response.arrayBuffer());
   }
 
@@ -258,7 +215,7 @@ export class Hub {
     const found: Organisation[] = [];
     let after: string | null = "";
     while (after !== null) {
-      const { organisations, next }: Page = await this.#json("/v1/directory", { query: { after } });
+      const { organisations, next }: Page = await this.json("/v1/directory", { query: { after } });
       found.push(...organisations);
       after = next;
     }
@@ -267,26 +224,26 @@ export class Hub {
 
   /** Send a sealed message; to a person without a relation only with the fingerprint of her card. */
   async message(to: string, sealed: Uint8Array, fingerprint = ""): Promise<void> {
-    await this.#call("/v1/messages", { json: { to, frame: b64(sealed), ...(fingerprint && { fp: fingerprint }) } });
+    await this.call("/v1/messages", { json: { to, frame: b64(sealed), ...(fingerprint && { fp: fingerprint }) } });
   }
 
   // --- the access log ---------------------------------------------------------------------------------------------
 
   /** A page of an account's access log behind an entry, as JSON, and its head, which the hub signs. */
   async log(acc: string, after = 0): Promise<{ readonly entries: readonly unknown[]; readonly head: Uint8Array }> {
-    const answer = await this.#json<{ entries: unknown[]; head: string }>(`/v1/log/${acc}`, { query: { after: String(after) } });
+    const answer = await this.json<{ entries: unknown[]; head: string }>(`/v1/log/${acc}`, { query: { after: String(after) } });
     return understood(() => ({ entries: [...answer.entries], head: unb64(answer.head) }));
   }
 
   /** Report what was read of patients: sealed to each, at most 100 at once. */
   async reportReads(reports: readonly ReadReport[]): Promise<void> {
     const json = { reports: reports.map(({ sealed, ...open }) => ({ ...open, sealed: b64(sealed) })) };
-    await this.#call("/v1/reads", { json });
+    await this.call("/v1/reads", { json });
   }
 
   /** Say against an entry of the own log that it was not right: a sealed message to whom it is about. */
   async objectTo(entry: number, sealed: Uint8Array): Promise<void> {
-    await this.#call("/v1/objections", { json: { entry, frame: b64(sealed) } });
+    await this.call("/v1/objections", { json: { entry, frame: b64(sealed) } });
   }
 
   // --- SMART Health Links -------------------------------------------------------------------------------------------
@@ -294,23 +251,23 @@ export class Hub {
   /** The account's links, the newest first. */
   async healthLinks(): Promise<KeptLink[]> {
     type Answer = { links: (Omit<KeptLink, "sealed"> & { sealed: string })[] };
-    const { links } = await this.#json<Answer>("/v1/health-links");
+    const { links } = await this.json<Answer>("/v1/health-links");
     return understood(() => links.map((link) => ({ ...link, sealed: unb64(link.sealed) })));
   }
 
   /** Keep a sealed file for whoever comes with the secret of which `name` is the hash, and the passcode. */
   async putHealthLink(name: string, { sealed, ...rest }: NewLink): Promise<void> {
-    await this.#call(`/v1/health-links/${name}`, { method: "PUT", json: { ...rest, sealed: b64(sealed) } });
+    await this.call(`/v1/health-links/${name}`, { method: "PUT", json: { ...rest, sealed: b64(sealed) } });
   }
 
   /** Let a link hold until a moment (Unix seconds). */
   async extendHealthLink(name: string, until: number): Promise<void> {
-    await this.#call(`/v1/health-links/${name}`, { method: "PATCH", json: { until } });
+    await this.call(`/v1/health-links/${name}`, { method: "PATCH", json: { until } });
   }
 
   /** Close a link for everybody; one that is gone already is closed. */
   async revokeHealthLink(name: string): Promise<void> {
-    await this.#call(`/v1/health-links/${name}`, { method: "DELETE" }).catch((error: unknown) => {
+    await this.call(`/v1/health-links/${name}`, { method: "DELETE" }).catch((error: unknown) => {
       if (!(error instanceof Problem && error.code === "not-found")) throw error;
     });
   }
@@ -320,92 +277,11 @@ export class Hub {
   /** The next page of the own feed. `only`: types of event, by comma; `wait`: seconds to wait for news, at most 25. */
   async feed(after: string, only: string, wait = 0): Promise<FeedPage> {
     const query = { wait: String(wait), only, ...(after && { after }) };
-    return this.#json("/v1/feed", { query });
-  }
-
-  // --- transport --------------------------------------------------------------------------------------------------
-
-  async #json<T>(path: string, options: Options = {}): Promise<T> {
-    const response = await this.#call(path, options);
-    try {
-      return await response.json();
-    } catch {
-      throw new Problem("busy", "the hub's answer is not JSON");
-    }
-  }
-
-  /** One request, repeated with growing pauses while the hub is unreachable or busy: all calls are idempotent. */
-  async #call(path: string, options: Options): Promise<Response> {
-    const { json, body = json === undefined ? null : JSON.stringify(json), token, query = {} } = options;
-    const { method = body === null ? "GET" : "POST", type = "application/json" } = options;
-    const asked = new URLSearchParams(query).toString();
-    let refused = new Problem("busy", "the hub cannot be reached; nothing is lost, try again later");
-    for (let attempt = 0; attempt <= RETRIES; attempt += 1) {
-      if (attempt > 0) await new Promise((go) => setTimeout(go, 100 * 4 ** (attempt - 1)));
-      const headers = new Headers(body === null ? {} : { "Content-Type": type });
-      if (token !== null) headers.set("Authorization", `Bearer ${token ?? (await this.#accessToken())}`);
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
-      const request = { method, body, headers, signal, credentials: "omit", redirect: "error" } as const;
-      const response = await fetch(asked ? `${path}?${asked}` : path, request).catch(() => null);
-      if (response?.ok) return response;
-      if (response !== null) refused = await problemOf(response);
-      if (response !== null && response.status !== 429 && response.status !== 503) {
-        // It may be the token that the hub no longer knows.
-        if (response.status === 401 && token === undefined) this.#token = { text: "", until: 0 };
-        break;
-      }
-    }
-    throw refused;
-  }
-
-  /** The token that all calls carry: asked for when there is none, or the last one soon ends. */
-  async #accessToken(): Promise<string> {
-    if (Date.now() / 1000 < this.#token.until - 30) return this.#token.text;
-    if (this.#credentials === null) throw new Problem("unauthenticated", "this call needs an account at the hub");
-    const { token_endpoint } = await this.info();
-    const body = new URLSearchParams({
-      grant_type: "client_credentials",
-      scope: "system/*.rs",
-      client_assertion_type: ASSERTION,
-      client_assertion: assertion(this.#credentials, token_endpoint, this.now),
-    });
-    const type = "application/x-www-form-urlencoded";
-    type Answer = { access_token: string; expires_in: number };
-    const answer = await this.#json<Answer>("/oauth/token", { body: body.toString(), type, token: null });
-    this.#token = { text: answer.access_token, until: Date.now() / 1000 + answer.expires_in };
-    return answer.access_token;
-  }
-}
-
-/** https://hl7.org/fhir/smart-app-launch/backend-services.html#step-3-access-token */
-function assertion({ account, device, tokenKey }: Credentials, endpoint: string, now: number): string {
-  const client = `${account}/${device}`;
-  const claims = { iss: client, sub: client, aud: endpoint, exp: now + 240, iat: now, jti: newId() };
-  const header = { alg: "Ed25519", typ: "JWT", kid: device };
-  const signed = [header, claims].map((part) => b64(utf8(JSON.stringify(part)))).join(".");
-  return `${signed}.${b64(tokenKey.sign(utf8(signed)))}`;
-}
-
-/** What an answer that is no success says; `busy` where it is no JSON. */
-async function problemOf(response: Response): Promise<Problem> {
-  try {
-    return fromDetails(response.status, await response.json());
-  } catch {
-    return new Problem("busy", `the hub answered ${response.status} without saying why`);
+    return this.json("/v1/feed", { query });
   }
 }
 
 /** As `fetch` wants them: bytes that are surely not shared memory. */
 function bytes(data: Uint8Array): Uint8Array<ArrayBuffer> {
   return data as Uint8Array<ArrayBuffer>;
-}
-
-/** An answer in which something is missing or of another shape is `busy`: the hub's fault, not a crash. */
-function understood<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof Rejected || error instanceof TypeError) throw new Problem("busy", "the answer is not understood");
-    throw error;
-  }
 }
