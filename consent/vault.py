@@ -81,13 +81,14 @@ class Word:
 class RootCompartment:
     """What no delegate gets: the root key, the key of her own handles, and the key of the other compartment.
 
-    `shared`: accounts of the delegates to whom `key` was handed.
+    `shared`: accounts of the delegates to whom `key` was handed. `names`: what her devices are called.
     """
 
     root: SigningKey
     handle_key: bytes
     key: bytes
     shared: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def new(cls, root: SigningKey, handle_key: bytes) -> Self:
@@ -98,6 +99,10 @@ class RootCompartment:
         """With another key, which is for these delegates only."""
         return replace(self, key=random_bytes(KEY_BYTES), shared=tuple(stay))
 
+    def named(self, device: str, name: str) -> Self:
+        """With a device called so; no name changes nothing."""
+        return replace(self, names={**self.names, device: name}) if name else self
+
     def dump(self) -> bytes:
         """The plaintext that is sealed."""
         value = {
@@ -106,7 +111,7 @@ class RootCompartment:
             "key": b64(self.key),
             "shared": list(self.shared),
         }
-        return _json(value)
+        return _json(value | ({"names": dict(self.names)} if self.names else {}))
 
     @classmethod
     def load(cls, plaintext: bytes) -> Self:
@@ -114,7 +119,8 @@ class RootCompartment:
         with _reading():
             value = json.loads(plaintext)
             secrets = [unb64(value[name], KEY_BYTES) for name in ("root", "handle_key", "key")]
-            return cls(SigningKey(secrets[0]), secrets[1], secrets[2], tuple(map(str, value["shared"])))
+            names = {str(device): str(name) for device, name in value.get("names", {}).items()}
+            return cls(SigningKey(secrets[0]), secrets[1], secrets[2], tuple(map(str, value["shared"])), names)
 
 
 @dataclass(frozen=True, repr=False)

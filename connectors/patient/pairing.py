@@ -63,18 +63,19 @@ def hear_reveal(client: Client, offer: Offer) -> Reveal:
 def admit(client: Client, offer: Offer, reveal: Reveal) -> None:
     """The digits were the same: the device is the account's, with the vault's key. The same again is harmless."""
     client.sync()
-    client.anew(lambda: _admit(client, offer.invitation, reveal.device))
+    client.anew(lambda: _admit(client, offer.invitation, reveal))
     client.hub.end_pairing(offer.invitation.place)
 
 
-def _admit(client: Client, invitation: Invitation, device: str) -> None:
+def _admit(client: Client, invitation: Invitation, reveal: Reveal) -> None:
+    device = reveal.device
     if device in client.record.account.devices:
         return
     account, keys, root = client.account, client.keyring, client.root
     writer = AccountWriter(account, client.record.account, client.now)
     body = {"dev": device, "role": "client", "sign": b64(invitation.sign), "box": b64(invitation.box)}
     writer.add(root.root, ("root",), "device", body)
-    writer.add_vault(keys, root, client.vault, client.vault_key)
+    writer.add_vault(keys, root.named(device, reveal.label), client.vault, client.vault_key)
     _, _, wraps = client.hub.vault(account)
     wraps[device] = vaults.wrap_for_box(client.vault_key, account, device, invitation.box)
     client.post(writer.written, wraps)

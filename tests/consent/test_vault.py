@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent import vault as vaults
-from consent.keys import BoxKey
+from consent.keys import BoxKey, SigningKey
 from consent.primitives import Rejected, b64, random_bytes
 from consent.rules import compartments
 from consent.vault import Named, RootCompartment, Vault, Word
@@ -156,3 +156,12 @@ def test_what_is_hidden_noted_named_and_said_comes_back(home):
     again = Vault.load(full.dump())
     for name in ("hides", "terms", "desks", "mandates", "words"):
         assert getattr(again, name) == getattr(full, name)
+
+
+def test_what_devices_are_called_is_in_the_root_compartment():
+    """It stays when the compartment gets another key; without names a compartment is as it was before."""
+    root = RootCompartment(SigningKey.generate(), bytes(32), bytes(32))
+    assert b"names" not in root.dump()
+    assert root.named("d" + "a" * 16, "") == root
+    named = root.named("d" + "a" * 16, "Küche").locked()
+    assert RootCompartment.load(named.dump()).names == {"d" + "a" * 16: "Küche"}

@@ -97,6 +97,9 @@ def test_a_second_browser_joins_by_text(visitors, patient, kind, language, viewp
     new.page.reload()
     unlock(new)
     new.sees("overview.title")
+    asks_for_device(old)
+    old.follow("lost.back")
+    expect(old.page.get_by_role("rowheader", name=re.compile("Chrome · Linux"))).to_have_count(1)
     patient.sync()
     assert len(present(patient)) == 3
     assert patient.settle() == 0

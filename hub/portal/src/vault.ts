@@ -11,6 +11,9 @@ import { b64, broken, concat, equal, KEY_BYTES, labelHash, NONCE_BYTES, randomBy
 import { unb64, utf8, utf8Text } from "./primitives.ts";
 import { Master, SetKey } from "./sets.ts";
 import { ascending, type DumpedTerms, dumpTerms, type DumpedWords, dumpWords, loadTerms, loadWords } from "./terms.ts";
+import type { Terms, Word } from "./terms.ts";
+
+export type { Terms, Word } from "./terms.ts";
 
 /** A next epoch that is being handed out: its number, its master, and what its maker had seen when making it. */
 export type Candidate = {
@@ -20,35 +23,11 @@ export type Candidate = {
   readonly iat: number;
 };
 
-/**
- * What the patient agreed with a counterpart under one grant id, in the words of the projection.
- *
- * `categories`: indices granted. `whole`: from the first epoch, else from now on. `consent`: the FHIR Consent as
- * signed for this counterpart, `salt` its 16 bytes. `rules`: the finer rules as agreed, JSON; `hides`: absent, or what
- * she hid from all when it was signed, as `Type/id`. Other rules or other hides take another salt. Times in Unix
- * seconds. `emergency`: absent, or as `em` of the grant: the span in seconds, then the roles that may declare.
- */
-export type Terms = {
-  readonly oth: string;
-  readonly categories: ReadonlySet<number>;
-  readonly whole: boolean;
-  readonly grow: boolean;
-  readonly purposes: readonly string[];
-  readonly nb: number;
-  readonly until: number;
-  readonly consent: Uint8Array;
-  readonly salt: Uint8Array;
-  readonly rules: unknown;
-  readonly request: string;
-  readonly emergency?: readonly (number | string)[];
-  readonly hides?: readonly string[];
-};
-
 /** How the patient's side names a delegate: a kind of mandate, and the categories kept from it. */
 export type Named = { readonly kind: string; readonly private: ReadonlySet<number> };
 
-/** What one guardian last decided for a counterpart: when (Unix seconds), and the terms, or null for a refusal. */
-export type Word = { readonly at: number; readonly terms: Terms | null };
+/** What her devices are called. */
+type Names = Content["desks"];
 
 /** The master of one epoch, named by set, number and digest. */
 export type EpochMaster = {
@@ -86,24 +65,32 @@ export class RootCompartment {
   readonly key: Uint8Array;
   /** Accounts of the delegates to whom `key` was handed. */
   readonly shared: readonly string[];
+  readonly names: Names;
 
-  constructor(root: SigningKey, handleKey: Uint8Array, key: Uint8Array, shared: readonly string[] = []) {
+  constructor(root: SigningKey, handleKey: Uint8Array, key: Uint8Array, shared: readonly string[] = [], names: Names = {}) {
     this.root = root;
     this.handleKey = handleKey;
     this.key = key;
     this.shared = shared;
+    this.names = names;
   }
 
   /** With another key, which is for these delegates only. */
   locked(stay: readonly string[]): RootCompartment {
-    return new RootCompartment(this.root, this.handleKey, randomBytes(KEY_BYTES), stay);
+    return new RootCompartment(this.root, this.handleKey, randomBytes(KEY_BYTES), stay, this.names);
+  }
+
+  /** With a device called so; no name changes nothing. */
+  named(device: string, name: string): RootCompartment {
+    const names = name ? { ...this.names, [device]: name } : this.names;
+    return new RootCompartment(this.root, this.handleKey, this.key, this.shared, names);
   }
 
   /** The plaintext that is sealed. */
   dump(): Uint8Array {
-    const { root, handleKey, key, shared } = this;
+    const { root, handleKey, key, shared, names } = this;
     const value = { root: b64(root.bytes()), handle_key: b64(handleKey), key: b64(key), shared };
-    return utf8(JSON.stringify(value));
+    return utf8(JSON.stringify(Object.keys(names).length > 0 ? { ...value, names } : value));
   }
 
   /** Read what `dump` wrote. Throws `Rejected(broken, vault)`. */
@@ -111,7 +98,7 @@ export class RootCompartment {
     try {
       const value = JSON.parse(utf8Text(plaintext, "vault"));
       const [root, handleKey, key] = [value.root, value.handle_key, value.key].map((text) => unb64(text, KEY_BYTES));
-      return new RootCompartment(new SigningKey(root!), handleKey!, key!, value.shared.map(String));
+      return new RootCompartment(new SigningKey(root!), handleKey!, key!, value.shared.map(String), value.names);
     } catch {
       throw broken("vault");
     }

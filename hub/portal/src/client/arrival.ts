@@ -14,6 +14,7 @@ import { Hub, type Wraps } from "./api.ts";
 import { Client, type Secrets } from "./client.ts";
 import { type Database, forgetAll } from "./database.ts";
 import { Keyring } from "./keyring.ts";
+import { deviceLabel } from "../device_label.ts";
 import { Problem } from "../problems.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
 import { UNDECIDED } from "./side.ts";
@@ -46,7 +47,7 @@ export async function join(db: Database, account: string, passphrase: Passphrase
   writer.addDevice(root.root, keyring);
   const { device, box } = keyring;
   const wraps = { ...found.wraps, [device]: vaults.wrapForBox(vaultKey, account, device, box.public) };
-  writer.addVault(keyring, found.opened);
+  writer.addVault(keyring, { ...found.opened, root: found.opened.root.named(keyring.device, deviceLabel()) });
   const begun = arriving(door, writer, wraps);
   return kept(db, passphrase, { keyring: keyring.dump(), vaultKey: b64(vaultKey), begun });
 }
@@ -75,7 +76,7 @@ export async function recover(
   writer.addDevice(root, keyring);
   writer.add(root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
   writer.addVault(keyring, {
-    root: new RootCompartment(root, handleKey, randomBytes(KEY_BYTES)),
+    root: new RootCompartment(root, handleKey, randomBytes(KEY_BYTES)).named(keyring.device, deviceLabel()),
     vault: found.opened.vault.withReadingKey(reading).withoutCandidates(found.opened.vault.candidates.keys()),
     vaultKey,
   });

@@ -17,6 +17,7 @@ import { arrive, type Arriving } from "./arrival.ts";
 import { Client, type Secrets } from "./client.ts";
 import type { Database } from "./database.ts";
 import { Keyring } from "./keyring.ts";
+import { deviceLabel } from "../device_label.ts";
 import { Problem } from "../problems.ts";
 import { type NewSheet, newWords, type NewWords, replaceSheet, setWords } from "./replacing.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
@@ -127,8 +128,9 @@ async function make(client: Client, begun: Making): Promise<void> {
   if (client.state.vault[0] === 0) {
     const empty = new Vault({ readingKeys: new Map([[b64(reading.public), reading]]) });
     const vault = client.isPerson ? steps.newSets(empty) : empty; // an organisation has no record of its own
-    const own = new RootCompartment(root, client.keyring.handleKey, randomBytes(KEY_BYTES));
     const { keyring, vaultKey } = client;
+    const bare = new RootCompartment(root, keyring.handleKey, randomBytes(KEY_BYTES));
+    const own = bare.named(keyring.device, deviceLabel());
     await client.lockVault(own, vault, allWraps(keyring, vaultKey, code, unb64(begun.wrapKey)), await fetchHash(code));
   }
   await client.hub.setSignIn(unb64(begun.signIn));

@@ -49,7 +49,7 @@ export async function hearReveal({ hub, keyring }: Client, offer: Offer, signal:
 }
 
 /** The digits were the same: the device is the account's, with the vault's key. The same again is harmless. */
-export async function admit(client: Client, { invitation }: Offer, { device }: Reveal): Promise<void> {
+export async function admit(client: Client, { invitation }: Offer, { device, label }: Reveal): Promise<void> {
   const { account, keyring, hub } = client;
   await client.sync();
   const [sign, box] = [{ public: invitation.sign }, { public: invitation.box }];
@@ -58,7 +58,7 @@ export async function admit(client: Client, { invitation }: Offer, { device }: R
     const [root, vault] = [await client.root(), await client.vault()];
     const writer = new AccountWriter(client.state, hub.now);
     writer.addDevice(root.root, { device, sign, box });
-    writer.addVault(keyring, { root, vault, vaultKey: client.vaultKey });
+    writer.addVault(keyring, { root: root.named(device, label), vault, vaultKey: client.vaultKey });
     const wrap = vaults.wrapForBox(client.vaultKey, account, device, invitation.box);
     await client.post(writer.written, { ...(await hub.vault(account)).wraps, [device]: wrap });
   });

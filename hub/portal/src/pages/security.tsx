@@ -8,6 +8,7 @@ import { type Member, memberOf } from "../client/member.ts";
 import { Safe, type Way } from "../client/safe.ts";
 import { IDLE_CHOICES, idleMinutes, setIdleMinutes } from "../idle.ts";
 import { moment, text } from "../text.ts";
+import type { RootCompartment } from "../vault.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
@@ -49,6 +50,9 @@ function Who({ client }: { client: Client }) {
 
 function Devices({ client }: { client: Client }) {
   const rows = devices(client);
+  const [names, setNames] = useState<RootCompartment["names"]>({});
+  const look = useTask(async () => setNames((await client.root()).names));
+  useEffect(() => void look.run(), []);
   return (
     <section class="card">
       <h2>{text("security.devices")}</h2>
@@ -58,7 +62,7 @@ function Devices({ client }: { client: Client }) {
         head={[text("security.device"), text("security.since"), text("security.shut-out")]}
         rows={rows.map((row) => ({
           key: row.name,
-          cells: [deviceName(row), moment(row.since), row.own ? "" : <Lost device={row} />],
+          cells: [deviceName(row, names), moment(row.since), row.own ? "" : <Lost device={row} />],
         }))}
       />
       <WithoutKey client={client} />
@@ -110,8 +114,9 @@ function ThisBrowser() {
   );
 }
 
-function deviceName({ own, role, name }: DeviceRow): string {
-  const kind = text(own ? "security.this-device" : `security.role-${role}`);
+/** By what it is called where she knows, and by the end of its name in the account's chain. */
+function deviceName({ own, role, name }: DeviceRow, names: RootCompartment["names"]): string {
+  const kind = own ? text("security.this-device") : (names[name] ?? text(`security.role-${role}`));
   return `${kind} (${name.slice(-4)})`;
 }
 
