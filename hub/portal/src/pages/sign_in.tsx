@@ -6,6 +6,7 @@ import { join } from "../client/arrival.ts";
 import { stretch } from "../client/work.ts";
 import { usePortal } from "../portal.ts";
 import { text } from "../text.ts";
+import { LinkButton } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
@@ -25,9 +26,9 @@ export function SignIn() {
   return (
     <section class="card">
       <p>{text("sign-in.why")}</p>
-      <p>
-        <a href="#/join">{text("sign-in.by-device")}</a>
-      </p>
+      <div class="actions">
+        <LinkButton to="join">{text("sign-in.by-device")}</LinkButton>
+      </div>
       <Form
         task={joining}
         submit={text("sign-in.sign-in")}
