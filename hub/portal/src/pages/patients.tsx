@@ -61,7 +61,9 @@ function OwnHouse({ client }: { client: Client }) {
 
 /** Beside the own record those of others that a person may read; nothing where there are none. */
 export function OthersRecords({ client }: { client: Client }) {
-  const { patients } = useReading(client);
+  const { granted, patients: all } = useReading(client);
+  // Who only manages for somebody holds stand-ins, under which there is nothing to read.
+  const patients = all.filter((one) => granted.agreed(one).length > 0 || destinations(client, one).size > 0);
   if (patients.length === 0) return null;
   return (
     <section class="card">
