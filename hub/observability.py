@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+MAX_REASONS = 200
+"""So many reasons of refusals are counted apart: more than the protocol has."""
 
 log = logging.getLogger("obhut.hub")
 pages = Blueprint("observability", __name__)
@@ -48,6 +50,7 @@ class Metrics:
             "obhut_hub_refusals_total", "Requests that were refused, by the problem's code and reason.",
             ["code", "reason"], registry=self.registry,
         )  # fmt: skip
+        self._reasons = {"other"}
         self.peer_confirmed = Gauge(
             "obhut_hub_peer_confirmed_seconds", "Unix second up to which a peer has confirmed what is held of it here.",
             ["peer"], registry=self.registry, multiprocess_mode="max",
@@ -55,6 +58,13 @@ class Metrics:
         self.waiting = Gauge(
             "obhut_hub_waiting", "Feeds that wait.", registry=self.registry, multiprocess_mode="livesum"
         )
+
+    def refused(self, code: str, reason: str) -> None:
+        """Count a refusal. A peer's reasons may be anything: those beyond `MAX_REASONS` count together."""
+        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
+            reason = "other"
+        self._reasons.add(reason)
+        self.refusals.labels(code, reason).inc()
 
     def text(self) -> bytes:
         """All metrics in the text format, those of sibling processes included."""

@@ -44,7 +44,7 @@ def register(app: Flask) -> None:
 def render(problem: Problem) -> Response:
     """The answer for a problem."""
     g.problem = {"code": problem.code, "reason": problem.extra.get("reason", "")}
-    hub().metrics.refusals.labels(**g.problem).inc()
+    hub().metrics.refused(**g.problem)
     if request.path.startswith("/fhir"):
         response = answer(problem.outcome(), problem.status, "application/fhir+json")
     else:

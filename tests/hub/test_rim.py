@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from sqlalchemy.exc import OperationalError
 
 from fhir_profiles.logs import FIELDS, JsonLines
+from hub.observability import MAX_REASONS, Metrics
 from hub.openapi import document
 from tests.hub.people import problem
 
@@ -93,6 +94,17 @@ def test_metrics_count_by_route(town):
     town.get("/v1/hub")
     said = town.get("/metrics").get_data(as_text=True)
     assert 'obhut_hub_request_seconds_count{method="GET",route="/v1/hub",status="200"}' in said
+
+
+def test_reasons_that_a_peer_invents_fill_no_memory():
+    """Each counts, but only so many apart."""
+    metrics = Metrics()
+    for number in range(2 * MAX_REASONS):
+        metrics.refused("refused", f"invented-{number}")
+    counted = metrics.values("obhut_hub_refusals_total")
+    assert (len(counted), sum(counted.values())) == (MAX_REASONS, 2 * MAX_REASONS)
+    metrics.refused("refused", "invented-0")
+    assert metrics.values("obhut_hub_refusals_total")["refused", "invented-0"] == 2
 
 
 def test_health_and_readiness(towns):
