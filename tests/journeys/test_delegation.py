@@ -175,6 +175,6 @@ def test_the_commands(ada, ben, practice):
     assert f"{practice.account}: lab (TREAT), by {ben.account}" in run(ben, "show", *acts)
     assert "genetic" not in run(ada, "show")
     assert "withdrawn: 1" in run(ben, "withdraw", *to, *acts)
-    assert "her own devices" in run(ben, "log", *acts)
+    assert "this is for the scope full" in run(ben, "log", *acts)
     assert "no more" in run(ada, "undelegate", "--to", ben.account)
     assert "not named you" in run(ben, "show", *acts)

@@ -37,7 +37,7 @@ def test_the_sheet_is_printed_once_and_the_account_ever_after(enrolled):
     shown = obhut("patient", "show", "--account", directory, "--json")
     assert json.loads(shown.stdout) == {
         "account": told["account"], "card": told["card"], "grants": [], "reads": [], "delegates": [], "acts_for": [],
-        "writers": [], "hidden": [], "notices": [], "held_back": [],
+        "writers": [], "hidden": [], "hidden_from": {}, "notices": [], "held_back": [],
         "rotation_pending_since": None,
     }  # fmt: skip
     assert obhut("patient", "card", "--account", directory).stdout.strip() == told["card"]

@@ -36,7 +36,7 @@ def listed(name):
         if word.startswith("..."):
             found |= listed(word.removeprefix("..."))
         else:
-            found |= dict(ONE.findall(line if "{" in line else re.search(rf"const {word}: .*", LISTED)[0]))
+            found |= dict(ONE.findall(line if "{" in line else re.search(rf"const {word}\b.*?;", LISTED, re.DOTALL)[0]))
     return found
 
 
