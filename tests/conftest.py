@@ -29,7 +29,7 @@ settings.register_profile("soak", deadline=None, derandomize=False, max_examples
 settings.load_profile("soak" if os.environ.get("OBHUT_SOAK") else "obhut")
 
 
-LONG = ("soak", "journeys")
+LONG = ("soak", "journeys", "portal")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,13 +29,21 @@ class Forked(Programs):
         return zygote().start(words, environment or {}, log)
 
 
-def story(directory: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
+class Shortly(Forked):
+    """With an export of a few thousand records, where its size does not matter."""
+
+    def attempt(self, *words: str, environment: Mapping[str, str] | None = None) -> Any:
+        few = ("--records", "8000") if words[:2] == ("wearable", "generate") else ()
+        return super().attempt(*words, *few, environment=environment)
+
+
+def story(directory: Path, *options: str, programs: type[Programs] = Forked) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the lines."""
     words = ["--once", "--json", "--dir", str(directory), "--base-port", str(free_port(*OFFSETS)), *options]
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cli, "Programs", Forked)
+            patch.setattr(cli, "Programs", programs)
             done = CliRunner().invoke(cli.demo, words, catch_exceptions=False)
     finally:
         signal.signal(signal.SIGTERM, before)
