@@ -38,7 +38,7 @@ def stage(tmp_path_factory):
             command("demo", "--dir", str(directory / "stage"), "--base-port", str(base)), cwd=directory, stdout=log,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    until = time.monotonic() + 480
+    until = time.monotonic() + 720
     while "READY" not in (directory / "log").read_text():
         assert process.poll() is None and time.monotonic() < until, (directory / "log").read_text()
         time.sleep(0.1)
