@@ -264,6 +264,7 @@ def test_terminal_and_browser_know_each_others_links(visitors, patient, tmp_path
         reading.refresh()
         made = health_links.make(reading, [INDEX["lab"]], "Labor", "meerblick", 1)
     her.follow("overview.title")
+    her.sees("overview.title")  # else the page of links may stay, with the list of before
     her.page.goto(f"{her.url}#/outside")
     her.press("outside.show-of", label="Labor")
     expect(her.page.locator(".sheet .code")).to_have_text(made.link)
