@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -218,18 +218,18 @@ class Person:
         return [one.id for one in self.reading.read(what, of, purpose)]
 
 
+@contextmanager
+def persons(directory: Path, hub: RunningHub) -> Iterator[Callable[[str], Person]]:
+    """Makes persons at a hub, each in a directory of the name; all are closed with the block."""
+    with ExitStack() as made:
+        yield lambda name: made.enter_context(closing(Person(directory / name, hub)))
+
+
 @pytest.fixture
 def people(tmp_path, hub):
     """Makes persons at the hub."""
-    made = []
-
-    def make(name):
-        made.append(Person(tmp_path / name, hub))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+    with persons(tmp_path, hub) as make:
+        yield make
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from connectors.patient import access_log, enrolment, log_proof, sharing
+from connectors.patient import access_log, log_proof, sharing
 from consent import log as logs
 from consent.identifiers import account
 from fhir_profiles import resources
@@ -29,11 +29,9 @@ def until(holds):
 
 
 @pytest.fixture
-def patient(tmp_path, hub):
+def patient(client):
     """Her client; its directory is `tmp_path / "patient"`."""
-    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
-    yield client
-    client.close()
+    return client
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from connectors.gateway.visibility import Scope
-from connectors.patient import documents, enrolment, sharing
+from connectors.patient import documents, sharing
 from consent.categories import INDEX
 from fhir_profiles.problems import Problem
 from fhir_profiles.search import parse
@@ -25,11 +25,9 @@ def database_url(tmp_path):
 
 
 @pytest.fixture
-def patient(hub, tmp_path):
+def patient(client):
     """An enrolled patient's client."""
-    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
-    yield client
-    client.close()
+    return client
 
 
 @pytest.fixture

@@ -35,11 +35,9 @@ def database_url(tmp_path):
 
 
 @pytest.fixture
-def patient(tmp_path, hub):
+def patient(client):
     """An enrolled patient, who knows herself."""
-    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
-    yield client
-    client.close()
+    return client
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from consent import words
 from consent.categories import INDEX
 from consent.identifiers import account
 from consent.lockout import FULL
-from tests.journeys.conftest import Person, name_delegate
+from tests.journeys.conftest import name_delegate, persons
 from tests.journeys.sharing import found, write
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import sign_in, unlock
@@ -28,16 +28,14 @@ BORN = date.today().replace(month=6, day=15, year=date.today().year - 8)  # noqa
 @pytest.fixture
 def people(tmp_path, portal_hub):
     """Makes persons who have a client elsewhere, and sign in by `WORDS`."""
-    made = []
+    with persons(tmp_path, portal_hub) as make:
 
-    def make(name):
-        made.append(Person(tmp_path / name, portal_hub))
-        enrolment.set_passphrase(made[-1].client, WORDS)
-        return made[-1]
+        def signing_in(name):
+            made = make(name)
+            enrolment.set_passphrase(made.client, WORDS)
+            return made
 
-    yield make
-    for one in made:
-        one.close()
+        yield signing_in
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from connectors.gateway.app import create_app
 from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.store import Store
+from tests.connectors.gateway.scene import Scene
 
 BASE = "http://127.0.0.1:8080/fhir"
 FHIR_JSON = "application/fhir+json"
@@ -132,3 +133,9 @@ def issue(response: TestResponse) -> dict[str, Any]:
     assert response.content_type == FHIR_JSON
     assert response.json["resourceType"] == "OperationOutcome"
     return response.json["issue"][0]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, store: Any) -> Scene:
+    """A patient and a practice that follows her."""
+    return Scene(tmp_path / "keys", store)

@@ -11,7 +11,6 @@ from consent.finer_rules import up_to
 from fhir_profiles.resources import check, model
 from fhir_profiles.search import parse
 from tests.connectors.gateway.conftest import ids, issue, link
-from tests.connectors.gateway.test_inbox import scene  # noqa: F401 - a fixture
 from tests.connectors.gateway.test_roles import as_, granted  # noqa: F401 - fixtures
 from tests.connectors.gateway.test_visibility import LOCAL, PATIENT
 from tests.connectors.gateway.test_writing import HERS, HOUSE, about, permit
@@ -189,7 +188,7 @@ def test_an_emergency_is_told_and_not_what_it_opened(granted, as_, events, store
     assert events("action=R")[0]["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
 
 
-def test_a_consent_begins_and_ceases_once(scene):  # noqa: F811
+def test_a_consent_begins_and_ceases_once(scene):
     """Decisions by BALP: with the grant, for its purposes; its end; not again at a restart, nor when she hides more."""
 
     def decisions():

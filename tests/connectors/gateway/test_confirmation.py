@@ -18,7 +18,7 @@ from consent.keys import SigningKey
 from consent.primitives import b64, random_bytes
 from consent.statements import chain_id
 from fhir_profiles.problems import Problem
-from tests.connectors.gateway.test_inbox import Scene, weight
+from tests.connectors.gateway.scene import Scene, weight
 from tests.consent.world import DOMAIN
 
 

@@ -11,7 +11,7 @@ from connectors.gateway.store import Store
 from connectors.outbox import Outbox
 from consent import identifiers, opening, steps
 from tests.connectors.gateway.conftest import ids, observation
-from tests.connectors.gateway.test_inbox import Crash, Scene
+from tests.connectors.gateway.scene import Crash, Scene
 from tests.connectors.wire import Wire
 
 

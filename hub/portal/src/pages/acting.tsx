@@ -10,9 +10,9 @@ import { useMandates } from "../ui/acting.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { useLoaded } from "../ui/load.ts";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Notice } from "../ui/notice.tsx";
 import { usePatientName } from "../ui/shown.ts";
-import { Heading } from "../ui/step.tsx";
+import { Sure } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { Waiting } from "./share.tsx";
@@ -124,17 +124,15 @@ export function Resigning({ client, patient }: OfPatient) {
     <section class="card">
       <h2>{text("acting.resign-title")}</h2>
       {asked ? (
-        <div class="panel">
-          <Heading>{text("acting.resign-sure", { who })}</Heading>
+        <Sure
+          question={text("acting.resign-sure", { who })}
+          task={resigning}
+          yes={text("acting.resign-now")}
+          no={text("acting.resign-keep")}
+          onNo={() => ask(false)}
+        >
           <p>{text("acting.resign-why", { who })}</p>
-          <ProblemNotice problem={resigning.problem} />
-          <div class="actions">
-            <Button look="danger" busy={resigning.busy} onClick={() => void resigning.run()}>
-              {text("acting.resign-now")}
-            </Button>
-            <Button onClick={() => ask(false)}>{text("acting.resign-keep")}</Button>
-          </div>
-        </div>
+        </Sure>
       ) : (
         <Button onClick={() => ask(true)}>{text("acting.resign")}</Button>
       )}

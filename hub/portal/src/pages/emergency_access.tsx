@@ -8,12 +8,12 @@ import { overview, type Told } from "../client/overview.ts";
 import { language, text } from "../text.ts";
 import { Answers, toggled } from "../ui/answers.tsx";
 import { Button } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { Form } from "../ui/form.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { useLoaded } from "../ui/load.ts";
 import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { QrCode } from "../ui/qr.tsx";
-import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { Categories } from "./categories.tsx";
@@ -40,13 +40,7 @@ export function EmergencyAccess({ client }: { client: Client }) {
       <Emergencies client={client} directory={value.directory} emergencies={value.emergencies} onDone={done} />
       <section class="card">
         <h2>{text("emergency.now")}</h2>
-        {changes > 0 && (
-          <Notice mood="good">
-            <Heading look="told" key={changes}>
-              {text("emergency.changed")}
-            </Heading>
-          </Notice>
-        )}
+        {changes > 0 && <Done key={changes} said={text("emergency.changed")} />}
         {value.allowed.length === 0 && <p>{text("emergency.nobody")}</p>}
         {value.allowed.length > 0 && (
           <ul class="plain">

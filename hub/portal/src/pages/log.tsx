@@ -9,6 +9,7 @@ import { dayOf } from "../dates.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
+import { Done } from "../ui/done.tsx";
 import { Notice, Outdated } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
@@ -43,11 +44,7 @@ export function Log({ client }: { client: Side }) {
     <>
       <p>{text("log.why")}</p>
       <Outdated problem={looking.problem} away="log.old" />
-      {accepted && (
-        <Notice mood="good">
-          <Heading look="told">{text("log.accepted")}</Heading>
-        </Notice>
-      )}
+      {accepted && <Done said={text("log.accepted")} />}
       {looking.busy && <Notice>{text("log.loading")}</Notice>}
       {value !== null && !looking.busy && (
         <Checked client={client} proof={value.proof} onAccepted={again} />

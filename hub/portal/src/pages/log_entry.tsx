@@ -9,9 +9,9 @@ import type { Side } from "../client/side.ts";
 import { pad, wall } from "../dates.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
-import { Notice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
 import { useTask } from "../ui/task.ts";
 
@@ -40,11 +40,7 @@ export function LogEntry({ client, entry, focus, onObjected }: EntryProps) {
         <time>{clock(entry.at)}</time> {sentence(entry, account, language())}.
       </p>
       <p class="hint">{[...reasons(entry, account, language()), text("log.number", { seq: String(entry.seq) })].join(" · ")}</p>
-      {stage === "sent" && (
-        <Notice mood="good">
-          <Heading look="told">{text("log.objected")}</Heading>
-        </Notice>
-      )}
+      {stage === "sent" && <Done said={text("log.objected")} />}
       {said.length > 0 && (
         <div class="said">
           {said.map((one) => (

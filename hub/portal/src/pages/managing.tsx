@@ -8,11 +8,12 @@ import { account as parseAccount } from "../identifiers.ts";
 import { language, moment, text } from "../text.ts";
 import { Answers } from "../ui/answers.tsx";
 import { Button } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { useLoaded } from "../ui/load.ts";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
-import { Heading } from "../ui/step.tsx";
+import { Notice, Outdated } from "../ui/notice.tsx";
+import { Sure } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { About, Resigning } from "./acting.tsx";
@@ -39,7 +40,7 @@ export function Managing({ client: side }: { client: Deputy }) {
   const { seen, directory, open } = value;
   return (
     <>
-      {fresh.problem !== null && <Notice mood="warning">{text("share.old")}</Notice>}
+      <Outdated problem={fresh.problem} away="share.old" />
       {open.map(({ house, until }) => (
         <Notice mood="warning" key={`${house} ${until}`}>
           {text("managing.emergency", { house: directory.name(house), until: moment(until) })}
@@ -50,13 +51,7 @@ export function Managing({ client: side }: { client: Deputy }) {
       </section>
       <section class="card">
         <h2>{text("managing.now")}</h2>
-        {said && (
-          <Notice mood="good">
-            <Heading look="told" key={times}>
-              {said}
-            </Heading>
-          </Notice>
-        )}
+        {said && <Done key={times} said={said} />}
         {seen.length === 0 && <p>{text("managing.nobody")}</p>}
         {seen.length > 0 && (
           <ul class="plain">
@@ -87,18 +82,16 @@ function OneSeen({ side, directory, one: { to, grant, categories }, onDone }: Pr
       <p>{categories ? sentence(name, { categories, purposes, until }) : text("managing.hidden")}</p>
       {by !== side.account && <p class="hint">{text("managing.by", { who: by })}</p>}
       {asked ? (
-        <div class="panel">
-          <Heading>{text("share.withdraw-of", { who: name })}</Heading>
+        <Sure
+          question={text("share.withdraw-of", { who: name })}
+          task={ending}
+          yes={text("share.withdraw-now")}
+          no={text("share.keep")}
+          onNo={() => ask(false)}
+        >
           <p>{text("share.ends", { who: name })}</p>
           <p>{text("managing.keys")}</p>
-          <ProblemNotice problem={ending.problem} />
-          <div class="actions">
-            <Button look="danger" busy={ending.busy} onClick={() => void ending.run()}>
-              {text("share.withdraw-now")}
-            </Button>
-            <Button onClick={() => ask(false)}>{text("share.keep")}</Button>
-          </div>
-        </div>
+        </Sure>
       ) : (
         <div class="actions">
           <Button onClick={() => ask(true)} label={text("share.withdraw-of", { who: name })}>

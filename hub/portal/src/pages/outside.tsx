@@ -6,10 +6,12 @@ import { extend, type HealthLink, list, type Noted, revoke } from "../client/hea
 import { NUMBER } from "../client/log_words.ts";
 import { moment, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { Icon } from "../ui/icon.tsx";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { ProblemNotice } from "../ui/notice.tsx";
 import { QrCode } from "../ui/qr.tsx";
 import { Heading } from "../ui/step.tsx";
+import { Sure } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import { LinkForm } from "./link_form.tsx";
 import { Waiting } from "./share.tsx";
@@ -41,13 +43,7 @@ export function Outside({ client }: { client: Client }) {
         <Heading focus={seen > 0} key={seen}>
           {text("outside.now")}
         </Heading>
-        {said && (
-          <Notice mood="good">
-            <Heading look="told" key={said}>
-              {said}
-            </Heading>
-          </Notice>
-        )}
+        {said && <Done key={said} said={said} />}
         {links === null && <Waiting problem={loading.problem} />}
         {links !== null && <ProblemNotice problem={loading.problem} />}
         {links?.length === 0 && <p>{text("outside.nobody")}</p>}
@@ -142,18 +138,17 @@ function OneLink({ client, link, onShow, onDone }: OneLinkProps) {
       <p class="hint">
         {read} {text("outside.in-log", { number })}
       </p>
-      <ProblemNotice problem={extending.problem ?? revoking.problem} />
+      <ProblemNotice problem={extending.problem} />
       {asked ? (
-        <div class="panel">
-          <Heading>{text("outside.revoke-of", { label })}</Heading>
+        <Sure
+          question={text("outside.revoke-of", { label })}
+          task={revoking}
+          yes={text("share.withdraw-now")}
+          no={text("share.keep")}
+          onNo={() => ask(false)}
+        >
           <p>{text("outside.revoke-why")}</p>
-          <div class="actions">
-            <Button look="danger" busy={revoking.busy} onClick={() => void revoking.run()}>
-              {text("share.withdraw-now")}
-            </Button>
-            <Button onClick={() => ask(false)}>{text("share.keep")}</Button>
-          </div>
-        </div>
+        </Sure>
       ) : (
         <div class="actions">
           {noted !== null && left > 0 && (

@@ -5,9 +5,9 @@ import { type Appointed, appointed, dismiss } from "../client/appointing.ts";
 import type { Client } from "../client/client.ts";
 import { language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { useLoaded } from "../ui/load.ts";
-import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
-import { Heading } from "../ui/step.tsx";
+import { Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { Naming } from "./relatives_naming.tsx";
@@ -32,13 +32,7 @@ export function Relatives({ client }: { client: Client }) {
       <Outdated problem={fresh.problem} away="share.old" />
       <section class="card">
         <h2>{text("relatives.now")}</h2>
-        {said && (
-          <Notice mood="good">
-            <Heading look="told" key={times}>
-              {said}
-            </Heading>
-          </Notice>
-        )}
+        {said && <Done key={times} said={said} />}
         {value.length === 0 && <p>{text("relatives.nobody")}</p>}
         {value.length > 0 && (
           <ul class="plain">

@@ -14,9 +14,11 @@ import { newId } from "../identifiers.ts";
 import { lines, type Preview } from "../preview.ts";
 import { language, text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { useLoaded } from "../ui/load.ts";
 import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
+import { Sure } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { EmergencyNotice } from "./emergencies.tsx";
@@ -247,18 +249,16 @@ function Withdrawal({ client, told, name, onEnded, onCancel }: WithdrawalProps) 
   const [lost, setLost] = useState<Preview | null>(null);
   useEffect(() => void ifWithdrawn(client, told).then(setLost), []);
   return (
-    <div class="panel">
-      <Heading>{text("share.withdraw-of", { who: name })}</Heading>
+    <Sure
+      question={text("share.withdraw-of", { who: name })}
+      task={ending}
+      yes={text("share.withdraw-now")}
+      no={text("share.keep")}
+      onNo={onCancel}
+    >
       <p>{text("share.ends", { who: name })}</p>
       {lost !== null && <p>{lines({ ...lost, counterpart: name }, language()).join(" ")}</p>}
-      <ProblemNotice problem={ending.problem} />
-      <div class="actions">
-        <Button look="danger" busy={ending.busy} onClick={() => void ending.run()}>
-          {text("share.withdraw-now")}
-        </Button>
-        <Button onClick={onCancel}>{text("share.keep")}</Button>
-      </div>
-    </div>
+    </Sure>
   );
 }
 
@@ -275,15 +275,14 @@ function Ended({ client, name, ended, onUndone }: EndedProps) {
     onUndone();
   });
   return (
-    <Notice mood="good">
-      <Heading look="told">{text("share.ended", { who: name })}</Heading>
+    <Done said={text("share.ended", { who: name })}>
       <ProblemNotice problem={undoing.problem} />
       {terms?.whole && (
         <Button busy={undoing.busy} onClick={() => void undoing.run()}>
           {text("share.undo")}
         </Button>
       )}
-    </Notice>
+    </Done>
   );
 }
 

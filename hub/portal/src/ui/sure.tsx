@@ -1,0 +1,33 @@
+/** Asked once more before something ends: what it is, what that means, and yes or no. */
+
+import type { ComponentChildren } from "preact";
+import { Button } from "./button.tsx";
+import { ProblemNotice } from "./notice.tsx";
+import { Heading } from "./step.tsx";
+import type { Task } from "./task.ts";
+
+type SureProps = {
+  readonly question: string;
+  readonly task: Task<[]>;
+  readonly yes: string;
+  readonly no: string;
+  readonly onNo: () => void;
+  /** What it means. */
+  readonly children: ComponentChildren;
+};
+
+export function Sure({ question, task, yes, no, onNo, children }: SureProps) {
+  return (
+    <div class="panel">
+      <Heading>{question}</Heading>
+      {children}
+      <ProblemNotice problem={task.problem} />
+      <div class="actions">
+        <Button look="danger" busy={task.busy} onClick={() => void task.run()}>
+          {yes}
+        </Button>
+        <Button onClick={onNo}>{no}</Button>
+      </div>
+    </div>
+  );
+}
