@@ -2,7 +2,7 @@
 
 The document is mended in the byte stream (`xml_text`), parsed by a strict expat that takes no declarations, and given
 out chunk by chunk. Every element that carries data is one `Record`: samples at the top level, the same samples again
-inside a Correlation (`inside` is set; Apple's own DTD says they appear twice), workouts, summaries, clinical records.
+inside a Correlation (Apple's own DTD says they appear twice), workouts, summaries, clinical records.
 Nothing is judged here: what a record is worth, `importer` decides.
 """
 
@@ -25,14 +25,14 @@ _OTHER = frozenset({"Workout", "ActivitySummary", "ClinicalRecord", "Audiogram",
 _DEVICE_FIELDS = "name|manufacturer|model|hardware|firmware|software|localIdentifier|UDIDeviceIdentifier|creation date"
 _DEVICE_SPLIT = re.compile(rf"(?:^|, )({_DEVICE_FIELDS}):")
 _USER_ENTERED = "HKWasUserEntered"
+_ABSENT = dict.fromkeys(("type", "sourceName", "device", "startDate", "value", "unit"), "")
 
 
 class Record(NamedTuple):
     """One element of the export.
 
     `type` is HealthKit's identifier, or the element's name where it is no sample; `source` an index into
-    `Export.sources`; `start`, `end`, `value`, `unit` as written, empty where absent; `entered`: by hand; `inside`: in
-    a Correlation.
+    `Export.sources`; `start`, `end`, `value`, `unit` as written, empty where absent; `entered`: by hand.
     """
 
     type: str
@@ -42,7 +42,6 @@ class Record(NamedTuple):
     value: str
     unit: str
     entered: bool
-    inside: bool
 
     def __repr__(self) -> str:
         return f"Record({len(self.value)} characters)"
@@ -95,6 +94,15 @@ def moment(text: str) -> Moment:
     return Moment(local - offset * 60, offset, local)
 
 
+def span(start: str, end: str) -> tuple[int, int, int]:
+    """The local second and the offset that `start` tells, and the seconds until `end`. Raises as `moment` does."""
+    offset = _ZONES[start[19:]]
+    local = _DAYS[start[:10]] + _CLOCKS[start[10:19]]
+    if start == end:
+        return local, offset, 0
+    return local, offset, _DAYS[end[:10]] + _CLOCKS[end[10:19]] - local - (_ZONES[end[19:]] - offset) * 60
+
+
 def date_time(text: str) -> str:
     """The same as a FHIR dateTime, in the offset it came with: `2026-10-01T08:03:11+02:00`."""
     return f"{text[:10]}T{text[11:19]}{text[20:23]}:{text[23:25]}"
@@ -133,7 +141,6 @@ class Export:
         self._indices: dict[tuple[str, str], int] = {}
         self._found: list[Record] = []
         self._depth = 0
-        self._correlation = 0
         self._attributes: dict[str, str] | None = None
         self._entered = False
 
@@ -193,10 +200,8 @@ class Export:
         elif name == "MetadataEntry":
             if attributes.get("key") == _USER_ENTERED and attributes.get("value") in {"1", "true"}:
                 self._entered = True
-        elif name == "Correlation":
-            self._correlation += 1
         elif name in _OTHER:
-            self._found.append(Record(name, -1, "", "", "", "", entered=False, inside=False))
+            self._found.append(Record(name, -1, "", "", "", "", entered=False))
         elif name == "ExportDate":
             self.exported = attributes.get("value", "")
         elif self._depth == 1 and name != "HealthData":
@@ -206,30 +211,26 @@ class Export:
 
     def _end(self, name: str) -> None:
         self._depth -= 1
-        if name == "Record" and self._attributes is not None:
-            get = self._attributes.get
-            device = get("device", "")
-            # Without the address in memory, which differs from record to record.
-            key = (get("sourceName", ""), device[device.find(">") :] if device else "")
-            source = self._indices.get(key)
-            if source is None:
-                source = self._new_source(key, device)
-            start = get("startDate", "")
-            self._found.append(
-                Record(
-                    get("type", ""),
-                    source,
-                    start,
-                    get("endDate", start),
-                    get("value", ""),
-                    get("unit", ""),
-                    self._entered,
-                    self._correlation > 0,
-                )
-            )
-            self._attributes = None
-        elif name == "Correlation":
-            self._correlation -= 1
+        if name != "Record" or self._attributes is None:
+            return
+        said, self._attributes = self._attributes, None
+        try:
+            record = self._record(said)
+        except KeyError:
+            # Rare enough that the others need not ask for each attribute whether it is there.
+            record = self._record(_ABSENT | {"endDate": said.get("startDate", "")} | said)
+        self._found.append(record)
+
+    def _record(self, said: dict[str, str]) -> Record:
+        device = said["device"]
+        # Without the address in memory, which differs from record to record.
+        key = (said["sourceName"], device[device.find(">") :] if device else "")
+        source = self._indices.get(key)
+        if source is None:
+            source = self._new_source(key, device)
+        return Record(
+            said["type"], source, said["startDate"], said["endDate"], said["value"], said["unit"], self._entered
+        )
 
     def _new_source(self, key: tuple[str, str], device: str) -> int:
         if len(self.sources) >= MAX_SOURCES:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from connectors.wearables.apple_health import Record, moment
+from connectors.wearables.apple_health import Record, moment, span
 from connectors.wearables.daily import DAY, NIGHT_BEGINS_BEFORE, PIECE
 from connectors.wearables.healthkit import (
     FRACTIONS,
@@ -112,10 +112,10 @@ class Intake:
 
     def _number(self, record: Record, plan: _Plan) -> None:
         value = float(record.value) * plan.factor
-        epoch, offset, local = moment(record.start)
-        duration = 0 if record.end == record.start else moment(record.end).epoch - epoch
+        local, offset, duration = span(record.start, record.end)
         if not 0.0 <= value < MAX_VALUE or not 0 <= duration <= LONGEST:
             raise ValueError("out of range")
+        epoch = local - offset * 60
         day = local // DAY
         self.latest = max(self.latest, epoch)
         if local + duration <= (day + 1) * DAY or plan.slot == SLOT_HEART_RATE:
