@@ -125,9 +125,10 @@ def test_a_further_device_and_a_lost_one(visitors, patient):
     assert not visitor.gave_away(WORDS, str(patient.code))
 
 
-def test_recovery_by_the_sheet(visitors, patient, portal_hub, tmp_path):
+@pytest.mark.parametrize(("kind", "language", "viewport"), [(Visitor, "en", PHONE), (Typist, "de", DESK)])
+def test_recovery_by_the_sheet(visitors, patient, portal_hub, tmp_path, kind, language, viewport):
     """The sheet brings the account back with new words and a new sheet; the old device and the old sheet are out."""
-    visitor = visitors(language="en")
+    visitor = visitors(kind, language, viewport)
     visitor.follow("welcome.sign-in")
     visitor.follow("account.forgotten")
     visitor.sees("recover.title")
