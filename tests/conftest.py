@@ -165,7 +165,8 @@ def fill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return with_tables
 
 
-def _empty(kind: str, file: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+def empty(kind: str, file: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database, `sqlite` as this file or `postgresql`; gone when the iterator goes on."""
     if kind == "sqlite":
         yield f"sqlite:///{file}"
         return
@@ -178,19 +179,19 @@ def _empty(kind: str, file: Path, request: pytest.FixtureRequest) -> Iterator[st
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database, SQLite in one run of the test and PostgreSQL in the other."""
-    yield from _empty(request.param, tmp_path / "test.sqlite", request)
+    yield from empty(request.param, tmp_path / "test.sqlite", request)
 
 
 @pytest.fixture
 def other_url(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database beside `database_url`, on the same kind of server."""
-    yield from _empty(make_url(database_url).get_backend_name(), tmp_path / "other.sqlite", request)
+    yield from empty(make_url(database_url).get_backend_name(), tmp_path / "other.sqlite", request)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database of either kind, beside one of any."""
-    yield from _empty(request.param, tmp_path / "either.sqlite", request)
+    yield from empty(request.param, tmp_path / "either.sqlite", request)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -75,15 +76,19 @@ class Wish:
         )  # fmt: skip
 
 
-def growths(costs: Mapping[str, Sequence[tuple[int, float]]]) -> Iterator[Figure]:
+def growths(measured: Iterable[tuple[int, Figure]]) -> Iterator[Figure]:
     """By how much a request's cost grows from the smallest to the largest size, where there are several.
 
-    `costs`: by name of the figure, (size, seconds a request).
+    `measured`: sizes in order, and a rate at each. The limit is by how much the cost of the rate's limit grew: that a
+    database holds more, and that a machine slows down while it is measured, is no cost of ours.
     """
-    for name, found in costs.items():
-        if len(found) > 1:
-            (small, first), (large, last) = found[0], found[-1]
-            yield Figure(f"{name}-growth", last / first, "times", None, f"cost at {large:,} over cost at {small:,}")
+    found: defaultdict[str, list[tuple[int, Figure]]] = defaultdict(list)
+    for size, figure in measured:
+        found[figure.name].append((size, figure))
+    for name, ((small, first), *_, (large, last)) in ((name, some) for name, some in found.items() if len(some) > 1):
+        limit = first.limit / last.limit if first.limit and last.limit else None
+        about = f"cost at {large:,} over cost at {small:,}"
+        yield Figure(f"{name}-growth", first.value / last.value, "times", limit, about)
 
 
 def best(measure: Callable[[], object], seconds: float, rounds: int = 3) -> float:

@@ -1,14 +1,14 @@
 """`gateway-write`, `gateway-read`, `gateway-search`: a gateway without a hub, as any client of FHIR R4 meets it."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count, cycle, islice, pairwise, repeat
 from typing import Any
 
 import orjson
 
 from connectors.bench.figures import Figure, Wish, growths
-from connectors.bench.load import Source, drive, request
+from connectors.bench.load import PROCESSES, Source, drive, request, together
 from connectors.bench.servers import WORKERS, serve_gateway, serve_nothing
 from connectors.gateway.database import Database
 from connectors.gateway.records import microseconds
@@ -48,7 +48,7 @@ def observation(number: int) -> dict[str, Any]:
 def write(wish: Wish) -> Iterator[Figure]:
     """Transactions of 100 Observations, and single creates over 16 connections."""
     nothing, base, database = _started(wish)
-    costs: dict[str, list[tuple[int, float]]] = {}
+    measured = []
     for before, size in pairwise((0, *wish.sizes)):
         _fill(wish, database, before, size)
         for name, path, connections, many in (
@@ -57,9 +57,10 @@ def write(wish: Wish) -> Iterator[Figure]:
             limit = drive(nothing, _writes(nothing, many, size), connections, wish.seconds)
             made = drive(base, _writes(base + path, many, size), connections, wish.seconds)
             unit = "resources/s" if many > 1 else "creates/s"
-            yield Figure(name, made.rate * many, unit, limit.rate * many, _about(wish, size, connections))
-            costs.setdefault(name, []).append((size, 1 / made.rate))
-    yield from growths(costs)
+            figure = Figure(name, made.rate * many, unit, limit.rate * many, _about(wish, size, connections))
+            yield figure
+            measured.append((size, figure))
+    yield from growths(measured)
 
 
 def read(wish: Wish) -> Iterator[Figure]:
@@ -74,17 +75,18 @@ def search(wish: Wish) -> Iterator[Figure]:
 
 def _reading(wish: Wish, name: str, asked: Callable[[str, int], Source]) -> Iterator[Figure]:
     nothing, base, database = _started(wish)
-    costs: dict[str, list[tuple[int, float]]] = {name: []}
+    measured = []
     empty = request("POST", nothing, FHIR, b"{}")
     for before, size in pairwise((0, *wish.sizes)):
         _fill(wish, database, before, size)
         limit = drive(nothing, lambda _: repeat(empty), wish.connections, wish.seconds)
         made = drive(base, asked(base, size), wish.connections, wish.seconds)
         about = _about(wish, size, wish.connections)
-        yield Figure(name, made.rate, "requests/s", limit.rate, about)
+        figure = Figure(name, made.rate, "requests/s", limit.rate, about)
+        yield figure
+        measured.append((size, figure))
         yield Figure(f"{name}-p99", made.percentile(0.99), "ms", limit.percentile(0.99), about)
-        costs[name].append((size, 1 / made.rate))
-    yield from growths(costs)
+    yield from growths(measured)
 
 
 def _started(wish: Wish) -> tuple[str, str, str]:
@@ -102,15 +104,20 @@ def _about(wish: Wish, size: int, connections: int) -> str:
 
 def _fill(wish: Wish, url: str, first: int, last: int) -> None:
     """Observations `first` … `last`, put into the store as the gateway does it, a thousand a transaction."""
+    starts = range(first, last, FILL)
+    together(lambda process: _put(url, last, starts[process::PROCESSES]))
+    wish.databases.settle(url)
+
+
+def _put(url: str, last: int, starts: Iterable[int]) -> None:
     database = Database(url, 1)
     store = Store(database)
-    for start in range(first, last, FILL):
+    for start in starts:
         with store.change() as change:
             for number in range(start, min(start + FILL, last)):
                 resource = observation(number) | {"id": f"o{number}"}
                 change.add(resource, orjson.dumps(resource), 1, microseconds())
     database.close()
-    wish.databases.settle(url)
 
 
 # --- what is asked ------------------------------------------------------------------------------------------------

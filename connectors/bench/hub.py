@@ -49,15 +49,16 @@ def deposit(wish: Wish) -> Iterator[Figure]:
     database = wish.databases.make()
     hub = serve_hub(wish.programs, "hub", database)
     people = [enrolled(wish, hub, number) for number in range(wish.connections)]
-    costs: dict[str, list[tuple[int, float]]] = {"deposit": []}
+    measured = []
     for before, size in pairwise((0, *wish.sizes)):
         fill(wish, database, people, size - before)
         limit = rows.inserted(database, row(people[0]), wish.seconds)
         source = _deposits(hub, people, int(wish.seconds * AT_MOST))
         made = drive(hub.url, source, len(people), wish.seconds)
-        yield Figure("deposit", made.rate * BATCH, "envelopes/s", limit, _about(wish, size))
-        costs["deposit"].append((size, 1 / made.rate))
-    yield from growths(costs)
+        figure = Figure("deposit", made.rate * BATCH, "envelopes/s", limit, _about(wish, size))
+        yield figure
+        measured.append((size, figure))
+    yield from growths(measured)
 
 
 def feed(wish: Wish) -> Iterator[Figure]:
@@ -66,15 +67,16 @@ def feed(wish: Wish) -> Iterator[Figure]:
     hub = serve_hub(wish.programs, "hub", database)
     people = [enrolled(wish, hub, number) for number in range(wish.connections)]
     practice = granted(wish, hub, people)
-    costs: dict[str, list[tuple[int, float]]] = {"feed": []}
+    measured = []
     for before, size in pairwise((0, *wish.sizes)):
         fill(wish, database, people, size - before)
         limit = rows.selected(database, row(people[0]), size, wish.seconds)
         cursors, held = _cursors(practice)
         made = drive(hub.url, _pages(practice, cursors), wish.connections, wish.seconds)
-        yield Figure("feed", made.rate * held, "envelopes/s", limit, _about(wish, size))
-        costs["feed"].append((size, 1 / made.rate / held))
-    yield from growths(costs)
+        figure = Figure("feed", made.rate * held, "envelopes/s", limit, _about(wish, size))
+        yield figure
+        measured.append((size, figure))
+    yield from growths(measured)
 
 
 def _about(wish: Wish, size: int) -> str:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
-from connectors.gateway import keystore, schema
+from connectors.gateway import keystore
 from connectors.gateway.database import Database
 from connectors.gateway.inbox import Inbox
 from connectors.gateway.store import Store
@@ -20,6 +21,9 @@ from connectors.patient.appointing import Appointment
 from connectors.patient.client import Client
 from connectors.patient.reading import Reading
 from consent.categories import INDEX
+from tests.conftest import Fill, empty
+from tests.connectors.gateway.conftest import upgrade as upgrade_gateway
+from tests.hub.people import upgrade as upgrade_hub
 from tests.ports import free_port
 from tests.zygote import Started, zygote
 
@@ -77,6 +81,10 @@ class RunningHub:
             "OBHUT_HUB_DATABASE": database,
         }  # fmt: skip
         directory.mkdir(parents=True, exist_ok=True)
+        self.migrate()
+
+    def migrate(self) -> None:
+        """Make the tables."""
         assert obhut("hub", "migrate", **self.environment).returncode == 0
 
     def know(self, other: "RunningHub") -> None:
@@ -103,6 +111,24 @@ class RunningHub:
         return done.stdout.strip()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def copied_tables(fill: Fill) -> Iterator[None]:
+    """Here hubs and practices get their tables as copies: how migrations make them is tested by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunningHub, "migrate", lambda hub: fill(hub.database, "hub", upgrade_hub))
+        patch.setattr(Practice, "migrate", lambda practice: fill(practice.database, "gateway", upgrade_gateway))
+        yield
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database: SQLite for one half of the journeys, PostgreSQL for the other, for each always the same.
+
+    What a database does to a hub, the tests of the hub ask of both.
+    """
+    yield from empty(("sqlite", "postgresql")[crc32(request.node.name.encode()) % 2], tmp_path / "test.sqlite", request)
+
+
 @pytest.fixture
 def hub(tmp_path: Path, database_url: str) -> Iterator[RunningHub]:
     """A hub with an empty database, running."""
@@ -125,10 +151,12 @@ class Practice:
             "OBHUT_GATEWAY_DATABASE": self.database,
         }  # fmt: skip
         self.store = None
-        database = Database(self.database)
-        schema.upgrade(database)
-        database.close()
+        self.migrate()
         self.open()
+
+    def migrate(self) -> None:
+        """Make the tables."""
+        upgrade_gateway(self.database)
 
     def open(self) -> None:
         """As after a restart of the gateway."""

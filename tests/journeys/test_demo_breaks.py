@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.demo.breaks import BREAKS
-from tests.journeys.told import Shortly, story
+from tests.journeys.told import story
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -24,7 +24,7 @@ def test_each_break_is_known_here():
 @pytest.mark.parametrize("name", NOTICED)
 def test_the_story_notices(tmp_path, name):
     """The exit code is 1, the last line is of the step where it shows, and its words name what was noticed."""
-    code, lines = story(tmp_path / "stage", "--break", name, programs=Shortly)
+    code, lines = story(tmp_path / "stage", "--break", name)
     step, words = NOTICED[name]
     assert (code, lines[-1]["step"], lines[-1]["ok"]) == (1, step, False), lines[-1]
     assert words in lines[-1]["detail"]

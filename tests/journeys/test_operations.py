@@ -17,6 +17,7 @@ from consent.identifiers import account
 from consent.primitives import unb64
 from fhir_profiles.problems import Problem
 from fhir_profiles.search import parse
+from tests.conftest import empty
 from tests.journeys.conftest import obhut
 from tests.ports import free_port
 from tests.soak.writer import line
@@ -24,16 +25,17 @@ from tests.soak.writer import line
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database, of either kind."""
+    yield from empty(request.param, tmp_path / "test.sqlite", request)
+
+
 @pytest.fixture
 def other_url(request, database_url, tmp_path):
     """An empty database of the other kind."""
-    if not database_url.startswith("sqlite"):
-        yield f"sqlite:///{tmp_path / 'other.sqlite'}"
-        return
-    server = request.getfixturevalue("postgresql")
-    url = server.make()
-    yield url
-    server.drop(url)
+    other = "postgresql" if database_url.startswith("sqlite") else "sqlite"
+    yield from empty(other, tmp_path / "other.sqlite", request)
 
 
 def put(client: Client, *names: str) -> None:

@@ -18,32 +18,25 @@ OFFSETS = (1, 2, 101, 102, 103)
 """Where the story's servers listen, from its base port on."""
 
 
-class Forked(Programs):
-    """Starts programs as the journeys do."""
+class Shortly(Programs):
+    """Starts programs as the journeys do, with an export of a few thousand records."""
 
     def attempt(self, *words: str, environment: Mapping[str, str] | None = None) -> Any:
-        return zygote().run(words, environment or {})
+        few = ("--records", "8000") if words[:2] == ("wearable", "generate") else ()
+        return zygote().run((*words, *few), environment or {})
 
     def _start(self, words: Sequence[str], environment: Mapping[str, str] | None, log: Path) -> Any:
         log.touch()
         return zygote().start(words, environment or {}, log)
 
 
-class Shortly(Forked):
-    """With an export of a few thousand records, where its size does not matter."""
-
-    def attempt(self, *words: str, environment: Mapping[str, str] | None = None) -> Any:
-        few = ("--records", "8000") if words[:2] == ("wearable", "generate") else ()
-        return super().attempt(*words, *few, environment=environment)
-
-
-def story(directory: Path, *options: str, programs: type[Programs] = Forked) -> tuple[int, list[dict[str, Any]]]:
+def story(directory: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the lines."""
     words = ["--once", "--json", "--dir", str(directory), "--base-port", str(free_port(*OFFSETS)), *options]
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cli, "Programs", programs)
+            patch.setattr(cli, "Programs", Shortly)
             done = CliRunner().invoke(cli.demo, words, catch_exceptions=False)
     finally:
         signal.signal(signal.SIGTERM, before)

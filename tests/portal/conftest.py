@@ -28,6 +28,9 @@ SETTLED = """Promise.all(document.getAnimations().map((one) =>
 REFUSED = "Failed to load resource: the server responded with a status of 4"
 FOCUSED = "one => one === document.activeElement"
 PATIENCE_MS = 30_000
+LOOK_MS = 200
+LONGEST_PAUSE_MS = 7_000
+"""Before the page asks a hub for the last time that did not answer."""
 NUMBERS = count(1)
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -118,6 +121,16 @@ class Visitor:
         assert not [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
         assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
+    def gives_up(self) -> None:
+        """The page has asked the hub as often as it does, and says so; the pauses between pass at once."""
+        alert = self.page.get_by_role("alert")
+        for _ in range(PATIENCE_MS // LOOK_MS):
+            if alert.is_visible():
+                return
+            self.page.clock.run_for(LONGEST_PAUSE_MS)
+            self.page.wait_for_timeout(LOOK_MS)
+        expect(alert).to_be_visible()
+
     def has_authenticator(self) -> None:
         """Give the browser an authenticator with the PRF extension, whose owner always agrees."""
         devtools = self.context.new_cdp_session(self.page)
@@ -199,13 +212,24 @@ class Typist(Visitor):
         asked.value.set_files(file)
 
 
-@pytest.fixture
-def patient(tmp_path: Path, portal_hub: RunningHub) -> Iterator[Client]:
-    """A patient with a client elsewhere, who signs in by `WORDS`; `patient.code` is that of her sheet."""
-    client, client.code = enrolment.enrol(tmp_path / "patient", portal_hub.url)
+def enrolled(directory: Path, hub: RunningHub) -> Iterator[Client]:
+    """A person with a client elsewhere, who signs in by `WORDS`; `code` is that of her sheet."""
+    client, client.code = enrolment.enrol(directory, hub.url)
     enrolment.set_passphrase(client, WORDS)
     yield client
     client.close()
+
+
+@pytest.fixture
+def patient(tmp_path: Path, portal_hub: RunningHub) -> Iterator[Client]:
+    """A patient."""
+    yield from enrolled(tmp_path / "patient", portal_hub)
+
+
+@pytest.fixture
+def relative(tmp_path: Path, portal_hub: RunningHub) -> Iterator[Client]:
+    """A person at the same hub."""
+    yield from enrolled(tmp_path / "relative", portal_hub)
 
 
 @pytest.fixture

@@ -116,12 +116,9 @@ def test_named_in_the_page_a_relative_does_all_for_her_until_she_ends_it(visitor
     assert settled(patient)["delegates"] == []
 
 
-@pytest.mark.parametrize(("kind", "language", "viewport"), [(Typist, "en", DESK), (Visitor, "de", PHONE)])
-def test_a_representative_answers_who_asks_her_and_gives_the_mandate_back(
-    visitors, patient, practices, ben, kind, language, viewport,
-):  # fmt: skip
-    """By keyboard, too: one request is granted, one put aside; then he resigns, and nothing is left to him."""
-    practice, other, he = practices(), practices(), visitors(kind, language, viewport)
+def test_a_representative_answers_who_asks_her_and_gives_the_mandate_back(visitors, patient, practices, ben):
+    """By keyboard: one request is granted, one put aside; then he resigns, and nothing is left to him."""
+    practice, other, he = practices(), practices(), visitors(Typist, "en", DESK)
     write(patient, 1)
     name_delegate(patient, ben.card, END, scope=FULL)
     for one in (practice, other):

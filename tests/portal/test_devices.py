@@ -205,10 +205,9 @@ def test_a_device_without_the_key_is_handed_it(visitors, patient, tmp_path, port
 # --- this browser -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "language", "viewport"), [(Visitor, "en", DESK), (Typist, "de", PHONE)])
-def test_signing_out(visitors, patient, kind, language, viewport):
+def test_signing_out(visitors, patient):
     """Nothing of the account is left in the browser, it is none of the account's devices, and words bring it back."""
-    visitor = visitors(kind, language, viewport)
+    visitor = visitors(Typist, "de", PHONE)
     sign_in(visitor, patient.account)
     patient.sync()
     before = present(patient)

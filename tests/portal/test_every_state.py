@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from connectors.patient import sharing
+from connectors.patient import enrolment, permits, sharing
 from consent.categories import INDEX
 from consent.identifiers import account
-from tests.journeys.conftest import Practice
+from consent.lockout import FULL
+from tests.journeys.conftest import Practice, name_delegate
 from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, ROOT, TEXTS, WORDS
+from tests.portal.test_acting import END, act_for
+from tests.portal.test_carers import NURSE, found, open_patient
 from tests.portal.test_getting_in import sign_in
 from tests.portal.test_log import look_at
 
@@ -30,14 +33,14 @@ ONE = re.compile(r'path: "([a-z-]*)", title: "([a-z.-]+)"')
 
 def listed(name):
     """Title by path of a list: pages that stand there, pages with a name, and those of another list."""
-    found = {}
+    known = {}
     for line in LISTS[name].splitlines():
         word = line.strip(" ,")
         if word.startswith("..."):
-            found |= listed(word.removeprefix("..."))
+            known |= listed(word.removeprefix("..."))
         else:
-            found |= dict(ONE.findall(line if "{" in line else re.search(rf"const {word}\b.*?;", LISTED, re.DOTALL)[0]))
-    return found
+            known |= dict(ONE.findall(line if "{" in line else re.search(rf"const {word}\b.*?;", LISTED, re.DOTALL)[0]))
+    return known
 
 
 ENTRANCES, PAGES = listed("ENTRANCES"), listed("PAGES")
@@ -176,49 +179,89 @@ def test_empty_pages_and_those_of_nobody(visitors, patient):
     is_well_in_any_light(visitor)
 
 
-@pytest.mark.parametrize("state", STATES)
-def test_with_a_hub_that_does_not_do_as_it_should(visitors, full, state):
-    """No page breaks, says something else than it is, or becomes unreadable: with data that are here, and without."""
-    language, viewport = [("de", PHONE), ("en", DESK)][list(STATES).index(state) % 2]
-    visitor = visitors(language=language, viewport=viewport)
-    sign_in(visitor, full.account)
-    expect(visitor.page.locator(".counts")).to_be_visible()
-    hub = urlsplit(visitor.url).netloc
+def look_at_pages(visitor, pages, state):
+    """None breaks, says something else than it is, or becomes unreadable, while the hub does so."""
     if state == "offline":
         visitor.page.clock.install()
-    visitor.page.route(f"http://{hub}/v1/**", STATES[state])
-    visitor.page.route(f"http://{hub}/oauth/**", STATES[state])
-    visitor.page.emulate_media(color_scheme="dark")
-    for path, title in paths(full, "vitals").items():
+    hub = urlsplit(visitor.url).netloc
+    for place in ("v1", "oauth"):
+        visitor.page.route(f"http://{hub}/{place}/**", STATES[state])
+    for path, title in pages.items():
         go(visitor, path, title)
         if state == "offline":
             for pause in RETRIES_MS:
                 visitor.page.clock.run_for(pause)
         visitor.is_well()
         reflows(visitor)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_with_a_hub_that_does_not_do_as_it_should(visitors, full, state):
+    """Each page holds, with data that are here, and without."""
+    language, viewport = [("de", PHONE), ("en", DESK)][list(STATES).index(state) % 2]
+    visitor = visitors(language=language, viewport=viewport)
+    sign_in(visitor, full.account)
+    expect(visitor.page.locator(".counts")).to_be_visible()
+    visitor.page.emulate_media(color_scheme="dark")
+    look_at_pages(visitor, paths(full, "vitals"), state)
     leave(visitor)
+
+
+def look_in_every_state(visitor, pages):
+    """With all that is there; and with a hub that fails, is away, shuts out, and at last does not answer."""
+    for path, title in pages.items():
+        go(visitor, path, title)
+        visitor.page.wait_for_load_state("networkidle")
+        is_well_in_any_light(visitor)
+    for state in ("failing", "offline", "shut out", "loading"):
+        look_at_pages(visitor, pages, state)
+        visitor.page.unroute_all(behavior="ignoreErrors")
+    leave(visitor)
+
+
+def test_the_pages_of_an_organisation(visitors, portal_hub, full):
+    """Its patients, and one's record: read and written."""
+    visitor = visitors(language="de", viewport=PHONE)
+    house = found(visitor, portal_hub, NURSE, "nurse")
+    sharing.grant(full, house, {INDEX["vitals"], INDEX["documents"]})
+    permits.permit(full, house)
+    open_patient(visitor, full)
+    hers = f"patient/{full.account}"
+    pages = {"": "patients.title", hers: "patient.title", f"{hers}/add": "write.title"}
+    look_in_every_state(visitor, pages | {f"{hers}/{name}": f"category.{name}" for name in ("vitals", "documents")})
+
+
+@pytest.mark.parametrize("scope", [FULL, "manage"])
+def test_the_pages_of_who_acts_for_another(visitors, full, relative, scope):
+    """All that she has, or what he manages; and her record, as far as it is granted to him."""
+    name_delegate(full, enrolment.card(relative), END, scope=scope)
+    visitor = visitors(language="en", viewport=DESK)
+    sign_in(visitor, relative.account)
+    act_for(visitor, full)
+    look_in_every_state(visitor, listed("FOR_ANOTHER" if scope == FULL else "MANAGING"))
 
 
 @pytest.mark.parametrize("state", ["offline", "failing"])
 def test_the_way_in_with_a_hub_that_does_not_do_as_it_should(visitors, patient, state):
     """Signing in, signing up and recovering say what is wrong, and nothing is lost of what was typed."""
     visitor = visitors(language="en")
+    visitor.page.clock.install()
     hub = urlsplit(visitor.url).netloc
     visitor.follow("welcome.sign-in")
     visitor.enter("account.address", patient.account)
     visitor.enter("account.passphrase", WORDS)
     visitor.page.route(f"http://{hub}/v1/**", STATES[state])
     visitor.press("sign-in.sign-in")
-    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    visitor.gives_up()
     expect(visitor.field("account.address")).to_have_value(patient.account)
     is_well_in_any_light(visitor)
     go(visitor, "sign-up", "sign-up.title")
-    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    visitor.gives_up()
     is_well_in_any_light(visitor)
     go(visitor, "recover", "recover.title")
     visitor.enter("account.address", patient.account)
     visitor.enter("sheet.code", str(patient.code))
     visitor.press("recover.go-on")
-    expect(visitor.page.get_by_role("alert")).to_be_visible()
+    visitor.gives_up()
     is_well_in_any_light(visitor)
     leave(visitor)

@@ -64,10 +64,9 @@ def unlock(visitor, words=WORDS):
     visitor.press("unlock.unlock")
 
 
-@pytest.mark.parametrize(("kind", "language", "viewport"), [(Visitor, "de", PHONE), (Typist, "en", DESK)])
-def test_a_new_account(visitors, portal_hub, tmp_path, kind, language, viewport):
+def test_a_new_account(visitors, portal_hub, tmp_path):
     """Six words and a sheet make a whole account, which any client may join; neither words nor code leave the page."""
-    visitor = visitors(kind, language, viewport)
+    visitor = visitors(Typist, "de", DESK)
     visitor.sees("welcome.title")
     visitor.is_well()
     visitor.follow("welcome.sign-up")

@@ -11,7 +11,7 @@ from consent.categories import INDEX
 from tests.journeys.conftest import PATIENCE_SECONDS
 from tests.journeys.sharing import write
 from tests.portal import record
-from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
+from tests.portal.conftest import DESK, PHONE, Typist, Visitor
 from tests.portal.test_getting_in import sign_in, unlock
 
 KEPT = """async store => {
@@ -20,15 +20,6 @@ KEPT = """async store => {
   const all = db.transaction(store).objectStore(store).getAll();
   return new Promise((done) => { all.onsuccess = () => done(all.result.length); });
 }"""
-
-
-@pytest.fixture
-def relative(tmp_path, portal_hub):
-    """A person at the same hub, who signs in by `WORDS`."""
-    client, _ = enrolment.enrol(tmp_path / "relative", portal_hub.url)
-    enrolment.set_passphrase(client, WORDS)
-    yield client
-    client.close()
 
 
 def fill(patient):

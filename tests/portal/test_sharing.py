@@ -64,17 +64,14 @@ def sign(visitor, practice, look=lambda: None, foreseen="", done="grant.done"):
     look()
 
 
-@pytest.mark.parametrize(("kind", "language", "viewport"), [(Visitor, "de", PHONE), (Typist, "en", DESK)])
-def test_a_practice_finds_what_she_shares_until_she_withdraws(
-    visitors, patient, practices, kind, language, viewport,
-):  # fmt: skip
+def test_a_practice_finds_what_she_shares_until_she_withdraws(visitors, patient, practices):
     """Granted in the page, the practice's FHIR search finds her data; withdrawn there, nothing; undone, all again."""
-    practice, visitor = practices(), visitors(kind, language, viewport)
+    practice, visitor = practices(), visitors(Typist, "en", DESK)
     write(patient, 1, 2)
     assert found(practice, patient) == set()
     open_sharing(visitor, patient)
     visitor.is_well()
-    sign(visitor, practice, visitor.is_well, foreseen=preview.entries(2, language))
+    sign(visitor, practice, visitor.is_well, foreseen=preview.entries(2, "en"))
     assert found(practice, patient) == {"w1", "w2"}
     with visitor.page.expect_download() as download:
         visitor.follow("grant.file")
@@ -82,8 +79,8 @@ def test_a_practice_finds_what_she_shares_until_she_withdraws(
     assert (proven.counterpart, VITALS in proven.terms.categories) == (practice.account, True)
     visitor.press("grant.finish")
     rule = visitor.page.get_by_role("listitem").filter(has_text=title(practice))
-    expect(rule).to_contain_text(words.category(VITALS, language))
-    expect(rule).not_to_contain_text(words.category(MENTAL, language))
+    expect(rule).to_contain_text(words.category(VITALS, "en"))
+    expect(rule).not_to_contain_text(words.category(MENTAL, "en"))
     visitor.press("share.withdraw-of", who=title(practice))
     visitor.is_well()
     visitor.press("share.withdraw-now")

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from itertools import cycle
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from connectors.bench import browser
 from connectors.bench.cli import BENCHES, _possible
 from connectors.bench.cli import bench as command
 from connectors.bench.figures import Figure, growths
+from tests.conftest import empty
 
 SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
 OF_DECISIONS = {f"decide-{what}{whose}" for what in ("one", "filter", "release-p99") for whose in ("", "-cedar")}
@@ -31,8 +33,6 @@ FIGURES = {
 }
 IN_ONE_PROCESS = ("seal", "open", "decide")
 WITH_A_DATABASE = tuple(name for name in BENCHES if name not in IN_ONE_PROCESS)
-ON_ANY = ("deposit", "gateway-write")
-"""Those that write meet both databases; of the others each meets one."""
 
 
 def bench(*words, **environment):
@@ -66,24 +66,20 @@ def test_a_bench_of_one_process_prints_its_figure(name):
     check(name, lines(name, "--seconds", "0.2"), "one processor")
 
 
-@pytest.mark.parametrize("name", ON_ANY)
-def test_a_bench_that_writes_prints_its_figures(name, database_url, tmp_path):
-    """Tiny, with real servers on either database; all it made is gone afterwards."""
-    check_with_servers(name, database_url, tmp_path)
+@pytest.fixture
+def database_url(request, tmp_path):
+    """An empty database of the kind that is asked for."""
+    yield from empty(request.param, tmp_path / "unused.sqlite", request)
 
 
-@pytest.mark.parametrize("name", sorted(set(WITH_A_DATABASE) - set(ON_ANY)))
-def test_a_bench_that_reads_prints_its_figures(name, postgresql, tmp_path):
-    """Tiny, with real servers on PostgreSQL; all it made is gone afterwards."""
-    url = postgresql.make()
-    check_with_servers(name, url, tmp_path)
-    postgresql.drop(url)
-
-
-def check_with_servers(name, database_url, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "database_url"), list(zip(WITH_A_DATABASE, cycle(["postgresql", "sqlite"]))), indirect=["database_url"]
+)
+def test_a_bench_of_servers_prints_its_figures(name, database_url, tmp_path):
+    """Tiny, with real servers, on one database or the other in turn; all it made is gone afterwards."""
     where = "sqlite" if database_url.startswith("sqlite") else database_url
     before = databases(database_url)
-    words = (name, "--seconds", "1", "--connections", "2", "--rows", "300", "--database", where)
+    words = (name, "--seconds", "0.3", "--connections", "2", "--rows", "300", "--database", where)
     check(name, lines(*words, TMPDIR=str(tmp_path)), "SQLite" if where == "sqlite" else "PostgreSQL")
     assert databases(database_url) == before
     assert not list(tmp_path.glob("obhut-bench-*"))
@@ -130,10 +126,12 @@ def test_without_a_browser_the_portal_is_not_measured(monkeypatch, tmp_path):
 
 
 def test_growth_is_the_cost_at_the_largest_size_over_that_at_the_smallest():
-    """One size says nothing of growth; of several the first and the last count."""
-    assert list(growths({"deposit": [(100, 2.0)]})) == []
-    (figure,) = growths({"deposit": [(100, 2.0), (1000, 9.0), (10000, 3.0)]})
-    assert (figure.name, figure.value, figure.ratio) == ("deposit-growth", 1.5, None)
+    """One size says nothing of growth; of several the first and the last count. So with the limit."""
+    rates = [(100, 90.0, 30.0), (1000, 20.0, 10.0), (10000, 60.0, 20.0)]
+    measured = [(size, Figure("deposit", value, "envelopes/s", limit, "here")) for size, value, limit in rates]
+    assert list(growths(measured[:1])) == []
+    (figure,) = growths(measured)
+    assert (figure.name, figure.value, figure.limit, figure.ratio) == ("deposit-growth", 1.5, 1.5, 1.0)
 
 
 def test_a_figure_is_rounded_to_what_a_run_repeats():
