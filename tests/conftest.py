@@ -37,9 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.parent.name) if item.path.parent.name in LONG else len(LONG))
 
 
+def pytest_configure() -> None:
+    """While the tests are collected nothing becomes garbage: the collector would only look through it."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays: the collector need not look through it again and again."""
     gc.freeze()
+    gc.enable()
 
 
 class Clock:

@@ -144,7 +144,7 @@ def needles(stage: Path) -> set[bytes]:
         text = export.read(name).decode("utf-8", "replace")
     words = set(re.findall(r'sourceName="([^"]{6,})"', text)) | set(re.findall(r'type="(HK\w+)"', text))
     # Long enough not to occur by chance in ciphertext, and not the seconds of a log line.
-    numbers = (value for value in re.findall(r'value="(\d+\.\d{2,})"', text)[::20] if len(value) >= 6)
+    numbers = (value for value in re.findall(r'value="(\d+\.\d{2,})"', text)[::100] if len(value) >= 6)
     words |= {value for value in numbers if not re.fullmatch(r"[0-5]\d\.\d{3}", value)}
     words |= set(re.findall(r'startDate="(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)', text)[::1000])
     words |= {metric.codings[0].code for metric in METRICS.values() if len(metric.codings[0].code) >= 6}

@@ -125,7 +125,7 @@ def while_adding(browser: Browser, hub: RunningHub, directory: Path) -> None:
         sign_in(old, client.account)
         invitation = shows_invitation(new, lambda: shoot(new, "adding-invitation"))
         asks_for_device(old)
-        old.enter("write.text", invitation)
+        old.enter("add.text", invitation)
         old.press("add.go-on")
         digits(new)
         digits(old)
