@@ -19,6 +19,8 @@ Said = Mapping[str, str]
 """The same in each language."""
 NUMBER = 6
 """So many signs of a health link's name tell it from others."""
+PACKETS = ("release", "deposit")
+"""What counts sealed packets."""
 
 _FILE: Mapping[str, Mapping[str, Said]] = json.loads((files("connectors.patient") / "log_words.json").read_bytes())
 TYPES, STATEMENTS, ACTIONS, FAULTS = (_FILE[group] for group in ("types", "statements", "actions", "faults"))
@@ -74,7 +76,9 @@ def _kind(entry: Entry) -> str:
         return "refused-emergency"
     if entry.action == "refusal" and (entry.detail.get("reason") != "consent" or entry.detail.get("what") == "deposit"):
         return "refused-deposit"
-    return "deletion" if entry.action == "deposit" and entry.detail.get("deletes") else entry.action
+    if entry.action == "deposit" and entry.detail.get("deletes"):
+        return "deletion"
+    return f"{entry.action}-one" if entry.action in PACKETS and entry.detail.get("count") == 1 else entry.action
 
 
 def who(entry: Entry, account: str, language: str) -> str:

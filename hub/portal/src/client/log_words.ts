@@ -19,6 +19,9 @@ const ROLES: Group = words.roles;
 const STATEMENTS: Group = words.statements;
 const ACTIONS: Group = words.actions;
 
+/** What counts sealed packets. */
+const PACKETS = new Set(["release", "deposit"]);
+
 /** So many signs of a health link's name tell it from others. */
 export const NUMBER = 6;
 
@@ -97,7 +100,8 @@ function kindOf({ action, kept, number, detail }: Entry): string {
   if (action === "read" && !number) return "nothing";
   if (action === "refusal" && detail["what"] === "emergency") return "refused-emergency";
   if (action === "refusal" && (detail["reason"] !== "consent" || detail["what"] === "deposit")) return "refused-deposit";
-  return action === "deposit" && detail["deletes"] ? "deletion" : action;
+  if (action === "deposit" && detail["deletes"]) return "deletion";
+  return PACKETS.has(action) && detail["count"] === 1 ? `${action}-one` : action;
 }
 
 function basis({ basis: [newest] }: Entry, account: string, language: Language): string {

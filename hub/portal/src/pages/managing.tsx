@@ -69,7 +69,7 @@ export function Managing({ client: side }: { client: Deputy }) {
 
 function OneSeen({ side, directory, one: { to, grant, categories }, onDone }: Props & { one: Seen }) {
   const [asked, ask] = useState(false);
-  const name = to === side.client.account ? text("data.yourself") : directory.name(to);
+  const name = to === side.client.account ? text("managing.your-account") : directory.name(to);
   const { purpose: purposes, until } = grant.rules.body;
   const [by] = grant.rules.by;
   const ending = useTask(async () => {
