@@ -64,7 +64,7 @@ def test_a_link_is_made_opened_listed_extended_and_revoked(account):
     passcode = said.removeprefix("passcode ")
     assert opened(address, "not-it") == 401
     bundle = opened(address, passcode)
-    assert "72.50" in bundle and "w2" not in bundle and json.loads(bundle)["type"] == "collection"
+    assert "72.50" in bundle and '"w2"' not in bundle and json.loads(bundle)["type"] == "collection"
     (listed,) = [json.loads(row) for row in link("list", "--account", account, "--json").stdout.splitlines()]
     assert (listed["link"], listed["passcode"], listed["label"]) == (address, passcode, "Gewicht")
     assert (listed["opened"], listed["left"]) == (1, 9)

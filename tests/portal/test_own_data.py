@@ -107,7 +107,7 @@ def test_a_measurement_of_her_own(visitors, patient, kind, language, viewport):
     context = Context(identifiers.account(patient.account).local)
     at, key = pressure["effectiveDateTime"], bytes.fromhex(pressure["id"])
     assert pressure == blood_pressure(128, 82, at, key, context, entered_by_patient=True)
-    assert not visitor.gave_away("71.", "29463-7", "Observation")
+    assert not visitor.gave_away(kilograms.replace(",", "."), "29463-7", "Observation")
 
 
 def test_an_entry_is_corrected_and_taken_back(visitors, patient):
