@@ -71,6 +71,18 @@ def test_a_read_says_who_when_what_why_on_which_basis_and_that_a_person_looked()
 
 
 @pytest.mark.parametrize(
+    ("count", "english", "german"),
+    [(1, "was given a sealed packet: vital", "hat ein versiegeltes Paket erhalten: Vital"),
+     (2, "was given 2 sealed packets: vital", "hat 2 versiegelte Pakete erhalten: Vital")],
+)  # fmt: skip
+def test_a_single_packet_is_called_one(count, english, german):
+    """Neither "1 packets" nor a number where there is one."""
+    one = entry("release", categories=["vitals"], detail={"count": count})
+    assert english in line(one, ACC)
+    assert german in line(one, ACC, "de")
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"basis": []}, "no consent of yours was in force then"),

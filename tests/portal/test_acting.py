@@ -70,7 +70,7 @@ def settled(patient):
 
 def test_named_in_the_page_a_relative_does_all_for_her_until_she_ends_it(visitors, patient, practices, ben):
     """Named, he shares for her and withdraws at once; the moment she ends it his page says so and shows nothing."""
-    practice, she, he = practices(), visitors(Visitor, "en", DESK), visitors(Visitor, "de", PHONE)
+    practice, she, he = practices(), visitors(Visitor, "en", DESK), visitors(Typist, "de", PHONE)
     write(patient, 1, 2)
     sign_in(he, ben.account)
     expect(he.page.get_by_text(he.text("acting.for"), exact=True)).to_have_count(0)
@@ -91,7 +91,7 @@ def test_named_in_the_page_a_relative_does_all_for_her_until_she_ends_it(visitor
     assert found(practice, patient) == {"w1", "w2"}
     he.follow("acting.record")
     expect(he.page.get_by_text(he.text("acting.now", who=called(he, patient)))).to_be_visible()
-    he.page.get_by_role("link", name=he.text("category.vitals")).click()
+    he.use(he.page.get_by_role("link", name=he.text("category.vitals")))
     expect(he.page.get_by_text("72", exact=False).first).to_be_visible()
     he.is_well()
     he.follow("share.title")

@@ -153,7 +153,7 @@ def test_recovery_by_the_sheet(visitors, patient, portal_hub, tmp_path, kind, la
 
 def test_a_passkey_unlocks_and_an_idle_page_locks_itself(visitors, patient):
     """After fifteen minutes without a touch the secrets are gone, from all tabs; passkey or words bring them back."""
-    visitor = visitors(viewport=DESK)
+    visitor = visitors(Typist, viewport=DESK)
     visitor.has_authenticator()
     sign_in(visitor, patient.account)
     visitor.follow("security.title")

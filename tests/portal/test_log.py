@@ -49,6 +49,8 @@ def test_she_reads_who_looked_objects_and_reads_the_answer(visitors, patient, pr
         sharing.grant(patient, one.account, {INDEX["vitals"]})
     look_at(practice, patient)
     found(other, patient)
+    write(patient, 3)
+    found(other, patient)
     sign_in(visitor, patient.account)
     open_log(visitor)
     whole = log_words._FILE["report"]["whole"]["en"].partition("{")[0]
@@ -61,6 +63,7 @@ def test_she_reads_who_looked_objects_and_reads_the_answer(visitors, patient, pr
         line = log_words.line(entry, patient.account, "en").split(maxsplit=3)[3].rstrip(".")
         pieces = line.replace(f" ({entry.actor})", "").lower().split("; ")
         assert [piece for piece in pieces if piece not in shown] == []
+    assert "was given a sealed packet:" in shown
     read = next(entry for entry in told if entry.person)
 
     visitor.pick("log.who", f"{DOCTOR.person} ({ROLE['en']}), {title(practice)}")
