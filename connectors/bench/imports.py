@@ -19,6 +19,8 @@ from connectors.wearables.xml_text import mended
 A_DAY = 3600
 """Records of a day, as the generator writes them at full density."""
 SEED = 20261125
+_BETWEEN_LOOKS = 0.05
+"""Seconds between two looks at the memory."""
 
 
 def import_(wish: Wish) -> Iterator[Figure]:
@@ -39,7 +41,8 @@ def import_(wish: Wish) -> Iterator[Figure]:
         f"the whole command, hub of {WORKERS} processes, {os.cpu_count()} processors"
     )
     yield Figure("import", report["read"] / seconds, "records/s", report["read"] / parsed, about)
-    yield Figure("import-memory", memory / 1e6, "MB", None, about)
+    if memory:
+        yield Figure("import-memory", memory / 1e6, "MB", None, about)
 
 
 def _parsed(export: Path) -> float:
@@ -54,15 +57,33 @@ def _parsed(export: Path) -> float:
 
 
 def _timed(*words: str) -> tuple[dict[str, int], float, int]:
-    """Run a command of Obhut: what it reports, the seconds it took, the bytes it held at most. Raises `Failed`."""
+    """Run a command of Obhut: what it reports, the seconds it took, the bytes that it and its processes held at most.
+
+    Raises `Failed`.
+    """
     begin = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "fhir_profiles.command", *words], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout as output:
-        told = output.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    memory = 0
+    while True:
+        try:
+            told, _ = process.communicate(timeout=_BETWEEN_LOOKS)
+            break
+        except subprocess.TimeoutExpired:
+            memory = max(memory, _held(process.pid))
     seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise Failed(f"obhut {' '.join(words[:2])} ended with {process.returncode}")
-    return orjson.loads(told), seconds, usage.ru_maxrss * 1024
+    return orjson.loads(told), seconds, memory
+
+
+def _held(pid: int) -> int:
+    """Bytes that a process and its children hold now; what several hold counts once. 0 where no Linux tells (`Pss`).
+
+    https://docs.kernel.org/filesystems/proc.html
+    """
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        told = "".join(Path(f"/proc/{one}/smaps_rollup").read_text() for one in (pid, *children))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in told.splitlines() if line.startswith("Pss:"))

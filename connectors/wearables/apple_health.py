@@ -6,8 +6,9 @@ inside a Correlation (Apple's own DTD says they appear twice), workouts, summari
 Nothing is judged here: what a record is worth, `importer` decides.
 """
 
+import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -31,8 +32,9 @@ _ABSENT = dict.fromkeys(("type", "sourceName", "device", "startDate", "value", "
 class Record(NamedTuple):
     """One element of the export.
 
-    `type` is HealthKit's identifier, or the element's name where it is no sample; `source` an index into
-    `Export.sources`; `start`, `end`, `value`, `unit` as written, empty where absent; `entered`: by hand.
+    `type` is HealthKit's identifier, or the element's name where it is no sample; `source` a key of `Reader.sources`,
+    a digest of what names it, so that all who read a part of an export agree on it; `start`, `end`, `value`, `unit`
+    as written, empty where absent; `entered`: by hand.
     """
 
     type: str
@@ -129,20 +131,13 @@ def _plain(text: str) -> str:
 
 
 class Export:
-    """An opened export of Apple Health. Use as a context manager; `records` may be read once.
+    """An opened export of Apple Health. Use as a context manager; `chunks` may be read once.
 
     Raises `Problem`: `invalid` for what is damaged, `not-supported` for another format, `too-large` at a limit.
     """
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
         self._archive = Archive(path, limits or Limits())
-        self.sources: list[Description] = []
-        self.exported = ""
-        self._indices: dict[tuple[str, str], int] = {}
-        self._found: list[Record] = []
-        self._depth = 0
-        self._attributes: dict[str, str] | None = None
-        self._entered = False
 
     def __enter__(self) -> Self:
         return self
@@ -151,30 +146,48 @@ class Export:
         self._archive.close()
 
     @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self._archive.size
+    def xml_bytes(self) -> int:
+        """How long the XML is, by what the file says of itself."""
+        return self._archive.xml_bytes
 
     def electrocardiograms(self) -> Iterator[bytes | None]:
         """Each CSV of the zip, whole; `None` for one over the limit."""
         return self._archive.tables()
 
-    def records(self, progress: Callable[[int], None] | None = None) -> Iterator[Record]:
-        """All records in the order of the file; `progress` is told the position in the file after each chunk."""
-        parser = self._parser()
-        fed = 0
+    def chunks(self, progress: Callable[[int], None] | None = None) -> Iterator[bytes]:
+        """The XML, fit for `Reader`; `progress` is told the position in the file after each chunk."""
         for chunk in mended(self._archive.export()):
-            fed += len(chunk)
-            self._feed(parser, chunk, final=False)
-            if fed - parser.CurrentByteIndex > MAX_TOKEN + len(chunk):
-                raise Problem("invalid", "The export holds an element larger than any of Apple Health.")
-            yield from self._found
-            self._found.clear()
+            yield chunk
             if progress is not None:
                 progress(self._archive.position)
-        self._feed(parser, b"", final=True)
-        yield from self._found
-        self._found.clear()
+
+
+class Reader:
+    """Reads the XML of an export, once. `sources` are those named so far, in their order; `exported` is the date that
+    it gives, as written, if any.
+
+    Raises `Problem`: `invalid` for XML that is not well formed, `not-supported` for another root, `too-large`.
+    """
+
+    def __init__(self) -> None:
+        self.sources: dict[int, Description] = {}
+        self.exported: str | None = None
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._found: list[Record] = []
+        self._depth = 0
+        self._attributes: dict[str, str] | None = None
+        self._entered = False
+
+    def records(self, chunks: Iterable[bytes]) -> Iterator[list[Record]]:
+        """The records of each chunk, in the order of the document."""
+        parser = self._parser()
+        fed = 0
+        for chunk in chunks:
+            fed += len(chunk)
+            yield self._fed(parser, chunk, final=False)
+            if fed - parser.CurrentByteIndex > MAX_TOKEN + len(chunk):
+                raise Problem("invalid", "The export holds an element larger than any of Apple Health.")
+        yield self._fed(parser, b"", final=True)
 
     def _parser(self) -> expat.XMLParserType:
         parser = expat.ParserCreate("UTF-8")
@@ -185,12 +198,14 @@ class Export:
         parser.ExternalEntityRefHandler = _refuse
         return parser
 
-    def _feed(self, parser: expat.XMLParserType, chunk: bytes, *, final: bool) -> None:
+    def _fed(self, parser: expat.XMLParserType, chunk: bytes, *, final: bool) -> list[Record]:
         try:
             parser.Parse(chunk, final)
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
             raise Problem("invalid", f"The export is not well formed at line {error.lineno}: {reason}.") from None
+        found, self._found = self._found, []
+        return found
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -225,7 +240,7 @@ class Export:
         device = said["device"]
         # Without the address in memory, which differs from record to record.
         key = (said["sourceName"], device[device.find(">") :] if device else "")
-        source = self._indices.get(key)
+        source = self._numbers.get(key)
         if source is None:
             source = self._new_source(key, device)
         return Record(
@@ -234,10 +249,16 @@ class Export:
 
     def _new_source(self, key: tuple[str, str], device: str) -> int:
         if len(self.sources) >= MAX_SOURCES:
-            raise Problem("too-large", "The export names more sources than a person has.")
-        self._indices[key] = len(self.sources)
-        self.sources.append(described(key[0], device))
-        return self._indices[key]
+            raise too_many_sources()
+        digest = hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest()
+        number = self._numbers[key] = int.from_bytes(digest, "little")
+        self.sources[number] = described(key[0], device)
+        return number
+
+
+def too_many_sources() -> Problem:
+    """What is said of more than `MAX_SOURCES`."""
+    return Problem("too-large", "The export names more sources than a person has.")
 
 
 def _refuse(*_: Any) -> int:

@@ -69,6 +69,11 @@ class Archive:
         """How far the file has been read, in bytes of `size`."""
         return self._file.tell()
 
+    @property
+    def xml_bytes(self) -> int:
+        """How long the XML is, by what the file says of itself."""
+        return self.size if self._export is None else self._export.file_size
+
     def export(self) -> Iterator[bytes]:
         """The XML in chunks. Raises `Problem(too-large)` at a limit and `Problem(invalid)` where the zip is damaged."""
         if self._zip is None:

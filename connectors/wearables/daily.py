@@ -18,7 +18,7 @@ DAY = 86400
 NIGHT_BEGINS_BEFORE = 6 * 3600
 """Sleep from 18:00 on belongs to the night of the next day."""
 
-PIECE = Struct("<qihIBd")
+PIECE = Struct("<qihBdQ")
 
 Rank = Callable[[int], tuple[int, str]]
 """Source → what sources are sorted by; the same source under two software versions ranks the same."""
@@ -28,14 +28,15 @@ class Piece(NamedTuple):
     """A record, or the part of one on one day.
 
     `start` in seconds since 1970, `duration` in seconds, `offset` in minutes, `counted` 1 for a record's first part.
+    `source` stands last, so that what comes first by these does not hang on how sources are numbered.
     """
 
     start: int
     duration: int
     offset: int
-    source: int
     counted: int
     value: float
+    source: int
 
     @property
     def end(self) -> int:
@@ -51,7 +52,7 @@ def unique(packed: bytes) -> tuple[list[Piece], int]:
     pieces = sorted(map(Piece._make, PIECE.iter_unpack(b"".join(kept))))
     if len(kept) == len(all_of_them):
         return pieces, 0
-    before = sum(piece[4] for piece in PIECE.iter_unpack(packed))
+    before = sum(piece[3] for piece in PIECE.iter_unpack(packed))
     return pieces, before - sum(piece.counted for piece in pieces)
 
 

@@ -5,10 +5,11 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 
 from connectors.wearables import daily, intake
 from connectors.wearables.apple_health import date_time, moment, rank
@@ -68,18 +69,18 @@ class Day:
 
 
 class Days:
-    """Builds days. `exported` is when the export was made, in seconds since 1970, and `today` its local day."""
+    """Builds days, here or where it was sent. `sources` by their numbers, `monitors` those of them that are glucose
+    sensors; `exported` is when the export was made, in seconds since 1970, and `today` its local day."""
 
     def __init__(
-        self, patient: str, sources: Sequence[Description], monitors: Iterable[int], exported: int, today: int
+        self, patient: str, sources: Mapping[int, Description], monitors: Iterable[int], exported: int, today: int
     ) -> None:
         self._patient = patient
-        self._devices = [device_id(patient, about) for about in sources]
-        self._ranks = [rank(about) for about in sources]
+        self._devices = {source: device_id(patient, about) for source, about in sources.items()}
+        self._ranks = {source: rank(about) for source, about in sources.items()}
         self._monitors = {self._devices[source] for source in monitors}
         self._exported = exported
         self._today = today
-        self._templates: dict[tuple[str, str], Callable[[bytes, str, str, str], bytes]] = {}
 
     def build(self, day: int, slots: dict[int, bytes]) -> Day:
         """The resources of a local day, `day` in days since 1970, from the packed records of each slot."""
@@ -234,10 +235,7 @@ class Days:
             )
             resource = dump(observation)
         else:
-            fill = self._templates.get((name, device))
-            if fill is None:
-                fill = self._templates[name, device] = template(METRICS[name], Context(self._patient, device))
-            resource = fill(key, start, end, single.value)
+            resource = _template(name, self._patient, device)(key, start, end, single.value)
         if name in ACTIVITY_SINGLES:
             made.activity.append(resource)
             made.activity_records += 1
@@ -288,6 +286,11 @@ class Days:
             status=self._status,
         )
         return Item("traces", key, dump(observation), len(readings))
+
+
+@lru_cache(maxsize=1000)
+def _template(name: str, patient: str, device: str) -> Callable[[bytes, str, str, str], bytes]:
+    return template(METRICS[name], Context(patient, device))
 
 
 def number(value: float, digits: int) -> Number:

@@ -9,18 +9,22 @@ queued is known, the rest comes. The report adds up at every end: read = taken +
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import starmap
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from connectors.wearables import detect, ecg
 from connectors.wearables.apple_health import Export, latest_software, moment
 from connectors.wearables.archive import Limits
 from connectors.wearables.daily import DAY
 from connectors.wearables.day import Day, Days, Item
-from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Intake
+from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Taken, take_in
 from connectors.wearables.ledger import Ledger, Mark, MemoryLedger
+from connectors.wearables.pool import Pool
+from connectors.wearables.sections import Indivisible, cut, taken_from
 from connectors.wearables.spill import Spill
 from fhir_profiles.devices import Description, device, device_id
 from fhir_profiles.observations import Context, identity
@@ -31,7 +35,13 @@ MAX_BYTES = 256 << 10
 MAX_RESOURCES = 1000
 OLDER = "older-export"
 TOO_LARGE = "too-large"
-_SETTLE_EVERY = 100_000
+LARGE = 32 << 20
+"""Bytes of XML from which on processes are worth their start."""
+FEW_SOURCES = 1000
+"""Up to so many, each day may travel to another process with all of them."""
+_SETTLE_EVERY = 50
+"""Chunks or sections, a quarter of a megabyte or half of one each."""
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +104,49 @@ def read(
     nothing of it has been given out.
     """
     detect(path)
-    limits = limits or Limits()
-    with Export(path, limits) as export, Spill() as spill:
-        intake = Intake(spill)
-        _take_in(export, spill, intake, report, progress)
-        exported, today = _made_at(export.exported, intake.latest)
+    with ExitStack() as entered:
+        export = entered.enter_context(Export(path, limits))
+        pool = entered.enter_context(Pool()) if export.xml_bytes >= LARGE else None
+        spill = entered.enter_context(Spill())
+        taken = _taken(export, spill, pool, progress)
+        report.read += taken.read
+        report.left.update(taken.left)
+        exported, today = _made_at(taken.exported or "", taken.latest)
         run = _Run(patient, ledger or MemoryLedger(), report, exported)
-        yield from run.devices([export.sources[source] for source in sorted(intake.sources)])
-        days = Days(patient, export.sources, intake.monitors(), exported, today)
-        for number, slots in spill.days():
-            yield from run.day(days.build(number, slots))
+        sources = {source: about for source, about in taken.sources.items() if source in taken.used}
+        yield from run.devices(list(sources.values()))
+        days = Days(patient, sources, taken.monitors(), exported, today)
+        for day in _built(days, spill, pool if len(sources) <= FEW_SOURCES else None):
+            yield from run.day(day)
         for table in export.electrocardiograms():
             yield from run.ecg(table)
         yield from run.rest()
 
 
-def _take_in(
-    export: Export, spill: Spill, intake: Intake, report: Report, progress: Callable[[int], None] | None
-) -> None:
-    take, left = intake.take, report.left
-    count = 0
-    for count, record in enumerate(export.records(progress), 1):
-        reason = take(record)
-        if reason is not None:
-            left[reason] += 1
+def _taken(export: Export, spill: Spill, pool: Pool | None, progress: Callable[[int], None] | None) -> Taken:
+    """All that the XML says, its records in the spill."""
+    if pool is not None:
+        with suppress(Indivisible):
+            taken = Taken(spill.buffers)
+            sections = cut(export.chunks(progress))
+            for section in _settling(pool.map(taken_from, ((section,) for section in sections)), spill):
+                taken.join(section)
+            return taken
+        spill.clear()
+    taken = Taken(spill.buffers)
+    take_in(_settling(export.chunks(progress), spill), taken)
+    return taken
+
+
+def _settling(parts: Iterable[_Part], spill: Spill) -> Iterator[_Part]:
+    for count, part in enumerate(parts, 1):
+        yield part
         if not count % _SETTLE_EVERY:
             spill.settle()
-    report.read += count
+
+
+def _built(days: Days, spill: Spill, pool: Pool | None) -> Iterator[Day]:
+    return starmap(days.build, spill.days()) if pool is None else pool.map(days.build, spill.days())
 
 
 def _made_at(text: str, latest: int) -> tuple[int, int]:

@@ -1,13 +1,21 @@
 """First pass over an export: each record to its day, packed, or left with a reason."""
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 import orjson
 
-from connectors.wearables.apple_health import Record, moment, span
+from connectors.wearables.apple_health import (
+    MAX_SOURCES,
+    Reader,
+    Record,
+    moment,
+    span,
+    too_many_sources,
+)
 from connectors.wearables.daily import DAY, NIGHT_BEGINS_BEFORE, PIECE
 from connectors.wearables.healthkit import (
     FRACTIONS,
@@ -21,7 +29,8 @@ from connectors.wearables.healthkit import (
     Conversion,
     unit_name,
 )
-from connectors.wearables.spill import Spill
+from connectors.wearables.spill import Key
+from fhir_profiles.devices import Description
 
 NOT_SUPPORTED = "not-supported"
 UNREADABLE = "unreadable"
@@ -68,36 +77,58 @@ class Single(NamedTuple):
         return f"Single({len(self.raw)} characters)"
 
 
-class Intake:
-    """Takes records one by one into a `Spill`; tells afterwards which sources were used, and which are sensors."""
+@dataclass(slots=True)
+class _Readings:
+    """Of a source's glucose: how many readings, how many of them soon after the last, the first's and last's second."""
 
-    def __init__(self, spill: Spill) -> None:
-        self.sources: set[int] = set()
-        self.latest = 0
-        self._buffers = spill.buffers
-        self._plans: dict[tuple[str, str], _Plan | str] = {}
-        self._glucose: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    first: int
+    last: int
+    count: int = 1
+    close: int = 0
 
-    def take(self, record: Record) -> str | None:
-        """Pack a record under its day. Gives the reason where it is left."""
-        plan = self._plans.get((record.type, record.unit))
-        if plan is None:
-            plan = _planned(record)
-            if len(self._plans) < _PLANS_KEPT:
-                self._plans[record.type, record.unit] = plan
-        if isinstance(plan, str):
-            return plan
-        try:
-            if plan.slot == SLOT_SINGLES:
-                self._single(record, plan)
-            elif plan.slot == SLOT_SLEEP:
-                self._sleep(record)
+    def join(self, later: "_Readings") -> None:
+        """Go on with those that followed."""
+        self.close += later.close + (0 < abs(later.first - self.last) <= _CGM_GAP)
+        self.count += later.count
+        self.last = later.last
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a first pass over an export, or over a part of it, has found.
+
+    `buffers` are the packed records by day and slot, `sources` all that were named, in the order of the file, `used`
+    those that something was taken from, `latest` the last second, `left` how many records for which reason.
+    """
+
+    buffers: MutableMapping[Key, bytearray] = field(default_factory=lambda: defaultdict(bytearray), repr=False)
+    sources: dict[int, Description] = field(default_factory=dict, repr=False)
+    used: set[int] = field(default_factory=set)
+    exported: str | None = None
+    latest: int = 0
+    read: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    glucose: dict[int, _Readings] = field(default_factory=dict, repr=False)
+
+    def join(self, later: "Taken") -> None:
+        """Go on with what was found in the part that follows."""
+        for key, packed in later.buffers.items():
+            self.buffers[key] += packed
+        for number, about in later.sources.items():
+            self.sources.setdefault(number, about)
+        if len(self.sources) > MAX_SOURCES:
+            raise too_many_sources()
+        self.used |= later.used
+        if later.exported is not None:
+            self.exported = later.exported
+        self.latest = max(self.latest, later.latest)
+        self.read += later.read
+        self.left.update(later.left)
+        for source, readings in later.glucose.items():
+            if source in self.glucose:
+                self.glucose[source].join(readings)
             else:
-                self._number(record, plan)
-        except (ValueError, InvalidOperation):
-            return UNREADABLE
-        self.sources.add(record.source)
-        return None
+                self.glucose[source] = readings
 
     def monitors(self) -> set[int]:
         """Sources whose glucose readings follow each other like those of a sensor, not of a finger.
@@ -106,41 +137,85 @@ class Intake:
         """
         return {
             source
-            for source, (count, close, _) in self._glucose.items()
-            if count >= _CGM_READINGS and 2 * close >= count
+            for source, readings in self.glucose.items()
+            if readings.count >= _CGM_READINGS and 2 * readings.close >= readings.count
         }
 
-    def _number(self, record: Record, plan: _Plan) -> None:
+
+def take_in(document: Iterable[bytes], taken: Taken) -> None:
+    """Read a document to its end, chunk by chunk. Raises what `Reader` raises."""
+    reader = Reader()
+    taken.sources = reader.sources
+    take = _Intake(taken).take
+    for records in reader.records(document):
+        for record in records:
+            take(record)
+        taken.read += len(records)
+    taken.exported = reader.exported
+
+
+class _Intake:
+    """Takes records one by one."""
+
+    def __init__(self, taken: Taken) -> None:
+        self._taken = taken
+        self._buffers = taken.buffers
+        self._plans: dict[tuple[str, str], _Plan | str] = {}
+
+    def take(self, record: Record) -> None:
+        """Pack a record under its day, or count the reason why it is left."""
+        plan = self._plans.get((record.type, record.unit))
+        if plan is None:
+            plan = _planned(record)
+            if len(self._plans) < _PLANS_KEPT:
+                self._plans[record.type, record.unit] = plan
+        if isinstance(plan, str):
+            self._taken.left[plan] += 1
+            return
+        try:
+            if plan.slot == SLOT_SINGLES:
+                begin = self._single(record, plan)
+            elif plan.slot == SLOT_SLEEP:
+                begin = self._sleep(record)
+            else:
+                begin = self._number(record, plan)
+        except (ValueError, InvalidOperation):
+            self._taken.left[UNREADABLE] += 1
+            return
+        self._taken.used.add(record.source)
+        self._taken.latest = max(self._taken.latest, begin)
+
+    def _number(self, record: Record, plan: _Plan) -> int:
         value = float(record.value) * plan.factor
         local, offset, duration = span(record.start, record.end)
         if not 0.0 <= value < MAX_VALUE or not 0 <= duration <= LONGEST:
             raise ValueError("out of range")
         epoch = local - offset * 60
         day = local // DAY
-        self.latest = max(self.latest, epoch)
         if local + duration <= (day + 1) * DAY or plan.slot == SLOT_HEART_RATE:
-            self._buffers[day, plan.slot] += PIECE.pack(epoch, duration, offset, record.source, 1, value)
-            return
+            self._buffers[day, plan.slot] += PIECE.pack(epoch, duration, offset, 1, value, record.source)
+            return epoch
         first, left = epoch, duration
         while left:
             here = min(left, (day + 1) * DAY - (first + offset * 60))
             share = value * here / duration
             counted = int(first == epoch)
-            self._buffers[day, plan.slot] += PIECE.pack(first, here, offset, record.source, counted, share)
+            self._buffers[day, plan.slot] += PIECE.pack(first, here, offset, counted, share, record.source)
             first, left, day = first + here, left - here, day + 1
+        return epoch
 
-    def _sleep(self, record: Record) -> None:
+    def _sleep(self, record: Record) -> int:
         stage = SLEEP_STAGES.get(record.value)
         begin, end = moment(record.start), moment(record.end)
         duration = end.epoch - begin.epoch
         if stage is None or not 0 <= duration <= DAY:
             raise ValueError("no stage of sleep")
         day = (begin.local + NIGHT_BEGINS_BEFORE) // DAY
-        packed = PIECE.pack(begin.epoch, duration, begin.offset, record.source, 1, STAGES.index(stage))
+        packed = PIECE.pack(begin.epoch, duration, begin.offset, 1, STAGES.index(stage), record.source)
         self._buffers[day, SLOT_SLEEP] += packed
-        self.latest = max(self.latest, begin.epoch)
+        return begin.epoch
 
-    def _single(self, record: Record, plan: _Plan) -> None:
+    def _single(self, record: Record, plan: _Plan) -> int:
         value = Decimal(record.value)
         if not value.is_finite() or not abs(value) < MAX_VALUE or value.adjusted() < -12 or len(record.value) > 40:
             raise ValueError("out of range")
@@ -161,12 +236,15 @@ class Intake:
             record.type,
         )
         self._buffers[begin.local // DAY, SLOT_SINGLES] += orjson.dumps(tuple(single)) + b"\n"
-        self.latest = max(self.latest, begin.epoch)
         if record.type == GLUCOSE:
-            seen = self._glucose[record.source]
-            seen[0] += 1
-            seen[1] += 0 < abs(begin.epoch - seen[2]) <= _CGM_GAP
-            seen[2] = begin.epoch
+            self._reading(record.source, begin.epoch)
+        return begin.epoch
+
+    def _reading(self, source: int, at: int) -> None:
+        reading = _Readings(at, at)
+        seen = self._taken.glucose.setdefault(source, reading)
+        if seen is not reading:
+            seen.join(reading)
 
 
 def _planned(record: Record) -> _Plan | str:

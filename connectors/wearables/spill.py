@@ -20,7 +20,7 @@ class Spill:
     The file is opened by the system without a name and readable by this process only; it is gone with it.
     """
 
-    def __init__(self, budget: int = 96 << 20) -> None:
+    def __init__(self, budget: int = 24 << 20) -> None:
         self.buffers: defaultdict[Key, bytearray] = defaultdict(bytearray)
         self._budget = budget
         self._segments: defaultdict[Key, list[tuple[int, int]]] = defaultdict(list)
@@ -42,6 +42,13 @@ class Spill:
             self._segments[key].append((self._file.tell(), len(data)))
             self._file.write(data)
         self.buffers.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.buffers.clear()
+        self._segments.clear()
+        self._file.seek(0)
+        self._file.truncate()
 
     def days(self) -> Iterator[tuple[int, dict[int, bytes]]]:
         """Each day in order with its slots; read once, when all has been written."""

@@ -1,9 +1,11 @@
 """Small exports of Apple Health for tests, and one big generated one."""
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
+from connectors.wearables.apple_health import Export, Reader, Record
 from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Ledger, MemoryLedger
 from fhir_profiles.resources import parse
@@ -48,6 +50,12 @@ def steps(value: int, start: str, end: str, device: str = WATCH, zone: str = "+0
         source=source,
         device=device,
     )
+
+
+def records(export: Export, positions: list[int] | None = None) -> Iterator[Record]:
+    """What an export holds; `positions` is told how far it has been read."""
+    chunks = export.chunks(None if positions is None else positions.append)
+    return (record for found in Reader().records(chunks) for record in found)
 
 
 def document(*lines: str, doctype: str = "", exported: str = "2026-10-31 21:30:00 +0100") -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from connectors.wearables.apple_health import (
     MAX_DEPTH,
     Export,
+    Reader,
     Record,
     date_time,
     described,
@@ -29,14 +30,17 @@ AT = "2026-10-01 08:03:11 +0200"
 def read(path: Path) -> tuple[list[Record], list[Description]]:
     """All records and sources of a file."""
     with Export(path) as export:
-        return list(export.records()), export.sources
+        reader = Reader()
+        found = [record for records in reader.records(export.chunks()) for record in records]
+    return found, list(reader.sources.values())
 
 
 def test_a_record_keeps_what_it_says(tmp_path: Path) -> None:
     """Value, unit and times as written, umlauts too."""
     line = record("BodyMass", "80.50", AT, unit="kg", source="Körperwaage")
     found, sources = read(zipped(tmp_path / "a.zip", document(line)))
-    assert found == [Record("HKQuantityTypeIdentifierBodyMass", 0, AT, AT, "80.50", "kg", entered=False)]
+    (source,) = {one.source for one in found}
+    assert found == [Record("HKQuantityTypeIdentifierBodyMass", source, AT, AT, "80.50", "kg", entered=False)]
     assert sources == [Description(source="Körperwaage")]
 
 

@@ -10,7 +10,7 @@ from connectors.wearables import APPLE_HEALTH, detect
 from connectors.wearables.apple_health import Export
 from connectors.wearables.archive import CHUNK, RATIO_APPLIES_FROM, Archive, Limits
 from fhir_profiles.problems import Problem
-from tests.connectors.wearables.exports import document, record, zipped
+from tests.connectors.wearables.exports import document, record, records, zipped
 
 WEIGHT = record("BodyMass", "80.5", "2026-10-01 07:00:00 +0200", unit="kg")
 
@@ -30,7 +30,7 @@ def test_the_export_is_found_under_any_name_in_any_folder(tmp_path: Path, name: 
     path = zipped(tmp_path / "a.zip", document(WEIGHT), name, **{"x/export_cda.xml": "<ClinicalDocument/>"})
     assert detect(path) == APPLE_HEALTH
     with Export(path) as export:
-        assert [found.value for found in export.records()] == ["80.5"]
+        assert [found.value for found in records(export)] == ["80.5"]
 
 
 def test_the_bare_xml_is_an_export_too(tmp_path: Path) -> None:
@@ -38,14 +38,14 @@ def test_the_bare_xml_is_an_export_too(tmp_path: Path) -> None:
     path = tmp_path / "export.xml"
     path.write_text(document(WEIGHT), encoding="utf-8")
     with Export(path) as export:
-        assert len(list(export.records())) == 1
+        assert len(list(records(export))) == 1
 
 
 def test_leftovers_of_a_mac_are_no_export(tmp_path: Path) -> None:
     """A shadow file does not take the place of the export."""
     path = zipped(tmp_path / "a.zip", document(), "__MACOSX/export.xml", **{"x/export.xml": document(WEIGHT)})
     with Export(path) as export:
-        assert len(list(export.records())) == 1
+        assert len(list(records(export))) == 1
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_zip_cut_anywhere_is_refused(tmp_path: Path) -> None:
     for length in range(2, len(whole), 97):
         path.write_bytes(whole[:length])
         with pytest.raises(Problem), Export(path) as export:
-            list(export.records())
+            list(records(export))
 
 
 def test_a_zip_with_a_wrong_byte_is_refused(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_zip_with_a_wrong_byte_is_refused(tmp_path: Path) -> None:
     content[content.find(b"export.xml") + 60] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(Problem), Export(path) as export:
-        list(export.records())
+        list(records(export))
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_an_export_over_the_limit_is_refused(tmp_path: Path) -> None:
     bare.write_text(xml, encoding="utf-8")
     for path in (zipped(tmp_path / "a.zip", xml), bare):
         with pytest.raises(Problem) as caught, Export(path, Limits(xml_bytes=5_000)) as export:
-            list(export.records())
+            list(records(export))
         assert caught.value.code == "too-large"
 
 
@@ -161,7 +161,7 @@ def test_zip64_is_read(tmp_path: Path) -> None:
         file.write(document(WEIGHT).encode())
     assert b"\x01\x00\x10\x00" in path.read_bytes()[:80]
     with Export(path) as export:
-        assert len(list(export.records())) == 1
+        assert len(list(records(export))) == 1
 
 
 def test_the_stream_is_read_no_further_than_asked(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_the_stream_is_read_no_further_than_asked(tmp_path: Path) -> None:
     path.write_text(document(buffer.getvalue()), encoding="utf-8")
     positions: list[int] = []
     with Export(path) as export:
-        records = export.records(positions.append)
-        assert next(records).value == "0"
-        assert sum(1 for _ in zip(records, range(3 * CHUNK // 200), strict=False))
-        assert positions[-1] <= 5 * CHUNK < export.size
+        found = records(export, positions)
+        assert next(found).value == "0"
+        assert sum(1 for _ in zip(found, range(3 * CHUNK // 200), strict=False))
+        assert positions[-1] <= 5 * CHUNK < export.xml_bytes

@@ -20,7 +20,7 @@ def rank(source: int) -> tuple[int, str]:
 
 def piece(source: int, start: int, duration: int, value: float) -> Piece:
     """A piece without an offset."""
-    return Piece(start, duration, 0, source, 1, value)
+    return Piece(start, duration, 0, 1, value, source)
 
 
 pieces = st.lists(
@@ -64,7 +64,7 @@ def test_a_moment_counts_where_nothing_better_saw_it() -> None:
 
 def test_equal_records_count_once_and_are_told() -> None:
     """The second part of a record cut at midnight is no record of its own."""
-    whole, rest = PIECE.pack(0, 60, 120, 1, 1, 5.0), PIECE.pack(0, 60, 120, 1, 0, 5.0)
+    whole, rest = PIECE.pack(0, 60, 120, 1, 5.0, 1), PIECE.pack(0, 60, 120, 0, 5.0, 1)
     found, repeated = daily.unique(whole * 3 + rest * 3)
     assert len(found) == 2
     assert repeated == 2

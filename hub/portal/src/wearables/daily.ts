@@ -77,9 +77,10 @@ function inOrder(a: Piece, b: Piece): number {
     a.start - b.start ||
     a.duration - b.duration ||
     a.offset - b.offset ||
-    a.source - b.source ||
     Number(a.counted) - Number(b.counted) ||
     a.value - b.value ||
+    // Last, so that what comes first by the others does not hang on how sources are numbered.
+    a.source - b.source ||
     Number(Object.is(b.value, -0)) - Number(Object.is(a.value, -0))
   );
 }

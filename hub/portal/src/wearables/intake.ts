@@ -140,8 +140,8 @@ export class Intake {
   #reading(source: number, epoch: number): void {
     const seen = this.#glucose.get(source) ?? { count: 0, close: 0, last: 0 };
     const gap = Math.abs(epoch - seen.last);
+    if (seen.count > 0 && gap > 0 && gap <= CGM_GAP) seen.close += 1;
     seen.count += 1;
-    if (gap > 0 && gap <= CGM_GAP) seen.close += 1;
     seen.last = epoch;
     this.#glucose.set(source, seen);
   }
