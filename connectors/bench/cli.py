@@ -27,11 +27,7 @@ BENCHES: Mapping[str, tuple[str, str]] = {
     "portal": ("portal", "portal"),
     "decide": ("decisions", "decide"),
 }
-"""Name → module of this package, function.
-
-In this order: the peak of a command's memory counts from what this process held when it started it, so that what makes
-this one large comes last.
-"""
+"""Name → module of this package, function."""
 
 
 @click.command()

@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import orjson
@@ -74,21 +73,6 @@ class Wish:
                 "load generator on the same machine", f"{os.cpu_count()} processors", f"{self.seconds:g} s", *more,
             )
         )  # fmt: skip
-
-
-def growths(measured: Iterable[tuple[int, Figure]]) -> Iterator[Figure]:
-    """By how much a request's cost grows from the smallest to the largest size, where there are several.
-
-    `measured`: sizes in order, and a rate at each. The limit is by how much the cost of the rate's limit grew: that a
-    database holds more, and that a machine slows down while it is measured, is no cost of ours.
-    """
-    found: defaultdict[str, list[tuple[int, Figure]]] = defaultdict(list)
-    for size, figure in measured:
-        found[figure.name].append((size, figure))
-    for name, ((small, first), *_, (large, last)) in ((name, some) for name, some in found.items() if len(some) > 1):
-        limit = first.limit / last.limit if first.limit and last.limit else None
-        about = f"cost at {large:,} over cost at {small:,}"
-        yield Figure(f"{name}-growth", first.value / last.value, "times", limit, about)
 
 
 def best(measure: Callable[[], object], seconds: float, rounds: int = 3) -> float:

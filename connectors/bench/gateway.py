@@ -2,14 +2,16 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count, cycle, islice, pairwise, repeat
+from functools import partial
+from itertools import count, cycle, islice, repeat
 from typing import Any
 
 import orjson
 
-from connectors.bench.figures import Figure, Wish, growths
+from connectors.bench.figures import Figure, Wish
 from connectors.bench.load import PROCESSES, Source, drive, request, together
 from connectors.bench.servers import WORKERS, serve_gateway, serve_nothing
+from connectors.bench.turns import Place, in_turn
 from connectors.gateway.database import Database
 from connectors.gateway.records import microseconds
 from connectors.gateway.store import Store
@@ -47,20 +49,15 @@ def observation(number: int) -> dict[str, Any]:
 
 def write(wish: Wish) -> Iterator[Figure]:
     """Transactions of 100 Observations, and single creates over 16 connections."""
-    nothing, base, database = _started(wish)
-    measured = []
-    for before, size in pairwise((0, *wish.sizes)):
-        _fill(wish, database, before, size)
-        for name, path, connections, many in (
-            ("gateway-write", "", wish.connections, BATCH), ("gateway-write-single", "/Observation", WRITERS, 1),
-        ):  # fmt: skip
-            limit = drive(nothing, _writes(nothing, many, size), connections, wish.seconds)
-            made = drive(base, _writes(base + path, many, size), connections, wish.seconds)
-            unit = "resources/s" if many > 1 else "creates/s"
-            figure = Figure(name, made.rate * many, unit, limit.rate * many, _about(wish, size, connections))
-            yield figure
-            measured.append((size, figure))
-    yield from growths(measured)
+    nothing, gateways = _started(wish)
+    yield from in_turn(
+        wish.seconds, "gateway-write", "resources/s",
+        [_writes_at(wish, nothing, base, size, wish.connections, BATCH) for size, base in gateways],
+    )  # fmt: skip
+    yield from in_turn(
+        wish.seconds, "gateway-write-single", "creates/s",
+        [_writes_at(wish, nothing, f"{base}/Observation", size, WRITERS, 1) for size, base in gateways],
+    )  # fmt: skip
 
 
 def read(wish: Wish) -> Iterator[Figure]:
@@ -74,25 +71,35 @@ def search(wish: Wish) -> Iterator[Figure]:
 
 
 def _reading(wish: Wish, name: str, asked: Callable[[str, int], Source]) -> Iterator[Figure]:
-    nothing, base, database = _started(wish)
-    measured = []
+    nothing, gateways = _started(wish)
     empty = request("POST", nothing, FHIR, b"{}")
-    for before, size in pairwise((0, *wish.sizes)):
-        _fill(wish, database, before, size)
-        limit = drive(nothing, lambda _: repeat(empty), wish.connections, wish.seconds)
-        made = drive(base, asked(base, size), wish.connections, wish.seconds)
-        about = _about(wish, size, wish.connections)
-        figure = Figure(name, made.rate, "requests/s", limit.rate, about)
-        yield figure
-        measured.append((size, figure))
-        yield Figure(f"{name}-p99", made.percentile(0.99), "ms", limit.percentile(0.99), about)
-    yield from growths(measured)
+    limit = partial(drive, nothing, lambda _: repeat(empty), wish.connections)
+    places = [
+        Place(
+            size,
+            _about(wish, size, wish.connections),
+            partial(drive, base, asked(base, size), wish.connections),
+            limit,
+        )
+        for size, base in gateways
+    ]
+    yield from in_turn(wish.seconds, name, "requests/s", places, percentile=True)
 
 
-def _started(wish: Wish) -> tuple[str, str, str]:
-    """The base of the application that does nothing, that of the gateway, and the gateway's database."""
-    database = wish.databases.make()
-    return serve_nothing(wish.programs, "nothing"), serve_gateway(wish.programs, "gateway", database), database
+def _writes_at(wish: Wish, nothing: str, url: str, size: int, connections: int, many: int) -> Place:
+    ours, limit = (partial(drive, one, _writes(one, many, size), connections) for one in (url, nothing))
+    return Place(size, _about(wish, size, connections), ours, limit, many, many)
+
+
+def _started(wish: Wish) -> tuple[str, list[tuple[int, str]]]:
+    """The base of the application that does nothing, and for each size that of a gateway which holds so much."""
+    gateways = []
+    for size in wish.sizes:
+        database = wish.databases.make()
+        base = serve_gateway(wish.programs, f"gateway-{size}", database)
+        _fill(wish, database, size)
+        gateways.append((size, base))
+    return serve_nothing(wish.programs, "nothing"), gateways
 
 
 def _about(wish: Wish, size: int, connections: int) -> str:
@@ -102,19 +109,19 @@ def _about(wish: Wish, size: int, connections: int) -> str:
 # --- what is there already ----------------------------------------------------------------------------------------
 
 
-def _fill(wish: Wish, url: str, first: int, last: int) -> None:
-    """Observations `first` … `last`, put into the store as the gateway does it, a thousand a transaction."""
-    starts = range(first, last, FILL)
-    together(lambda process: _put(url, last, starts[process::PROCESSES]))
+def _fill(wish: Wish, url: str, size: int) -> None:
+    """Observations put into the store as the gateway does it, a thousand a transaction."""
+    starts = range(0, size, FILL)
+    together(lambda process: _put(url, size, starts[process::PROCESSES]))
     wish.databases.settle(url)
 
 
-def _put(url: str, last: int, starts: Iterable[int]) -> None:
+def _put(url: str, size: int, starts: Iterable[int]) -> None:
     database = Database(url, 1)
     store = Store(database)
     for start in starts:
         with store.change() as change:
-            for number in range(start, min(start + FILL, last)):
+            for number in range(start, min(start + FILL, size)):
                 resource = observation(number) | {"id": f"o{number}"}
                 change.add(resource, orjson.dumps(resource), 1, microseconds())
     database.close()

@@ -5,15 +5,17 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice, pairwise
+from itertools import cycle, islice
+from pathlib import Path
 from urllib.parse import urlencode
 
 import requests
 
 from connectors.bench import rows
-from connectors.bench.figures import Figure, Wish, growths
+from connectors.bench.figures import Figure, Wish
 from connectors.bench.load import PROCESSES, Source, drive, request, together
 from connectors.bench.servers import WORKERS, Hub, serve_hub
+from connectors.bench.turns import Place, in_turn
 from connectors.hub_client import HubClient
 from connectors.keyring import Keyring
 from connectors.patient.client import Client
@@ -39,6 +41,7 @@ FRAMES = {"Content-Type": "application/octet-stream"}
 class Patient:
     """A patient as an author of her own: one stream for each measurement, so that its sequence begins anew."""
 
+    directory: Path
     client: Client
     author: Author
     streams: Iterator[Destination]
@@ -46,37 +49,49 @@ class Patient:
 
 def deposit(wish: Wish) -> Iterator[Figure]:
     """Batches of 100 over each connection, which is a patient's own."""
-    database = wish.databases.make()
-    hub = serve_hub(wish.programs, "hub", database)
-    people = [enrolled(wish, hub, number) for number in range(wish.connections)]
-    measured = []
-    for before, size in pairwise((0, *wish.sizes)):
-        fill(wish, database, people, size - before)
-        limit = rows.inserted(database, row(people[0]), wish.seconds)
-        source = _deposits(hub, people, int(wish.seconds * AT_MOST))
-        made = drive(hub.url, source, len(people), wish.seconds)
-        figure = Figure("deposit", made.rate * BATCH, "envelopes/s", limit, _about(wish, size))
-        yield figure
-        measured.append((size, figure))
-    yield from growths(measured)
+    yield from in_turn(wish.seconds, "deposit", "envelopes/s", [_deposits_at(wish, size) for size in wish.sizes])
+
+
+def _deposits_at(wish: Wish, size: int) -> Place:
+    hub, people, database = _place(wish, size)
+    fill(wish, database, people, size)
+    kept = row(people[0])
+    return Place(
+        size,
+        _about(wish, size),
+        lambda seconds: drive(hub.url, _deposits(hub, people, int(seconds * AT_MOST)), len(people), seconds),
+        lambda seconds: rows.inserted(database, kept, seconds),
+        BATCH,
+        rows.BATCH,
+    )
 
 
 def feed(wish: Wish) -> Iterator[Figure]:
     """Pages of up to 1,000 of a practice's feed, whose patients granted it what they wrote."""
-    database = wish.databases.make()
-    hub = serve_hub(wish.programs, "hub", database)
-    people = [enrolled(wish, hub, number) for number in range(wish.connections)]
+    yield from in_turn(wish.seconds, "feed", "envelopes/s", [_pages_at(wish, size) for size in wish.sizes])
+
+
+def _pages_at(wish: Wish, size: int) -> Place:
+    hub, people, database = _place(wish, size)
     practice = granted(wish, hub, people)
-    measured = []
-    for before, size in pairwise((0, *wish.sizes)):
-        fill(wish, database, people, size - before)
-        limit = rows.selected(database, row(people[0]), size, wish.seconds)
-        cursors, held = _cursors(practice)
-        made = drive(hub.url, _pages(practice, cursors), wish.connections, wish.seconds)
-        figure = Figure("feed", made.rate * held, "envelopes/s", limit, _about(wish, size))
-        yield figure
-        measured.append((size, figure))
-    yield from growths(measured)
+    rows.fill(database, row(people[0]), size)
+    fill(wish, database, people, size)
+    cursors, held = _cursors(practice)
+    return Place(
+        size,
+        _about(wish, size),
+        lambda seconds: drive(hub.url, _pages(practice, cursors), wish.connections, seconds),
+        lambda seconds: rows.selected(database, size, seconds),
+        held,
+        min(rows.PAGE, size),
+    )
+
+
+def _place(wish: Wish, size: int) -> tuple[Hub, list[Patient], str]:
+    """A hub, a patient of it for each connection, and its database."""
+    database = wish.databases.make()
+    hub = serve_hub(wish.programs, f"hub-{size}", database)
+    return hub, [enrolled(wish, hub, number) for number in range(wish.connections)], database
 
 
 def _about(wish: Wish, size: int) -> str:
@@ -88,23 +103,24 @@ def _about(wish: Wish, size: int) -> str:
 
 def enrolled(wish: Wish, hub: Hub, number: int) -> Patient:
     """A new patient at a hub."""
-    client, _ = enrol(wish.programs.directory / f"patient-{number}", hub.url)
+    directory = wish.programs.directory / f"patients-{hub.name}" / str(number)
+    client, _ = enrol(directory, hub.url)
     streams = [client.destination(client.account, category) for category in range(len(NAMES))]
-    return Patient(client, client.keyring.author, iter(streams))
+    return Patient(directory, client, client.keyring.author, iter(streams))
 
 
 def granted(wish: Wish, hub: Hub, people: Sequence[Patient]) -> HubClient:
     """A practice to which all of them grant everything; as its gateway speaks to the hub."""
-    run, directory = wish.programs.run, wish.programs.directory
+    run, directory = wish.programs.run, wish.programs.directory / f"practice-{hub.name}"
     code = run("hub", "admit", "praxis", "--type", "practice", "--title", "Praxis", environment=hub.environment).strip()
-    keys = directory / "practice"
+    keys = directory / "keys"
     told = run(
         "gateway", "enrol", "--keystore", str(keys), "--root", str(directory / "root"), "--hub", hub.url, "--name",
         "praxis", "--admission", code, "--json",
     )  # fmt: skip
-    for number in range(len(people)):
+    for patient in people:
         run(
-            "patient", "grant", "--account", str(directory / f"patient-{number}"), "--to", json.loads(told)["account"],
+            "patient", "grant", "--account", str(patient.directory), "--to", json.loads(told)["account"],
             "--categories", ",".join(NAMES),
         )  # fmt: skip
     return HubClient(hub.url, Keyring.load(keys).credentials)

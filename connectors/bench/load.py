@@ -45,6 +45,11 @@ class Load:
         return self.latencies[min(len(self.latencies) - 1, int(part * len(self.latencies)))] * 1000
 
 
+def joined(loads: Sequence[Load]) -> Load:
+    """Several measurements as one."""
+    return Load(sum(load.seconds for load in loads), sorted(one for load in loads for one in load.latencies))
+
+
 def request(method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> bytes:
     """The bytes of an HTTP/1.1 request."""
     parts = urlsplit(url)

@@ -35,7 +35,7 @@ def relay(wish: Wish) -> Iterator[Figure]:
         _drained(practice, "", 0)
         others.stop()
         count = fill(wish, home.environment["OBHUT_HUB_DATABASE"], people, wish.rows)
-        limit = rows.inserted(database, row(people[0]), wish.seconds)
+        limit = rows.inserted(database, row(people[0]), wish.seconds).rate * rows.BATCH
         begin = time.perf_counter()
         others = Programs(programs.directory)
         start_hub(others, away)

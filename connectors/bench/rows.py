@@ -3,15 +3,19 @@
 import os
 import sqlite3
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import count, cycle
+from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import make_url
 
-from connectors.bench.load import together
+from connectors.bench.load import Load, joined, together
+
+T = TypeVar("T")
 
 BATCH, PAGE = 100, 1000
 _TABLE = """CREATE TABLE IF NOT EXISTS bench_envelopes (
@@ -33,23 +37,25 @@ class Row:
     stamp: bytes = field(repr=False)
 
 
-def inserted(url: str, row: Row, seconds: float) -> float:
-    """Rows a second, a hundred in a durable transaction."""
+def inserted(url: str, row: Row, seconds: float) -> Load:
+    """Durable transactions of `BATCH` rows."""
     _make(url)
-    rate = _rate(lambda number, until: _insert(url, row, f"writer-{number}", until), seconds)
+    load = _at_once(lambda number: _insert(url, row, f"writer-{number}", seconds))
     _drop(url)
-    return rate
+    return load
 
 
-def selected(url: str, row: Row, count: int, seconds: float) -> float:
-    """Rows a second, a thousand a statement, of `count` that are there."""
+def fill(url: str, row: Row, held: int) -> None:
+    """Put so many rows there, to be selected."""
     _make(url)
     with _connected(url) as database:
-        for start in range(0, count, PAGE):
-            database.insert([_values(row, "reader", n) for n in range(start, min(start + PAGE, count))])
-    rate = _rate(lambda _, until: _select(url, count, until), seconds)
-    _drop(url)
-    return rate
+        for start in range(0, held, PAGE):
+            database.insert([_values(row, "reader", n) for n in range(start, min(start + PAGE, held))])
+
+
+def selected(url: str, held: int, seconds: float) -> Load:
+    """Statements for `PAGE` rows each, of `held` that are there."""
+    return _at_once(lambda _: _select(url, held, seconds))
 
 
 class _Database:
@@ -115,25 +121,29 @@ def _values(row: Row, acc: str, number: int) -> tuple[Any, ...]:
     return acc, "s", number, f"{os.getpid():07}{number:015}", 1, len(row.frame), row.frame, row.stamp
 
 
-def _insert(url: str, row: Row, acc: str, until: float) -> int:
-    done = 0
+def _insert(url: str, row: Row, acc: str, seconds: float) -> Load:
     with _connected(url) as database:
-        while time.perf_counter() < until:
-            database.insert([_values(row, acc, number) for number in range(done, done + BATCH)])
-            done += BATCH
-    return done
+        batches = ([_values(row, acc, number) for number in range(at, at + BATCH)] for at in count(0, BATCH))
+        return _repeated(database.insert, batches, seconds)
 
 
-def _select(url: str, count: int, until: float) -> int:
-    done = first = 0
+def _select(url: str, held: int, seconds: float) -> Load:
     with _connected(url) as database:
-        while time.perf_counter() < until:
-            done += database.page(first)
-            first = (first + PAGE) % count
-    return done
+        return _repeated(database.page, cycle(range(0, held, PAGE)), seconds)
 
 
-def _rate(work: Callable[[int, float], int], seconds: float) -> float:
-    begin = time.perf_counter()
-    done = sum(together(lambda number: work(number, begin + seconds)))
-    return done / (time.perf_counter() - begin)
+def _repeated(work: Callable[[T], object], arguments: Iterator[T], seconds: float) -> Load:
+    latencies = array("d")
+    begin = now = time.perf_counter()
+    while now < begin + seconds:
+        before = now
+        work(next(arguments))
+        now = time.perf_counter()
+        latencies.append(now - before)
+    return Load(now - begin, latencies)
+
+
+def _at_once(work: Callable[[int], Load]) -> Load:
+    """By the processes of the load generator."""
+    loads = together(work)
+    return Load(max(load.seconds for load in loads), joined(loads).latencies)

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from connectors.patient import enrolment
 from connectors.patient.client import Client
 from tests.journeys.conftest import Practice, RunningHub
+from tests.portal import stretched
 from tests.portal.between import Between, between
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,16 @@ NUMBERS = count(1)
 expect.set_options(timeout=PATIENCE_MS)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def stretches(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether pages and clients stretch words by themselves, as they do where nobody tests."""
+    if request.node.get_closest_marker("stretches"):
+        yield True
+        return
+    with stretched.for_clients():
+        yield False
+
+
 @pytest.fixture(scope="session")
 def portal_hub(tmp_path_factory) -> Iterator[RunningHub]:
     """A hub that all tests of the portal share; none needs it empty."""
@@ -54,9 +65,21 @@ def hub_for_browsers(home: Path) -> RunningHub:
 class Visitor:
     """Somebody at a browser of her own: finds things by their words, as its language has them."""
 
-    def __init__(self, browser: Browser, url: str, language: str, viewport: dict[str, int], **more: object) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        language: str,
+        viewport: dict[str, int],
+        *,
+        stretches: bool = True,
+        **more: Any,
+    ) -> None:
+        """`stretches`: her words by herself."""
         self.language = language
         self.context: BrowserContext = browser.new_context(viewport=viewport, locale=language, **more)
+        if not stretches:
+            stretched.for_pages(self.context)
         self.context.set_default_timeout(PATIENCE_MS)
         self.complaints: list[str] = []
         self.expected = REFUSED
@@ -233,14 +256,14 @@ def relative(tmp_path: Path, portal_hub: RunningHub) -> Iterator[Client]:
 
 
 @pytest.fixture
-def visitors(browser: Browser, portal_hub: RunningHub) -> Iterator[type]:
+def visitors(browser: Browser, portal_hub: RunningHub, stretches: bool) -> Iterator[type]:
     """Makes visitors."""
     made: list[Visitor] = []
 
     def make(
         kind: type[Visitor] = Visitor, language: str = "de", viewport: dict[str, int] = PHONE, *, at: str = "", **more
     ) -> Visitor:
-        made.append(kind(browser, at or portal_hub.url, language, viewport, **more))
+        made.append(kind(browser, at or portal_hub.url, language, viewport, stretches=stretches, **more))
         return made[-1]
 
     yield make

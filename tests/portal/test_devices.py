@@ -318,7 +318,7 @@ def test_a_new_sheet(browser, old_hub, tmp_path):
     patient, code = enrolment.enrol(tmp_path / "patient", old_hub.url, clock)
     enrolment.set_passphrase(patient, WORDS)
     old_hub.ahead = 8 * 24 * 3600
-    visitor = Visitor(browser, old_hub.url, "de", PHONE)
+    visitor = Visitor(browser, old_hub.url, "de", PHONE, stretches=False)
     sign_in(visitor, patient.account)
     visitor.follow("security.title")
     visitor.follow("new-sheet.title")
@@ -379,7 +379,7 @@ def cameras(browser, portal_hub, tmp_path):
         started = browser.browser_type.launch(
             executable_path=chromium.find(), args=args, env=dict(chromium.environment())
         )
-        visitor = kind(started, portal_hub.url, language, viewport)
+        visitor = kind(started, portal_hub.url, language, viewport, stretches=False)
         made.append((started, visitor))
         return visitor
 

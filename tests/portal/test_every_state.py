@@ -153,9 +153,9 @@ def test_full_pages(visitors, full, language, viewport):
     """With data, a grant, a log, and another device."""
     visitor = visitors(language=language, viewport=viewport)
     sign_in(visitor, full.account)
+    expect(visitor.page.locator(".counts")).to_be_visible()
     for path, title in paths(full, "vitals", "activity", "traces", "lab", "medication", "documents").items():
         go(visitor, path, title)
-        visitor.page.wait_for_load_state("networkidle")
         for opened in visitor.page.locator("main summary").all()[:2]:
             opened.click()
         is_well_in_any_light(visitor)
@@ -166,13 +166,11 @@ def test_empty_pages_and_those_of_nobody(visitors, patient):
     visitor = visitors(language="en", viewport=PHONE)
     for path, title in ENTRANCES.items():
         go(visitor, path, title)
-        visitor.page.wait_for_load_state("networkidle")
         is_well_in_any_light(visitor)
     go(visitor, "", "welcome.title")
     sign_in(visitor, patient.account)
     for path, title in PAGES.items():
         go(visitor, path, title)
-        visitor.page.wait_for_load_state("networkidle")
         is_well_in_any_light(visitor)
     visitor.press("frame.lock")
     visitor.sees("unlock.title")
@@ -211,7 +209,6 @@ def look_in_every_state(visitor, pages):
     """With all that is there; and with a hub that fails, is away, shuts out, and at last does not answer."""
     for path, title in pages.items():
         go(visitor, path, title)
-        visitor.page.wait_for_load_state("networkidle")
         is_well_in_any_light(visitor)
     for state in ("failing", "offline", "shut out", "loading"):
         look_at_pages(visitor, pages, state)

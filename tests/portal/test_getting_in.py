@@ -10,6 +10,7 @@ from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 
+pytestmark = pytest.mark.stretches
 OTHER_WORDS = "gabel hafen igel jacke kabel lampe"
 
 

@@ -213,7 +213,7 @@ def test_a_hub_that_was_put_back_is_named_where_she_signs(browser, tmp_path):
     enrolment.set_passphrase(client, WORDS)
     practice = Practice(tmp_path, hub, "praxis-vorher")
     with between(hub.url) as middle:
-        visitor = Visitor(browser, middle.url, "de", DESK)
+        visitor = Visitor(browser, middle.url, "de", DESK, stretches=False)
         open_sharing(visitor, client)
         with restored(hub, tmp_path / "away"):
             sign(visitor, practice)

@@ -27,6 +27,7 @@ from tests.portal.test_log import again, open_log
 from tests.portal.test_own_data import measure
 from tests.portal.test_sharing import sign, title
 
+pytestmark = pytest.mark.stretches
 DOCTOR, ROLE = "Dr. Ada Reiseärztin", {"de": "ärztlich", "en": "physician"}
 KILOGRAMS = {"de": "71,37", "en": "71.37"}
 LETTER = "Kniegelenk rechts: unauffällig."

@@ -15,7 +15,9 @@ from sqlalchemy import make_url
 from connectors.bench import browser
 from connectors.bench.cli import BENCHES, _possible
 from connectors.bench.cli import bench as command
-from connectors.bench.figures import Figure, growths
+from connectors.bench.figures import Figure
+from connectors.bench.load import Load, joined
+from connectors.bench.turns import ROUNDS, Place, in_turn
 from tests.conftest import empty
 
 SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
@@ -125,13 +127,45 @@ def test_without_a_browser_the_portal_is_not_measured(monkeypatch, tmp_path):
     assert _possible() == [name for name in BENCHES if name != "portal"]
 
 
+def place(size, seconds_each, limit_each, turns):
+    """Where an answer takes so long, and one of the limit."""
+
+    def measurement(each):
+        def measure(seconds):
+            turns.append((size, each))
+            return Load(seconds, [each] * round(seconds / each))
+
+        return measure
+
+    return Place(size, "here", measurement(seconds_each), measurement(limit_each), 100, 10)
+
+
+def test_sizes_are_measured_in_turn():
+    """Each a little at a time, after its limit; an answer holds a hundred units, one of the limit ten."""
+    turns = []
+    found = list(in_turn(10, "deposit", "envelopes/s", [place(1, 0.1, 0.01, turns), place(9, 0.2, 0.02, turns)]))
+    assert turns == [(1, 0.01), (1, 0.1), (9, 0.02), (9, 0.2)] * ROUNDS
+    assert [(one.name, round(one.value), one.limit and round(one.limit)) for one in found[:2]] == [
+        ("deposit", 1000, 1000),
+        ("deposit", 500, 500),
+    ]
+
+
 def test_growth_is_the_cost_at_the_largest_size_over_that_at_the_smallest():
     """One size says nothing of growth; of several the first and the last count. So with the limit."""
-    rates = [(100, 90.0, 30.0), (1000, 20.0, 10.0), (10000, 60.0, 20.0)]
-    measured = [(size, Figure("deposit", value, "envelopes/s", limit, "here")) for size, value, limit in rates]
-    assert list(growths(measured[:1])) == []
-    (figure,) = growths(measured)
-    assert (figure.name, figure.value, figure.limit, figure.ratio) == ("deposit-growth", 1.5, 1.5, 1.0)
+    rates = [(100, 0.1, 0.2), (1000, 0.5, 1.0), (10000, 0.2, 0.4)]
+    places = [place(*one, []) for one in rates]
+    assert [one.name for one in in_turn(10, "deposit", "envelopes/s", places[:1])] == ["deposit"]
+    *_, growth = in_turn(10, "deposit", "envelopes/s", places)
+    assert (growth.name, growth.ratio) == ("deposit-growth", 1.0)
+    assert (growth.value, growth.limit) == pytest.approx((2.0, 2.0))
+
+
+def test_a_percentile_is_of_all_rounds():
+    """The slowest answers count, in whatever round they came."""
+    names = [one.name for one in in_turn(10, "read", "requests/s", [place(1, 0.1, 0.2, [])], percentile=True)]
+    assert names == ["read", "read-p99"]
+    assert joined([Load(1, [0.1] * 99), Load(1, [0.2] * 3)]).percentile(0.99) == 200
 
 
 def test_a_figure_is_rounded_to_what_a_run_repeats():
