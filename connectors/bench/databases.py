@@ -75,6 +75,11 @@ class Databases:
         """Let PostgreSQL count what was put in, as it does by itself after a while."""
         if self._url is not None:
             self._run("VACUUM (ANALYZE)", make_url(url))
+        self.flush()
+
+    def flush(self) -> None:
+        """Let PostgreSQL write what waits to be written, as it does by itself after a while."""
+        if self._url is not None:
             self._run("CHECKPOINT")
 
     def _own_server(self) -> str:

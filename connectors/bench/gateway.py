@@ -51,11 +51,11 @@ def write(wish: Wish) -> Iterator[Figure]:
     """Transactions of 100 Observations, and single creates over 16 connections."""
     nothing, gateways = _started(wish)
     yield from in_turn(
-        wish.seconds, "gateway-write", "resources/s",
+        wish, "gateway-write", "resources/s",
         [_writes_at(wish, nothing, base, size, wish.connections, BATCH) for size, base in gateways],
     )  # fmt: skip
     yield from in_turn(
-        wish.seconds, "gateway-write-single", "creates/s",
+        wish, "gateway-write-single", "creates/s",
         [_writes_at(wish, nothing, f"{base}/Observation", size, WRITERS, 1) for size, base in gateways],
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def _reading(wish: Wish, name: str, asked: Callable[[str, int], Source]) -> Iter
         )
         for size, base in gateways
     ]
-    yield from in_turn(wish.seconds, name, "requests/s", places, percentile=True)
+    yield from in_turn(wish, name, "requests/s", places, percentile=True)
 
 
 def _writes_at(wish: Wish, nothing: str, url: str, size: int, connections: int, many: int) -> Place:

@@ -49,7 +49,7 @@ class Patient:
 
 def deposit(wish: Wish) -> Iterator[Figure]:
     """Batches of 100 over each connection, which is a patient's own."""
-    yield from in_turn(wish.seconds, "deposit", "envelopes/s", [_deposits_at(wish, size) for size in wish.sizes])
+    yield from in_turn(wish, "deposit", "envelopes/s", [_deposits_at(wish, size) for size in wish.sizes])
 
 
 def _deposits_at(wish: Wish, size: int) -> Place:
@@ -68,7 +68,7 @@ def _deposits_at(wish: Wish, size: int) -> Place:
 
 def feed(wish: Wish) -> Iterator[Figure]:
     """Pages of up to 1,000 of a practice's feed, whose patients granted it what they wrote."""
-    yield from in_turn(wish.seconds, "feed", "envelopes/s", [_pages_at(wish, size) for size in wish.sizes])
+    yield from in_turn(wish, "feed", "envelopes/s", [_pages_at(wish, size) for size in wish.sizes])
 
 
 def _pages_at(wish: Wish, size: int) -> Place:

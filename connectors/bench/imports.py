@@ -19,6 +19,8 @@ from connectors.wearables.xml_text import mended
 A_DAY = 3600
 """Records of a day, as the generator writes them at full density."""
 SEED = 20261125
+PER_ROW = 10
+"""Records of the export for each of `--rows`."""
 _BETWEEN_LOOKS = 0.05
 """Seconds between two looks at the memory."""
 
@@ -30,9 +32,10 @@ def import_(wish: Wish) -> Iterator[Figure]:
     account = directory / "patient"
     wish.programs.run("patient", "enrol", "--account", str(account), "--hub", hub.url, "--json")
     export = directory / "export.zip"
-    days = max(1, min(3660, wish.rows // A_DAY))
+    records = PER_ROW * wish.rows
+    days = max(1, min(3660, records // A_DAY))
     wish.programs.run(
-        "wearable", "generate", str(export), "--seed", str(SEED), "--days", str(days), "--records", str(wish.rows)
+        "wearable", "generate", str(export), "--seed", str(SEED), "--days", str(days), "--records", str(records)
     )
     parsed = _parsed(export)
     report, seconds, memory = _timed("wearable", "import", str(export), "--account", str(account), "--json")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from connectors.bench.figures import Figure
+from connectors.bench.figures import Figure, Wish
 from connectors.bench.load import Load, joined
 
 ROUNDS = 5
@@ -25,23 +25,30 @@ class Place:
     limit_each: float = 1
 
 
-def in_turn(
-    seconds: float, name: str, unit: str, places: Sequence[Place], *, percentile: bool = False
-) -> Iterator[Figure]:
-    """A figure for each place, with its 99th percentile where that is wished; then how its cost grows."""
-    rounds = ROUNDS if len(places) > 1 else 1
-    measurements = [measurement for place in places for measurement in (place.limit, place.ours)]
-    loads = [[measurement(seconds / rounds) for measurement in measurements] for _ in range(rounds)]
-    found = [joined(some) for some in zip(*loads, strict=True)]
+def in_turn(wish: Wish, name: str, unit: str, places: Sequence[Place], *, percentile: bool = False) -> Iterator[Figure]:
+    """A figure for each place, with its 99th percentile where that is wished; then how its cost grows.
+
+    The limits come first, and what they left for the disk is written before ours are measured.
+    """
+    limits = _rounds([place.limit for place in places], wish.seconds)
+    wish.databases.flush()
+    loads = _rounds([place.ours for place in places], wish.seconds)
     figures = []
-    for place, limit, ours in zip(places, found[::2], found[1::2], strict=True):
+    for place, limit, ours in zip(places, limits, loads, strict=True):
         figure = Figure(name, ours.rate * place.each, unit, limit.rate * place.limit_each, place.about)
         yield figure
         figures.append(figure)
         if percentile:
             yield Figure(f"{name}-p99", ours.percentile(0.99), "ms", limit.percentile(0.99), place.about)
-    if rounds > 1:
+    if len(places) > 1:
         yield _growth([place.size for place in places], figures)
+
+
+def _rounds(measurements: Sequence[Measurement], seconds: float) -> list[Load]:
+    """Each in short ones, in turn with the others."""
+    rounds = ROUNDS if len(measurements) > 1 else 1
+    loads = [[measurement(seconds / rounds) for measurement in measurements] for _ in range(rounds)]
+    return [joined(some) for some in zip(*loads, strict=True)]
 
 
 def _growth(sizes: Sequence[int], figures: Sequence[Figure]) -> Figure:

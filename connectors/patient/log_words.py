@@ -93,7 +93,8 @@ def who(entry: Entry, account: str, language: str) -> str:
 
 def what(entry: Entry, language: str) -> str:
     """How many resources of which type."""
-    name = TYPES[entry.what][language] if entry.what in TYPES else entry.what
+    names = _FILE["types-one"] if entry.number == 1 else TYPES
+    name = names[entry.what][language] if entry.what in names else entry.what
     return f"{entry.number or ''} {name}".strip() if entry.what else ""
 
 

@@ -9,7 +9,7 @@ from connectors.balp import PROFILE
 from connectors.patient.access_log import Entry
 from connectors.patient.audit_events import audit_event, bundle
 from connectors.patient.log_proof import Proof
-from connectors.patient.log_words import ACTIONS, FAULTS, LANGUAGES, STATEMENTS, line, report
+from connectors.patient.log_words import ACTIONS, FAULTS, LANGUAGES, STATEMENTS, TYPES, line, report
 from consent import log, statements
 from fhir_profiles import resources
 from fhir_profiles.resources import model
@@ -68,6 +68,17 @@ def test_a_read_says_who_when_what_why_on_which_basis_and_that_a_person_looked()
         in german
     )
     assert german.endswith("durch einen Menschen.")
+
+
+def test_a_single_finding_is_called_one():
+    """In both languages; and whatever has a name for many has one for a single."""
+    once = replace(READ, number=1)
+    assert "looked at 1 measured value or finding;" in line(once, ACC)
+    assert "hat 1 Messwert oder Befund angesehen;" in line(once, ACC, "de")
+    for name in TYPES:
+        for language in LANGUAGES:
+            said = [line(replace(READ, number=number, what=name), ACC, language) for number in (1, 2)]
+            assert said[0].replace(" 1 ", " 2 ", 1) != said[1]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from sqlalchemy import make_url
 from connectors.bench import browser
 from connectors.bench.cli import BENCHES, _possible
 from connectors.bench.cli import bench as command
-from connectors.bench.figures import Figure
+from connectors.bench.databases import Databases
+from connectors.bench.figures import Figure, Wish
 from connectors.bench.load import Load, joined
 from connectors.bench.turns import ROUNDS, Place, in_turn
+from connectors.demo.programs import Programs
 from tests.conftest import empty
 
 SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
@@ -140,30 +142,37 @@ def place(size, seconds_each, limit_each, turns):
     return Place(size, "here", measurement(seconds_each), measurement(limit_each), 100, 10)
 
 
-def test_sizes_are_measured_in_turn():
-    """Each a little at a time, after its limit; an answer holds a hundred units, one of the limit ten."""
+@pytest.fixture
+def wish(tmp_path):
+    """Ten seconds, without any server."""
+    with Databases("sqlite") as databases:
+        yield Wish(databases, Programs(tmp_path), 10, 1, (1,))
+
+
+def test_sizes_are_measured_in_turn(wish):
+    """Each a little at a time, after the limits; an answer holds a hundred units, one of the limit ten."""
     turns = []
-    found = list(in_turn(10, "deposit", "envelopes/s", [place(1, 0.1, 0.01, turns), place(9, 0.2, 0.02, turns)]))
-    assert turns == [(1, 0.01), (1, 0.1), (9, 0.02), (9, 0.2)] * ROUNDS
+    found = list(in_turn(wish, "deposit", "envelopes/s", [place(1, 0.1, 0.01, turns), place(9, 0.2, 0.02, turns)]))
+    assert turns == [(1, 0.01), (9, 0.02)] * ROUNDS + [(1, 0.1), (9, 0.2)] * ROUNDS
     assert [(one.name, round(one.value), one.limit and round(one.limit)) for one in found[:2]] == [
         ("deposit", 1000, 1000),
         ("deposit", 500, 500),
     ]
 
 
-def test_growth_is_the_cost_at_the_largest_size_over_that_at_the_smallest():
+def test_growth_is_the_cost_at_the_largest_size_over_that_at_the_smallest(wish):
     """One size says nothing of growth; of several the first and the last count. So with the limit."""
     rates = [(100, 0.1, 0.2), (1000, 0.5, 1.0), (10000, 0.2, 0.4)]
     places = [place(*one, []) for one in rates]
-    assert [one.name for one in in_turn(10, "deposit", "envelopes/s", places[:1])] == ["deposit"]
-    *_, growth = in_turn(10, "deposit", "envelopes/s", places)
+    assert [one.name for one in in_turn(wish, "deposit", "envelopes/s", places[:1])] == ["deposit"]
+    *_, growth = in_turn(wish, "deposit", "envelopes/s", places)
     assert (growth.name, growth.ratio) == ("deposit-growth", 1.0)
     assert (growth.value, growth.limit) == pytest.approx((2.0, 2.0))
 
 
-def test_a_percentile_is_of_all_rounds():
+def test_a_percentile_is_of_all_rounds(wish):
     """The slowest answers count, in whatever round they came."""
-    names = [one.name for one in in_turn(10, "read", "requests/s", [place(1, 0.1, 0.2, [])], percentile=True)]
+    names = [one.name for one in in_turn(wish, "read", "requests/s", [place(1, 0.1, 0.2, [])], percentile=True)]
     assert names == ["read", "read-p99"]
     assert joined([Load(1, [0.1] * 99), Load(1, [0.2] * 3)]).percentile(0.99) == 200
 

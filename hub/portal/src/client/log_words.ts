@@ -15,6 +15,7 @@ type Said = { readonly [language in Language]: string };
 type Group = { readonly [name: string]: Said };
 
 const TYPES: Group = words.types;
+const ONE: Group = words["types-one"];
 const ROLES: Group = words.roles;
 const STATEMENTS: Group = words.statements;
 const ACTIONS: Group = words.actions;
@@ -84,7 +85,7 @@ function withoutStop(text: string): string {
 
 function what({ number, what: type }: Entry, language: Language): string {
   if (!type) return "";
-  const name = found(TYPES, type)?.[language] ?? type;
+  const name = found(number === 1 ? ONE : TYPES, type)?.[language] ?? type;
   return number ? `${number} ${name}` : name;
 }
 
