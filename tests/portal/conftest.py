@@ -75,7 +75,7 @@ class Visitor:
         stretches: bool = True,
         **more: Any,
     ) -> None:
-        """`stretches`: her words by herself."""
+        """`stretches`: her pages stretch her words by themselves, instead of asking `stretched`."""
         self.language = language
         self.context: BrowserContext = browser.new_context(viewport=viewport, locale=language, **more)
         if not stretches:

@@ -44,7 +44,7 @@ def again(visitor):
 def test_she_reads_who_looked_objects_and_reads_the_answer(visitors, patient, practices):
     """Each entry in the words of the command line; chosen by person and kind; the house's answer stands beside it."""
     practice, other, visitor = practices(), practices(), visitors(Typist, "en", DESK)
-    write(patient, 1, 2)
+    write(patient, 1)
     for one in (practice, other):
         sharing.grant(patient, one.account, {INDEX["vitals"]})
     look_at(practice, patient)
@@ -64,6 +64,7 @@ def test_she_reads_who_looked_objects_and_reads_the_answer(visitors, patient, pr
         pieces = line.replace(f" ({entry.actor})", "").lower().split("; ")
         assert [piece for piece in pieces if piece not in shown] == []
     assert "was given a sealed packet:" in shown
+    assert "looked at 1 measured value or finding" in shown
     read = next(entry for entry in told if entry.person)
 
     visitor.pick("log.who", f"{DOCTOR.person} ({ROLE['en']}), {title(practice)}")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from itertools import cycle
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -32,7 +33,7 @@ FIGURES = {
     "gateway-write": {"gateway-write", "gateway-write-single"},
     "gateway-read": {"gateway-read", "gateway-read-p99"},
     "gateway-search": {"gateway-search", "gateway-search-p99"},
-    "import": {"import", "import-memory"},
+    "import": {"import"} | ({"import-memory"} if Path("/proc/self/smaps_rollup").exists() else set()),
     "portal": {"portal-overview", "portal-observations", "portal-pan", "portal-import", LONGEST},
 }
 IN_ONE_PROCESS = ("seal", "open", "decide")

@@ -17,11 +17,11 @@ def double(number: int) -> tuple[int, int]:
     return 2 * number, os.getpid()
 
 
-def fall_over(number: int) -> int:
-    """Takes the process with it, unless it is the test's own."""
-    if number == 3 and "pytest" not in sys.modules:
+def fall_over(number: int, here: int) -> tuple[int, bool]:
+    """Takes a process with it now and then, unless it is the test's own; whether that was the one that answers."""
+    if number % 7 == 3 and os.getpid() != here:
         os.kill(os.getpid(), signal.SIGKILL)
-    return number
+    return number, os.getpid() == here
 
 
 def fail(number: int) -> int:
@@ -38,9 +38,11 @@ def test_answers_come_in_the_order_of_the_calls():
 
 
 def test_what_a_killed_process_owes_is_computed_here():
-    """Nothing is lost, and the rest goes on."""
+    """Nothing is lost, in order; also once none of them is left."""
     with Pool() as pool:
-        assert list(pool.map(fall_over, ((number,) for number in range(20)))) == list(range(20))
+        found = list(pool.map(fall_over, ((number, os.getpid()) for number in range(100))))
+    assert [number for number, _ in found] == list(range(100))
+    assert (found[0], found[3], found[99]) == ((0, False), (3, True), (99, True))
 
 
 def test_what_a_function_raises_is_raised_here():

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.wearables import importer
+from connectors.wearables.archive import CHUNK
 from connectors.wearables.intake import Taken, take_in
 from connectors.wearables.ledger import MemoryLedger
-from connectors.wearables.sections import Indivisible, cut, taken_from
+from connectors.wearables.sections import SECTION_BYTES, Indivisible, cut, taken_from
 from fhir_profiles.problems import Problem
 from tests.connectors.wearables.broken_exports import DOCUMENTS, spliced
 from tests.connectors.wearables.exports import DAY, document, record, taken, zipped
@@ -93,9 +94,22 @@ def test_what_has_no_place_to_cut_is_left_to_one_piece(text: str) -> None:
 def test_a_large_export_that_sections_do_not_suit_is_read_in_one_piece(tmp_path, monkeypatch):
     """Some of it had been read in sections; none of that is left."""
     lines = [record("StepCount", str(n), f"{DAY} 08:00:{n % 60:02} +0200", unit="count") for n in range(6000)]
-    path = zipped(tmp_path / "a.zip", indented(document(*lines, "<!--\n", WEIGHT, "-->\n", *lines)))
+    data = indented(document(*lines, "<!--\n", *lines, "-->\n", WEIGHT))
+    with pytest.raises(Indivisible):
+        in_sections(chunks(data, list(range(0, len(data), CHUNK))), SECTION_BYTES)
+    path = zipped(tmp_path / "a.zip", data)
     small = taken(path, MemoryLedger())
     monkeypatch.setattr(importer, "LARGE", 1)
+    assert taken(path, MemoryLedger()) == small
+
+
+def test_who_builds_the_days_makes_no_difference(tmp_path, monkeypatch):
+    """Another process, or this one where there are more sources than can travel with each day."""
+    path = zipped(tmp_path / "a.zip", indented(odd_export(5)))
+    small = taken(path, MemoryLedger())
+    monkeypatch.setattr(importer, "LARGE", 1)
+    assert taken(path, MemoryLedger()) == small
+    monkeypatch.setattr(importer, "FEW_SOURCES", 0)
     assert taken(path, MemoryLedger()) == small
 
 
