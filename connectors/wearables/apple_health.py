@@ -131,7 +131,7 @@ def _plain(text: str) -> str:
 
 
 class Export:
-    """An opened export of Apple Health. Use as a context manager; `chunks` may be read once.
+    """An opened export of Apple Health. Use as a context manager.
 
     Raises `Problem`: `invalid` for what is damaged, `not-supported` for another format, `too-large` at a limit.
     """
