@@ -158,6 +158,8 @@ export class Reading {
         if (read.has(row.acc) && !this.record(row.acc)?.has(row)) rows.push(row);
         await turn();
       }
+      // Whoever unlocks next begins with what is kept, and may have asked for all of it anew.
+      this.#client.locked.throwIfAborted();
       const kept = db.transaction(["envelopes", "state"], "readwrite");
       for (const row of rows) void kept.objectStore("envelopes").put(row);
       void kept.objectStore("state").put(page.next, CURSOR);
