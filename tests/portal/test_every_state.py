@@ -129,8 +129,16 @@ def house(tmp_path_factory, portal_hub):
     practice.close()
 
 
+@pytest.fixture(scope="module")
+def department(tmp_path_factory, portal_hub):
+    """That she may let look in an emergency."""
+    made = Practice(tmp_path_factory.mktemp("department"), portal_hub, "notaufnahme-zustand", "emergency")
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def full(patient, house):
+def full(patient, house, department):
     """A patient with something on every page."""
     name = account(patient.account).local
     record.put(patient, record.observations(name, 20), "seed")
