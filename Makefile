@@ -2,6 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# The system's own first: distributions build theirs for speed, which one made from source seldom is.
+PYTHONS := /usr/bin/python3 python3.11 python3.12 python3.13 python3.14 python3
 LOCKS := requirements/runtime.txt requirements/dev.txt requirements/node.txt
 PORTAL := hub/portal
 PREFIX := build/runtime
@@ -107,12 +109,12 @@ clean: ## remove what was built, but not .venv
 $(VENV)/.installed: $(LOCKS) pyproject.toml
 	@$(BIN)/python -c 'import pip' 2>/dev/null || { \
 	  PATH="$${PATH#*:}"; \
-	  for python in python3.11 python3.12 python3.13 python3.14 python3 none; do \
-	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+	  for python in $(PYTHONS) none; do \
+	    $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
 	  done; \
-	  test $$python != none || { echo 'Obhut needs Python 3.11 or later.'; exit 1; }; \
-	  $$python -c 'import ensurepip' 2>/dev/null || { \
-	    echo "$$python cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }; \
+	  test $$python != none || { \
+	    echo 'Obhut needs Python 3.11 or later that can make environments; on Debian and Ubuntu: apt install python3-venv'; \
+	    exit 1; }; \
 	  echo "making $(VENV) with $$($$python --version)"; \
 	  $$python -m venv --clear $(VENV); }
 	@echo 'installing the locked packages'

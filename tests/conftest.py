@@ -37,9 +37,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.parent.name) if item.path.parent.name in LONG else len(LONG))
 
 
+MEMORY = Path("/dev/shm")
+"""Linux's file system in memory."""
+ROOM_BYTES = 4 << 30
+
+
+def _quickest_place() -> Path | None:
+    """Where files come and go: in memory if there is room, else on the disk."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYTES else None
+
+
 def pytest_configure() -> None:
     """While the tests are collected nothing becomes garbage: the collector would only look through it."""
     gc.disable()
+    if place := _quickest_place():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(place))
 
 
 def pytest_collection_finish() -> None:
@@ -113,16 +125,6 @@ class PostgreSQL:
         url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(statement.encode())
-
-
-MEMORY = Path("/dev/shm")
-"""Linux's file system in memory."""
-ROOM_BYTES = 4 << 30
-
-
-def _quickest_place() -> Path | None:
-    """Where databases of some hundred files each come and go: in memory if there is room, else on the disk."""
-    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYTES else None
 
 
 @pytest.fixture(scope="session")

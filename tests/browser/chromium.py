@@ -9,8 +9,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tarfile
-from io import BytesIO
 from pathlib import Path
 
 from connectors.bench.browser import UNPACKED, environment, find
@@ -43,8 +41,7 @@ def _unpack() -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for name in ("al2023", "swiftshader", "fonts"):
-        with tarfile.open(fileobj=BytesIO(_inflate(PACKAGE / f"{name}.tar.br"))) as archive:
-            archive.extractall(partial, filter="data")
+        subprocess.run(["tar", "-x", "-C", str(partial)], input=_inflate(PACKAGE / f"{name}.tar.br"), check=True)
     fonts = partial / "fonts.conf"
     fonts.write_text(fonts.read_text().replace("<dir>/tmp/fonts</dir>", f"<dir>{UNPACKED / 'fonts'}</dir>"))
     program = partial / "chromium"

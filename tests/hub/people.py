@@ -237,9 +237,8 @@ def upgrade(url: str) -> None:
 
 
 def build(database: str, directory_: Path, clock: Any, domain: str = DOMAIN, **settings: Any) -> Town:
-    """A hub on a database."""
+    """A hub on a database that has its tables."""
     config = Config(domain=domain, database=database, data=str(directory_), rate=0, **settings)
-    upgrade(database)
     town = Town(create_app(config, clock), clock)
     town.hub.refused.later = lambda _: None  # a test says itself when what was refused is written
     return town

@@ -16,7 +16,7 @@ from hub.states import Cache, Chains
 from hub.store import directory, peers
 from hub.store.bulk import insert_rows
 from hub.store.database import Database
-from tests.hub.people import LINE, VITALS, build
+from tests.hub.people import LINE, VITALS, build, upgrade
 
 
 def test_the_migrations_make_the_tables_of_the_models(towns):
@@ -191,6 +191,7 @@ def test_cursors_go_on_in_a_restored_cluster(towns, tmp_path):
 
 def test_a_restarted_hub_goes_on(database_url, tmp_path, clock):
     """Another process on the same database and keys: tokens, chains and stamps still hold."""
+    upgrade(database_url)
     first = build(database_url, tmp_path / "hub", clock)
     clock.now = 1_790_000_000
     patient = first.patient()

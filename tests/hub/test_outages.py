@@ -4,7 +4,7 @@ import pytest
 
 from consent.envelope import parse
 from tests.consent.world import START
-from tests.hub.people import VITALS, build
+from tests.hub.people import VITALS, build, upgrade
 from tests.outages import gone, no_room
 
 LARGE = [b'{"resourceType":"Observation","text":"' + b"x" * 30_000 + b'"}']
@@ -15,6 +15,7 @@ def postgresql_town(postgresql, tmp_path, clock):
     """A hub on PostgreSQL, and its URL."""
     clock.now = START
     url = postgresql.make()
+    upgrade(url)
     made = build(url, tmp_path / "hub", clock)
     yield made
     made.hub.db.close()

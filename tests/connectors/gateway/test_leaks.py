@@ -11,7 +11,7 @@ import time
 import orjson
 import pytest
 
-from connectors.gateway import access, audit, keeping, schema
+from connectors.gateway import access, audit, keeping
 from connectors.gateway.access import Reader
 from connectors.gateway.app import create_app
 from connectors.gateway.config import Config
@@ -22,7 +22,7 @@ from connectors.gateway.visibility import Scope
 from consent.categories import INDEX
 from consent.readers import ANY, Readers
 from fhir_profiles.search import parse
-from tests.connectors.gateway.conftest import Api, link, observation
+from tests.connectors.gateway.conftest import Api, link, observation, upgrade
 
 LOCAL = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa"
 PATIENT, HOUSE = f"{LOCAL}@hub.test", "praxis@hub.test"
@@ -99,9 +99,9 @@ def hidden():
 class House:
     """A gateway, its store and a doctor's client."""
 
-    def __init__(self, url, more, live=LIVE, role="practitioner"):
+    def __init__(self, url, fill, more, live=LIVE, role="practitioner"):
+        fill(url, "gateway", upgrade)
         self.database = Database(url)
-        schema.upgrade(self.database)
         self.store = Store(self.database)
         self.app = create_app(Config(database=url, hub_url="http://hub.test", keystore="keys"))
         reader = Reader("Dr. Ada Beispiel", role, "TREAT", writes=True)
@@ -137,9 +137,11 @@ class House:
 
 
 @pytest.fixture
-def houses(tmp_path, database_url):
+def houses(tmp_path, database_url, fill):
     """The first holds more than it shows; the other only what the first shows."""
-    more, less = House(database_url, True), House(f"sqlite:///{tmp_path / 'less.sqlite'}", False)
+    more, less = (
+        House(url, fill, more) for url, more in ((database_url, True), (f"sqlite:///{tmp_path / 'less.sqlite'}", False))
+    )
     yield more, less
     more.close()
     less.close()
@@ -243,10 +245,12 @@ def audited(house):
 
 
 @pytest.fixture(scope="module")
-def barred(tmp_path_factory):
+def barred(tmp_path_factory, fill):
     """The same where the law hides it; all doors are asked of one pair, in their order: those that write come last."""
     folder = tmp_path_factory.mktemp("barred")
-    pair = [House(f"sqlite:///{folder / f'{more}.sqlite'}", more, BY_LAW, "physiotherapist") for more in (True, False)]
+    pair = [
+        House(f"sqlite:///{folder / f'{more}.sqlite'}", fill, more, BY_LAW, "physiotherapist") for more in (True, False)
+    ]
     yield pair
     for one in pair:
         one.close()

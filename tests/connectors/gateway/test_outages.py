@@ -2,11 +2,9 @@
 
 import pytest
 
-from connectors.gateway import schema
 from connectors.gateway.app import create_app
 from connectors.gateway.config import Config
-from connectors.gateway.database import Database
-from tests.connectors.gateway.conftest import Api, ids, issue, observation
+from tests.connectors.gateway.conftest import Api, ids, issue, observation, upgrade
 from tests.outages import gone, no_room
 
 LARGE = observation(note=[{"text": "x" * 20_000}])
@@ -38,12 +36,10 @@ def test_a_full_disk_refuses_and_loses_nothing(api):
 def postgresql_api(postgresql):
     """A standalone gateway on PostgreSQL."""
     url = postgresql.make()
-    database = Database(url)
-    schema.upgrade(database)
+    upgrade(url)
     app = create_app(Config(database=url, standalone=True))
     yield Api(app.test_client()), url
     app.extensions["gateway"].store.database.close()
-    database.close()
     postgresql.drop(url)
 
 
