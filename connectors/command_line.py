@@ -7,6 +7,9 @@ from typing import Any
 from consent.primitives import Rejected
 from fhir_profiles.problems import Problem
 
+# An id, drawn at random, may begin with a hyphen: a command that takes one must not look for an option there.
+TAKES_ID = {"ignore_unknown_options": True}
+
 
 def plainly(command: Callable[..., Any]) -> Callable[..., Any]:
     """What does not hold becomes a `Problem`, which the command `obhut` tells in one sentence."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from connectors.chain_store import ChainStore
-from connectors.command_line import plainly
+from connectors.command_line import TAKES_ID, plainly
 from connectors.gateway.enrolment import KEYSTORE
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.options import JSON_OPTION
@@ -116,7 +116,7 @@ def objections_command(directory: Path, as_json: bool) -> None:
         click.echo(f"  answered: {one.answer}" if one.answer else "  not answered yet")
 
 
-@click.command("answer")
+@click.command("answer", context_settings=TAKES_ID)
 @KEYSTORE
 @click.argument("objection")
 @click.option("--text", required=True, help="The house's answer, one line.")

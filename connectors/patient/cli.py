@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from connectors.command_line import plainly
+from connectors.command_line import TAKES_ID, plainly
 from connectors.patient import (
     emergency_cli,
     enrolment,
@@ -248,7 +248,7 @@ def _hand_on(
     click.echo(f"granted {gid} to {to} for {deputy.account}")
 
 
-@patient.command()
+@patient.command(context_settings=TAKES_ID)
 @ACCOUNT
 @click.argument("request_id")
 @FOR

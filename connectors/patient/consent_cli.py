@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from connectors.command_line import plainly
+from connectors.command_line import TAKES_ID, plainly
 from connectors.patient import insight, paper, renewal
 from connectors.patient.delegation_cli import FOR, with_keys
 from connectors.patient.options import ACCOUNT, JSON, LANGUAGE, PAPER
@@ -125,7 +125,7 @@ def _json(data: bytes) -> Any:
         raise Problem("invalid", "the request is not JSON") from None
 
 
-@click.command()
+@click.command(context_settings=TAKES_ID)
 @click.argument("gid", default="", metavar="[GRANT]")
 @click.option(
     "--account", "directory", type=click.Path(path_type=Path, file_okay=False), help="Directory of the account."
@@ -208,7 +208,7 @@ def _proven(proven: receipts.Receipt, language: str, compared: bool) -> list[str
     return [*lines, proven.mark]
 
 
-@click.command()
+@click.command(context_settings=TAKES_ID)
 @ACCOUNT
 @click.argument("gid", metavar="GRANT")
 @click.option("--end", default="", help="FHIR date; else as long as it was first granted for, from today.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from connectors.command_line import plainly
+from connectors.command_line import TAKES_ID, plainly
 from connectors.patient import health_links
 from connectors.patient.client import Client
 from connectors.patient.health_links import HealthLink
@@ -57,11 +57,7 @@ def _line(one: HealthLink) -> str:
     return f"{one.name[:NUMBER]}  {one.label or '(no label)'}  {state}  {read}"
 
 
-# A number may begin with a hyphen.
-_NUMBERS = {"ignore_unknown_options": True}
-
-
-@group.command("extend", context_settings=_NUMBERS)
+@group.command("extend", context_settings=TAKES_ID)
 @click.argument("number")
 @ACCOUNT
 @click.option("--days", type=int, default=7, show_default=True, help="How much longer.")
@@ -72,7 +68,7 @@ def extend(directory: Path, number: str, days: int) -> None:
         click.echo(f"{number} until {moment(health_links.extend(client, number, days))}")
 
 
-@group.command("revoke", context_settings=_NUMBERS)
+@group.command("revoke", context_settings=TAKES_ID)
 @click.argument("number")
 @ACCOUNT
 @plainly
