@@ -86,29 +86,37 @@ class PostgreSQL:
 
     def __init__(self, url: URL) -> None:
         self._url = url
+        self._server = psycopg.connect(self._address(url), autocommit=True)
         self._numbers = count()
         self._filled: dict[str, str] = {}
+        self._spare: list[str] = []
 
-    def make(self, template: str = "template1") -> str:
-        """Make a database, a copy of the database named `template`, and give its URL."""
-        name = f"obhut_test_{os.getpid()}_{next(self._numbers)}"
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+    def make(self) -> str:
+        """Make an empty database and give its URL."""
+        name = self._new_name()
+        if self._spare:
+            self._rename(self._spare.pop(), name)
+        else:
+            self._copy("template1", name)
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def fill(self, url: str, kind: str, upgrade: Callable[[str], None]) -> None:
         """Give an empty database the tables of a kind: the first one by `upgrade`, the others as copies of that one."""
         name = str(make_url(url).database)
         if kind in self._filled:
-            self.drop(url)
-            self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self._filled[kind]}" STRATEGY file_copy')
+            self._spare.append(self._new_name())
+            self._rename(name, self._spare[-1])
+            self._copy(self._filled[kind], name)
             return
         upgrade(url)
-        self._filled[kind] = str(make_url(self.make(name)).database)
+        self._filled[kind] = self._new_name()
+        self._copy(name, self._filled[kind])
 
     def close(self) -> None:
         """Drop what is kept for copies."""
-        for name in self._filled.values():
+        for name in (*self._filled.values(), *self._spare):
             self._run(f'DROP DATABASE "{name}"')
+        self._server.close()
 
     def drop(self, url: str) -> None:
         """Drop a database, whoever is still connected."""
@@ -121,10 +129,21 @@ class PostgreSQL:
         self._run("ALTER SYSTEM SET max_wal_size = '512MB'")
         self._run("SELECT pg_reload_conf()")
 
+    def _new_name(self) -> str:
+        return f"obhut_test_{os.getpid()}_{next(self._numbers)}"
+
+    def _copy(self, name: str, to: str) -> None:
+        self._run(f'CREATE DATABASE "{to}" TEMPLATE "{name}" STRATEGY file_copy')
+
+    def _rename(self, name: str, to: str) -> None:
+        self._run(f'ALTER DATABASE "{name}" RENAME TO "{to}"')
+
     def _run(self, statement: str) -> None:
-        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(statement.encode())
+        self._server.execute(statement.encode())
+
+    @staticmethod
+    def _address(url: URL) -> str:
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +164,7 @@ def postgresql() -> Iterator[PostgreSQL]:
             database = PostgreSQL(make_url(server.get_uri()))
             database.settle()
             yield database
+            database.close()
         finally:
             server.cleanup()
     finally:

@@ -5,13 +5,13 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
 from connectors.wearables.importer import Batch
 from hub.portal.views import POLICY
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
 PAGE = b'<!doctype html><title>loading</title><script type="module" src="/tests/browser/importing.mjs"></script>'
@@ -38,22 +38,14 @@ def opened(browser: Browser, *exports: Path) -> Iterator[Page]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
     complaints: list[str] = []
-    try:
-        with browser.new_context() as context:
-            page = context.new_page()
-            page.on("console", lambda message: complaints.append(message.text))
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.goto(f"http://127.0.0.1:{server.server_port}/")
-            expect(page).to_have_title("ready")
-            yield page
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        expect(page).to_have_title("ready")
+        yield page
     assert [text for text in complaints if "404" not in text] == []
 
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from consent.keys import PassphraseKeys
 from consent.primitives import b64
 from tests.consent.test_twin_consents import CASES, dates_asked, decide_alike, terms_asked
 from tests.consent.twin import Question, agree, twin_vectors
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
@@ -46,22 +46,14 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     """The page, loaded; at the end it must not have complained of anything."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
     complaints: list[str] = []
-    try:
-        with browser.new_context() as context:
-            loaded = context.new_page()
-            loaded.on("console", lambda message: complaints.append(message.text))
-            loaded.on("pageerror", lambda error: complaints.append(str(error)))
-            loaded.goto(f"http://127.0.0.1:{server.server_port}/")
-            expect(loaded).to_have_title("ready")
-            yield loaded
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server, browser.new_context() as context:
+        loaded = context.new_page()
+        loaded.on("console", lambda message: complaints.append(message.text))
+        loaded.on("pageerror", lambda error: complaints.append(str(error)))
+        loaded.goto(f"http://127.0.0.1:{server.server_port}/")
+        expect(loaded).to_have_title("ready")
+        yield loaded
     assert [text for text in complaints if "unsafe-eval" not in text] == []
 
 

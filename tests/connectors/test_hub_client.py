@@ -1,6 +1,5 @@
 """The hub's client at objects: streamed both ways, begun anew at each try, and bounded whatever the hub answers."""
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +9,7 @@ from connectors import hub_client
 from connectors.hub_client import Credentials, HubClient
 from consent.keys import SigningKey
 from fhir_profiles.problems import Problem
+from tests.serving import serving
 
 
 class FakeHub(BaseHTTPRequestHandler):
@@ -39,18 +39,13 @@ class FakeHub(BaseHTTPRequestHandler):
 @pytest.fixture
 def client() -> Iterator[HubClient]:
     """A client that has a token, and a hub that answers anything."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
     FakeHub.bodies, FakeHub.statuses = [], []
     credentials = Credentials("p-x@hub.example.org", "dx", SigningKey.generate())
-    made = HubClient(f"http://127.0.0.1:{server.server_port}", credentials, clock=lambda: 0, sleep=lambda _: None)
-    made._token = ("token", 1000.0)
-    yield made
-    made.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)) as server:
+        made = HubClient(f"http://127.0.0.1:{server.server_port}", credentials, clock=lambda: 0, sleep=lambda _: None)
+        made._token = ("token", 1000.0)
+        yield made
+        made.close()
 
 
 class Body:

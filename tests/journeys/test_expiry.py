@@ -1,6 +1,5 @@
 """A grant that ends by itself while the patient is away: hub, gateway and her client, all by one clock of the test."""
 
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -23,6 +22,7 @@ from hub.store.hashing import digest
 from tests.consent.world import DAY, START
 from tests.hub import people
 from tests.journeys.test_sharing import VITALS, weight
+from tests.serving import serving
 
 END = datetime.fromtimestamp(START + 10 * DAY, UTC).date().isoformat()
 
@@ -32,13 +32,8 @@ def town(tmp_path, clock):
     """A hub of which the test holds the clock, and its address."""
     clock.now = START
     made = people.build(f"sqlite:///{tmp_path / 'hub.sqlite'}", tmp_path / "hub", clock)
-    server = make_server("127.0.0.1", 0, made.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield made, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(make_server("127.0.0.1", 0, made.app, threaded=True)) as server:
+        yield made, f"http://127.0.0.1:{server.server_port}"
     made.hub.db.close()
 
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.serving import serving
 
 PATIENCE_SECONDS = 60
 OWN = {"connection", "keep-alive", "transfer-encoding", "host", "accept-encoding", "content-length"}
@@ -112,12 +113,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def between(url: str) -> Iterator[Between]:
     """A server between browsers and the hub of this URL."""
-    server = Between(url)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Between(url)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

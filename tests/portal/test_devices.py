@@ -1,7 +1,6 @@
 """A further device by QR code or text, with digits to compare; and what is changed of this browser, or left of it."""
 
 import re
-import threading
 import time
 from types import SimpleNamespace
 
@@ -25,6 +24,7 @@ from tests.journeys.test_pairing import organisation
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, nothing, read_sheet, sign_in, unlock
 from tests.ports import free_port
+from tests.serving import serving
 
 
 def shows_invitation(visitor, look=nothing):
@@ -301,12 +301,8 @@ def old_hub(tmp_path):
     )  # fmt: skip
     running = SimpleNamespace(url=f"http://localhost:{port}", ahead=0)
     app = create_app(config, lambda: time.time() + running.ahead)
-    server = make_server("127.0.0.1", port, app, threaded=True)
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
-    yield running
-    server.shutdown()
-    serving.join()
+    with serving(make_server("127.0.0.1", port, app, threaded=True)):
+        yield running
 
 
 def test_a_new_sheet(browser, old_hub, tmp_path):

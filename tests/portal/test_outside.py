@@ -2,7 +2,6 @@
 
 import json
 import re
-import threading
 from base64 import urlsafe_b64decode
 from contextlib import closing
 from decimal import Decimal
@@ -30,6 +29,7 @@ from tests.portal.conftest import DESK, PHONE, Typist, Visitor
 from tests.portal.test_getting_in import sign_in
 from tests.portal.test_log import open_log
 from tests.ports import free_port
+from tests.serving import serving
 
 LABEL = "Werte für Dr. Weber"
 OUTSIDER = "Klinik am Meer, Dr. Weber"
@@ -296,13 +296,8 @@ def town(tmp_path, clock):
     """A hub of which the test holds the clock, and its address."""
     clock.now, url = START, f"http://localhost:{(port := free_port())}"
     made = people.build(f"sqlite:///{tmp_path / 'hub.sqlite'}", tmp_path / "hub", clock, url=url)
-    server = make_server("127.0.0.1", port, made.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield made, url
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(make_server("127.0.0.1", port, made.app, threaded=True)):
+        yield made, url
     made.hub.db.close()
 
 

@@ -1,6 +1,5 @@
 """The load generator: it counts answers of success, all of them, and nothing else."""
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count, repeat
@@ -10,6 +9,7 @@ import pytest
 
 from connectors.bench.load import Load, drive, request, together
 from connectors.demo.programs import Failed
+from tests.serving import serving
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -35,13 +35,8 @@ class Answering(BaseHTTPRequestHandler):
 def url() -> Iterator[str]:
     """A server of this process."""
     Answering.asked.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Answering)) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def test_each_connection_asks_what_its_source_gives(url):

@@ -1,7 +1,6 @@
 """Two hubs that know each other, each behind a real socket, with one clock that stands still until told."""
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from hub.pushing import Push
 from hub.replicas import Replicas
 from tests.consent.world import DOMAIN, Identity
 from tests.hub.people import VITALS, Patient, Town, build
+from tests.serving import serving
 
 OTHER = "hub-b.example.org"
 
@@ -130,14 +130,9 @@ def _serving(directory: Path, databases: tuple[str, str], clock: Any) -> Iterato
         server.app = town.app
         towns.append(town)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
-    for thread in threads:
-        thread.start()
-    yield towns
-    for server, thread, town in zip(servers, threads, towns, strict=True):
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(servers[0]), serving(servers[1]):
+        yield towns
+    for town in towns:
         town.hub.db.close()
 
 

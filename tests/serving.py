@@ -1,0 +1,25 @@
+"""Servers in the process of the test."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import BaseServer
+from typing import TypeVar
+
+LOOK_SECONDS = 0.02
+"""So long a server at most goes on after it was told to end."""
+
+Server = TypeVar("Server", bound=BaseServer)
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Let a server answer, until the end of the block."""
+    thread = threading.Thread(target=server.serve_forever, args=[LOOK_SECONDS], daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
