@@ -5,6 +5,7 @@ that `kill -9` of the group ends it with all its workers.
 """
 
 import atexit
+import ctypes
 import gc
 import json
 import os
@@ -23,6 +24,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 0.005
+SET_CHILD_SUBREAPER = 36
+"""https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html"""
 
 
 @dataclass
@@ -134,6 +137,8 @@ def _serve() -> None:
     connectors.gateway.fhir_api.prepare()
     gc.freeze()  # what is shared with the forks is not touched by their collectors
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who ends is gone at once
+    if sys.platform == "linux":  # and so are the workers of who was killed, whom the system may take long to bury
+        ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()
