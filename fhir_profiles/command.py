@@ -14,6 +14,7 @@ SUMMARIES = {
     "consent": "Decide over a consent, as hub and gateway do.",
     "convert": "Any format a connector knows, as a FHIR Bundle.",
     "demo": "The whole story on this machine.",
+    "desk": "A desk for patients without a device.",
     "gateway": "A practice's or hospital's FHIR R4 server.",
     "hub": "The post office: serve, migrate, admit.",
     "patient": "The patient's side, in a terminal.",

@@ -1,4 +1,4 @@
-"""Wakes the feeds that wait in this process when something was committed for them."""
+"""Wakes the feeds that wait in this process: when something was committed for them, and when the process ends."""
 
 import threading
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ class Bell:
         self._places = places
         self._waiting: dict[str, set[threading.Event]] = {}
         self.count = 0
+        self.ended = False
 
     @contextmanager
     def listen(self, account: str) -> Iterator[threading.Event]:
@@ -41,4 +42,12 @@ class Bell:
         with self._lock:
             for account in accounts:
                 for event in self._waiting.get(account, ()):
+                    event.set()
+
+    def end(self) -> None:
+        """Wake all, and let nobody wait any more."""
+        self.ended = True
+        with self._lock:
+            for events in self._waiting.values():
+                for event in events:
                     event.set()

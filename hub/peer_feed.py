@@ -56,7 +56,7 @@ def wait_for_page(hub: Hub, peer: Peer, cursors: Mapping[str, Cursor], nonce: st
         left = seconds
         while True:
             page = read_page(hub, peer, page.cursors, nonce)
-            if page.events or left <= 0:
+            if page.events or left <= 0 or hub.bell.ended:
                 return page
             bell.wait(min(left, release.FALLBACK_SECONDS))
             left -= release.FALLBACK_SECONDS

@@ -92,7 +92,7 @@ def wait_for_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish, seconds: 
         left = seconds
         while True:
             page = read_page(hub, caller, page.next, wish)
-            if page.events or left <= 0:
+            if page.events or left <= 0 or hub.bell.ended:
                 return page
             bell.wait(min(left, FALLBACK_SECONDS))
             left -= FALLBACK_SECONDS

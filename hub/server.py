@@ -1,5 +1,6 @@
 """The hub under gunicorn, started by program; `gthread`, so that many feeds may wait in few processes."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": config.bind, "workers": config.workers, "threads": config.threads, "worker_class": "gthread",
             "worker_connections": CONNECTIONS, "keepalive": 75, "timeout": 60, "graceful_timeout": STOP_SECONDS,
             "control_socket_disable": True, "logconfig_dict": _logging(config.log), "when_ready": self._ready,
-            "proc_name": "obhut-hub",
+            "post_worker_init": _answer_at_the_end, "proc_name": "obhut-hub",
         }  # fmt: skip
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -44,6 +45,16 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def _ready(self, _: Any) -> None:
         click.echo(f"listening {self._config.base_url}")
+
+
+def _answer_at_the_end(worker: Any) -> None:
+    """A worker that is told to end answers the feeds that wait at once, instead of cutting them off later."""
+
+    def end(*signalled: Any) -> None:
+        worker.wsgi.extensions["obhut"].bell.end()
+        worker.handle_exit(*signalled)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _logging(level: str) -> dict[str, Any]:

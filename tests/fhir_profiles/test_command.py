@@ -61,6 +61,11 @@ def test_help_does_not_import_a_command_it_has_a_summary_of(run):
     assert command.SUMMARIES["hub"] in line
 
 
+def test_each_command_has_a_summary():
+    """Help imports none of ours."""
+    assert command.SUMMARIES.keys() == importlib.metadata.entry_points(group=GROUP).names
+
+
 def test_an_unknown_command_is_a_usage_error(run):
     """Exit code 2, as click has it."""
     assert run("nothing").exit_code == 2

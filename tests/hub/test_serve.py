@@ -68,12 +68,18 @@ def test_a_hub_serves_waits_and_stops(served):
     assert "praxis@" not in (directory / "log").read_text()
 
 
-def _enrol_and_wait(url, code, said):
+def _enrolled(url, code):
+    """A practice, and its client."""
     now = int(time.time())
     practice, key = world.organisation("praxis", now), SigningKey.generate()
     client = HubClient(url, Credentials(practice.account, practice.device, key))
     frame = messages.register(practice.sign, acc=practice.account, dev=practice.device, token_key=key.public, at=now)
     client.enrol(practice.frames, frame, code)
+    return practice, client
+
+
+def _enrol_and_wait(url, code, said):
+    practice, client = _enrolled(url, code)
     assert client.chain("acct", practice.account) == practice.frames
     cursor = client.feed()["next"]
     pages = []
@@ -84,6 +90,23 @@ def _enrol_and_wait(url, code, said):
     (event,) = pages[0]["events"]
     assert (event["type"], unb64(event["frame"])) == ("message", b"sealed")
     assert b64(unb64(said["key"])) == said["key"]
+
+
+def test_a_feed_that_waits_is_answered_when_the_hub_ends(served):
+    """An empty page, from which it is gone on later; nobody has to find out that the connection is dead."""
+    process, url, environment, _ = served
+    command = [sys.executable, "-c", MAIN, "hub", "admit", "praxis", "--type", "practice", "--title", "Praxis"]
+    code = subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout.strip()
+    _, client = _enrolled(url, code)
+    cursor, pages = client.feed()["next"], []
+    waiting = threading.Thread(target=lambda: pages.append(client.feed(cursor, wait=25)))
+    waiting.start()
+    while "obhut_hub_waiting 1" not in requests.get(f"{url}/metrics", timeout=60).text:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    waiting.join(60)
+    assert [(page["events"], page["next"]) for page in pages] == [([], cursor)]
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(
