@@ -1,9 +1,8 @@
 """Who can see what in her record, and what would change: `consent.who` and `consent.preview` over what is held here."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from connectors.gateway.records import Stored
 from connectors.patient.reading import Reading
 from connectors.patient.sharing import is_to_read
 from connectors.patient.side import Side
@@ -17,6 +16,9 @@ from consent.template import template
 from consent.who import Access, Stretch
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
+
+if TYPE_CHECKING:
+    from connectors.gateway.records import Stored
 
 
 def asked(client: Side, at: int | None = None) -> list[Access]:
@@ -76,7 +78,7 @@ def _entries(
         yield Entry(one.type, reading.category_of(one), set_id, index, one.epoch, one.author, withheld, hidden)
 
 
-def _permits(rules: Decider, one: Stored) -> bool:
+def _permits(rules: Decider, one: "Stored") -> bool:
     """What a counterpart's gateway would say of a resource; none is permitted whose facts cannot be told."""
     try:
         resource = resources.parse(one.body, max_bytes=len(one.body))

@@ -1,10 +1,12 @@
 """A resource as one readable line: when, what, how much, and its address."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from connectors.gateway.records import Stored
 from fhir_profiles import resources
+
+if TYPE_CHECKING:
+    from connectors.gateway.records import Stored
 
 DATES = (
     "effectiveDateTime", "effectivePeriod", "effectiveInstant", "performedDateTime", "performedPeriod",
@@ -14,7 +16,7 @@ DATES = (
 CODES = ("code", "vaccineCode", "medicationCodeableConcept", "type", "category")
 
 
-def line(stored: Stored) -> str:
+def line(stored: "Stored") -> str:
     """`date  what  value  Type/id  author`; signs that could move a terminal's cursor are taken out."""
     resource = resources.parse(stored.body, max_bytes=len(stored.body))
     parts = (

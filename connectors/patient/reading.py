@@ -1,23 +1,16 @@
 """Reading: all of her own record, whoever wrote it, and what other patients granted her; kept and searched here.
 
-The same inbox, store and search as a practice's gateway. Seeds of her own streams come from the vault, those of others
-from the bundles that they sealed to her.
+The same inbox, store and search as a practice's gateway; they are loaded when somebody reads, as most commands do
+without. Seeds of her own streams come from the vault, those of others from the bundles that they sealed to her.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from connectors.gateway import access, schema
-from connectors.gateway.access import Reader
-from connectors.gateway.database import Database
-from connectors.gateway.granted import OWN_PURPOSE
-from connectors.gateway.inbox import Inbox
 from connectors.gateway.keystore import SCHEMA, Keystore
-from connectors.gateway.records import Stored
-from connectors.gateway.store import Store
-from connectors.gateway.visibility import Scope
 from connectors.local_database import open_database
 from connectors.patient.client import Client
 from consent.fhir_consent import agreement
@@ -25,6 +18,10 @@ from consent.purposes import purposes_above
 from consent.relations import Grant
 from fhir_profiles import resources, search
 from fhir_profiles.problems import Problem
+
+if TYPE_CHECKING:
+    from connectors.gateway.records import Stored
+    from connectors.gateway.visibility import Scope
 
 SEEDS = "reading.db"
 RECORD = "record.db"
@@ -57,6 +54,11 @@ class Reading:
     """A person's reading, in the directory of her account."""
 
     def __init__(self, directory: Path, client: Client) -> None:
+        from connectors.gateway import schema  # noqa: PLC0415 - see above
+        from connectors.gateway.database import Database  # noqa: PLC0415
+        from connectors.gateway.inbox import Inbox  # noqa: PLC0415
+        from connectors.gateway.store import Store  # noqa: PLC0415
+
         self.client = client
         database = Database(f"sqlite:///{directory / RECORD}", 2)
         schema.make(database)
@@ -84,7 +86,7 @@ class Reading:
         consent = self.inbox.consents.text(patient, grant)
         return agreement(resources.parse(consent)).categories if consent else frozenset()
 
-    def read(self, what: str, of: str = "", purpose: str = "TREAT") -> list[Stored]:
+    def read(self, what: str, of: str = "", purpose: str = "TREAT") -> "list[Stored]":
         """Resources of her own, or `of` another patient, for a purpose. Raises `Problem`.
 
         `what`: nothing for all, `Type`, `Type?search` or `Type/id`. What is read of another patient is told to her.
@@ -96,11 +98,11 @@ class Reading:
             self._report(owner, purpose, found)
         return found
 
-    def everything(self) -> Iterator[Stored]:
+    def everything(self) -> "Iterator[Stored]":
         """All of her own record, in the order in which it came."""
         return self.store.owned(self.client.account, self._scope(self.client.account, ""))
 
-    def category_of(self, one: Stored) -> int:
+    def category_of(self, one: "Stored") -> int:
         """The category of a resource of her own record, told by its stream."""
         for set_id, state in self.client.record.sets.items():
             if one.stream in state.ids:
@@ -109,14 +111,17 @@ class Reading:
                     return category
         raise Problem("not-found", "its stream is not one of this record")
 
-    def _scope(self, owner: str, purpose: str) -> Scope:
+    def _scope(self, owner: str, purpose: str) -> "Scope":
+        from connectors.gateway.granted import OWN_PURPOSE  # noqa: PLC0415
+        from connectors.gateway.visibility import Scope  # noqa: PLC0415
+
         if owner == self.client.account:
             return Scope((OWN_PURPOSE,), int(self.client.clock()), own=owner)
         if owner not in self.inbox.patients:
             raise Problem("not-found", f"{owner} has granted you nothing: ask with your card")
         return Scope(tuple(sorted(purposes_above(purpose))), int(self.client.clock()))
 
-    def _find(self, what: str, owner: str, scope: Scope) -> Iterator[Stored]:
+    def _find(self, what: str, owner: str, scope: "Scope") -> "Iterator[Stored]":
         name, _, query = what.partition("?")
         type_, _, id_ = name.partition("/")
         if not what:
@@ -130,7 +135,7 @@ class Reading:
         else:
             yield from self._matches(type_, parse_qsl(query, keep_blank_values=True), owner, scope)
 
-    def _matches(self, type_: str, args: Sequence[tuple[str, str]], owner: str, scope: Scope) -> Iterator[Stored]:
+    def _matches(self, type_: str, args: Sequence[tuple[str, str]], owner: str, scope: "Scope") -> "Iterator[Stored]":
         query = search.parse(type_, args)
         left, after = query.count, None
         while left is None or left > 0:
@@ -143,7 +148,10 @@ class Reading:
             if (after := page.after) is None:
                 return
 
-    def _report(self, owner: str, purpose: str, found: Sequence[Stored]) -> None:
+    def _report(self, owner: str, purpose: str, found: "Sequence[Stored]") -> None:
+        from connectors.gateway import access  # noqa: PLC0415
+
+        reader = access.Reader("", "", purpose)
         for type_ in sorted({one.type for one in found}):
             number = sum(one.type == type_ for one in found)
-            access.report(self.store.database, Reader("", "", purpose), type_, {owner: number}, now=self.client.clock())
+            access.report(self.store.database, reader, type_, {owner: number}, now=self.client.clock())

@@ -1,5 +1,8 @@
 """What all commands of the edges do alike."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -21,3 +24,10 @@ def test_an_id_may_begin_with_a_hyphen(group, words, tmp_path):
     done = CliRunner().invoke(group, [*words, where, str(tmp_path / "nowhere")])
     assert "option" not in done.output
     assert done.exit_code != 2
+
+
+def test_a_command_that_reads_nothing_starts_without_a_gateway():
+    """Most of a start is imports: what a gateway is made of comes with the first reading."""
+    look = "import sys, connectors.patient.cli; print({'sqlalchemy', 'flask', 'alembic'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
