@@ -24,6 +24,7 @@ def state(visitor, member, role):
     visitor.enter("member.name", member)
     visitor.choose("member.role", f"role.{role}")
     visitor.press("member.save")
+    expect(visitor.page.get_by_text(visitor.text("member.title"))).to_have_count(0)
 
 
 def found(visitor, hub, member, role, look=nothing):

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from contextlib import contextmanager
+from threading import Event
 
 from playwright.sync_api import expect
 
@@ -17,8 +18,8 @@ from consent.keys import BoxKey, SigningKey
 from consent.primitives import b64
 from tests.journeys.conftest import Practice
 from tests.journeys.sharing import found, write
-from tests.portal.between import between
-from tests.portal.conftest import DESK, PHONE, WORDS, Visitor, hub_for_browsers
+from tests.portal.between import PATIENCE_SECONDS, between
+from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Visitor, hub_for_browsers
 from tests.portal.test_getting_in import sign_in
 from tests.portal.test_reading import come_back, counted
 from tests.portal.test_sharing import PRESET, choose_whom, open_sharing, sign, title
@@ -117,6 +118,38 @@ def test_where_she_reads(visitors, patient, practices, middle):
         told(visitor, "problem.stale")
     honest_again(visitor)
     counted(visitor, 4)  # what was withheld and forged before is fetched anew
+
+
+class Held:
+    """An answer that does not come before it is let go."""
+
+    def __init__(self):
+        self.asked, self.gone = Event(), Event()
+
+    def __call__(self, answer, _):
+        self.asked.set()
+        assert self.gone.wait(PATIENCE_SECONDS)
+        return answer
+
+
+def test_an_answer_that_comes_after_she_locked_changes_nothing(visitors, patient, middle):
+    """What was withheld is fetched anew when she comes back, whenever the page of before hears from the hub."""
+    visitor = visitors(Visitor, "de", PHONE, at=middle.url)
+    write(patient, 1, 2, 3)
+    with middle.lie(ENVELOPES, events(lambda given: [one for one in given if one["pos"] != 2])):
+        sign_in(visitor, patient.account)
+        told(visitor, "reading.missing", count=1)
+    before, after = Held(), Held()
+    with middle.lie(ENVELOPES, before):
+        visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert before.asked.wait(PATIENCE_SECONDS)
+    with middle.lie(STATEMENTS, after):
+        come_back(visitor)
+        assert after.asked.wait(PATIENCE_SECONDS)
+    before.gone.set()
+    visitor.page.wait_for_timeout(LOOK_MS)
+    after.gone.set()
+    counted(visitor, 3)
 
 
 def test_where_she_shares(visitors, patient, practices, middle):
