@@ -36,10 +36,11 @@ test: install ## every test, PostgreSQL and browser too, report in build/junit.x
 	@env -u CI $(BIN)/python -m pytest -n 4 --dist=loadfile --no-loadscope-reorder --junitxml=build/junit.xml $(T)
 
 # 1,000 kills: 500 on each kind of database; OBHUT_SOAK_SEED chooses other moments.
-soak: install ## long runs: 1,000 kills under load, 100,000 states of consent, state machine and outbox with many examples
+soak: install ## long runs: 1,000 kills under load, 100,000 states of consent, state machine, outbox and search with many examples
 	OBHUT_SOAK=1 OBHUT_SOAK_KILLS=$${OBHUT_SOAK_KILLS:-500} $(BIN)/python -m pytest -q --timeout=7200 --durations=5 \
 	  tests/soak tests/consent/test_state_machine.py tests/connectors/test_outbox.py \
-	  tests/consent/test_decide_properties.py tests/consent/test_decide_cedar.py tests/consent/test_fhir_export.py
+	  tests/consent/test_decide_properties.py tests/consent/test_decide_cedar.py tests/consent/test_fhir_export.py \
+	  tests/connectors/gateway/test_search_truth.py
 
 screenshots: install ## a picture of each page of the portal, in each language, scheme and size, into build/screenshots
 	@$(BIN)/python -m tests.portal.screenshots

@@ -103,7 +103,7 @@ def served(projections, purpose, role, second, item):
 
 
 @settings(
-    deadline=None, max_examples=5_000 if os.environ.get("OBHUT_SOAK") else 400,
+    deadline=None, max_examples=5_000 if os.environ.get("OBHUT_SOAK") else 250,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 @given(

@@ -21,7 +21,7 @@ from tests.consent.delegation import appoint, pass_on, saved_by
 from tests.consent.verdicts import verdict
 from tests.consent.world import DAY
 
-EXAMPLES, STEPS = (1500, 60) if os.environ.get("OBHUT_SOAK") else (120, 30)
+EXAMPLES, STEPS = (1500, 60) if os.environ.get("OBHUT_SOAK") else (60, 30)
 
 READERS = st.integers(0, 3)
 CATEGORIES = st.frozensets(st.integers(0, 15), max_size=4)

@@ -84,7 +84,7 @@ def test_a_bench_of_servers_prints_its_figures(name, database_url, tmp_path):
     """Tiny, with real servers, on one database or the other in turn; all it made is gone afterwards."""
     where = "sqlite" if database_url.startswith("sqlite") else database_url
     before = databases(database_url)
-    words = (name, "--seconds", "1", "--connections", "2", "--rows", "300", "--database", where)
+    words = (name, "--seconds", "0.6", "--connections", "2", "--rows", "300", "--database", where)
     check(name, lines(*words, TMPDIR=str(tmp_path)), "SQLite" if where == "sqlite" else "PostgreSQL")
     assert databases(database_url) == before
     assert not list(tmp_path.glob("obhut-bench-*"))

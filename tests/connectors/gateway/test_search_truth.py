@@ -3,6 +3,7 @@
 The resources are hypothesis'; the questions are all combinations of what can be asked of each parameter.
 """
 
+import os
 import random
 from itertools import product
 
@@ -133,6 +134,7 @@ PATIENT = [
 ABOUT = [("patient", "p-1"), ("subject", "Patient/p-1"), ("patient", "Patient/p-2")]
 SORTS = ["", "", "date", "-date", "_id", "-_id", "code,-date", "-value-quantity,_id", "value-string", "status,code"]
 
+MANY = 25 if os.environ.get("OBHUT_SOAK") else 1
 ONCE = [Phase.generate]  # each example asks hundreds of questions; the one that failed is in the message
 QUICK = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -184,7 +186,7 @@ def compare(store: Store, kept: list[dict], type_: str, args: list[tuple[str, st
         assert sum(store.count(query).values()) == len(expected), args
 
 
-@settings(max_examples=6, phases=ONCE, suppress_health_check=QUICK)
+@settings(max_examples=4 * MANY, phases=ONCE, suppress_health_check=QUICK)
 @given(st.lists(observations, min_size=8, max_size=12), st.integers(0, 2**32))
 def test_every_criterion_finds_what_the_plain_truth_finds(store, found, seed):
     """Each criterion, by itself or about a patient, in pages of any size and order: the same resources, each once."""
@@ -195,7 +197,7 @@ def test_every_criterion_finds_what_the_plain_truth_finds(store, found, seed):
         compare(store, kept, "Observation", [*about, criterion, ("_count", str(choose.randint(1, 9)))])
 
 
-@settings(max_examples=12, phases=ONCE, suppress_health_check=QUICK)
+@settings(max_examples=8 * MANY, phases=ONCE, suppress_health_check=QUICK)
 @given(st.lists(observations, min_size=8, max_size=12), st.integers(0, 2**32))
 def test_criteria_together_find_what_the_plain_truth_finds(store, found, seed):
     """Several criteria, several values of one, any order of the results."""
@@ -211,7 +213,7 @@ def test_criteria_together_find_what_the_plain_truth_finds(store, found, seed):
         compare(store, kept, "Observation", [*args, *paging])
 
 
-@settings(max_examples=10, phases=ONCE, suppress_health_check=QUICK)
+@settings(max_examples=8 * MANY, phases=ONCE, suppress_health_check=QUICK)
 @given(st.lists(patients, min_size=6, max_size=8))
 def test_names_are_found_whatever_their_case_and_accents(store, found):
     """Strings, dates, ids and links of Patients, by the same truth."""
@@ -220,7 +222,7 @@ def test_names_are_found_whatever_their_case_and_accents(store, found):
         compare(store, kept, "Patient", [criterion, ("_count", "3")])
 
 
-@settings(max_examples=20, suppress_health_check=QUICK)
+@settings(max_examples=20 * MANY, suppress_health_check=QUICK)
 @given(st.lists(examples.resources, min_size=3, max_size=6))
 def test_every_indexed_value_is_found_again(store, found):
     """Whatever valid resources hold, a search for a token, reference or uri of theirs finds them."""
