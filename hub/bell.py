@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from fhir_profiles.problems import Problem
 
 RETRY_SECONDS = 2
+LOOK_SECONDS = 0.5
+"""So soon a feed looks again by itself: what another process commits rings no bell here."""
 
 
 class Bell:
@@ -17,11 +19,14 @@ class Bell:
         self._places = places
         self._waiting: dict[str, set[threading.Event]] = {}
         self.count = 0
-        self.ended = False
+        self._ended = False
 
     @contextmanager
-    def listen(self, account: str) -> Iterator[threading.Event]:
-        """An event that is set when something comes for the account. Raises `Problem(busy)` when no place is left."""
+    def listen(self, account: str, seconds: float) -> Iterator[Iterator[None]]:
+        """Turns to look for something in: one at once, and one whenever something may have come for the account.
+
+        The last one is after so many seconds, or when the process ends. Raises `Problem(busy)` when no place is left.
+        """
         event = threading.Event()
         with self._lock:
             if self.count >= self._places:
@@ -29,13 +34,21 @@ class Bell:
             self.count += 1
             self._waiting.setdefault(account, set()).add(event)
         try:
-            yield event
+            yield self._turns(event, seconds)
         finally:
             with self._lock:
                 self.count -= 1
                 self._waiting[account].discard(event)
                 if not self._waiting[account]:
                     del self._waiting[account]
+
+    def _turns(self, event: threading.Event, left: float) -> Iterator[None]:
+        yield
+        while left > 0 and not self._ended:
+            event.wait(min(left, LOOK_SECONDS))
+            left -= LOOK_SECONDS
+            event.clear()
+            yield
 
     def ring(self, accounts: set[str]) -> None:
         """Wake those who wait for one of these accounts."""
@@ -46,7 +59,7 @@ class Bell:
 
     def end(self) -> None:
         """Wake all, and let nobody wait any more."""
-        self.ended = True
+        self._ended = True
         with self._lock:
             for events in self._waiting.values():
                 for event in events:

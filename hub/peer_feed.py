@@ -52,15 +52,12 @@ def wait_for_page(hub: Hub, peer: Peer, cursors: Mapping[str, Cursor], nonce: st
     page = read_page(hub, peer, cursors, nonce)
     if page.events or seconds <= 0:
         return page
-    with hub.bell.listen(peer.domain) as bell:
-        left = seconds
-        while True:
+    with hub.bell.listen(peer.domain, seconds) as turns:
+        for _ in turns:
             page = read_page(hub, peer, page.cursors, nonce)
-            if page.events or left <= 0 or hub.bell.ended:
-                return page
-            bell.wait(min(left, release.FALLBACK_SECONDS))
-            left -= release.FALLBACK_SECONDS
-            bell.clear()
+            if page.events:
+                break
+    return page
 
 
 def read_page(hub: Hub, peer: Peer, cursors: Mapping[str, Cursor], nonce: str) -> Page:

@@ -32,7 +32,6 @@ PAGE_BYTES = 4 * 1024 * 1024
 PAGE_ROWS = 256
 MAX_LOGGED = 64
 """So long is the purpose in the access log."""
-FALLBACK_SECONDS = 0.5
 KINDS = {"statement": CHAINS, "envelope": ("envelope",), "message": ("message",), DECLARE: (DECLARE,)}
 
 ANY_PURPOSE = ""
@@ -88,15 +87,12 @@ def wait_for_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish, seconds: 
     page = read_page(hub, caller, after, wish)
     if page.events or seconds <= 0:
         return page
-    with hub.bell.listen(caller.acc) as bell:
-        left = seconds
-        while True:
+    with hub.bell.listen(caller.acc, seconds) as turns:
+        for _ in turns:
             page = read_page(hub, caller, page.next, wish)
-            if page.events or left <= 0 or hub.bell.ended:
-                return page
-            bell.wait(min(left, FALLBACK_SECONDS))
-            left -= FALLBACK_SECONDS
-            bell.clear()
+            if page.events:
+                break
+    return page
 
 
 def read_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish) -> Page:

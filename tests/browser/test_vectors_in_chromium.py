@@ -2,59 +2,31 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from consent.keys import PassphraseKeys
 from consent.primitives import b64
+from tests.browser.loading import ROOT, loaded
 from tests.consent.test_twin_consents import CASES, dates_asked, decide_alike, terms_asked
 from tests.consent.twin import Question, agree, twin_vectors
-from tests.serving import serving
 
-ROOT = Path(__file__).parents[2]
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
-PAGE = b'<!doctype html><title>loading</title><script type="module" src="/tests/browser/vectors.mjs"></script>'
 CONSENT = tuple(f"tests/consent/{name}.mjs" for name in ("verdicts", "twin_consents", "answering"))
-SCRIPTS = ("hub/static/portal/consent.js", "tests/browser/vectors.mjs", *CONSENT)
+SCRIPTS = ("hub/static/portal/consent.js", *CONSENT)
 VECTORS = twin_vectors()
 SERVED = {f"/{name}": ("text/javascript", ROOT / name) for name in SCRIPTS} | {
     f"/{path.relative_to(ROOT).as_posix()}": ("application/json", path) for path in VECTORS
 }
 
 
-class Handler(BaseHTTPRequestHandler):
-    """The page, its scripts and the vectors, each with the policy."""
-
-    def do_GET(self) -> None:
-        kind, path = SERVED.get(self.path, ("text/html", None))
-        self.send_response(200 if path or self.path == "/" else 404)
-        body = path.read_bytes() if path else PAGE
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", POLICY)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     """The page, loaded; at the end it must not have complained of anything."""
-    complaints: list[str] = []
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server, browser.new_context() as context:
-        loaded = context.new_page()
-        loaded.on("console", lambda message: complaints.append(message.text))
-        loaded.on("pageerror", lambda error: complaints.append(str(error)))
-        loaded.goto(f"http://127.0.0.1:{server.server_port}/")
-        expect(loaded).to_have_title("ready")
-        yield loaded
-    assert [text for text in complaints if "unsafe-eval" not in text] == []
+    with loaded(browser, "tests/browser/vectors.mjs", SERVED, POLICY, "unsafe-eval") as made:
+        yield made
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)

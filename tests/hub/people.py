@@ -237,7 +237,7 @@ def upgrade(url: str) -> None:
 
 
 def build(database: str, directory_: Path, clock: Any, domain: str = DOMAIN, **settings: Any) -> Town:
-    """A hub on a database that has its tables."""
+    """A hub on a database. One of PostgreSQL must have its tables, as where it runs."""
     config = Config(domain=domain, database=database, data=str(directory_), rate=0, **settings)
     town = Town(create_app(config, clock), clock)
     town.hub.refused.later = lambda _: None  # a test says itself when what was refused is written

@@ -244,7 +244,7 @@ def test_more_waiters_than_places_are_sent_away(town):
     """Beyond the cap: 503 with Retry-After, at once."""
     person = town.person()
     cursor = town.get("/v1/feed", person).json["next"]
-    places = [town.hub.bell.listen(person.account) for _ in range(town.hub.config.waiters)]
+    places = [town.hub.bell.listen(person.account, 1) for _ in range(town.hub.config.waiters)]
     for place in places:
         place.__enter__()
     answer = town.get("/v1/feed", person, after=cursor, wait=25)

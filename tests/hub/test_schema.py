@@ -8,7 +8,7 @@ from shutil import copytree
 import pytest
 
 from hub import schema
-from tests.hub.people import upgrade
+from tests.hub.people import build
 
 LATER = """
 import sqlalchemy as sa
@@ -96,4 +96,4 @@ def test_another_version_is_not_ready_and_a_later_one_is_not_touched(town, tmp_p
     answer = town.get("/readyz")
     assert (answer.status_code, answer.json["reason"]) == (503, "version")
     with pytest.raises(Exception, match="9999"):
-        upgrade(town.hub.config.database_url)
+        build(town.hub.config.database_url, tmp_path / "hub", town.clock)

@@ -24,6 +24,7 @@ from tests.consent.world import DOMAIN
 from tests.ports import free_port
 
 MAIN = "from fhir_profiles.command import main; main()"
+ADMIT = ("admit", "praxis", "--type", "practice", "--title", "Praxis")
 
 
 @pytest.fixture
@@ -54,18 +55,18 @@ def test_a_hub_serves_waits_and_stops(served):
     assert said["domain"] == DOMAIN
     seed = directory / "data" / keys.STAMP_KEY
     assert seed.stat().st_mode & 0o777 == 0o600
-    command = [sys.executable, "-c", MAIN, "hub"]
-    admitted = subprocess.run(
-        [*command, "admit", "praxis", "--type", "practice", "--title", "Praxis"], env=environment,
-        capture_output=True, check=True, text=True,
-    )  # fmt: skip
-    assert re.fullmatch(r"[a-z2-7]{32}\n", admitted.stdout)
-    shown = subprocess.run([*command, "key"], env=environment, capture_output=True, check=True, text=True)
-    assert shown.stdout.strip() == said["key"]
-    _enrol_and_wait(url, admitted.stdout.strip(), said)
+    code = _told(environment, *ADMIT)
+    assert re.fullmatch(r"[a-z2-7]{32}\n", code)
+    assert _told(environment, "key").strip() == said["key"]
+    _enrol_and_wait(url, code.strip(), said)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
     assert "praxis@" not in (directory / "log").read_text()
+
+
+def _told(environment, *words):
+    command = [sys.executable, "-c", MAIN, "hub", *words]
+    return subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
 
 
 def _enrolled(url, code):
@@ -95,9 +96,7 @@ def _enrol_and_wait(url, code, said):
 def test_a_feed_that_waits_is_answered_when_the_hub_ends(served):
     """An empty page, from which it is gone on later; nobody has to find out that the connection is dead."""
     process, url, environment, _ = served
-    command = [sys.executable, "-c", MAIN, "hub", "admit", "praxis", "--type", "practice", "--title", "Praxis"]
-    code = subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout.strip()
-    _, client = _enrolled(url, code)
+    _, client = _enrolled(url, _told(environment, *ADMIT).strip())
     cursor, pages = client.feed()["next"], []
     waiting = threading.Thread(target=lambda: pages.append(client.feed(cursor, wait=25)))
     waiting.start()
