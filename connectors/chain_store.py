@@ -133,35 +133,42 @@ class ChainStore:
 
     def refresh(self, kind: str, acc: str, oth: str = "", fingerprint: str = "") -> None:
         """Fetch the links behind the head that is held."""
-        for raw in self._hub.chain(kind, acc, oth, after=self._last(kind, acc, oth), fingerprint=fingerprint):
+        after = self._length(kind, acc, oth) - 1
+        for raw in self._hub.chain(kind, acc, oth, after=after, fingerprint=fingerprint):
             self._keep(kind, acc, oth, raw, fingerprint)
 
     def recheck(self, kind: str, acc: str, oth: str = "", fingerprint: str = "") -> None:
         """Ask for the whole chain: what is held must be its beginning. Raises `Rejected`, also for a shorter one."""
+        last = self._last(kind, acc, oth)  # before the hub answers: what comes meanwhile is not in the answer
         frames = self._hub.chain(kind, acc, oth, fingerprint=fingerprint)
-        if len(frames) <= self._last(kind, acc, oth):
+        if len(frames) <= last:
             raise broken("rollback")
         self.take(kind, acc, oth, frames)
 
     def take(self, kind: str, acc: str, oth: str, frames: Sequence[bytes], fingerprint: str = "") -> None:
         """Verify and keep links. Links already held must be the same bytes. Raises `Rejected`."""
         for raw in frames:
-            if statements.parse(raw).seq > self._last(kind, acc, oth) + 1:
+            if statements.parse(raw).seq > self._length(kind, acc, oth):
                 self.refresh(kind, acc, oth, fingerprint)
             self._keep(kind, acc, oth, raw, fingerprint)
 
     def _keep(self, kind: str, acc: str, oth: str, raw: bytes, fingerprint: str) -> None:
-        held = self._frame(kind, acc, oth, statements.parse(raw).seq)
-        if held is None:
-            self._append(kind, acc, oth, raw, fingerprint)
-        elif held != raw:
-            raise broken("rollback")
-        elif self._last(kind, acc, oth) >= self._length(kind, acc, oth):
-            self.catch_up()
-
-    def _append(self, kind: str, acc: str, oth: str, raw: bytes, fingerprint: str) -> None:
         if self._last(kind, acc, oth) >= self._length(kind, acc, oth):
             self.catch_up()
+        if not self._holds(kind, acc, oth, raw):
+            self._append(kind, acc, oth, raw, fingerprint)
+
+    def _holds(self, kind: str, acc: str, oth: str, raw: bytes) -> bool:
+        """Whether this process has replayed a link. Raises `Rejected(broken, rollback)` for another in its place."""
+        seq = statements.parse(raw).seq
+        if seq >= self._length(kind, acc, oth):
+            return False
+        state = self.state(kind, acc, oth)
+        if state is None or state.links[seq].frame.raw != raw:
+            raise broken("rollback")
+        return True
+
+    def _append(self, kind: str, acc: str, oth: str, raw: bytes, fingerprint: str) -> None:
         try:
             self._apply(kind, acc, oth, raw, fingerprint)
         except Rejected as refused:
@@ -169,6 +176,8 @@ class ChainStore:
                 raise
             for name in statements.parse(raw).cite:
                 self._refresh_cited(name, acc, fingerprint)
+            if self._holds(kind, acc, oth, raw):  # another process was faster
+                return
             self._apply(kind, acc, oth, raw, fingerprint)
         seq = statements.parse(raw).seq
         with transaction(self._db):

@@ -125,6 +125,55 @@ def test_what_another_process_keeps_is_taken_in(scene):
     assert there.relations[patient.me.account, oth].frames == frames
 
 
+class Meanwhile(Wire):
+    """A hub whose first answer about one chain comes after something else has happened."""
+
+    def __init__(self, wire, name, happens):
+        super().__init__()
+        self.chains, self._name, self._happens = wire.chains, name, happens
+
+    def chain(self, kind, acc, oth="", **more):
+        given = super().chain(kind, acc, oth, **more)
+        if (kind, acc, oth) == self._name:
+            self._name = None
+            self._happens()
+        return given
+
+
+@pytest.mark.parametrize("kept", ["acct", "rel"])
+@pytest.mark.parametrize("first", [False, True], ids=["at the patient's", "at the practice's"])
+def test_what_another_process_keeps_meanwhile_is_no_contradiction(scene, kept, first):
+    """While one process fetches what a link cites, another takes in the same, or even the link itself."""
+    patient, practice, wire, db = scene
+    oth = practice.account
+    name = ("acct", oth, "") if kept == "acct" else ("rel", patient.me.account, oth)
+    there = ChainStore(db, wire)
+    asked = ("acct", oth if first else patient.me.account, "")
+    here = ChainStore(db, Meanwhile(wire, asked, lambda: there.refresh(*name)))
+    frames = wire.chains["rel", patient.me.account, oth]
+    here.take("rel", patient.me.account, oth, frames)
+    assert here.relations[patient.me.account, oth].frames == frames
+
+
+def test_a_chain_that_grows_meanwhile_has_not_gone_back(scene):
+    """What another process took in while the hub answered is not missing in the answer."""
+    patient, _, wire, db = scene
+    name = ("acct", patient.me.account, "")
+    frames = wire.chains[name]
+    there = ChainStore(db, wire)
+    wire.chains[name] = frames[:-1]
+    there.refresh(*name)
+
+    def grows():
+        wire.chains[name] = frames
+        there.refresh(*name)
+
+    here = ChainStore(db, Meanwhile(wire, name, grows))
+    here.recheck(*name)
+    here.refresh(*name)
+    assert here.accounts[patient.me.account].frames == frames
+
+
 @pytest.mark.parametrize("turn", [False, True], ids=["cited one first", "cited one last"])
 def test_account_chains_that_cite_each_other_are_found_after_a_restart(tmp_path, turn):
     """Whatever the accounts are called, a chain in which a delegate has signed is replayed behind the delegate's."""

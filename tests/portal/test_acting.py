@@ -18,6 +18,7 @@ from tests.journeys.conftest import name_delegate, persons
 from tests.journeys.sharing import found, write
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import sign_in, unlock
+from tests.portal.test_reading import look_again
 from tests.portal.test_sharing import appoint, change, end_acting, open_sharing, sign, title
 
 VITALS, LAB, MENTAL = INDEX["vitals"], INDEX["lab"], INDEX["mental"]
@@ -254,7 +255,7 @@ def test_of_two_guardians_the_narrower_holds_until_the_child_is_of_age(visitors,
     she.sees("acting.over-title")
     she.press("acting.back")
     appointing.appoint(patient, appointing.Appointment(mother.card, int(time()) + 40, FULL, "guardian"))
-    she.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    look_again(she)
     act_for(she, patient)
     she.follow("share.title")
     expect(she.page.get_by_text(she.text("acting.over-why", who=called(she, patient)))).to_be_visible(timeout=90_000)

@@ -42,6 +42,11 @@ def come_back(visitor):
     visitor.sees("overview.title")
 
 
+def look_again(visitor):
+    """She comes back to the tab: the page reads what is new."""
+    visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 @pytest.fixture
 def ward(tmp_path, portal_hub, patient):
     """A practice whom she lets write."""

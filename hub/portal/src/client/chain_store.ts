@@ -116,8 +116,9 @@ export class ChainStore {
 
   /** Ask for the whole chain: what is held must be its beginning. Throws `Rejected(broken, rollback)` otherwise. */
   async recheck(kind: ChainKind, acc: string, oth = "", fingerprint = ""): Promise<void> {
+    const length = this.#length({ kind, acc, oth }); // what comes while the hub answers is not in the answer
     const frames = await this.#hub.chain(kind, acc, oth, { fingerprint });
-    if (frames.length < this.#length({ kind, acc, oth })) throw broken("rollback");
+    if (frames.length < length) throw broken("rollback");
     await this.take(kind, acc, oth, frames);
   }
 
@@ -131,12 +132,18 @@ export class ChainStore {
   }
 
   async #keep(row: LinkRow, fingerprint = ""): Promise<void> {
-    const held = await this.#db.get("chains", [row.kind, row.acc, row.oth, row.seq]);
-    if (held !== undefined && !equal(held.frame, row.frame)) throw broken("rollback");
-    if (held !== undefined && row.seq < this.#length(row)) return;
-    if (held !== undefined) return this.catchUp();
+    const kept = await this.#db.get("chains", [row.kind, row.acc, row.oth, row.seq]);
+    if (kept !== undefined && row.seq >= this.#length(row)) await this.catchUp();
+    if (this.#holds(row)) return;
     await this.#append(row, fingerprint);
     await this.#db.put("chains", row);
+  }
+
+  /** Whether this page has replayed a link. Throws `Rejected(broken, rollback)` for another in its place. */
+  #holds(row: LinkRow): boolean {
+    const held = this.#held(row)?.links[row.seq];
+    if (held !== undefined && !equal(held.frame.raw, row.frame)) throw broken("rollback");
+    return held !== undefined;
   }
 
   async #append(row: LinkRow, fingerprint: string): Promise<void> {
@@ -145,7 +152,7 @@ export class ChainStore {
     } catch (error) {
       if (!(error instanceof Rejected) || error.kind !== "stale") throw error;
       for (const name of parse(row.frame).cite.keys()) await this.#refreshCited(name, row.acc, fingerprint);
-      this.#apply(row, fingerprint);
+      if (!this.#holds(row)) this.#apply(row, fingerprint); // another tab may have been faster
     }
   }
 
