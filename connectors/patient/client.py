@@ -130,12 +130,12 @@ class Client(Side):
 
         And candidates for all open sets: what was made until now stood under a key that somebody else had.
         """
-        stay, reading = lockout.holders(self.record, self.root.shared, self.now), BoxKey.generate()
-        root = self.root.locked(stay)
-        for name in stay:
+        for name in lockout.holders(self.record, self.root.shared, self.now):
             self.chains.refresh("acct", name)  # one that lost a device has another reading key
         _, _, known = self.hub.vault(self.account)
-        kept = {name: wrap for name, wrap in known.items() if name not in self.root.shared}
+        shared, reading = self.root.shared, BoxKey.generate()
+        root = self.root.locked(lockout.holders(self.record, shared, self.now))
+        kept = {name: wrap for name, wrap in known.items() if name not in shared}
         reading_keys = {**self.vault.reading_keys, b64(reading.public): reading}
         vault = lockout.fresh(self.record, replace(self.vault, reading_keys=reading_keys), self.now)
         sealed_root = vaults.seal_root(root, self.account, self.vault_key)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +36,18 @@ class Passed:
 
 Change = Callable[[Any, str], Any]
 """From an answer's JSON and the address that was asked for to what is answered instead."""
+
+
+class Held:
+    """An answer that does not come before it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.gone = Event(), Event()
+
+    def __call__(self, answer: Any, _: str) -> Any:
+        self.asked.set()
+        assert self.gone.wait(PATIENCE_SECONDS)
+        return answer
 
 
 class Between(ThreadingHTTPServer):

@@ -21,10 +21,14 @@ from hub.config import Config
 from tests.browser import chromium
 from tests.journeys.conftest import DOMAIN
 from tests.journeys.test_pairing import organisation
+from tests.portal.between import PATIENCE_SECONDS, Held
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, nothing, read_sheet, sign_in, unlock
+from tests.portal.test_reading import READINGS, look_again
 from tests.ports import free_port
 from tests.serving import serving
+
+VAULT = "**/v1/vault/*"
 
 
 def shows_invitation(visitor, look=nothing):
@@ -278,6 +282,28 @@ def test_new_words(visitors, patient, tmp_path, portal_hub):
     assert joined.settle() == 0
     joined.close()
     assert not visitor.gave_away(WORDS, OTHER_WORDS)
+
+
+def test_what_another_device_writes_meanwhile_is_kept(visitors, patient, middle):
+    """The vault changes elsewhere while this browser is about to write it: it writes anew, and leaves nothing out."""
+    visitor, before = visitors(Visitor, "de", PHONE, at=middle.url), Held()
+    with visitor.page.expect_response(READINGS):
+        sign_in(visitor, patient.account)
+    with visitor.page.expect_response(VAULT):
+        visitor.follow("security.title")
+    visitor.follow("new-words.title")
+    with middle.lie("^/v1/vault/", before):
+        with visitor.page.expect_request(VAULT):
+            choose_words(visitor, OTHER_WORDS)
+        assert before.asked.wait(PATIENCE_SECONDS)
+    patient.sync()
+    patient.save_vault(patient.vault.with_hides(["Observation/w1"]))
+    with visitor.page.expect_request(VAULT):  # it has heard that there is another
+        look_again(visitor)
+    before.gone.set()
+    expect(visitor.page.get_by_text(visitor.text("new-words.done"))).to_be_visible()
+    patient.sync()
+    assert patient.vault.hides == ("Observation/w1",)
 
 
 def test_a_sheet_is_not_replaced_in_its_first_week(visitors, patient):

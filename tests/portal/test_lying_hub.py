@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from contextlib import contextmanager
-from threading import Event
 
 from playwright.sync_api import expect
 
@@ -18,7 +17,7 @@ from consent.keys import BoxKey, SigningKey
 from consent.primitives import b64
 from tests.journeys.conftest import Practice
 from tests.journeys.sharing import found, write
-from tests.portal.between import PATIENCE_SECONDS, between
+from tests.portal.between import PATIENCE_SECONDS, Held, between
 from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Visitor, hub_for_browsers
 from tests.portal.test_getting_in import sign_in
 from tests.portal.test_reading import READINGS, come_back, counted, look_again
@@ -118,18 +117,6 @@ def test_where_she_reads(visitors, patient, practices, middle):
         told(visitor, "problem.stale")
     honest_again(visitor)
     counted(visitor, 4)  # what was withheld and forged before is fetched anew
-
-
-class Held:
-    """An answer that does not come before it is let go."""
-
-    def __init__(self):
-        self.asked, self.gone = Event(), Event()
-
-    def __call__(self, answer, _):
-        self.asked.set()
-        assert self.gone.wait(PATIENCE_SECONDS)
-        return answer
 
 
 def reads_until(visitor, held):

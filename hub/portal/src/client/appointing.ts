@@ -124,11 +124,12 @@ function chosen(client: Client, { mandates }: Vault): number {
 /** The key of the vault's key compartment, unless it was handed already. */
 async function handKey(client: Client, name: string): Promise<void> {
   await client.anew(async () => {
-    const { root, handleKey, key, shared } = await client.root();
+    const held = await client.unsealed();
+    const { root, handleKey, key, shared } = held.root;
     if (shared.includes(name)) return;
     const widened = new RootCompartment(root, handleKey, key, [...shared, name]);
     const { wraps } = await client.hub.vault(client.account);
-    await client.lockVault(widened, await client.vault(), { ...wraps, ...client.wrapsForDelegates(widened) });
+    await client.lockVault({ ...held, root: widened }, { ...wraps, ...client.wrapsForDelegates(widened) });
   });
 }
 
@@ -194,9 +195,9 @@ export async function byRoot<T extends "delegate" | "undelegate" | "close">(
   body: Bodies["acct"][T],
 ): Promise<void> {
   await client.anew(async () => {
-    const { root } = await client.root();
-    const writer = new AccountWriter(client.state, client.hub.now);
-    writer.add(root, ["root"], typ, body);
+    const { state, root } = await client.unsealed();
+    const writer = new AccountWriter(state, client.hub.now);
+    writer.add(root.root, ["root"], typ, body);
     await client.post(writer.written);
   });
 }

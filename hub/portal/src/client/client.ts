@@ -8,6 +8,7 @@ import { parse } from "../statements.ts";
 import * as steps from "../steps.ts";
 import * as vaults from "../vault.ts";
 import type { RootCompartment, Vault } from "../vault.ts";
+import type { AccountState } from "../accounts.ts";
 import { AccountWriter } from "./account_writer.ts";
 import { type FeedEvent, Hub, type Wraps } from "./api.ts";
 import { ChainStore } from "./chain_store.ts";
@@ -37,6 +38,9 @@ export type Secrets = {
   readonly vaultKey: string;
   readonly begun: Begun | null;
 };
+
+/** Both compartments of one version of the vault, and the account chain behind which the next version is signed. */
+export type Unsealed = { readonly state: AccountState; readonly root: RootCompartment; readonly vault: Vault };
 
 /** One device of role `client`, unlocked. The twin of `connectors/patient/client.py`. */
 export class Client extends Side {
@@ -94,18 +98,19 @@ export class Client extends Side {
     return this.#vaultKey;
   }
 
-  /** What of the vault is hers alone. */
-  async root(): Promise<RootCompartment> {
-    return this.#unsealRoot(await this.sealedVault());
+  /** All of the vault, with what is hers alone. */
+  async unsealed(): Promise<Unsealed> {
+    const { state, sealed, vault } = await this.present();
+    return { state, root: await this.#unsealRoot(sealed, state), vault };
   }
 
   protected async key(sealed: Uint8Array): Promise<Uint8Array> {
-    return (await this.#unsealRoot(sealed)).key;
+    return (await this.#unsealRoot(sealed, this.state)).key;
   }
 
-  async #unsealRoot(sealed: Uint8Array): Promise<RootCompartment> {
+  async #unsealRoot(sealed: Uint8Array, state: AccountState): Promise<RootCompartment> {
     const root = await this.#tryRoot(sealed);
-    if (!equal(root.root.public, this.state.root)) {
+    if (!equal(root.root.public, state.root)) {
       throw new Problem("stale", "the hub's vault holds another root key than the account chain", null, { reason: "root" });
     }
     return root;
@@ -126,10 +131,11 @@ export class Client extends Side {
     }
   }
 
-  /** Write the vault's next version with another root compartment; with it, if given, all wraps of its keys. */
-  async lockVault(root: RootCompartment, vault: Vault, wraps: Wraps = {}, fetch: Uint8Array | null = null) {
-    const sealedRoot = vaults.sealRoot(root, this.account, this.#vaultKey);
-    await this.post([this.vaultWritten(sealedRoot, vault, root.key)], wraps, fetch);
+  /** Write the vault's next version with both compartments; with it, if given, all wraps of its keys. */
+  async lockVault({ state, root, vault }: Unsealed, wraps: Wraps = {}, fetch: Uint8Array | null = null) {
+    const writer = new AccountWriter(state, this.hub.now);
+    writer.addVault(this.keyring, { root, vault, vaultKey: this.#vaultKey });
+    await this.post(writer.written, wraps, fetch);
   }
 
   /** The key of the key compartment for each delegate who shall have it, by its newest reading key. */
@@ -140,9 +146,10 @@ export class Client extends Side {
 
   /** First of all another key for the vault's key compartment, where somebody has it who must not any more. */
   protected override async doNext(): Promise<boolean> {
-    const [{ shared }, now] = [await this.root(), this.hub.now];
+    const { root, vault } = await this.unsealed();
+    const [{ shared }, now] = [root, this.hub.now];
     if (!lockout.mustChange(this.record, shared, now)) return super.doNext();
-    for (const [name, { gid }] of lockout.leftBehind(this.record, await this.vault(), shared, now)) {
+    for (const [name, { gid }] of lockout.leftBehind(this.record, vault, shared, now)) {
       await this.post([steps.end(this.record, name, gid, this.keyring.signer, now)]);
     }
     await this.#lockOut();
@@ -155,13 +162,14 @@ export class Client extends Side {
    * And candidates for all open sets: what was made until now stood under a key that somebody else had.
    */
   async #lockOut(): Promise<void> {
-    const [before, reading, now] = [await this.root(), BoxKey.generate(), this.hub.now];
+    const { state, root: before, vault: held } = await this.unsealed();
+    const [reading, now] = [BoxKey.generate(), this.hub.now];
     const root = before.locked(lockout.holders(this.record, before.shared, now));
     for (const name of root.shared) await this.chains.refresh("acct", name); // one that lost a device has another key
     const { wraps } = await this.hub.vault(this.account);
     const kept = Object.entries(wraps).filter(([name]) => !before.shared.includes(name));
-    const vault = lockout.fresh(this.record, (await this.vault()).withReadingKey(reading), now);
-    const writer = new AccountWriter(this.state, now);
+    const vault = lockout.fresh(this.record, held.withReadingKey(reading), now);
+    const writer = new AccountWriter(state, now);
     writer.addVault(this.keyring, { root, vault, vaultKey: this.#vaultKey });
     writer.add(root.root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
     await this.post(writer.written, { ...Object.fromEntries(kept), ...this.wrapsForDelegates(root) });

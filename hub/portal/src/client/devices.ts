@@ -37,26 +37,29 @@ export function devices({ state, keyring }: Client): DeviceRow[] {
  * that is not the account's.
  */
 export async function removeDevice(client: Client, name: string, sheet: RecoveryCode, passphrase: PassphraseKeys) {
-  const { account, keyring, state } = client;
-  const present = state.recoveryKeys(client.hub.now).slice(0, 1); // not the one before, which is on its way out
+  const { account, keyring, hub } = client;
+  const present = client.state.recoveryKeys(hub.now).slice(0, 1); // not the one before, which is on its way out
   if (!present.some((key) => equal(key, sheet.signingKey.public))) {
     throw new Problem("unauthenticated", "this sheet is not the account's");
   }
   const isFirst = await checkWords(client, passphrase);
-  const [vault, before] = [await client.vault(), await client.root()];
-  const { root } = before;
-  const [reading, vaultKey] = [BoxKey.generate(), randomBytes(KEY_BYTES)];
-  const fresh = before.locked(holders(client.record, before.shared, client.hub.now));
-  const kept = vault.withReadingKey(reading).withoutCandidates(vault.candidates.keys());
-  const writer = new AccountWriter(state, client.hub.now);
-  writer.addVault(keyring, { root: fresh, vault: kept, vaultKey });
-  writer.add(root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
-  writer.add(root, ["root"], "undevice", { dev: name });
-  const others = [...writer.state.devices.values()].filter(({ until, role }) => until === null && role === "client");
-  const wraps = others.map((one) => [one.name, vaults.wrapForBox(vaultKey, account, one.name, one.box)] as const);
-  const all = { ...Object.fromEntries(wraps), ...client.wrapsForDelegates(fresh), ...allWraps(keyring, vaultKey, sheet, passphrase.wrapKey) };
-  await client.post(writer.written, all);
-  if (isFirst) await client.hub.setSignIn(passphrase.signIn);
+  await client.anew(async () => {
+    const { state, root: before, vault } = await client.unsealed();
+    if (state.devices.get(name)?.until !== null) return;
+    const { root } = before;
+    const [reading, vaultKey] = [BoxKey.generate(), randomBytes(KEY_BYTES)];
+    const fresh = before.locked(holders(client.record, before.shared, hub.now));
+    const kept = vault.withReadingKey(reading).withoutCandidates(vault.candidates.keys());
+    const writer = new AccountWriter(state, hub.now);
+    writer.addVault(keyring, { root: fresh, vault: kept, vaultKey });
+    writer.add(root, ["root"], "reading", { key: b64(reading.public), bad: 1 });
+    writer.add(root, ["root"], "undevice", { dev: name });
+    const others = [...writer.state.devices.values()].filter(({ until, role }) => until === null && role === "client");
+    const boxes = others.map((one) => [one.name, vaults.wrapForBox(vaultKey, account, one.name, one.box)] as const);
+    const secrets = allWraps(keyring, vaultKey, sheet, passphrase.wrapKey);
+    await client.post(writer.written, { ...Object.fromEntries(boxes), ...client.wrapsForDelegates(fresh), ...secrets });
+  });
+  if (isFirst) await hub.setSignIn(passphrase.signIn);
   await client.settle();
 }
 
@@ -82,9 +85,9 @@ export async function withoutKey(client: Client): Promise<readonly string[]> {
 export async function handKey(client: Client, name: string): Promise<void> {
   const { account, hub } = client;
   await client.anew(async () => {
-    const [root, vault] = [await client.root(), await client.vault()];
-    const wrap = vaults.wrapForBox(client.vaultKey, account, name, client.state.client(name).box);
-    await client.lockVault(root, vault, { ...(await hub.vault(account)).wraps, [name]: wrap });
+    const held = await client.unsealed();
+    const wrap = vaults.wrapForBox(client.vaultKey, account, name, held.state.client(name).box);
+    await client.lockVault(held, { ...(await hub.vault(account)).wraps, [name]: wrap });
   });
 }
 
@@ -109,10 +112,10 @@ export async function leave(client: Client): Promise<void> {
 
 async function endOwn(client: Client): Promise<void> {
   const { account, hub, keyring } = client;
-  const [root, vault] = [await client.root(), await client.vault()];
+  const { state, root, vault } = await client.unsealed();
   const { [keyring.device]: _, ...wraps } = (await hub.vault(account)).wraps;
   const kept = vault.withoutCandidates(vault.candidates.keys());
-  const writer = new AccountWriter(client.state, hub.now);
+  const writer = new AccountWriter(state, hub.now);
   writer.addVault(keyring, { root, vault: kept, vaultKey: client.vaultKey });
   writer.add(root.root, ["root"], "undevice", { dev: keyring.device });
   await client.post(writer.written, wraps);

@@ -130,8 +130,8 @@ async function make(client: Client, begun: Making): Promise<void> {
     const vault = client.isPerson ? steps.newSets(empty) : empty; // an organisation has no record of its own
     const { keyring, vaultKey } = client;
     const bare = new RootCompartment(root, keyring.handleKey, randomBytes(KEY_BYTES));
-    const own = bare.named(keyring.device, deviceLabel());
-    await client.lockVault(own, vault, allWraps(keyring, vaultKey, code, unb64(begun.wrapKey)), await fetchHash(code));
+    const first = { state: client.state, root: bare.named(keyring.device, deviceLabel()), vault };
+    await client.lockVault(first, allWraps(keyring, vaultKey, code, unb64(begun.wrapKey)), await fetchHash(code));
   }
   await client.hub.setSignIn(unb64(begun.signIn));
   await client.settle();

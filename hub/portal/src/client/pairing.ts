@@ -54,9 +54,9 @@ export async function admit(client: Client, { invitation }: Offer, { device, lab
   await client.sync();
   const [sign, box] = [{ public: invitation.sign }, { public: invitation.box }];
   await client.anew(async () => {
-    if (client.state.devices.has(device)) return;
-    const [root, vault] = [await client.root(), await client.vault()];
-    const writer = new AccountWriter(client.state, hub.now);
+    const { state, root, vault } = await client.unsealed();
+    if (state.devices.has(device)) return;
+    const writer = new AccountWriter(state, hub.now);
     writer.addDevice(root.root, { device, sign, box });
     writer.addVault(keyring, { root: root.named(device, label), vault, vaultKey: client.vaultKey });
     const wrap = vaults.wrapForBox(client.vaultKey, account, device, invitation.box);

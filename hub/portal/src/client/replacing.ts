@@ -41,9 +41,9 @@ export async function setWords(client: Client, { signIn, wrapKey }: NewWords): P
   await safe.addWay({ name: "passphrase", kind: "passphrase" }, passphraseUnlock(key, account));
   await client.sync();
   await client.anew(async () => {
-    const [root, vault] = [await client.root(), await client.vault()];
+    const held = await client.unsealed();
     const wrap = vaults.wrapForSecret(client.vaultKey, account, PASSPHRASE, key);
-    await client.lockVault(root, vault, { ...(await presentWraps(client)), [PASSPHRASE]: wrap });
+    await client.lockVault(held, { ...(await presentWraps(client)), [PASSPHRASE]: wrap });
   });
   await hub.setSignIn(unb64(signIn));
 }
@@ -59,9 +59,10 @@ export async function replaceSheet(client: Client, sheet: RecoveryCode): Promise
   const { public: key } = sheet.signingKey;
   await client.sync();
   await client.anew(async () => {
-    if (client.state.recoveryKeys(hub.now).slice(0, 1).some((present) => equal(present, key))) return;
-    const [root, vault, wraps] = [await client.root(), await client.vault(), await presentWraps(client)];
-    const writer = new AccountWriter(client.state, hub.now);
+    const { state, root, vault } = await client.unsealed();
+    if (state.recoveryKeys(hub.now).slice(0, 1).some((present) => equal(present, key))) return;
+    const wraps = await presentWraps(client);
+    const writer = new AccountWriter(state, hub.now);
     writer.add(root.root, ["root"], "recovery", { key: b64(key) });
     writer.addVault(keyring, { root, vault, vaultKey: client.vaultKey });
     const before = wraps[SHEET] && { [SHEET_BEFORE]: wraps[SHEET] };

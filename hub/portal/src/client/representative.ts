@@ -100,7 +100,7 @@ export class Representative extends Side {
   /** Give the mandate back. */
   async resign(): Promise<void> {
     const body = { to: this.keyring.account };
-    await this.anew(() => this.post([{ frame: this.signAccount("undelegate", body), blob: null }]));
+    await this.anew(() => this.post([{ frame: this.signAccount(this.state, "undelegate", body), blob: null }]));
   }
 
   /** As it was handed here; another one where the patient has changed it, and handed it to this delegate again. */

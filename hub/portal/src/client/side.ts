@@ -43,8 +43,13 @@ export const UNDECIDED = ["busy", "stale", "internal", "too-many", "unauthentica
 /** A message that somebody sent to the patient, opened and its signature checked. */
 export type Received = { readonly id: string; readonly message: Message; readonly sender: AccountState };
 
-/** The vault's content, and the hash by which the account chain names its version. */
-type Opened = { readonly hash: string; readonly vault: Vault };
+/**
+ * One version of the vault, sealed and open, and the account chain that names it.
+ *
+ * The next version is signed behind that very state: the hub refuses it where anything came between, so nobody's change
+ * is lost.
+ */
+type Present = { readonly state: AccountState; readonly sealed: Uint8Array; readonly vault: Vault };
 
 type Pending = { readonly written: readonly Written[]; readonly wraps: Wraps; readonly fetch: Uint8Array | null };
 
@@ -55,7 +60,8 @@ export abstract class Side {
   readonly db: Database;
   readonly hub: Hub;
   readonly chains: ChainStore;
-  #opened: Opened | null = null;
+  /** The vault as it was opened last, and the hash by which the account chain names its version. */
+  #opened: { readonly hash: string; readonly vault: Vault } | null = null;
 
   constructor(account: string, keyring: Keyring, db: Database, hub: Hub, chains: ChainStore) {
     this.account = account;
@@ -109,17 +115,19 @@ export abstract class Side {
 
   /** The vault's content, at the version that the account chain names. */
   async vault(): Promise<Vault> {
-    return (await this.#present()).vault;
+    return (await this.present()).vault;
   }
 
-  async #present(): Promise<Opened> {
+  /** The vault at the version that the account chain names. */
+  protected async present(): Promise<Present> {
     const sealed = await this.sealedVault();
-    const [version, hash] = this.state.vault;
-    if (blobHash(sealed) !== hash) return this.#present(); // news came in between
-    if (this.#opened?.hash === hash) return this.#opened;
+    const { state } = this;
+    const [version, hash] = state.vault;
+    if (blobHash(sealed) !== hash) return this.present(); // news came in between
+    if (this.#opened?.hash === hash) return { state, sealed, vault: this.#opened.vault };
     const vault = vaults.unseal(sealed, this.account, version, await this.key(sealed));
     this.#opened = { hash, vault };
-    return this.#opened;
+    return { state, sealed, vault };
   }
 
   /**
@@ -146,30 +154,22 @@ export abstract class Side {
   /** Write the next version of the vault's key compartment, made of the present one; done anew after a race. */
   async changeVault(change: (vault: Vault) => Vault): Promise<void> {
     await this.anew(async () => {
-      const { vault, hash } = await this.#present();
-      await this.#save(change(vault), hash);
+      const present = await this.present();
+      await this.#save(change(present.vault), present);
     });
   }
 
-  /** Write what was made of the version of this hash; lost races surface as `Problem`. */
-  async #save(vault: Vault, hash: string): Promise<void> {
-    const sealed = await this.sealedVault();
+  /** Write what was made of this version; lost races surface as `Problem`. */
+  async #save(vault: Vault, { state, sealed }: Present): Promise<void> {
     const key = await this.key(sealed);
-    // News may have come in between: what is written must leave nothing of it out.
-    if (blobHash(sealed) !== hash || this.state.vault[1] !== hash) throw staleVault("another device has changed the vault");
-    await this.post([this.vaultWritten(vaults.compartments(sealed)[0], vault, key)]);
+    const version = state.vault[0] + 1;
+    const blob = vaults.seal(vaults.compartments(sealed)[0], vault, this.account, version, key);
+    await this.post([{ frame: this.signAccount(state, "vault", { ver: version, hash: blobHash(blob) }), blob }]);
   }
 
-  /** The vault's next version, and the statement that names it. */
-  protected vaultWritten(sealedRoot: Uint8Array, vault: Vault, key: Uint8Array): Written {
-    const version = this.state.vault[0] + 1;
-    const blob = vaults.seal(sealedRoot, vault, this.account, version, key);
-    return { frame: this.signAccount("vault", { ver: version, hash: blobHash(blob) }), blob };
-  }
-
-  /** The next statement of the account chain, by this device. */
-  protected signAccount<T extends keyof Bodies["acct"]>(typ: T, body: Bodies["acct"][T]): Uint8Array {
-    const { head, links } = this.state;
+  /** The next statement behind this state of the account chain, by this device. */
+  protected signAccount<T extends keyof Bodies["acct"]>(state: AccountState, typ: T, body: Bodies["acct"][T]): Uint8Array {
+    const { head, links } = state;
     const { account, device } = this.keyring;
     const iat = Math.max(this.hub.now, links.at(-1)?.iat ?? 0);
     const cite = new Map(this.isOwn ? [] : [[account, position(this.chains.record(account).account)] as const]);
@@ -271,7 +271,8 @@ export abstract class Side {
 
   /** Do the next step that is owed, or hide from a reader what is hidden; false where nothing is left to do. */
   protected async doNext(): Promise<boolean> {
-    const { vault, hash } = await this.#present();
+    const present = await this.present();
+    const { vault } = present;
     const [record, now] = [this.record, this.hub.now];
     const { signer } = this.keyring;
     const step = owedAfter(record, vault, await this.#endedEmergencies(now)) ?? owed(record, vault, now);
@@ -280,7 +281,7 @@ export abstract class Side {
         ? (hidden.amend(record, vault, signer, now) ?? guardians.amend(record, vault, signer, now))
         : steps.perform(record, vault, step, signer, now);
     if (written === null) return false;
-    if (written instanceof Vault) await this.#save(written, hash);
+    if (written instanceof Vault) await this.#save(written, present);
     else await this.post([written]);
     return true;
   }

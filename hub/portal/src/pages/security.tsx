@@ -51,7 +51,7 @@ function Who({ client }: { client: Client }) {
 function Devices({ client }: { client: Client }) {
   const rows = devices(client);
   const [names, setNames] = useState<RootCompartment["names"]>({});
-  const look = useTask(async () => setNames((await client.root()).names));
+  const look = useTask(async () => setNames((await client.unsealed()).root.names));
   useEffect(() => void look.run(), []);
   return (
     <section class="card">
