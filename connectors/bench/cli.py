@@ -8,7 +8,7 @@ import click
 from connectors.bench import browser
 from connectors.bench.databases import Databases
 from connectors.bench.figures import Figure, Wish
-from connectors.demo.programs import Failed, Programs
+from connectors.demo.programs import Failed, Programs, ends_in_order
 
 CURVE = (10_000, 100_000, 1_000_000)
 
@@ -62,7 +62,7 @@ def bench(
         return
     sizes = (*(size for size in CURVE if size < rows), rows) if curve else (rows,)
     for name in dict.fromkeys(names or _possible()):
-        with Databases(database) as databases:
+        with ends_in_order(), Databases(database) as databases:
             programs = Programs(databases.directory)
             try:
                 for figure in _bench(name)(Wish(databases, programs, seconds, connections, sizes)):

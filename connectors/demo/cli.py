@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ import requests
 
 from connectors.command_line import plainly
 from connectors.demo.breaks import BREAKS, IMPATIENCE_SECONDS, Break
-from connectors.demo.programs import Failed, Programs
+from connectors.demo.programs import Failed, Programs, ends_in_order
 from connectors.demo.story import STEPS, Story
 from fhir_profiles.problems import Problem
 
@@ -76,8 +75,7 @@ def _teller(as_json: bool) -> Tell:
 @plainly
 def demo(once: bool, directory: Path | None, as_json: bool, base_port: int, broken: str | None) -> None:
     """The whole story on this machine: two hubs, practices, a hospital, a care service, a patient, a relative."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with _stage(directory) as programs:
+    with ends_in_order(), _stage(directory) as programs:
         story = Story(programs, base_port)
         if not play(story, _teller(as_json), broken):
             raise SystemExit(1)

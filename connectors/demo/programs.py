@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -13,12 +14,24 @@ from typing import TypeVar
 RUN_SECONDS = 600
 START_SECONDS = 180
 STOP_SECONDS = 15
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code of a program that was ended by SIGTERM, as shells tell it."""
 
 T = TypeVar("T")
 
 
 class Failed(Exception):  # noqa: N818 - a step of the story that came out wrong
     """A step came out wrong; the text says what was noticed."""
+
+
+@contextmanager
+def ends_in_order() -> Iterator[None]:
+    """Within, SIGTERM ends this process by an exception as Ctrl-C does: what it has started and made goes with it."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass

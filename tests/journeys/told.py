@@ -1,7 +1,6 @@
 """`obhut demo --once --json`, quickly: real programs, each a fork of one that has imported everything."""
 
 import json
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,7 @@ class Shortly(Programs):
 def story(directory: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the lines."""
     words = ["--once", "--json", "--dir", str(directory), "--base-port", str(free_port(*OFFSETS)), *options]
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cli, "Programs", Shortly)
-            done = CliRunner().invoke(cli.demo, words, catch_exceptions=False)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "Programs", Shortly)
+        done = CliRunner().invoke(cli.demo, words, catch_exceptions=False)
     return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]

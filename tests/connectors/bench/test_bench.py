@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from itertools import cycle
 from pathlib import Path
 
@@ -40,9 +42,12 @@ IN_ONE_PROCESS = ("seal", "open", "decide")
 WITH_A_DATABASE = tuple(name for name in BENCHES if name not in IN_ONE_PROCESS)
 
 
+def program(*words):
+    return [sys.executable, "-m", "fhir_profiles.command", "bench", *words]
+
+
 def bench(*words, **environment):
-    command = [sys.executable, "-m", "fhir_profiles.command", "bench", *words]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=280)
+    return subprocess.run(program(*words), capture_output=True, text=True, env=os.environ | environment, timeout=280)
 
 
 def lines(*words, **environment):
@@ -97,6 +102,38 @@ def databases(url):
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(address) as connection:
         return connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'obhut_bench_%'").fetchall()
+
+
+def test_ended_by_sigterm_it_leaves_nothing(tmp_path):
+    """In the middle of a measurement: its servers, its PostgreSQL and its files go with it."""
+    words = ("deposit", "--seconds", "60", "--rows", "300", "--database", "postgresql")
+    process = subprocess.Popen(
+        program(*words), env=os.environ | {"TMPDIR": str(tmp_path)}, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    soon(lambda: any("listening" in log.read_text() for log in tmp_path.glob("obhut-bench-*/**/hub.log")))
+    (postgresql,) = (int(file.read_text().split()[0]) for file in tmp_path.glob("obhut-bench-*/**/postmaster.pid"))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    soon(lambda: not lives(os.killpg, process.pid))
+    soon(lambda: not lives(os.kill, postgresql))
+    assert not list(tmp_path.glob("obhut-bench-*"))
+
+
+def lives(kill, number):
+    """Whether there is such a process, or group of processes."""
+    try:
+        kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def soon(look):
+    """Wait until it is so."""
+    until = time.monotonic() + 60
+    while not look():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_people_read_lines_of_words():
