@@ -78,7 +78,8 @@ export class Transport {
       const headers = new Headers(body === null ? {} : { "Content-Type": type });
       if (token !== null) headers.set("Authorization", `Bearer ${token ?? (await this.#accessToken())}`);
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      const request = { method, body, headers, signal, credentials: "omit", redirect: "error" } as const;
+      // Past the browser's cache: it would keep nothing, but let who asks the same wait for the first answer for up to 20 s.
+      const request = { method, body, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" } as const;
       const response = await fetch(asked ? `${path}?${asked}` : path, request).catch(() => null);
       if (response?.ok) return response;
       if (response !== null) refused = await problemOf(response);
