@@ -11,11 +11,13 @@ COPY --from=builder /obhut /obhut
 ENV PATH=/obhut/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     OBHUT_HUB_BIND=0.0.0.0:8101 \
-    OBHUT_HUB_DATA=/data
+    OBHUT_HUB_DATA=/data \
+    OBHUT_GATEWAY_HOST=0.0.0.0
 USER obhut
 WORKDIR /data
 VOLUME /data
-EXPOSE 8101
+EXPOSE 8101 8080
+# Whichever program runs here: the hub at its port, or a gateway at its own.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8101/healthz', timeout=4)"]
+    CMD ["python", "-c", "from contextlib import suppress\nfrom urllib.request import urlopen\nfor port in 8101, 8080:\n    with suppress(OSError), urlopen(f'http://127.0.0.1:{port}/healthz', timeout=2):\n        raise SystemExit(0)\nraise SystemExit(1)"]
 CMD ["obhut", "hub", "serve"]

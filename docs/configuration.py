@@ -2,57 +2,55 @@
 
 import ast
 import re
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs/configuration.md"
-PROGRAMS = {"hub/config.py": "Hub: `obhut hub …`", "connectors/gateway/config.py": "Gateway: `obhut gateway …`"}
+PROGRAMS = {"hub.config": "Hub: `obhut hub …`", "connectors.gateway.config": "Gateway: `obhut gateway …`"}
 
 HEAD = """# Configuration
 
 Written by `make docs` from the `Config` classes; change a setting there.
 
-A setting is a variable of the environment; a gateway also reads the file that `--config` names. Where a name ends in
-`_FILE`, its value is the path of a file that holds
-the setting: that is the way for secrets. An unknown variable, or a value that cannot be meant, ends the program at its
-start with one sentence.
+A setting is a variable of the environment; yes and no are `1` and `0`. Where a name ends in `_FILE`, its value is the
+path of a file that holds the setting: that is the way for secrets. An unknown variable, or a value that cannot be
+meant, ends the program at its start with one sentence. A gateway also reads the file that `--config` names: TOML,
+with the names in small letters and without their prefix (`hub_url = "https://…"`, `port = 8080`, `standalone =
+true`). An option counts before the environment, and that before the file.
 """
 
 
 def render() -> str:
     """The whole document."""
-    return HEAD + "".join(_section(ROOT / path, title) for path, title in PROGRAMS.items())
+    return HEAD + "".join(_section(import_module(name), title) for name, title in PROGRAMS.items())
 
 
-def settings(source: str) -> list[tuple[str, str, str]]:
+def _settings(module: ModuleType) -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of each field of the class `Config`, in order; `PREFIX` begins the variable."""
-    lines = source.splitlines()
-    prefix = ""
-    found = []
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PREFIX":
-            prefix = ast.literal_eval(node.value)
-        if isinstance(node, ast.ClassDef) and node.name == "Config":
-            fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
-            found = [(ast.unparse(field.target), _default(field), _meaning(lines, field)) for field in fields]
-    return [(prefix + name.upper(), default, meaning) for name, default, meaning in found]
+    source = Path(str(module.__file__)).read_text(encoding="utf-8")
+    (config,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Config")
+    lines = (node for node in config.body if isinstance(node, ast.AnnAssign))
+    return [
+        (module.PREFIX + field.name.upper(), _text(field.default), _meaning(source.splitlines(), line))
+        for field, line in zip(fields(module.Config), lines, strict=True)
+    ]
 
 
-def _section(path: Path, title: str) -> str:
+def _section(module: ModuleType, title: str) -> str:
     rows = "".join(
         f"| `{variable}` | {f'`{default}`' if default else ''} | {meaning} |\n"
-        for variable, default, meaning in settings(path.read_text(encoding="utf-8"))
+        for variable, default, meaning in _settings(module)
     )
     return f"\n## {title}\n\n| variable | default | meaning |\n|---|---|---|\n{rows}"
 
 
-def _default(field: ast.AnnAssign) -> str:
-    if field.value is None:
-        return ""
-    try:
-        return str(ast.literal_eval(field.value))
-    except ValueError:
-        return ast.unparse(field.value)
+def _text(default: Any) -> str:
+    """A default as the environment would say it."""
+    return str(int(default)) if isinstance(default, bool) else str(default)
 
 
 def _meaning(lines: list[str], field: ast.AnnAssign) -> str:

@@ -124,7 +124,8 @@ def parse(
     """Understand the arguments of a search, names and values as in the URL but decoded.
 
     `offered`: the parameters that the server serves (all that `parameters` knows if not given); `other`: names that are
-    the server's own (a cursor, the format); `base`: the server's FHIR base, below which absolute references are local.
+    the server's own (a cursor, the format); `lenient`: an unknown parameter or modifier is left out and not `used`;
+    `base`: the server's FHIR base, below which absolute references are local.
     Raises `Problem`: `not-supported` for an unknown type, parameter or modifier, `invalid` for a value that is none.
     """
     if resource_type not in resource_types():

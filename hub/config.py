@@ -38,7 +38,7 @@ class Config:
     rate: int = 600  # requests a minute and address at doors without a token; 0 counts nothing
     attempts: int = 10  # tries in ten minutes to sign in to one account, or to recover it; 0 counts nothing
     peers: str = ""  # TOML file of the hubs it knows: [[peer]] blocks as `obhut hub peer` prints them
-    log_days: int = KEEP_DAYS  # so many days an entry of an access log is kept at least; 1096, three years, or more
+    log_days: int = KEEP_DAYS  # so many days an entry of an access log is kept at least; three years or more
     proxies: int = 0  # reverse proxies in front whose X-Forwarded-For and -Proto are believed
     log: str = "INFO"  # least level of a log line
 

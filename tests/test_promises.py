@@ -15,8 +15,17 @@ from types import ModuleType
 import click
 import grimp
 import pytest
+from werkzeug import Response
+from werkzeug.serving import make_server
 
 from connectors.bench.cli import BENCHES, bench
+from connectors.gateway import emergency
+from connectors.gateway.config import Config
+from connectors.gateway.query import PAGE_SIZE
+from consent.decide import EMERGENCY_ROLES
+from fhir_profiles import search
+from tests.ports import free_port
+from tests.serving import serving
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("fhir_profiles", "consent", "hub", "connectors")
@@ -135,6 +144,21 @@ def test_no_file_names_a_machine():
     assert found == []
 
 
+def test_the_page_of_the_gateway_says_what_it_does():
+    """Its numbers, its modifiers, and the body of an emergency."""
+    page = read("docs/gateway.md")
+    assert f"`_count` is {PAGE_SIZE} where nothing is said, {search.MAX_COUNT} at most" in page
+    assert f"{Config().max_body >> 20} MiB at most" in page
+    rows = re.findall(r"^\| (`.*`) \| (.*) \|$", page, re.MULTILINE)
+    told = {kind: set(re.findall(r":(\w+)", said)) for kinds, said in rows for kind in re.findall(r"`(\w+)`", kinds)}
+    assert told == search.MODIFIERS
+    (body,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    code, text = emergency.reason_of(json.loads(body))
+    assert code in emergency.REASONS
+    assert text
+    assert all(f"`{one}`" in page for one in (*emergency.REASONS, *EMERGENCY_ROLES))
+
+
 def test_the_map_is_written_from_the_files():
     """docs/architecture.md says of each file what the file says of itself."""
     assert read("docs/architecture.md") == writer("map").render(), "run `make docs`"
@@ -155,6 +179,19 @@ def test_the_image_starts_a_command_that_exists():
     command = entry.load()
     assert isinstance(command, click.Group)
     assert rest[0] in command.commands
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["a hub", "a gateway"])
+def test_the_image_asks_whichever_program_runs_in_it(place):
+    """Its health check is well where one of the two ports answers, and ill where none does."""
+    program, *words = json.loads(re.findall(r"(?m)^ +CMD (\[.*\])$", read("Dockerfile"))[0])
+    assert program == "python"
+    base = free_port(1)
+    check = [word.replace("8101, 8080", f"{base}, {base + 1}") for word in words]
+    assert check != words
+    assert subprocess.run([sys.executable, *check], check=False).returncode == 1
+    with serving(make_server("127.0.0.1", base + place, Response())):
+        assert subprocess.run([sys.executable, *check], check=False).returncode == 0
 
 
 def test_every_registered_command_loads():

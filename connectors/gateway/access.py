@@ -33,6 +33,11 @@ class Reader:
     house: str = field(default="", compare=False)
     audits: bool = False
 
+    @property
+    def role_code(self) -> str:
+        """Her role as roles are compared: without regard to capitals."""
+        return self.role.strip().lower()
+
     def closed(self, action: str) -> frozenset[int]:
         """The categories that the law closes to her here, whoever consents (`consent.floor`)."""
         return floor.categories_closed(floor.roles(self.house, self.role), action)

@@ -13,7 +13,7 @@ from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.fhir_api import Gateway
 from connectors.gateway.links import Args, Links
-from connectors.gateway.negotiation import FHIR_JSON, accept, bearer, json_body, preferred
+from connectors.gateway.negotiation import FHIR_JSON, accept, bearer, json_body, lenient, preferred
 from connectors.gateway.store import Store
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
@@ -71,10 +71,14 @@ def _fhir(app: Flask, gateway: Gateway) -> None:
         answers = transactions.process(gateway, resources.parse(body), wanted, reader, g.get("scopes"))
         return Response(answers, content_type=FHIR_JSON)
 
+    def _search(type_: str, args: Args, reader: Reader | None) -> Answer:
+        handling = lenient(request.headers.get("Prefer"))
+        return fhir_api.search_type(gateway, type_, args, reader, lenient=handling)
+
     @app.get("/fhir/<type_>")
     def search(type_: str) -> Response:
         reader = _begin(gateway)
-        return _response(gateway, fhir_api.search_type(gateway, type_, _args(), reader))
+        return _response(gateway, _search(type_, _args(), reader))
 
     @app.post("/fhir/<type_>/_search")
     def search_by_form(type_: str) -> Response:
@@ -82,7 +86,7 @@ def _fhir(app: Flask, gateway: Gateway) -> None:
         if request.mimetype != FORM:
             raise Problem("media-type", f"Send the parameters as {FORM}.")
         args = _args() + list(request.form.items(multi=True))
-        return _response(gateway, fhir_api.search_type(gateway, type_, args, reader))
+        return _response(gateway, _search(type_, args, reader))
 
     @app.get("/fhir/<type_>/<id_>")
     def read(type_: str, id_: str) -> Response:

@@ -76,7 +76,7 @@ class Opened:
 
 def check(reader: Reader, now: int) -> None:
     """Who may declare, whoever the patient is. Raises `Problem(forbidden)`."""
-    if reader.role not in EMERGENCY_ROLES:
+    if reader.role_code not in EMERGENCY_ROLES:
         raise Problem("forbidden", f"Only these roles declare an emergency: {', '.join(sorted(EMERGENCY_ROLES))}.")
     if not within(reader.purpose, CARE):
         raise Problem("forbidden", "An emergency is declared by who is there to treat: purpose TREAT or below it.")
@@ -95,8 +95,8 @@ def declare(database: Database, reader: Reader, name: str, code: str, text: str,
     if not text.strip() or not text.isprintable() or len(text.encode()) + 100 > MAX_TEXT:
         raise Problem("value", "Say in one line of text why it is an emergency.", expression="reason.text")
     row = {
-        "rnd": new_id(), "name": name[:64], "person": reader.person[:MAX_PERSON], "role": reader.role, "code": code,
-        "text": text, "at": now, "state": WAITING, "patient": "", "gid": "", "until": 0,
+        "rnd": new_id(), "name": name[:64], "person": reader.person[:MAX_PERSON], "role": reader.role_code,
+        "code": code, "text": text, "at": now, "state": WAITING, "patient": "", "gid": "", "until": 0,
     }  # fmt: skip
     with database.write() as connection:
         connection.execute(insert(emergencies), row)

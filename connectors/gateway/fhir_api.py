@@ -165,9 +165,15 @@ def read(
 
 
 def search_type(
-    gateway: Gateway, type_: str, args: Args, reader: Reader | None, change: Change | None = None
+    gateway: Gateway,
+    type_: str,
+    args: Args,
+    reader: Reader | None,
+    change: Change | None = None,
+    *,
+    lenient: bool = False,
 ) -> Answer:
-    """https://hl7.org/fhir/R4/http.html#search: one page of matches as a searchset Bundle."""
+    """https://hl7.org/fhir/R4/http.html#search: one page of matches as a searchset Bundle. `lenient`: see `parse`."""
     served(type_)
     audit.check_reader(reader, type_)
     after = None
@@ -175,7 +181,7 @@ def search_type(
     tokens = [value for name, value in args if name == PAGE]
     if tokens:
         args, after = gateway.links.read(type_, tokens[0])
-    query, counting = _query(gateway, type_, args)
+    query, counting = _query(gateway, type_, args, lenient)
     if not tokens:
         own_link = urlencode(query.used)
     seen = _scope(gateway, reader)
@@ -190,17 +196,17 @@ def search_type(
     begins = after is None
     _report(gateway, reader, type_, found, lambda connection: asked_about(connection, query) if begins else (), address)
     if page.after is not None:
-        links["next"] = f"{gateway.base_url}/{type_}?{PAGE}={gateway.links.write(type_, args, page.after)}"
+        links["next"] = f"{gateway.base_url}/{type_}?{PAGE}={gateway.links.write(type_, list(query.used), page.after)}"
     entries = (Entry(f"{gateway.base_url}/{type_}/{stored.id}", stored.body) for stored in page.matches)
     return Answer(200, bundles.searchset(entries, page.total, links))
 
 
-def _query(gateway: Gateway, type_: str, args: Args) -> tuple[search.Query, bool]:
+def _query(gateway: Gateway, type_: str, args: Args, lenient: bool) -> tuple[search.Query, bool]:
     """The search that the arguments mean, and whether only its total is wanted."""
     summaries = {value for name, value in args if name == SUMMARY}
     if not summaries <= {"count", "false"}:
         raise Problem("not-supported", "Of _summary only count is served here.")
-    query = search.parse(type_, args, other=(*NOT_SEARCHED, SUMMARY), base=gateway.base_url)
+    query = search.parse(type_, args, other=(*NOT_SEARCHED, SUMMARY), lenient=lenient, base=gateway.base_url)
     return _widened(gateway, query), "count" in summaries or query.count == 0
 
 

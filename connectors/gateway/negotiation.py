@@ -52,15 +52,23 @@ def json_body(request: Request) -> bytes:
 
 def preferred(header: str | None) -> Return:
     """What a write answers with, https://hl7.org/fhir/R4/http.html#ops."""
-    for part in (header or "").replace(";", ",").split(","):
-        name, _, value = part.strip().partition("=")
-        if name.strip().lower() == "return":
-            match value.strip().strip('"').lower():
-                case "minimal":
-                    return "minimal"
-                case "operationoutcome":
-                    return "OperationOutcome"
+    match _preferences(header).get("return"):
+        case "minimal":
+            return "minimal"
+        case "operationoutcome":
+            return "OperationOutcome"
     return "representation"
+
+
+def lenient(header: str | None) -> bool:
+    """Whether a search leaves out what it does not know, https://hl7.org/fhir/R4/search.html#errors."""
+    return _preferences(header).get("handling") == "lenient"
+
+
+def _preferences(header: str | None) -> dict[str, str]:
+    """What a `Prefer` header says; of one that is said twice the first counts (RFC 7240, 2)."""
+    parts = (part.partition("=") for part in reversed((header or "").replace(";", ",").split(",")))
+    return {name.strip().lower(): value.strip().strip('"').lower() for name, _, value in parts}
 
 
 def versions(header: str) -> list[str]:

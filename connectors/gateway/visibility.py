@@ -56,8 +56,7 @@ def scope(reader: Reader, house: str, now: int) -> Scope:
     """What a person of the house may see. A stream of which the category is not known may be of one that is closed."""
     closed = sorted(reader.closed("read"))
     purposes = tuple(sorted(purposes_above(reader.purpose)))
-    role = reader.role.strip().lower()
-    return Scope(purposes, now, house, closed=(NO_CATEGORY, *closed) if closed else (), role=role)
+    return Scope(purposes, now, house, closed=(NO_CATEGORY, *closed) if closed else (), role=reader.role_code)
 
 
 def visible(row: FromClause) -> ColumnElement[bool]:

@@ -219,6 +219,13 @@ def test_who_may_declare_does_not_depend_on_the_patient(er, clock):
     assert emergency.all_declared(database) == []
 
 
+def test_a_role_is_the_same_in_capitals(ada, er):  # noqa: F811
+    """A house may write its roles as it likes: what she allowed to physicians opens to a Physician."""
+    allow(ada, er, VITALS)
+    shouting = Reader(DOCTOR.person, "Physician", DOCTOR.purpose)
+    assert er.opened(er.declare(ada.account, shouting))
+
+
 def test_the_most_confidential_is_never_opened(ada, er, clock):  # noqa: F811
     """Labelled V: not shown in an emergency, also where another grant of the house shows it for something else."""
     secret = json.loads(weight(ada, 2)) | {"meta": {"security": [{"code": "V"}]}}

@@ -174,6 +174,19 @@ def test_what_is_not_understood_is_refused(api, text, code):
     assert (answer.status_code, issue(answer)["code"]) == (400, code)
 
 
+def test_who_asks_for_it_is_answered_without_what_is_unknown(api):
+    """`Prefer: handling=lenient`: what was left out is not in the links; a wrong value stays an error."""
+    for number in range(3):
+        api.put(f"Observation/o{number}", observation(id=f"o{number}"))
+    preferred = "respond-async, handling=lenient"
+    page = api.get("Observation?code=8867-4&nothing=1&code:exact=1&_count=2", Prefer=preferred)
+    assert link(page, "self") == f"{BASE}/Observation?code=8867-4&_count=2"
+    assert len(ids(page)) == 2
+    assert len(ids(api.get(link(page, "next")))) == 1
+    assert issue(api.get("Observation?date=yesterday", Prefer=preferred))["code"] == "invalid"
+    assert issue(api.get("Observation?nothing=1", Prefer="handling=strict"))["code"] == "not-supported"
+
+
 def test_an_update_leaves_nothing_in_the_index(api, store):
     """After a change only the new values are found, by every kind of value."""
     old = copy.deepcopy(examples.OBSERVATION) | {"id": "o"}
