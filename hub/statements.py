@@ -57,7 +57,8 @@ def read(frame: bytes, blob: bytes | None = None) -> Offer:
 def post(hub: Hub, caller: Caller, offers: Sequence[Offer], keeping: Keeping) -> list[Head]:
     """Append statements of one account, all or nothing. Returns the heads of their chains. Raises `Problem`.
 
-    Statements that are held already, byte for byte, are passed over, so that sending again is safe.
+    Statements that are held already, byte for byte, are passed over, and so is what comes beside them alone, so that
+    sending again is safe.
     """
     acc = account_of(caller, offers)
     with hub.db.write(acc) as tx:
@@ -76,8 +77,9 @@ def post(hub: Hub, caller: Caller, offers: Sequence[Offer], keeping: Keeping) ->
                 record = take(hub, tx, record, offer, now, caller.dev)
                 admitted.add(st.typ)
             touched[st.kind, st.oth] = _chain(record, st) or record.account
-        # Who only signed in changes who opens the vault beside a new root or vault, never beside what is known already.
-        if not caller.recovers or admitted & {"root", "vault"}:
+        # Beside what was held already, who opens the vault is told as of then: another device may have changed it.
+        # And who only signed in changes it beside a new root or vault alone.
+        if (admitted or not offers) and (not caller.recovers or admitted & {"root", "vault"}):
             _keep(tx, keeping, {offer.statement.typ for offer in offers}, now)
         tx.then.append(lambda: hub.cache.put(*touched.values()))
     return [(kind, acc, oth, *head) for (kind, oth), chain in touched.items() if (head := chain.head)]

@@ -149,8 +149,8 @@ class Client(Side):
     def sync(self) -> None:
         """Send what was left unsent, and take in everything new: statements of all chains, and messages."""
         self.resume()
-        self.chains.catch_up()
         cursor = (get_state(self.db, "cursor") or b"").decode()
+        self.chains.catch_up()  # after it: what another process has taken in up to there is kept
         while True:
             page = self.hub.feed(cursor, only="statement,message,declare")
             for event in page["events"]:

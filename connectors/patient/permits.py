@@ -1,13 +1,15 @@
 """Who may write: the patient lets a counterpart add to her record, and ends that (PROTOCOL.md 5.6 and 5.10)."""
 
+from dataclasses import replace
+
 from connectors.patient.sharing import is_own, meet
 from connectors.patient.side import Side
-from consent import steps
+from consent import relations, steps
 from consent.grants import Record
 from consent.identifiers import new_id
 from consent.primitives import random_bytes
 from consent.relations import NO_END, Grant, RelationState
-from consent.steps import EVERYTHING
+from consent.steps import EVERYTHING, Written
 from consent.vault import Terms
 from fhir_profiles.problems import Problem
 
@@ -19,17 +21,28 @@ def permit(client: Side, counterpart: str, *, fingerprint: str = "") -> str:
     """Let a counterpart write into her record. Returns the set; where it may already, nothing changes.
 
     The order makes a crash harmless: relation, a spare set that all growing grants cover, the author's own grant of it,
-    and last the permit. The same call again finishes what was begun.
+    and with that the permit. The same call again finishes what was begun.
     """
     client.sync()
     meet(client, counterpart, fingerprint=fingerprint)
     client.settle()
-    relation = client.record.relations[counterpart]
-    permitted = _permitted(client.record, relation)
-    set_id = permitted[0] if permitted else _begun(client, relation) or _spare(client)
-    _grant_own(client, counterpart, set_id)
+    return client.anew(lambda: _give_set(client, counterpart))
+
+
+def _give_set(client: Side, counterpart: str) -> str:
+    """Own grant and permit in one request: whom another device's author has overtaken gets neither, and another set."""
+    permitted = _permitted(client.record, client.record.relations[counterpart])
+    set_id = permitted[0] if permitted else _begun(client, counterpart) or _spare(client)
+    written = _own_grant(client, counterpart, set_id)
     if not permitted:
-        client.post([steps.permit(client.record, counterpart, set_id, client.keyring.signer, client.now)])
+        record = client.record
+        granted = record.relations[counterpart]
+        for one in written:
+            granted = relations.extend(granted, one.frame, record.accounts)
+        after = replace(record, relations={**record.relations, counterpart: granted})
+        written.append(steps.permit(after, counterpart, set_id, client.keyring.signer, client.now))
+    if written:
+        client.post(written)
     client.settle()
     return set_id
 
@@ -69,10 +82,10 @@ def _own_grants(client: Side, relation: RelationState) -> list[Grant]:
     return [grant for grant in relation.live(client.now) if is_own(terms.get(grant.gid))]
 
 
-def _begun(client: Side, relation: RelationState) -> str | None:
+def _begun(client: Side, counterpart: str) -> str | None:
     """The set of an own grant whose permit a crash left out."""
     record = client.record
-    sets = (set_id for grant in _own_grants(client, relation) for set_id in grant.cover)
+    sets = (set_id for grant in _own_grants(client, record.relations[counterpart]) for set_id in grant.cover)
     return next((s for s in sets if record.author(s) is None and not record.sets[s].closed), None)
 
 
@@ -101,11 +114,11 @@ def _unused(client: Side) -> list[str]:
     )
 
 
-def _grant_own(client: Side, counterpart: str, set_id: str) -> None:
+def _own_grant(client: Side, counterpart: str, set_id: str) -> list[Written]:
     """The author's own grant of its set, unless it has it."""
     relation, signer = client.record.relations[counterpart], client.keyring.signer
     if any(set_id in grant.cover for grant in _own_grants(client, relation)):
-        return
+        return []
     kept = (gid for gid, t in client.vault.terms.items() if t.oth == counterpart and is_own(t))
     gid = next((gid for gid in kept if gid not in relation.grants), None)
     if gid is None:
@@ -113,4 +126,4 @@ def _grant_own(client: Side, counterpart: str, set_id: str) -> None:
         terms = Terms(counterpart, EVERYTHING, True, False, PURPOSES, 0, NO_END, b"", random_bytes(16))
         client.save_vault(client.vault.with_terms(gid, terms))
     terms = client.vault.terms[gid]
-    client.post([steps.own_grant(client.record, client.vault, gid, set_id, terms, signer, client.now)])
+    return [steps.own_grant(client.record, client.vault, gid, set_id, terms, signer, client.now)]

@@ -34,7 +34,7 @@ from fhir_profiles.problems import Problem
 MAX_STEPS = 10_000
 MAX_RACES = 20
 
-RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale")
+RACES = ("head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale", "set-taken")
 """Reasons after which the chains are read again and the next step is computed anew."""
 
 ROLLBACK = "rollback"
@@ -151,7 +151,11 @@ class Side(ABC):
     # --- writing ----------------------------------------------------------------------------------------------
 
     def post(self, written: Sequence[Written], wraps: Mapping[str, bytes] | None = None, fetch: bytes = b"") -> None:
-        """Keep what is to be sent, send it, and take it into the own chains once the hub has it."""
+        """Keep what is to be sent, send it, and take it into the own chains once the hub has it.
+
+        What waits goes first: nothing takes its place.
+        """
+        self.resume()
         pending = {
             "statements": [[b64(w.frame), "" if w.blob is None else b64(w.blob)] for w in written],
             "wraps": {name: b64(wrap) for name, wrap in (wraps or {}).items()},

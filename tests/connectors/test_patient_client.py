@@ -76,6 +76,19 @@ def test_a_withdrawal_that_the_hub_did_not_take_is_sent_by_whatever_comes_next(d
     assert desk.patient.hub.record.relations[desk.practice.account].live(desk.patient.now) == []
 
 
+def test_what_waits_goes_before_what_comes_next(desk):
+    """Nothing takes the place of a withdrawal that the hub has not taken yet."""
+    sharing.grant(desk.client, desk.practice.account, {1})
+    for _ in range(2):
+        desk.wire.answers.append(Problem("busy", "not now"))
+    with pytest.raises(Problem, match="busy"):
+        sharing.withdraw(desk.client, desk.practice.account)
+    with pytest.raises(Problem, match="busy"):
+        desk.client.save_vault(desk.client.vault)
+    desk.client.save_vault(desk.client.vault)
+    assert desk.patient.hub.record.relations[desk.practice.account].live(desk.patient.now) == []
+
+
 def test_a_withdrawal_that_has_been_overtaken_is_told(desk):
     """What cannot be sent any more, and nobody can compute anew, is not dropped in silence."""
     gid = sharing.grant(desk.client, desk.practice.account, {1})

@@ -89,15 +89,47 @@ def test_a_new_block_of_sets_is_made_when_none_is_spare(desk):
 def test_a_set_that_another_author_is_about_to_get_is_not_spare(desk):
     """An own grant whose permit is still to come keeps its set: nobody reads another author's whole set by accident."""
     other = other_practice(desk)
-    desk.wire.post = dying(desk, lambda st: st.typ == "permit", before=True)
+    post = desk.wire.post
+
+    def one_by_one(written, *rest):
+        """As clients sent them before, and died between."""
+        post(written[:1], *rest)
+        if len(written) > 1:
+            raise Crash
+
+    desk.wire.post = one_by_one
     with pytest.raises(Crash):
         permits.permit(desk.client, other.account)
     del desk.wire.post
+    desk.wire.publish()
     begun = next(iter(relation(desk, other).live(desk.patient.now)[0].cover))
     client = desk.open()
     client.db.execute("DELETE FROM state WHERE key = 'pending'")  # as another device of hers, which knows nothing of it
     assert permits.permit(client, desk.practice.account) != begun
     assert permits.permit(client, other.account) == begun
+
+
+def test_of_two_devices_that_give_a_set_away_the_later_gives_another(desk, monkeypatch):
+    """And nothing of the one that is taken: whoever is granted a set as its author reads all that is written there."""
+    other = other_practice(desk)
+    post, chosen = desk.wire.post, []
+
+    def overtaken(written, *rest):
+        first = parse(written[0].frame)
+        if first.typ == "grant" and not chosen:
+            chosen.append(first.body["cover"][0][0])
+            desk.patient.load()
+            desk.patient.permit(other)
+            desk.wire.publish()
+        post(written, *rest)
+
+    monkeypatch.setattr(desk.wire, "post", overtaken)
+    monkeypatch.setattr(desk.patient, "spare", lambda: chosen[0])
+    mine = permits.permit(desk.client, desk.practice.account)
+    assert permitted(desk, other) == chosen
+    assert permitted(desk) == [mine]
+    assert mine not in chosen
+    assert [set(grant.cover) for grant in relation(desk).live(desk.patient.now)] == [{mine}]
 
 
 # --- taken back

@@ -124,13 +124,15 @@ class Wire:
     # --- what is written
 
     def post(self, written, wraps=None, fetch=b"", token=""):
-        """Answers first what `answers` holds: an exception before the hub has looked at it."""
+        """All or nothing. Answers first what `answers` holds: an exception before the hub has looked at it."""
         if self.answers:
             raise self.answers.pop(0)
+        before = self.hub.record, self.hub.vault
         for one in written:
             try:
                 self.hub.post(one, self.patient.now)
             except Rejected as rejected:
+                self.hub.record, self.hub.vault = before
                 reason = "head" if rejected.reason in ("seq", "prev") else rejected.reason
                 raise Problem("refused", "The protocol refuses this.", reason=reason) from None
             self.posted.append(parse(one.frame))

@@ -237,6 +237,17 @@ def test_a_delegate_does_not_change_who_opens_the_vault(town):
         assert town.dump() == before
 
 
+def test_what_is_sent_again_does_not_bring_old_wraps_back(towns):
+    """A device that never heard the answer sends the same again, after another one has changed who opens the vault."""
+    patient = towns.patient()
+    written = another_set(towns, patient, patient.me)
+    old, new = ({"sheet": b64(letter * 72)} for letter in (b"o", b"n"))
+    assert post(towns, patient.me, written, wraps=old).status_code == 200
+    assert post(towns, patient.me, wraps=new).status_code == 200
+    assert post(towns, patient.me, written, wraps=old).status_code == 200
+    assert towns.get(f"/v1/vault/{patient.me.account}", patient.me).json["wraps"] == new
+
+
 def test_a_vault_token_does_not_change_wraps_beside_statements_that_are_known(town):
     """Who only signed in and sends an old statement again gets the old answer, and the wraps stay."""
     patient, key = town.patient(), bytes(range(32))

@@ -306,6 +306,30 @@ def test_what_another_device_writes_meanwhile_is_kept(visitors, patient, middle)
     assert patient.vault.hides == ("Observation/w1",)
 
 
+def test_words_that_change_while_a_device_is_shut_out_stay_good(visitors, patient, middle, tmp_path, portal_hub):
+    """The old ones were right when she typed them, and are not any more: nobody is shut out by them."""
+    other = enrolment.join(tmp_path / "other", portal_hub.url, patient.account, WORDS)
+    visitor, before = visitors(Visitor, "de", PHONE, at=middle.url), Held()
+    with visitor.page.expect_response(READINGS):
+        sign_in(visitor, patient.account)
+    with visitor.page.expect_response(VAULT):
+        visitor.follow("security.title")
+    visitor.page.get_by_role("link", name=f"{visitor.text('security.lost')} {other.keyring.device[-4:]}").click()
+    visitor.enter("account.passphrase", WORDS)
+    visitor.enter("sheet.code", str(patient.code))
+    with middle.lie("^/v1/vault/", before):
+        with visitor.page.expect_request(VAULT):
+            visitor.press("lost.remove")
+        assert before.asked.wait(PATIENCE_SECONDS)
+    patient.sync()
+    enrolment.set_passphrase(patient, OTHER_WORDS)
+    before.gone.set()
+    expect(visitor.page.get_by_role("alert")).to_have_text(visitor.text("problem.unauthenticated"))
+    other.sync()
+    other.close()
+    enrolment.join(tmp_path / "new", portal_hub.url, patient.account, OTHER_WORDS).close()
+
+
 def test_a_sheet_is_not_replaced_in_its_first_week(visitors, patient):
     """The page says from when on."""
     visitor = visitors(language="en", viewport=DESK)

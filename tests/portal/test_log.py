@@ -38,6 +38,7 @@ def open_log(visitor):
 def again(visitor):
     """The log once more."""
     visitor.follow("overview.title")
+    visitor.sees("overview.title")
     open_log(visitor)
 
 
@@ -174,6 +175,7 @@ def test_a_long_log_is_shown_by_and_by_and_kept(visitors, patient, practices):
     visitor.is_well()
     visitor.context.set_offline(True)
     visitor.follow("overview.title")
+    visitor.sees("overview.title")
     visitor.follow("log.title")
     expect(visitor.page.get_by_text(visitor.text("log.old"))).to_be_visible()
     expect(entries).to_have_count(PAGE)

@@ -206,6 +206,7 @@ def test_where_she_shares(visitors, patient, practices, middle):
         with middle.lie(path, change):
             for _ in range(2):  # at the second time the page begins with the directory as it was heard at the first
                 visitor.follow("overview.title")
+                visitor.sees("overview.title")
                 with visitor.page.expect_response("**/v1/directory*"):
                     visitor.follow("share.title")
             reviews(visitor, practice)
@@ -216,6 +217,7 @@ def test_where_she_shares(visitors, patient, practices, middle):
     patient.sync()
     assert [to for to, _, _ in sharing.granted(patient)] == [known.account]
     visitor.follow("overview.title")
+    visitor.sees("overview.title")
     visitor.follow("share.title")
     sign(visitor, fresh)
     assert found(fresh, patient) == {"w1", "w2", "w3"}

@@ -13,7 +13,7 @@ import { AccountWriter } from "./account_writer.ts";
 import { type FeedEvent, Hub, type Wraps } from "./api.ts";
 import { ChainStore } from "./chain_store.ts";
 import { isClosing } from "./closing.ts";
-import { type Database, getState, setState } from "./database.ts";
+import { type Database, getState, putNew, setState } from "./database.ts";
 import type { Begun } from "./enrolment.ts";
 import { type DumpedKeyring, Keyring } from "./keyring.ts";
 import { Problem } from "../problems.ts";
@@ -51,6 +51,8 @@ export class Client extends Side {
   readonly outbox: Outbox;
   readonly #lock = new AbortController();
   #vaultKey: Uint8Array;
+  /** Up to where this page has what the feed brought: another tab, or the page of before, may have taken in more. */
+  #taken: string | null = null;
   /** Whether the hub's whole account chain was compared with what is held here, once for each unlocking. */
   #rechecked = false;
 
@@ -188,6 +190,7 @@ export class Client extends Side {
   async sync(): Promise<void> {
     await this.resume();
     let cursor = (await getState<string>(this.db, "cursor")) ?? "";
+    if (cursor !== this.#taken) await this.chains.catchUp();
     for (;;) {
       const { events, next } = await this.hub.feed(cursor, TAKEN);
       for (const event of events) {
@@ -195,6 +198,7 @@ export class Client extends Side {
         else if (event.type === "message") await this.#takeMessage(event);
         else if (event.type === "declare") await this.#takeDeclared(event);
       }
+      this.#taken = cursor;
       if (events.length === 0) return;
       cursor = next;
       await setState(this.db, "cursor", cursor);
@@ -219,7 +223,7 @@ export class Client extends Side {
 
   async #takeMessage({ id, from, frame }: FeedEvent): Promise<void> {
     const row = { id: String(id), sender: String(from), sealed: unb64(frame), answered: false };
-    if ((await this.db.get("messages", row.id)) === undefined) await this.db.put("messages", row);
+    await putNew(this.db, "messages", row, row.id);
   }
 
   async #takeDeclared(event: FeedEvent): Promise<void> {
@@ -227,7 +231,7 @@ export class Client extends Side {
       const { acc, rnd, sender: from, gid, frame } = readDeclaration(unb64(event["frame"]));
       if (acc !== event["acc"]) return;
       const [at, until] = [Number(event["at"]), Number(event["until"])];
-      await this.db.put("declared", { acc, rnd, from, gid, frame: frame.raw, at, until });
+      await putNew(this.db, "declared", { acc, rnd, from, gid, frame: frame.raw, at, until }, [acc, rnd]);
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
     }

@@ -89,13 +89,14 @@ export class Confirmation {
       ["acct", acc, ""],
     ]);
     const [asked, nonce] = [clock(), newId()];
+    const held = new Map(chains.map((chain) => [chainId(...chain), this.#head(chain)]));
     const words = this.#words(nonce, await hub.heads(nonce, chains));
     const grown = new Set<string>();
     for (const patient of patients) {
       const own = chains.filter(([, acc]) => acc === patient);
       const told = own.map((chain) => words.get(account(patient).domain)?.get(chainId(...chain)));
       if (own.every((chain, i) => isSame(this.#head(chain), told[i]))) this.#confirmed.set(patient, asked);
-      for (const [i, chain] of own.entries()) if (await this.#follow(chain, told[i])) grown.add(patient);
+      for (const [i, chain] of own.entries()) if (await this.#follow(chain, told[i], held)) grown.add(patient);
     }
     await setState(db, KEPT, [...this.#confirmed]);
     return [...grown];
@@ -121,11 +122,15 @@ export class Confirmation {
     return found;
   }
 
-  /** Where a copy is shorter than its head, fetch what is missing; whether it has grown. One that differs is not confirmed. */
-  async #follow(chain: ChainName, told: Position | undefined): Promise<boolean> {
+  /**
+   * Where a copy is shorter than its head, fetch what is missing; whether it has grown, also since the question (`held`:
+   * heads as of then). One that differs is not confirmed.
+   */
+  async #follow(chain: ChainName, told: Position | undefined, held: ReadonlyMap<string, Position | null>): Promise<boolean> {
     const [kind, acc, oth] = chain;
     const here = this.#head(chain);
     if (told === undefined || isSame(here, told)) return false;
+    if (here !== null && !isSame(here, held.get(chainId(...chain)) ?? undefined)) return true; // the word is of before
     try {
       if (here !== null && here[0] >= told[0]) throw broken(here[0] === told[0] ? "fork" : "rollback");
       await this.#around.chains.refresh(kind, acc, oth);

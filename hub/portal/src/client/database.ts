@@ -129,6 +129,18 @@ export async function getState<T>(db: Database, name: string): Promise<T | null>
   return ((await db.get("state", name)) as T | undefined) ?? null;
 }
 
+/** Keep a row unless there is one of its key: what was noted in it since stays. */
+export async function putNew<N extends "messages" | "declared">(
+  db: Database,
+  store: N,
+  row: Tables[N]["value"],
+  key: Tables[N]["key"],
+): Promise<void> {
+  const turn = db.transaction(store, "readwrite");
+  if ((await turn.store.getKey(key)) === undefined) await turn.store.put(row);
+  await turn.done;
+}
+
 /** Keep a single value. */
 export async function setState(db: Database, name: string, value: unknown): Promise<void> {
   await db.put("state", value, name);

@@ -38,14 +38,15 @@ export function devices({ state, keyring }: Client): DeviceRow[] {
  */
 export async function removeDevice(client: Client, name: string, sheet: RecoveryCode, passphrase: PassphraseKeys) {
   const { account, keyring, hub } = client;
-  const present = client.state.recoveryKeys(hub.now).slice(0, 1); // not the one before, which is on its way out
-  if (!present.some((key) => equal(key, sheet.signingKey.public))) {
-    throw new Problem("unauthenticated", "this sheet is not the account's");
-  }
-  const isFirst = await checkWords(client, passphrase);
+  let isFirst = false;
   await client.anew(async () => {
     const { state, root: before, vault } = await client.unsealed();
     if (state.devices.get(name)?.until !== null) return;
+    const present = state.recoveryKeys(hub.now).slice(0, 1); // not the one before, which is on its way out
+    if (!present.some((key) => equal(key, sheet.signingKey.public))) {
+      throw new Problem("unauthenticated", "this sheet is not the account's");
+    }
+    isFirst = await checkWords(client, passphrase);
     const { root } = before;
     const [reading, vaultKey] = [BoxKey.generate(), randomBytes(KEY_BYTES)];
     const fresh = before.locked(holders(client.record, before.shared, hub.now));

@@ -57,8 +57,8 @@ export async function look(client: Side): Promise<void> {
   await Directory.renew(client); // who is named there
   // What is signed from here on need not be in the log yet.
   const links = linksOf(client);
+  const known = await getState<Uint8Array>(client.db, of(client, HEAD)); // another tab may see more while this one asks
   const { entries, head } = await fetched(client);
-  const known = await getState<Uint8Array>(client.db, of(client, HEAD));
   const heads = [head, ...(known === null ? [] : [known])].map((frame) => verified(client, frame));
   const found = { faults: faults(entries, heads), untold: untold(entries, links).map(told) };
   await setState(client.db, of(client, KEPT), { entries, head, compared: links.length, ...found } satisfies Proof);

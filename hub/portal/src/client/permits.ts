@@ -7,8 +7,9 @@
 import type { Record } from "../grants.ts";
 import { newId } from "../identifiers.ts";
 import { randomBytes } from "../primitives.ts";
-import { type Grant, NO_END, type RelationState } from "../relations.ts";
+import { extend, type Grant, NO_END, type RelationState } from "../relations.ts";
 import * as steps from "../steps.ts";
+import type { Written } from "../steps.ts";
 import type { Vault } from "../vault.ts";
 import type { Side } from "./side.ts";
 import { Problem } from "../problems.ts";
@@ -22,20 +23,28 @@ const SALT_BYTES = 16;
  * Let a counterpart write into her record. Returns the set; where it may already, nothing changes.
  *
  * The order makes a closed tab harmless: relation, a spare set that all growing grants cover, the author's own grant of
- * it, and last the permit. The same call again finishes what was begun.
+ * it, and with that the permit. The same call again finishes what was begun.
  */
 export async function permit(client: Side, counterpart: string, fingerprint = ""): Promise<string> {
   await client.sync();
   await meet(client, counterpart, fingerprint);
   await client.settle();
-  const { record, keyring, hub } = client;
-  const relation = record.relation(counterpart);
-  const [permitted] = permittedIn(record, relation);
-  const set = permitted ?? begun(record, relation, await client.vault(), hub.now) ?? (await spare(client));
-  await grantOwn(client, counterpart, set);
+  return client.anew(() => giveSet(client, counterpart));
+}
+
+/** Own grant and permit in one request: whom another device's author has overtaken gets neither, and another set. */
+async function giveSet(client: Side, counterpart: string): Promise<string> {
+  const { keyring, hub } = client;
+  const [permitted] = permittedIn(client.record, client.record.relation(counterpart));
+  const set = permitted ?? (await begun(client, counterpart)) ?? (await spare(client));
+  const written = await ownGrant(client, counterpart, set);
   if (permitted === undefined) {
-    await client.anew(() => client.post([steps.permit(client.record, counterpart, set, keyring.signer, hub.now)]));
+    const { record } = client;
+    const granted = written.reduce((state, { frame }) => extend(state, frame, record.accounts), record.relation(counterpart));
+    const after = record.with({ relations: new Map(record.relations).set(counterpart, granted) });
+    written.push(steps.permit(after, counterpart, set, keyring.signer, hub.now));
   }
+  if (written.length > 0) await client.post(written);
   await client.settle();
   return set;
 }
@@ -79,8 +88,10 @@ function ownGrants(relation: RelationState, { terms }: Vault, now: number): Gran
 }
 
 /** The set of an own grant whose permit a closed tab left out. */
-function begun(record: Record, relation: RelationState, vault: Vault, now: number): string | undefined {
-  const sets = ownGrants(relation, vault, now).flatMap(({ cover }) => [...cover.keys()]);
+async function begun(client: Side, counterpart: string): Promise<string | undefined> {
+  const vault = await client.vault();
+  const { record, hub } = client;
+  const sets = ownGrants(record.relation(counterpart), vault, hub.now).flatMap(({ cover }) => [...cover.keys()]);
   return sets.find((set) => record.author(set) === null && !record.set(set).closed);
 }
 
@@ -104,11 +115,11 @@ function unused({ record, hub }: Side, vault: Vault): string[] {
 }
 
 /** The author's own grant of its set, unless it has it. */
-async function grantOwn(client: Side, counterpart: string, set: string): Promise<void> {
+async function ownGrant(client: Side, counterpart: string, set: string): Promise<Written[]> {
   const { keyring, hub } = client;
   const relation = client.record.relation(counterpart);
   const vault = await client.vault();
-  if (ownGrants(relation, vault, hub.now).some(({ cover }) => cover.has(set))) return;
+  if (ownGrants(relation, vault, hub.now).some(({ cover }) => cover.has(set))) return [];
   const kept = [...vault.terms].filter(([, terms]) => terms.oth === counterpart && isOwn(terms)).map(([gid]) => gid);
   const gid = kept.find((one) => !relation.grants.has(one)) ?? newId();
   const terms = vault.terms.get(gid) ?? {
@@ -125,8 +136,6 @@ async function grantOwn(client: Side, counterpart: string, set: string): Promise
     request: "",
   };
   if (!vault.terms.has(gid)) await client.changeVault((held) => held.withTerms(gid, terms));
-  await client.anew(async () => {
-    const held = await client.vault();
-    await client.post([steps.ownGrant(client.record, held, gid, set, terms, keyring.signer, hub.now)]);
-  });
+  const held = await client.vault();
+  return [steps.ownGrant(client.record, held, gid, set, terms, keyring.signer, hub.now)];
 }

@@ -16,7 +16,7 @@ import { parsePermit } from "../statements.ts";
 import type { FeedPage } from "./api.ts";
 import type { Client } from "./client.ts";
 import { Confirmation } from "./confirmation.ts";
-import { type EnvelopeRow, getState, setState } from "./database.ts";
+import { type EnvelopeRow, getState } from "./database.ts";
 import { Directory } from "./directory.ts";
 import { Granted, type Reader } from "./granted.ts";
 import { type Keys, OpenRecord } from "./open_record.ts";
@@ -41,6 +41,8 @@ export class Reading {
   #running: Promise<void> | null = null;
   #loaded = false;
   #knownUntil = 0;
+  /** Up to where this page has read. Other tabs have a place of their own; the one that is kept is for the next start. */
+  #cursor = "";
   #stored: readonly Stored[] = [];
   #refused = 0;
   /** Another number whenever anything changed. */
@@ -133,9 +135,10 @@ export class Reading {
       this.#permits.set(set, (await db.get("permits", set)) ?? new Uint8Array());
     }
     await this.#client.hubKeys.learn(this.patients).catch(offline);
+    this.#cursor = (await getState<string>(db, CURSOR)) ?? ""; // before what is kept: another tab may put more there
     await this.#openKept(this.#own);
     // What a hub gave out wrongly or not at all is asked for once more, with all the rest.
-    if (this.#own.refused + this.#own.missing > 0) await setState(db, CURSOR, "");
+    if (this.#own.refused + this.#own.missing > 0) this.#cursor = "";
     for (const patient of this.patients) if (patient !== account) await this.#openAnew(patient);
     this.#loaded = true;
     this.#changed();
@@ -146,9 +149,8 @@ export class Reading {
     const { db, hub, account } = this.#client;
     for (const record of [this.#own, ...this.#records.values()]) await record.again();
     for (;;) {
-      const after = (await getState<string>(db, CURSOR)) ?? "";
-      const page = await hub.feed(after, "envelope");
-      if (after === "") this.#begin();
+      const page = await hub.feed(this.#cursor, "envelope");
+      if (this.#cursor === "") this.#begin();
       await this.#takePermits(page.permits);
       const read = new Set([account, ...this.patients]);
       const rows: EnvelopeRow[] = [];
@@ -164,6 +166,7 @@ export class Reading {
       for (const row of rows) void kept.objectStore("envelopes").put(row);
       void kept.objectStore("state").put(page.next, CURSOR);
       await kept.done;
+      this.#cursor = page.next;
       for (const patient of new Set(rows.map(({ acc }) => acc))) {
         await this.#open(patient).openAll(rows.filter(({ acc }) => acc === patient));
       }

@@ -31,7 +31,7 @@ import type { Stored } from "./stored.ts";
 const MAX_STEPS = 10_000;
 const MAX_RACES = 20;
 /** Reasons after which the chains are read again and the next step is computed anew. */
-const RACES = ["head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale"];
+const RACES = ["head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stale", "set-taken"];
 /** What the patient herself wants, and what does not follow from what is there. */
 const WISHES = ["grant", "end", "permit", "unpermit"];
 /** One tab at a time writes. */
@@ -193,10 +193,11 @@ export abstract class Side {
 
   // --- writing ----------------------------------------------------------------------------------------------------
 
-  /** Keep what is to be sent, send it, and take it into the own chains once the hub has it. */
+  /** Keep what is to be sent, send it, and take it into the own chains once the hub has it. What waits goes first. */
   async post(written: readonly Written[], wraps: Wraps = {}, fetch: Uint8Array | null = null): Promise<void> {
     const pending: Pending = { written, wraps, fetch };
     await navigator.locks.request(TURN, async () => {
+      await this.#resume(); // it would take the place of what is not sent yet
       await setState(this.db, "pending", pending);
       await this.#send(pending);
     });
@@ -209,15 +210,17 @@ export abstract class Side {
    * permit) nobody can, so she is told by `Problem(conflict)`.
    */
   async resume(): Promise<void> {
-    await navigator.locks.request(TURN, async () => {
-      const pending = await getState<Pending>(this.db, "pending");
-      if (pending === null) return;
-      await this.#send(pending).catch((error: unknown) => {
-        if (!(error instanceof Problem) || UNDECIDED.includes(error.code)) throw error;
-        if (pending.written.some(({ frame }) => this.#isWish(parse(frame)))) {
-          throw new Problem("conflict", "what was not sent before cannot be sent any more: say it again");
-        }
-      });
+    await navigator.locks.request(TURN, () => this.#resume());
+  }
+
+  async #resume(): Promise<void> {
+    const pending = await getState<Pending>(this.db, "pending");
+    if (pending === null) return;
+    await this.#send(pending).catch((error: unknown) => {
+      if (!(error instanceof Problem) || UNDECIDED.includes(error.code)) throw error;
+      if (pending.written.some(({ frame }) => this.#isWish(parse(frame)))) {
+        throw new Problem("conflict", "what was not sent before cannot be sent any more: say it again");
+      }
     });
   }
 
