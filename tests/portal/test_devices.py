@@ -261,6 +261,29 @@ def test_the_last_device_is_warned(visitors):
     visitor.sees("welcome.title")
 
 
+STRAY = """async () => {
+  const db = await new Promise((done) => { indexedDB.open("obhut").onsuccess = ({ target }) => done(target.result); });
+  const turn = db.transaction("chains", "readwrite");
+  turn.objectStore("chains").put({ kind: "acct", acc: "p-x", oth: "", seq: 7, frame: new Uint8Array(9) });
+  await new Promise((done) => { turn.oncomplete = done; });
+  db.close();
+}"""
+
+
+def test_what_an_account_left_behind_is_not_in_the_way_of_the_next(visitors):
+    """A tab that heard from the hub too late wrote after all was forgotten: who comes next begins with nothing."""
+    visitor = visitors(language="de")
+    visitor.sees("welcome.title")
+    visitor.page.evaluate(STRAY)
+    visitor.follow("welcome.sign-up")
+    choose_words(visitor, WORDS)
+    keep_sheet(visitor)
+    visitor.sees("overview.title")
+    visitor.page.reload()
+    unlock(visitor)
+    visitor.sees("overview.title")
+
+
 def test_new_words(visitors, patient, tmp_path, portal_hub):
     """They unlock this browser, sign in elsewhere and shut out a lost device; the old ones do none of it."""
     visitor = visitors(Typist, "de", PHONE)

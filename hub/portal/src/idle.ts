@@ -7,6 +7,8 @@ export const IDLE_CHOICES: readonly number[] = [5, 15, 60, 240];
 const USUAL = 15;
 const KEPT = "obhut-idle-minutes";
 const LOOK_MS = 5_000;
+/** By which tabs of one browser tell each other that somebody is there: one that lies hidden must not lock them all. */
+const CHANNEL = "obhut-touch";
 const SIGNS = ["pointerdown", "keydown", "wheel", "touchmove"] as const;
 
 /** After how many idle minutes this device locks itself. */
@@ -21,13 +23,21 @@ export function setIdleMinutes(minutes: number): number {
   return idleMinutes();
 }
 
-/** While `watching`, call `onIdle` when nobody has touched the page for the chosen time; sleep counts too. */
+/** While `watching`, call `onIdle` when nobody has touched the page, in any tab, for the chosen time; sleep counts too. */
 export function useIdle(watching: boolean, onIdle: () => void): void {
   useLayoutEffect(() => {
     if (!watching) return undefined;
+    const others = new BroadcastChannel(CHANNEL);
     let touched = Date.now();
+    let told = 0;
+    others.onmessage = () => {
+      touched = Date.now();
+    };
     const touch = () => {
       touched = Date.now();
+      if (touched - told < LOOK_MS) return;
+      told = touched;
+      others.postMessage(null);
     };
     const look = () => {
       if (Date.now() - touched >= idleMinutes() * 60_000) onIdle();
@@ -36,6 +46,7 @@ export function useIdle(watching: boolean, onIdle: () => void): void {
     for (const sign of SIGNS) addEventListener(sign, touch, { passive: true });
     document.addEventListener("visibilitychange", look);
     return () => {
+      others.close();
       clearInterval(timer);
       for (const sign of SIGNS) removeEventListener(sign, touch);
       document.removeEventListener("visibilitychange", look);

@@ -106,8 +106,8 @@ export class Client extends Side {
     return { state, root: await this.#unsealRoot(sealed, state), vault };
   }
 
-  protected async key(sealed: Uint8Array): Promise<Uint8Array> {
-    return (await this.#unsealRoot(sealed, this.state)).key;
+  protected async key(sealed: Uint8Array, state: AccountState): Promise<Uint8Array> {
+    return (await this.#unsealRoot(sealed, state)).key;
   }
 
   async #unsealRoot(sealed: Uint8Array, state: AccountState): Promise<RootCompartment> {
@@ -193,6 +193,7 @@ export class Client extends Side {
     if (cursor !== this.#taken) await this.chains.catchUp();
     for (;;) {
       const { events, next } = await this.hub.feed(cursor, TAKEN);
+      this.locked.throwIfAborted(); // what comes late is for whoever unlocks next, who may be somebody else
       for (const event of events) {
         if (event.type === "statement") await this.#takeStatement(event);
         else if (event.type === "message") await this.#takeMessage(event);

@@ -15,7 +15,7 @@ import { AccountWriter } from "./account_writer.ts";
 import type { HubInfo } from "./api.ts";
 import { arrive, type Arriving } from "./arrival.ts";
 import { Client, type Secrets } from "./client.ts";
-import type { Database } from "./database.ts";
+import { type Database, forgetAll } from "./database.ts";
 import { Keyring } from "./keyring.ts";
 import { deviceLabel } from "../device_label.ts";
 import { Problem } from "../problems.ts";
@@ -62,6 +62,7 @@ export async function begin(
       admission,
     },
   };
+  await forgetAll(db); // another tab may have put something here since this browser was signed out
   const safe = await Safe.make(db, account, passphraseUnlock(passphrase.wrapKey, account), secrets);
   return Client.open(db, safe, secrets);
 }

@@ -4,7 +4,7 @@
  * One of scope `full` does all that the patient's own client does, but for what needs her root key (PROTOCOL.md 5.12).
  */
 
-import type { Delegate } from "../accounts.ts";
+import type { AccountState, Delegate } from "../accounts.ts";
 import { FULL } from "../lockout.ts";
 import { Rejected } from "../primitives.ts";
 import { Problem } from "../problems.ts";
@@ -104,12 +104,12 @@ export class Representative extends Side {
   }
 
   /** As it was handed here; another one where the patient has changed it, and handed it to this delegate again. */
-  protected async key(sealed: Uint8Array): Promise<Uint8Array> {
+  protected async key(sealed: Uint8Array, { vault }: AccountState): Promise<Uint8Array> {
     const { db, safe } = this.#client;
     const name = `vault-key ${this.account}`;
     const locked = await getState<Uint8Array>(db, name);
     const kept = locked && (await safe.unlock(locked));
-    if (kept !== null && this.#opens(kept, sealed)) return kept;
+    if (kept !== null && this.#opens(kept, sealed, vault[0])) return kept;
     const key = await this.#handed();
     await setState(db, name, await safe.lock(key));
     return key;
@@ -128,9 +128,9 @@ export class Representative extends Side {
     throw new Problem("forbidden", "the vault's key was sealed to a reading key that you do not hold", null, { reason: "key" });
   }
 
-  #opens(key: Uint8Array, sealed: Uint8Array): boolean {
+  #opens(key: Uint8Array, sealed: Uint8Array, version: number): boolean {
     try {
-      vaults.unseal(sealed, this.account, this.state.vault[0], key);
+      vaults.unseal(sealed, this.account, version, key);
       return true;
     } catch (error) {
       if (error instanceof Rejected) return false;

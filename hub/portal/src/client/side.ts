@@ -83,8 +83,8 @@ export abstract class Side {
   /** Take in everything new, and do what is owed. Throws `Rejected(broken, rollback)` for a hub that goes back. */
   abstract catchUp(): Promise<void>;
 
-  /** The key of the vault's key compartment. */
-  protected abstract key(sealed: Uint8Array): Promise<Uint8Array>;
+  /** The key of the vault's key compartment, of the version that this state names. */
+  protected abstract key(sealed: Uint8Array, state: AccountState): Promise<Uint8Array>;
 
   /** Whether the patient acts herself, on a device of her own. */
   get isOwn(): boolean {
@@ -125,7 +125,7 @@ export abstract class Side {
     const [version, hash] = state.vault;
     if (blobHash(sealed) !== hash) return this.present(); // news came in between
     if (this.#opened?.hash === hash) return { state, sealed, vault: this.#opened.vault };
-    const vault = vaults.unseal(sealed, this.account, version, await this.key(sealed));
+    const vault = vaults.unseal(sealed, this.account, version, await this.key(sealed, state));
     this.#opened = { hash, vault };
     return { state, sealed, vault };
   }
@@ -161,7 +161,7 @@ export abstract class Side {
 
   /** Write what was made of this version; lost races surface as `Problem`. */
   async #save(vault: Vault, { state, sealed }: Present): Promise<void> {
-    const key = await this.key(sealed);
+    const key = await this.key(sealed, state);
     const version = state.vault[0] + 1;
     const blob = vaults.seal(vaults.compartments(sealed)[0], vault, this.account, version, key);
     await this.post([{ frame: this.signAccount(state, "vault", { ver: version, hash: blobHash(blob) }), blob }]);
