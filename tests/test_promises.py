@@ -20,10 +20,13 @@ from werkzeug.serving import make_server
 
 from connectors.bench.cli import BENCHES, bench
 from connectors.gateway import emergency
+from connectors.gateway.cli import create
 from connectors.gateway.config import Config
 from connectors.gateway.query import PAGE_SIZE
 from consent.decide import EMERGENCY_ROLES
+from consent.objects import MAX_SEALED_OBJECT
 from fhir_profiles import search
+from hub import chains, envelopes
 from tests.ports import free_port
 from tests.serving import serving
 
@@ -149,6 +152,9 @@ def test_the_page_of_the_gateway_says_what_it_does():
     page = read("docs/gateway.md")
     assert f"`_count` is {PAGE_SIZE} where nothing is said, {search.MAX_COUNT} at most" in page
     assert f"{Config().max_body >> 20} MiB at most" in page
+    days = next(option for option in create.params if option.name == "days")
+    assert f"last {days.default} days" in page
+    assert days.type.max == 366
     rows = re.findall(r"^\| (`.*`) \| (.*) \|$", page, re.MULTILINE)
     told = {kind: set(re.findall(r":(\w+)", said)) for kinds, said in rows for kind in re.findall(r"`(\w+)`", kinds)}
     assert told == search.MODIFIERS
@@ -157,6 +163,14 @@ def test_the_page_of_the_gateway_says_what_it_does():
     assert code in emergency.REASONS
     assert text
     assert all(f"`{one}`" in page for one in (*emergency.REASONS, *EMERGENCY_ROLES))
+
+
+def test_the_page_of_operations_asks_a_proxy_for_what_the_hub_takes():
+    """The largest bodies, and how long a feed stays open."""
+    page = " ".join(read("docs/operations.md").split())
+    assert MAX_SEALED_OBJECT < 65 << 20
+    assert f"bodies of 65 MiB (objects; nothing else needs more than {chains.BODY_BYTES >> 20})" in page
+    assert f"feeds stay open for {envelopes.MAX_WAIT_SECONDS} seconds" in page
 
 
 def test_the_map_is_written_from_the_files():

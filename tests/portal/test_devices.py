@@ -21,14 +21,10 @@ from hub.config import Config
 from tests.browser import chromium
 from tests.journeys.conftest import DOMAIN
 from tests.journeys.test_pairing import organisation
-from tests.portal.between import PATIENCE_SECONDS, Held
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, nothing, read_sheet, sign_in, unlock
-from tests.portal.test_reading import READINGS, look_again
 from tests.ports import free_port
 from tests.serving import serving
-
-VAULT = "**/v1/vault/*"
 
 
 def shows_invitation(visitor, look=nothing):
@@ -261,29 +257,6 @@ def test_the_last_device_is_warned(visitors):
     visitor.sees("welcome.title")
 
 
-STRAY = """async () => {
-  const db = await new Promise((done) => { indexedDB.open("obhut").onsuccess = ({ target }) => done(target.result); });
-  const turn = db.transaction("chains", "readwrite");
-  turn.objectStore("chains").put({ kind: "acct", acc: "p-x", oth: "", seq: 7, frame: new Uint8Array(9) });
-  await new Promise((done) => { turn.oncomplete = done; });
-  db.close();
-}"""
-
-
-def test_what_an_account_left_behind_is_not_in_the_way_of_the_next(visitors):
-    """A tab that heard from the hub too late wrote after all was forgotten: who comes next begins with nothing."""
-    visitor = visitors(language="de")
-    visitor.sees("welcome.title")
-    visitor.page.evaluate(STRAY)
-    visitor.follow("welcome.sign-up")
-    choose_words(visitor, WORDS)
-    keep_sheet(visitor)
-    visitor.sees("overview.title")
-    visitor.page.reload()
-    unlock(visitor)
-    visitor.sees("overview.title")
-
-
 def test_new_words(visitors, patient, tmp_path, portal_hub):
     """They unlock this browser, sign in elsewhere and shut out a lost device; the old ones do none of it."""
     visitor = visitors(Typist, "de", PHONE)
@@ -305,52 +278,6 @@ def test_new_words(visitors, patient, tmp_path, portal_hub):
     assert joined.settle() == 0
     joined.close()
     assert not visitor.gave_away(WORDS, OTHER_WORDS)
-
-
-def test_what_another_device_writes_meanwhile_is_kept(visitors, patient, middle):
-    """The vault changes elsewhere while this browser is about to write it: it writes anew, and leaves nothing out."""
-    visitor, before = visitors(Visitor, "de", PHONE, at=middle.url), Held()
-    with visitor.page.expect_response(READINGS):
-        sign_in(visitor, patient.account)
-    with visitor.page.expect_response(VAULT):
-        visitor.follow("security.title")
-    visitor.follow("new-words.title")
-    with middle.lie("^/v1/vault/", before):
-        with visitor.page.expect_request(VAULT):
-            choose_words(visitor, OTHER_WORDS)
-        assert before.asked.wait(PATIENCE_SECONDS)
-    patient.sync()
-    patient.save_vault(patient.vault.with_hides(["Observation/w1"]))
-    with visitor.page.expect_request(VAULT):  # it has heard that there is another
-        look_again(visitor)
-    before.gone.set()
-    expect(visitor.page.get_by_text(visitor.text("new-words.done"))).to_be_visible()
-    patient.sync()
-    assert patient.vault.hides == ("Observation/w1",)
-
-
-def test_words_that_change_while_a_device_is_shut_out_stay_good(visitors, patient, middle, tmp_path, portal_hub):
-    """The old ones were right when she typed them, and are not any more: nobody is shut out by them."""
-    other = enrolment.join(tmp_path / "other", portal_hub.url, patient.account, WORDS)
-    visitor, before = visitors(Visitor, "de", PHONE, at=middle.url), Held()
-    with visitor.page.expect_response(READINGS):
-        sign_in(visitor, patient.account)
-    with visitor.page.expect_response(VAULT):
-        visitor.follow("security.title")
-    visitor.page.get_by_role("link", name=f"{visitor.text('security.lost')} {other.keyring.device[-4:]}").click()
-    visitor.enter("account.passphrase", WORDS)
-    visitor.enter("sheet.code", str(patient.code))
-    with middle.lie("^/v1/vault/", before):
-        with visitor.page.expect_request(VAULT):
-            visitor.press("lost.remove")
-        assert before.asked.wait(PATIENCE_SECONDS)
-    patient.sync()
-    enrolment.set_passphrase(patient, OTHER_WORDS)
-    before.gone.set()
-    expect(visitor.page.get_by_role("alert")).to_have_text(visitor.text("problem.unauthenticated"))
-    other.sync()
-    other.close()
-    enrolment.join(tmp_path / "new", portal_hub.url, patient.account, OTHER_WORDS).close()
 
 
 def test_a_sheet_is_not_replaced_in_its_first_week(visitors, patient):

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from connectors.patient import enrolment
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
-from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Typist, Visitor
+from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 
 pytestmark = pytest.mark.stretches
 OTHER_WORDS = "gabel hafen igel jacke kabel lampe"
@@ -150,31 +150,6 @@ def test_recovery_by_the_sheet(visitors, patient, portal_hub, tmp_path, kind, la
     fresh = RecoveryCode.parse("".join(code))
     assert joined.record.account.recovery_keys(joined.now)[0] == fresh.signing_key.public
     assert not visitor.gave_away(OTHER_WORDS, str(patient.code), "-".join(code))
-
-
-def test_a_tab_that_nobody_touches_does_not_lock_the_one_in_use(visitors, patient):
-    """Who is at one tab is there for all; when nobody is at any, all are locked."""
-    visitor = visitors(viewport=DESK)
-    sign_in(visitor, patient.account)
-    here = visitor.page
-    here.clock.install()
-    here.reload()
-    unlock(visitor)
-    visitor.sees("overview.title")
-    visitor.page = aside = visitor.context.new_page()
-    aside.goto(visitor.url)
-    unlock(visitor)
-    visitor.sees("overview.title")
-    for _ in range(2):
-        here.clock.fast_forward("10:00")
-        here.keyboard.press("Tab")
-        here.wait_for_timeout(LOOK_MS)
-    here.clock.fast_forward("00:10")
-    for visitor.page in (here, aside):
-        visitor.sees("overview.title")
-    here.clock.fast_forward("15:00")
-    for visitor.page in (here, aside):
-        visitor.sees("unlock.title")
 
 
 def test_a_passkey_unlocks_and_an_idle_page_locks_itself(visitors, patient):

@@ -17,10 +17,10 @@ from consent.keys import BoxKey, SigningKey
 from consent.primitives import b64
 from tests.journeys.conftest import Practice
 from tests.journeys.sharing import found, write
-from tests.portal.between import PATIENCE_SECONDS, Held, between
-from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Visitor, hub_for_browsers
+from tests.portal.between import between
+from tests.portal.conftest import DESK, PHONE, WORDS, Visitor, hub_for_browsers
 from tests.portal.test_getting_in import sign_in
-from tests.portal.test_reading import READINGS, come_back, counted, look_again
+from tests.portal.test_reading import READINGS, come_back, counted
 from tests.portal.test_sharing import PRESET, choose_whom, open_sharing, sign, title
 
 ENVELOPES, STATEMENTS = r"^/v1/feed\?.*only=envelope", r"^/v1/feed\?.*only=statement"
@@ -117,56 +117,6 @@ def test_where_she_reads(visitors, patient, practices, middle):
         told(visitor, "problem.stale")
     honest_again(visitor)
     counted(visitor, 4)  # what was withheld and forged before is fetched anew
-
-
-def reads_until(visitor, held):
-    """She comes back to the tab until it asks for that: a page that is still reading does not begin anew."""
-    for _ in range(PATIENCE_SECONDS):
-        look_again(visitor)
-        if held.asked.wait(1):
-            return
-    raise AssertionError("the page never asked")
-
-
-def test_an_answer_that_comes_after_she_locked_changes_nothing(visitors, patient, middle):
-    """What was withheld is fetched anew when she comes back, whenever the page of before hears from the hub."""
-    visitor = visitors(Visitor, "de", PHONE, at=middle.url)
-    write(patient, 1, 2, 3)
-    with middle.lie(ENVELOPES, events(lambda given: [one for one in given if one["pos"] != 2])):
-        sign_in(visitor, patient.account)
-        told(visitor, "reading.missing", count=1)
-    before, after = Held(), Held()
-    with middle.lie(ENVELOPES, before):
-        reads_until(visitor, before)
-    with middle.lie(STATEMENTS, after):
-        come_back(visitor)
-        assert after.asked.wait(PATIENCE_SECONDS)
-    before.gone.set()
-    visitor.page.wait_for_timeout(LOOK_MS)
-    after.gone.set()
-    counted(visitor, 3)
-
-
-def test_a_page_of_before_takes_in_the_same_links(visitors, patient, practices, middle):
-    """What the page of before keeps, while the one that came after it hears from the hub, is no lie of the hub."""
-    practice, visitor = practices(), visitors(Visitor, "de", PHONE, at=middle.url)
-    write(patient, 1)
-    sign_in(visitor, patient.account)
-    counted(visitor, 1)
-    sharing.meet(patient, practice.account)
-    cited = f"^/v1/chains/acct/{re.escape(practice.account)}"
-    before, after = Held(), Held()
-    with middle.lie(cited, before):
-        reads_until(visitor, before)
-    with middle.lie(cited, after):
-        come_back(visitor)
-        assert after.asked.wait(PATIENCE_SECONDS)
-    before.gone.set()
-    visitor.page.wait_for_timeout(LOOK_MS)
-    with visitor.page.expect_response(READINGS):
-        after.gone.set()
-    expect(visitor.page.get_by_role("alert")).to_have_count(0)
-    counted(visitor, 1)
 
 
 def test_where_she_shares(visitors, patient, practices, middle):

@@ -24,8 +24,7 @@ from fhir_profiles.problems import Problem
 from tests.journeys.conftest import Person
 from tests.journeys.sharing import found, write, years_ahead
 from tests.portal.conftest import DESK, PHONE, Typist, Visitor
-from tests.portal.test_getting_in import sign_in, unlock
-from tests.portal.test_reading import READINGS, counted, look_again
+from tests.portal.test_getting_in import sign_in
 
 VITALS, LAB, MENTAL = INDEX["vitals"], INDEX["lab"], INDEX["mental"]
 PRESET = {"de": "Zugriff zur Behandlung für 90 Tage", "en": "Access for treatment for 90 days"}
@@ -63,26 +62,6 @@ def sign(visitor, practice, look=lambda: None, foreseen="", done="grant.done"):
     visitor.press("grant.sign")
     expect(visitor.page.get_by_text(visitor.text(done))).to_be_visible()
     look()
-
-
-def test_what_one_tab_has_taken_in_is_in_the_other_too(visitors, patient, practices):
-    """Entries, and whom she knows: each tab follows the hub by itself, and writes behind what another one took in."""
-    visitor, practice = visitors(language="en", viewport=DESK), practices()
-    sign_in(visitor, patient.account)
-    first, second = visitor.page, visitor.context.new_page()
-    second.goto(visitor.url)
-    visitor.page = second
-    with second.expect_response(READINGS):
-        unlock(visitor)
-    write(patient, 1)
-    sharing.meet(patient, practice.account)
-    for visitor.page in (second, first):
-        with visitor.page.expect_response(READINGS):
-            look_again(visitor)
-        counted(visitor, 1)
-    visitor.follow("share.title")
-    sign(visitor, practice)
-    assert found(practice, patient) == {"w1"}
 
 
 def test_a_practice_finds_what_she_shares_until_she_withdraws(visitors, patient, practices):

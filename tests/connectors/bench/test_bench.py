@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from itertools import cycle
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from connectors.bench.load import Load, joined
 from connectors.bench.turns import ROUNDS, Place, in_turn
 from connectors.demo.programs import Programs
 from tests.conftest import empty
+from tests.soak.programs import until
 
 SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
 OF_DECISIONS = {f"decide-{what}{whose}" for what in ("one", "filter", "release-p99") for whose in ("", "-cedar")}
@@ -110,12 +110,12 @@ def test_ended_by_sigterm_it_leaves_nothing(tmp_path):
     process = subprocess.Popen(
         program(*words), env=os.environ | {"TMPDIR": str(tmp_path)}, start_new_session=True, stdout=subprocess.DEVNULL
     )
-    soon(lambda: any("listening" in log.read_text() for log in tmp_path.glob("obhut-bench-*/**/hub.log")))
+    until(lambda: any("listening" in log.read_text() for log in tmp_path.glob("obhut-bench-*/**/hub.log")))
     (postgresql,) = (int(file.read_text().split()[0]) for file in tmp_path.glob("obhut-bench-*/**/postmaster.pid"))
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 143
-    soon(lambda: not lives(os.killpg, process.pid))
-    soon(lambda: not lives(os.kill, postgresql))
+    until(lambda: not lives(os.killpg, process.pid))
+    until(lambda: not lives(os.kill, postgresql))
     assert not list(tmp_path.glob("obhut-bench-*"))
 
 
@@ -126,14 +126,6 @@ def lives(kill, number):
     except ProcessLookupError:
         return False
     return True
-
-
-def soon(look):
-    """Wait until it is so."""
-    until = time.monotonic() + 60
-    while not look():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_people_read_lines_of_words():

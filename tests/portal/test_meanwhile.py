@@ -1,0 +1,211 @@
+"""What one tab, session or device does while another waits for the hub: nothing is lost, and nobody is a liar."""
+
+import re
+
+from playwright.sync_api import expect
+
+from connectors.patient import enrolment, sharing
+from tests.journeys.sharing import found, write
+from tests.portal.between import PATIENCE_SECONDS, Held
+from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Visitor
+from tests.portal.test_devices import KEPT
+from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, sign_in, unlock
+from tests.portal.test_lying_hub import ENVELOPES, STATEMENTS, events, told
+from tests.portal.test_reading import READINGS, come_back, counted, look_again
+from tests.portal.test_sharing import sign
+
+VAULT = "**/v1/vault/*"
+
+
+# --- the page of before, and the one that came after it ------------------------------------------------------------
+
+
+def reads_until(visitor, held):
+    """She comes back to the tab until it asks for that: a page that is still reading does not begin anew."""
+    for _ in range(PATIENCE_SECONDS):
+        look_again(visitor)
+        if held.asked.wait(1):
+            return
+    raise AssertionError("the page never asked")
+
+
+def overtaken(visitor, middle, first, second):
+    """The page is locked while it waits for `first`, and hears it while the next one waits for `second`: still held."""
+    before, after = Held(), Held()
+    with middle.lie(first, before):
+        reads_until(visitor, before)
+    with middle.lie(second, after):
+        come_back(visitor)
+        assert after.asked.wait(PATIENCE_SECONDS)
+    before.gone.set()
+    visitor.page.wait_for_timeout(LOOK_MS)
+    return after
+
+
+def test_an_answer_that_comes_after_she_locked_changes_nothing(visitors, patient, middle):
+    """What was withheld is fetched anew when she comes back, whenever the page of before hears from the hub."""
+    visitor = visitors(Visitor, "de", PHONE, at=middle.url)
+    write(patient, 1, 2, 3)
+    with middle.lie(ENVELOPES, events(lambda given: [one for one in given if one["pos"] != 2])):
+        sign_in(visitor, patient.account)
+        told(visitor, "reading.missing", count=1)
+    overtaken(visitor, middle, ENVELOPES, STATEMENTS).gone.set()
+    counted(visitor, 3)
+
+
+def test_a_page_of_before_takes_in_the_same_links(visitors, patient, practices, middle):
+    """What the page of before keeps, while the one that came after it hears from the hub, is no lie of the hub."""
+    practice, visitor = practices(), visitors(Visitor, "de", PHONE, at=middle.url)
+    write(patient, 1)
+    sign_in(visitor, patient.account)
+    counted(visitor, 1)
+    sharing.meet(patient, practice.account)
+    cited = f"^/v1/chains/acct/{re.escape(practice.account)}"
+    after = overtaken(visitor, middle, cited, cited)
+    with visitor.page.expect_response(READINGS):
+        after.gone.set()
+    expect(visitor.page.get_by_role("alert")).to_have_count(0)
+    counted(visitor, 1)
+
+
+# --- tabs ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_one_tab_has_taken_in_is_in_the_other_too(visitors, patient, practices):
+    """Entries, and whom she knows: each tab follows the hub by itself, and writes behind what another one took in."""
+    visitor, practice = visitors(language="en", viewport=DESK), practices()
+    sign_in(visitor, patient.account)
+    first, second = visitor.page, visitor.context.new_page()
+    second.goto(visitor.url)
+    visitor.page = second
+    with second.expect_response(READINGS):
+        unlock(visitor)
+    write(patient, 1)
+    sharing.meet(patient, practice.account)
+    for visitor.page in (second, first):
+        with visitor.page.expect_response(READINGS):
+            look_again(visitor)
+        counted(visitor, 1)
+    visitor.follow("share.title")
+    sign(visitor, practice)
+    assert found(practice, patient) == {"w1"}
+
+
+def test_a_tab_that_nobody_touches_does_not_lock_the_one_in_use(visitors, patient):
+    """Who is at one tab is there for all; when nobody is at any, all are locked."""
+    visitor = visitors(viewport=DESK)
+    sign_in(visitor, patient.account)
+    here = visitor.page
+    here.clock.install()
+    here.reload()
+    unlock(visitor)
+    visitor.sees("overview.title")
+    visitor.page = aside = visitor.context.new_page()
+    aside.goto(visitor.url)
+    unlock(visitor)
+    visitor.sees("overview.title")
+    for _ in range(2):
+        here.clock.fast_forward("10:00")
+        here.keyboard.press("Tab")
+        here.wait_for_timeout(LOOK_MS)
+    here.clock.fast_forward("00:10")
+    for visitor.page in (here, aside):
+        visitor.sees("overview.title")
+    here.clock.fast_forward("15:00")
+    for visitor.page in (here, aside):
+        visitor.sees("unlock.title")
+
+
+def test_what_comes_after_she_signed_out_is_not_kept(visitors, patient, middle):
+    """A tab that hears from the hub when another one has signed the browser out puts nothing into it any more."""
+    visitor, before = visitors(viewport=DESK, at=middle.url), Held()
+    with visitor.page.expect_response(READINGS):
+        sign_in(visitor, patient.account)
+    patient.sync()
+    patient.save_vault(patient.vault)
+    with middle.lie(STATEMENTS, before):
+        reads_until(visitor, before)
+    here, visitor.page = visitor.page, visitor.context.new_page()
+    visitor.page.goto(visitor.url)
+    unlock(visitor)
+    visitor.follow("security.title")
+    visitor.follow("sign-out.title")
+    visitor.press("sign-out.sign-out")
+    visitor.sees("welcome.title")
+    visitor.page = here
+    visitor.sees("welcome.title")
+    before.gone.set()
+    here.wait_for_timeout(LOOK_MS)
+    assert here.evaluate(KEPT) == {}
+
+
+STRAY = """async () => {
+  const db = await new Promise((done) => { indexedDB.open("obhut").onsuccess = ({ target }) => done(target.result); });
+  const turn = db.transaction("chains", "readwrite");
+  turn.objectStore("chains").put({ kind: "acct", acc: "p-x", oth: "", seq: 7, frame: new Uint8Array(9) });
+  await new Promise((done) => { turn.oncomplete = done; });
+  db.close();
+}"""
+
+
+def test_what_an_account_left_behind_is_not_in_the_way_of_the_next(visitors):
+    """A tab that heard from the hub too late wrote after all was forgotten: who comes next begins with nothing."""
+    visitor = visitors(language="de")
+    visitor.sees("welcome.title")
+    visitor.page.evaluate(STRAY)
+    visitor.follow("welcome.sign-up")
+    choose_words(visitor, WORDS)
+    keep_sheet(visitor)
+    visitor.sees("overview.title")
+    visitor.page.reload()
+    unlock(visitor)
+    visitor.sees("overview.title")
+
+
+# --- devices ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_another_device_writes_meanwhile_is_kept(visitors, patient, middle):
+    """The vault changes elsewhere while this browser is about to write it: it writes anew, and leaves nothing out."""
+    visitor, before = visitors(Visitor, "de", PHONE, at=middle.url), Held()
+    with visitor.page.expect_response(READINGS):
+        sign_in(visitor, patient.account)
+    with visitor.page.expect_response(VAULT):
+        visitor.follow("security.title")
+    visitor.follow("new-words.title")
+    with middle.lie("^/v1/vault/", before):
+        with visitor.page.expect_request(VAULT):
+            choose_words(visitor, OTHER_WORDS)
+        assert before.asked.wait(PATIENCE_SECONDS)
+    patient.sync()
+    patient.save_vault(patient.vault.with_hides(["Observation/w1"]))
+    with visitor.page.expect_request(VAULT):  # it has heard that there is another
+        look_again(visitor)
+    before.gone.set()
+    expect(visitor.page.get_by_text(visitor.text("new-words.done"))).to_be_visible()
+    patient.sync()
+    assert patient.vault.hides == ("Observation/w1",)
+
+
+def test_words_that_change_while_a_device_is_shut_out_stay_good(visitors, patient, middle, tmp_path, portal_hub):
+    """The old ones were right when she typed them, and are not any more: nobody is shut out by them."""
+    other = enrolment.join(tmp_path / "other", portal_hub.url, patient.account, WORDS)
+    visitor, before = visitors(Visitor, "de", PHONE, at=middle.url), Held()
+    with visitor.page.expect_response(READINGS):
+        sign_in(visitor, patient.account)
+    with visitor.page.expect_response(VAULT):
+        visitor.follow("security.title")
+    visitor.page.get_by_role("link", name=f"{visitor.text('security.lost')} {other.keyring.device[-4:]}").click()
+    visitor.enter("account.passphrase", WORDS)
+    visitor.enter("sheet.code", str(patient.code))
+    with middle.lie("^/v1/vault/", before):
+        with visitor.page.expect_request(VAULT):
+            visitor.press("lost.remove")
+        assert before.asked.wait(PATIENCE_SECONDS)
+    patient.sync()
+    enrolment.set_passphrase(patient, OTHER_WORDS)
+    before.gone.set()
+    expect(visitor.page.get_by_role("alert")).to_have_text(visitor.text("problem.unauthenticated"))
+    other.sync()
+    other.close()
+    enrolment.join(tmp_path / "new", portal_hub.url, patient.account, OTHER_WORDS).close()
