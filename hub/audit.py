@@ -1,4 +1,4 @@
-"""Routes: the access log, the reads that gateways report into it, and what the patient says against an entry."""
+"""Routes: the access log and its signed head, the reads of gateways, and what the patient says against an entry."""
 
 from typing import Any
 

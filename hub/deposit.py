@@ -1,5 +1,5 @@
-"""Taking envelopes in: the checks in the protocol's order under the patient's lock, stamped and announced in one commit
-(PROTOCOL.md 3.2)."""
+"""Taking envelopes in or refusing them: the checks in the protocol's order under the patient's lock, stamped and
+announced in one commit (PROTOCOL.md 3.2)."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The FHIR interactions, one function each; routes and entries of a batch both end here.
+"""The FHIR interactions and the CapabilityStatement, one function each; routes and entries of a batch both end here.
 
 Each begins with the paragraph of the specification that it implements.
 """

@@ -1,4 +1,4 @@
-"""Links of an account chain, signed one after another, to be sent in one request."""
+"""Links of an account chain and the next vault version, signed one after another, to be sent in one request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -4,15 +4,17 @@ import re
 
 from playwright.sync_api import expect
 
-from connectors.patient import enrolment, sharing
-from tests.journeys.sharing import found, write
+from connectors.patient import enrolment, renewal, sharing
+from consent import words
+from consent.categories import INDEX
+from tests.journeys.sharing import found, write, years_ahead
 from tests.portal.between import PATIENCE_SECONDS, Held
 from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Visitor
 from tests.portal.test_devices import KEPT
 from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, sign_in, unlock
 from tests.portal.test_lying_hub import ENVELOPES, STATEMENTS, events, told
 from tests.portal.test_reading import READINGS, come_back, counted, look_again
-from tests.portal.test_sharing import sign
+from tests.portal.test_sharing import open_sharing, sign, title
 
 VAULT = "**/v1/vault/*"
 
@@ -130,13 +132,42 @@ def test_what_comes_after_she_signed_out_is_not_kept(visitors, patient, middle):
     unlock(visitor)
     visitor.follow("security.title")
     visitor.follow("sign-out.title")
-    visitor.press("sign-out.sign-out")
+    leaving = Held()
+    with middle.lie(STATEMENTS, leaving):
+        visitor.press("sign-out.sign-out")
+        assert leaving.asked.wait(PATIENCE_SECONDS)
+    aside, visitor.page = visitor.page, here
+    visitor.sees("unlock.title")  # what it brought in from now on would be forgotten unsent
+    leaving.gone.set()
+    visitor.page = aside
     visitor.sees("welcome.title")
     visitor.page = here
     visitor.sees("welcome.title")
     before.gone.set()
     here.wait_for_timeout(LOOK_MS)
     assert here.evaluate(KEPT) == {}
+
+
+def test_a_way_in_that_ends_in_a_locked_tab_opens_nothing(visitors, patient, middle):
+    """The device arrives in two tabs; one of them is slower, and was locked by the other meanwhile."""
+    visitor, before = visitors(Visitor, "de", PHONE, at=middle.url), Held()
+    visitor.follow("welcome.sign-in")
+    visitor.enter("account.address", patient.account)
+    visitor.enter("account.passphrase", WORDS)
+    with middle.lie(STATEMENTS, before):
+        with visitor.page.expect_request("**/v1/feed?*"):
+            visitor.press("sign-in.sign-in")
+        assert before.asked.wait(PATIENCE_SECONDS)
+    slow, visitor.page = visitor.page, visitor.context.new_page()
+    visitor.page.goto(visitor.url)
+    unlock(visitor)
+    visitor.sees("overview.title")
+    visitor.press("frame.lock")
+    visitor.page = slow
+    visitor.sees("unlock.title")
+    before.gone.set()
+    slow.wait_for_timeout(LOOK_MS)
+    visitor.sees("unlock.title")
 
 
 STRAY = """async () => {
@@ -185,6 +216,28 @@ def test_what_another_device_writes_meanwhile_is_kept(visitors, patient, middle)
     expect(visitor.page.get_by_text(visitor.text("new-words.done"))).to_be_visible()
     patient.sync()
     assert patient.vault.hides == ("Observation/w1",)
+
+
+def test_what_another_device_agreed_meanwhile_is_not_signed_for_it(visitors, patient, practices, middle):
+    """A grant is changed here and, before that is signed, elsewhere: what was said last holds, and she is told."""
+    practice, visitor, before = practices(), visitors(Visitor, "de", DESK, at=middle.url), Held()
+    sharing.grant(patient, practice.account, {INDEX["vitals"]}, end=years_ahead(1))
+    open_sharing(visitor, patient)
+    visitor.press("share.change-of", who=title(practice))
+    visitor.tick(words.category(INDEX["lab"], "de"))
+    visitor.press("grant.look")
+    with middle.lie("^/v1/statements", before):
+        with visitor.page.expect_request("**/v1/statements"):
+            visitor.press("grant.sign")
+        assert before.asked.wait(PATIENCE_SECONDS)
+    patient.sync()
+    ((_, grant, _),) = sharing.granted(patient)
+    _, agreed = renewal.renew(patient, grant.gid, end=years_ahead(2))
+    before.gone.set()
+    expect(visitor.page.get_by_role("alert")).to_have_text(visitor.text("problem.conflict"))
+    patient.sync()
+    ((_, after, terms),) = sharing.granted(patient)
+    assert (after.until, terms.categories) == (agreed.seconds()[1], {INDEX["vitals"]})
 
 
 def test_words_that_change_while_a_device_is_shut_out_stay_good(visitors, patient, middle, tmp_path, portal_hub):

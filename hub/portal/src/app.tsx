@@ -23,7 +23,11 @@ import { Sending } from "./ui/sending.tsx";
 import { useTask } from "./ui/task.ts";
 
 export function App({ hub, first }: { hub: string; first: Device }) {
-  const [device, enter] = useState(first);
+  const [device, show] = useState(first);
+  /** What ends in a page that was locked meanwhile opens nothing. */
+  const enter = (next: Device) => {
+    if (!clientOf(next)?.locked.aborted) show(next);
+  };
   const [, setLanguage] = useState(language());
   const speaking = useTask(async (next: Language) => {
     await speak(next);
@@ -43,7 +47,8 @@ export function App({ hub, first }: { hub: string; first: Device }) {
     // Who locks one tab means all of them.
     tabs.onmessage = dropSecrets;
   }, []);
-  useEffect(() => (device.state === "open" ? () => device.client.close() : undefined), [device]);
+  const unlocked = clientOf(device);
+  useEffect(() => () => unlocked?.close(), [unlocked]);
   useRefresh(device.state === "open" ? device.client : null);
   useEnd(device);
   useIdle(device.state === "open", lock);
@@ -84,6 +89,11 @@ export function App({ hub, first }: { hub: string; first: Device }) {
       <Footer said={text("frame.sealed")} />
     </PortalContext.Provider>
   );
+}
+
+/** Whose secrets are in memory. */
+function clientOf(device: Device): Client | null {
+  return "client" in device ? device.client : null;
 }
 
 /** What she began to close is gone on with; an account that was closed elsewhere is shown as such. */

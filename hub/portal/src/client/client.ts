@@ -128,7 +128,7 @@ export class Client extends Side {
       const key = vaults.unwrapByBox(wrap, this.account, this.keyring.device, this.keyring.box);
       const root = vaults.unsealRoot(sealed, this.account, key);
       this.#vaultKey = key;
-      await this.safe.write({ ...(await this.safe.read()), vaultKey: b64(key) });
+      await this.safe.change({ vaultKey: b64(key) });
       return root;
     }
   }

@@ -110,7 +110,7 @@ export async function finish(client: Client): Promise<void> {
 }
 
 async function keep(client: Client, begun: Begun | null): Promise<void> {
-  await client.safe.write({ ...(await client.safe.read()), begun });
+  await client.safe.change({ begun });
 }
 
 async function make(client: Client, begun: Making): Promise<void> {

@@ -76,6 +76,7 @@ export class Outbox {
     const locked = await Promise.all(
       entries.map(async (entry) => ({ patient: entry.patient, entry: await lockbox.lock(dump(entry)) })),
     );
+    this.#around.locked.throwIfAborted(); // else whoever signs out forgets it unsent
     const both = db.transaction(["outbox", "marks"], "readwrite");
     for (const row of locked) void both.objectStore("outbox").add({ ...row, waiting: 1 });
     for (const mark of marks) void both.objectStore("marks").put(mark);

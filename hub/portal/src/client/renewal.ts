@@ -51,6 +51,7 @@ async function change(client: Side, gid: string, agreed: Agreement): Promise<voi
   await check(client, agreed);
   await client.settle();
   const { rules } = await present(client, gid);
+  let signed = "";
   await client.changeVault((vault) => {
     const terms = termsOf(vault, rules);
     if (terms === null) throw new Problem("forbidden", "a delegate made this grant: grant it anew instead");
@@ -60,6 +61,7 @@ async function change(client: Side, gid: string, agreed: Agreement): Promise<voi
     const consent = utf8(JSON.stringify(build(agreed, String(id), client.hub.now)));
     const { categories } = agreed;
     const fresh: Terms = { ...terms, categories, purposes, nb, until, consent, salt: randomBytes(SALT_BYTES) };
+    signed = steps.consentHash(fresh);
     return vault.withTerms(steps.consentHash(terms), terms).withTerms(gid, fresh);
   });
   await client.anew(async () => {
@@ -67,6 +69,7 @@ async function change(client: Side, gid: string, agreed: Agreement): Promise<voi
     const vault = await client.vault();
     const [terms, known] = [vault.terms.get(gid), record.relation(agreed.counterpart).grants.get(gid)];
     if (terms === undefined || known === undefined) throw new Problem("not-found", "there is no such grant any more");
+    if (steps.consentHash(terms) !== signed) throw new Problem("conflict", "another device changed this grant meanwhile");
     const cover: Cover = new Map(
       [...known.cover].map(([set, { from }]) => [set, { from, mask: vault.sets.get(set)?.mask(terms.categories) ?? 0 }]),
     );

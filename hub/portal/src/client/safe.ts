@@ -11,6 +11,8 @@ import { type Database, getState, setState } from "./database.ts";
 import { Problem } from "../problems.ts";
 
 const IV_BYTES = 12;
+/** One tab at a time changes what is in it, or written on it. */
+const TURN = "obhut-safe";
 
 /** A way to unlock: the passphrase, or a passkey by its credential id with the salt that it is asked with. */
 export type Way = {
@@ -57,7 +59,7 @@ export class Safe<T> {
     const browserKey = await crypto.subtle.generateKey(algorithm, false, ["encrypt", "decrypt"]);
     const safe = new Safe<T>(db, randomBytes(KEY_BYTES), browserKey);
     await setState(db, "browser-key", browserKey);
-    await safe.write(secrets);
+    await safe.#write(secrets);
     const wrap = await safe.#seal(unlock, "passphrase", safe.#key);
     await setState(db, "safe-label", { account, ways: [{ name: "passphrase", kind: "passphrase", wrap }] });
     return safe;
@@ -77,8 +79,12 @@ export class Safe<T> {
     return JSON.parse(utf8Text(await unsealed(this.#browserKey, this.#key, "secrets", sealed), "safe"));
   }
 
-  /** Put other secrets in, all or nothing. */
-  async write(secrets: T): Promise<void> {
+  /** Put other secrets in the place of some, all or nothing, whatever another tab puts in. */
+  async change(secrets: Partial<T>): Promise<void> {
+    await navigator.locks.request(TURN, async () => this.#write({ ...(await this.read()), ...secrets }));
+  }
+
+  async #write(secrets: T): Promise<void> {
     await setState(this.#db, "safe", await this.#seal(this.#key, "secrets", utf8(JSON.stringify(secrets))));
   }
 
@@ -104,9 +110,11 @@ export class Safe<T> {
   }
 
   async #changeWays(change: (ways: readonly Way[]) => readonly Way[]): Promise<void> {
-    const label = await Safe.label(this.#db);
-    if (label === null) throw new Problem("not-found", "there is no account on this device");
-    await setState(this.#db, "safe-label", { ...label, ways: change(label.ways) });
+    await navigator.locks.request(TURN, async () => {
+      const label = await Safe.label(this.#db);
+      if (label === null) throw new Problem("not-found", "there is no account on this device");
+      await setState(this.#db, "safe-label", { ...label, ways: change(label.ways) });
+    });
   }
 
   async #seal(key: Uint8Array, name: string, plaintext: Uint8Array): Promise<Uint8Array> {

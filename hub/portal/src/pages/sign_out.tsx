@@ -14,6 +14,7 @@ import { useTask } from "../ui/task.ts";
 export function SignOut({ client }: { client: Client }) {
   const { enter } = usePortal();
   const leaving = useTask(async () => {
+    tellTabs(); // none of them goes on to bring in what would be forgotten unsent
     await leave(client);
     tellTabs();
     go("");
