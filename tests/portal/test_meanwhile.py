@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from connectors.patient import enrolment, renewal, sharing
@@ -118,14 +119,15 @@ def test_a_tab_that_nobody_touches_does_not_lock_the_one_in_use(visitors, patien
         visitor.sees("unlock.title")
 
 
-def test_what_comes_after_she_signed_out_is_not_kept(visitors, patient, middle):
+@pytest.mark.parametrize("late", [STATEMENTS, "^/v1/vault/"])
+def test_what_comes_after_she_signed_out_is_not_kept(visitors, patient, middle, late):
     """A tab that hears from the hub when another one has signed the browser out puts nothing into it any more."""
     visitor, before = visitors(viewport=DESK, at=middle.url), Held()
     with visitor.page.expect_response(READINGS):
         sign_in(visitor, patient.account)
     patient.sync()
     patient.save_vault(patient.vault)
-    with middle.lie(STATEMENTS, before):
+    with middle.lie(late, before):
         reads_until(visitor, before)
     here, visitor.page = visitor.page, visitor.context.new_page()
     visitor.page.goto(visitor.url)

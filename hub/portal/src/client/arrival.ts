@@ -90,7 +90,7 @@ export async function arrive(client: Client, begun: Arriving): Promise<void> {
   await register(client).catch(async (error: unknown) => {
     if (!(error instanceof Problem) || error.code !== "unauthenticated") throw error;
     if (begun.door === null) {
-      await forgetAll(client.db); // it was removed again meanwhile
+      await client.forget(); // it was removed again meanwhile
       throw error;
     }
     await send(client, begun, begun.door);
@@ -208,5 +208,5 @@ export async function kept(db: Database, { wrapKey }: PassphraseKeys, secrets: S
   const { account } = secrets.keyring;
   await forgetAll(db);
   const safe = await Safe.make(db, account, passphraseUnlock(wrapKey, account), secrets);
-  return Client.open(db, safe, secrets);
+  return Client.open(safe, secrets);
 }

@@ -13,7 +13,7 @@ import { AccountWriter } from "./account_writer.ts";
 import { type FeedEvent, Hub, type Wraps } from "./api.ts";
 import { ChainStore } from "./chain_store.ts";
 import { isClosing } from "./closing.ts";
-import { type Database, getState, putNew, setState } from "./database.ts";
+import { forgetAll, getState, putNew, setState } from "./database.ts";
 import type { Begun } from "./enrolment.ts";
 import { type DumpedKeyring, Keyring } from "./keyring.ts";
 import { Problem } from "../problems.ts";
@@ -49,16 +49,18 @@ export class Client extends Side {
   readonly reading: Reading;
   readonly reports: Reports;
   readonly outbox: Outbox;
-  readonly #lock = new AbortController();
+  readonly #lock: AbortController;
   #vaultKey: Uint8Array;
   /** Up to where this page has what the feed brought: another tab, or the page of before, may have taken in more. */
   #taken: string | null = null;
   /** Whether the hub's whole account chain was compared with what is held here, once for each unlocking. */
   #rechecked = false;
 
-  private constructor(db: Database, safe: Safe<Secrets>, secrets: Secrets, hub: Hub, chains: ChainStore) {
+  private constructor(safe: Safe<Secrets>, secrets: Secrets, hub: Hub, chains: ChainStore, lock: AbortController) {
+    const { db } = safe;
     super(secrets.keyring.account, Keyring.load(secrets.keyring), db, hub, chains);
     this.safe = safe;
+    this.#lock = lock;
     this.hubKeys = new HubKeys(db, hub, this.keyring);
     this.reading = new Reading(this);
     this.reports = new Reports(this);
@@ -76,23 +78,31 @@ export class Client extends Side {
   }
 
   /** The account of this device, by what its safe held. */
-  static async open(db: Database, safe: Safe<Secrets>, secrets: Secrets): Promise<Client> {
-    const hub = new Hub(Keyring.load(secrets.keyring).credentials);
-    return new Client(db, safe, secrets, hub, await ChainStore.open(db, hub));
+  static async open(safe: Safe<Secrets>, secrets: Secrets): Promise<Client> {
+    const lock = new AbortController();
+    const hub = new Hub(Keyring.load(secrets.keyring).credentials, lock.signal);
+    return new Client(safe, secrets, hub, await ChainStore.open(safe.db, hub), lock);
   }
 
   get stored(): readonly Stored[] {
     return this.reading.stored;
   }
 
-  /** Ends, when the device is locked, what would go on in the memory of the page. */
+  /** Ends, when the device is locked, what would go on in the memory of the page; nothing is heard from the hub then. */
   get locked(): AbortSignal {
     return this.#lock.signal;
   }
 
-  /** The page lets go of this client. */
+  /** The page lets go of this client. What it was sending is sent again after the next unlocking. */
   close(): void {
-    this.#lock.abort(new Problem("unauthenticated", "the device was locked"));
+    this.#lock.abort(new Problem("busy", "the device was locked"));
+  }
+
+  /** Close, and forget all: the account is not on this device any more. */
+  async forget(): Promise<void> {
+    this.close();
+    await this.reading.ended(); // it would go on to keep what it has heard
+    await forgetAll(this.db);
   }
 
   /** The key of the vault, as this device keeps it. */

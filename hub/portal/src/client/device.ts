@@ -50,6 +50,6 @@ export async function unlockByPasskey(db: Database, { account }: Label, way: Way
 async function opened(db: Database, way: Way, key: Uint8Array): Promise<Device> {
   const safe = await Safe.open<Secrets>(db, way, key);
   const secrets = await safe.read();
-  const client = await Client.open(db, safe, secrets);
+  const client = await Client.open(safe, secrets);
   return { state: secrets.begun === null ? "open" : "begun", db, client };
 }

@@ -7,7 +7,6 @@ import { b64, equal, KEY_BYTES, randomBytes } from "../primitives.ts";
 import * as vaults from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { Client } from "./client.ts";
-import { forgetAll } from "./database.ts";
 import { Problem } from "../problems.ts";
 import { unlock } from "./device.ts";
 import { Safe } from "./safe.ts";
@@ -108,7 +107,7 @@ export async function leave(client: Client): Promise<void> {
     // Somebody else has removed it already: there is nothing to say to the hub any more.
     if (!(error instanceof Problem) || error.code !== "unauthenticated") throw error;
   }
-  await forgetAll(client.db);
+  await client.forget();
 }
 
 async function endOwn(client: Client): Promise<void> {

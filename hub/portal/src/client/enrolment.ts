@@ -64,7 +64,7 @@ export async function begin(
   };
   await forgetAll(db); // another tab may have put something here since this browser was signed out
   const safe = await Safe.make(db, account, passphraseUnlock(passphrase.wrapKey, account), secrets);
-  return Client.open(db, safe, secrets);
+  return Client.open(safe, secrets);
 }
 
 /** The fresh name of a person at this hub. */

@@ -109,6 +109,11 @@ export class Reading {
     return this.#running;
   }
 
+  /** When what is under way has come to its end. */
+  async ended(): Promise<void> {
+    await this.#running;
+  }
+
   async #refresh(): Promise<void> {
     try {
       if (this.#loaded) this.#changed(); // what is not confirmed any more goes before the hub is asked
@@ -119,6 +124,7 @@ export class Reading {
       await this.#client.reports.send();
       [this.state, this.problem] = ["ready", null];
     } catch (error) {
+      if (this.#client.locked.aborted) return;
       [this.state, this.problem] = ["offline", error];
       if (!(error instanceof Problem || error instanceof Rejected)) reportError(error);
     }

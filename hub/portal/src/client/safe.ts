@@ -38,12 +38,12 @@ export function passkeyUnlock(output: Uint8Array, account: string): Uint8Array {
 
 /** An open safe. Let go of it, and the secrets are locked. */
 export class Safe<T> {
-  readonly #db: Database;
+  readonly db: Database;
   readonly #key: Uint8Array;
   readonly #browserKey: CryptoKey;
 
   private constructor(db: Database, key: Uint8Array, browserKey: CryptoKey) {
-    this.#db = db;
+    this.db = db;
     this.#key = key;
     this.#browserKey = browserKey;
   }
@@ -74,7 +74,7 @@ export class Safe<T> {
 
   /** The secrets. */
   async read(): Promise<T> {
-    const sealed = await getState<Uint8Array>(this.#db, "safe");
+    const sealed = await getState<Uint8Array>(this.db, "safe");
     if (sealed === null) throw new Problem("not-found", "there is no account on this device");
     return JSON.parse(utf8Text(await unsealed(this.#browserKey, this.#key, "secrets", sealed), "safe"));
   }
@@ -85,7 +85,7 @@ export class Safe<T> {
   }
 
   async #write(secrets: T): Promise<void> {
-    await setState(this.#db, "safe", await this.#seal(this.#key, "secrets", utf8(JSON.stringify(secrets))));
+    await setState(this.db, "safe", await this.#seal(this.#key, "secrets", utf8(JSON.stringify(secrets))));
   }
 
   /** Lock up what waits outside of the safe, as the secrets are. */
@@ -111,9 +111,9 @@ export class Safe<T> {
 
   async #changeWays(change: (ways: readonly Way[]) => readonly Way[]): Promise<void> {
     await navigator.locks.request(TURN, async () => {
-      const label = await Safe.label(this.#db);
+      const label = await Safe.label(this.db);
       if (label === null) throw new Problem("not-found", "there is no account on this device");
-      await setState(this.#db, "safe-label", { ...label, ways: change(label.ways) });
+      await setState(this.db, "safe-label", { ...label, ways: change(label.ways) });
     });
   }
 

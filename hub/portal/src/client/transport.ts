@@ -35,14 +35,20 @@ type Options = {
   readonly token?: string | null;
 };
 
-/** Who talks to the hub as a device of an account. Methods throw `Problem`; `busy` when the hub cannot be reached. */
+/**
+ * Who talks to the hub as a device of an account. Methods throw `Problem`; `busy` when the hub cannot be reached.
+ *
+ * `ends`: once it is aborted what is under way ends with its reason, and no answer is heard any more.
+ */
 export class Transport {
   readonly #credentials: Credentials | null;
+  readonly #ends: AbortSignal;
   #token = { text: "", until: 0 };
   #ahead = 0;
 
-  constructor(credentials: Credentials | null = null) {
+  constructor(credentials: Credentials | null = null, ends = new AbortController().signal) {
     this.#credentials = credentials;
+    this.#ends = ends;
   }
 
   /** The hub's Unix second as last heard, by which it judges what is signed; the own clock until it was asked. */
@@ -77,10 +83,13 @@ export class Transport {
       if (attempt > 0) await new Promise((go) => setTimeout(go, 100 * 4 ** (attempt - 1)));
       const headers = new Headers(body === null ? {} : { "Content-Type": type });
       if (token !== null) headers.set("Authorization", `Bearer ${token ?? (await this.#accessToken())}`);
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      this.#ends.throwIfAborted();
+      const limit = AbortSignal.timeout(TIMEOUT_MS);
+      const signal = AbortSignal.any?.([this.#ends, limit]) ?? limit; // Safari before 17.4 does not know it, and only waits
       // Past the browser's cache: it would keep nothing, but let who asks the same wait for the first answer for up to 20 s.
       const request = { method, body, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" } as const;
       const response = await fetch(asked ? `${path}?${asked}` : path, request).catch(() => null);
+      this.#ends.throwIfAborted();
       if (response?.ok) return response;
       if (response !== null) refused = await problemOf(response);
       if (response !== null && response.status !== 429 && response.status !== 503) {

@@ -79,10 +79,10 @@ export function Close({ client }: { client: Client }) {
 }
 
 /** Nothing of the account stays in this browser, nor in the memory of any of its tabs. */
-async function leave({ db }: Client): Promise<void> {
+async function leave(client: Client): Promise<void> {
   go("farewell");
-  await forgetAll(db);
   tellTabs();
+  await client.forget();
   location.reload();
 }
 
