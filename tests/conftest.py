@@ -21,6 +21,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import URL, make_url
 
+from tests import compiled
 from tests.browser import chromium
 
 # The same examples every time, so that a red run can be repeated; examples may take what a busy machine takes.
@@ -40,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 MEMORY = Path("/dev/shm")
 """Linux's file system in memory."""
 ROOM_BYTES = 4 << 30
+FEW_COLLECTIONS = 10_000
+"""Of objects made since the last one: with little that is old, Python would look through all of it every moment."""
 
 
 def _quickest_place() -> Path | None:
@@ -48,8 +51,12 @@ def _quickest_place() -> Path | None:
 
 
 def pytest_configure() -> None:
-    """While the tests are collected nothing becomes garbage: the collector would only look through it."""
+    """While the tests are collected nothing becomes garbage: the collector would only look through it.
+
+    And what all apps of all tests have in common is made once.
+    """
     gc.disable()
+    compiled.once()
     if place := _quickest_place():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(place))
 
@@ -57,6 +64,7 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     """What was imported stays: the collector need not look through it again and again."""
     gc.freeze()
+    gc.set_threshold(FEW_COLLECTIONS)
     gc.enable()
 
 

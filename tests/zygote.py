@@ -133,8 +133,11 @@ def _serve() -> None:
     import hub.app  # noqa: PLC0415
     import hub.cli  # noqa: PLC0415
     import hub.server  # noqa: F401, PLC0415
+    from tests import compiled  # noqa: PLC0415
 
     connectors.gateway.fhir_api.prepare()
+    compiled.once()
+    _live_once()
     gc.freeze()  # what is shared with the forks is not touched by their collectors
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who ends is gone at once
     if sys.platform == "linux":  # and so are the workers of who was killed, whom the system may take long to bury
@@ -146,6 +149,21 @@ def _serve() -> None:
             _become(request)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
+
+
+def _live_once() -> None:
+    """Somebody comes to a hub, writes, grants and is read: what that compiles no fork has to compile again."""
+    from tests.hub import people  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="obhut-zygote-hub-") as directory:
+        url = f"sqlite:///{directory}/hub.sqlite"
+        people.upgrade(url)
+        town = people.build(url, Path(directory), time.time)
+        patient, practice = town.patient(), town.organisation("praxis")
+        patient.write(patient.me, patient.permit(patient.me))
+        patient.withdraw(practice, patient.grant(practice, {people.VITALS}))
+        town.envelopes(practice)
+        town.hub.db.close()
 
 
 def _become(request: dict[str, Any]) -> None:
