@@ -83,6 +83,7 @@ async function leave(client: Client): Promise<void> {
   go("farewell");
   tellTabs();
   await client.forget();
+  tellTabs(); // what they would unlock is gone
   location.reload();
 }
 
