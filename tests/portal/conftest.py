@@ -96,6 +96,12 @@ class Visitor:
         self.page: Page = self.context.new_page()
         self.page.goto(self.url)
 
+    def opens_tab(self) -> Page:
+        """Another tab of her browser, at which she is from now on. Returns the one before."""
+        before, self.page = self.page, self.context.new_page()
+        self.page.goto(self.url)
+        return before
+
     def text(self, key: str, **values: object) -> str:
         return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), TEXTS[self.language][key])
 

@@ -13,14 +13,14 @@ from tests.portal.between import PATIENCE_SECONDS, Held
 from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Visitor
 from tests.portal.test_devices import KEPT
 from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, sign_in, unlock
-from tests.portal.test_lying_hub import ENVELOPES, STATEMENTS, events, told
-from tests.portal.test_reading import READINGS, come_back, counted, look_again
+from tests.portal.test_lying_hub import STATEMENTS
+from tests.portal.test_reading import READINGS, counted, look_again
 from tests.portal.test_sharing import open_sharing, sign, title
 
 VAULT = "**/v1/vault/*"
 
 
-# --- the page of before, and the one that came after it ------------------------------------------------------------
+# --- tabs ------------------------------------------------------------------------------------------------------------
 
 
 def reads_until(visitor, held):
@@ -32,55 +32,32 @@ def reads_until(visitor, held):
     raise AssertionError("the page never asked")
 
 
-def overtaken(visitor, middle, first, second):
-    """The page is locked while it waits for `first`, and hears it while the next one waits for `second`: still held."""
-    before, after = Held(), Held()
-    with middle.lie(first, before):
-        reads_until(visitor, before)
-    with middle.lie(second, after):
-        come_back(visitor)
-        assert after.asked.wait(PATIENCE_SECONDS)
-    before.gone.set()
-    visitor.page.wait_for_timeout(LOOK_MS)
-    return after
-
-
-def test_an_answer_that_comes_after_she_locked_changes_nothing(visitors, patient, middle):
-    """What was withheld is fetched anew when she comes back, whenever the page of before hears from the hub."""
-    visitor = visitors(Visitor, "de", PHONE, at=middle.url)
-    write(patient, 1, 2, 3)
-    with middle.lie(ENVELOPES, events(lambda given: [one for one in given if one["pos"] != 2])):
-        sign_in(visitor, patient.account)
-        told(visitor, "reading.missing", count=1)
-    overtaken(visitor, middle, ENVELOPES, STATEMENTS).gone.set()
-    counted(visitor, 3)
-
-
-def test_a_page_of_before_takes_in_the_same_links(visitors, patient, practices, middle):
-    """What the page of before keeps, while the one that came after it hears from the hub, is no lie of the hub."""
+def test_two_tabs_take_in_the_same_links(visitors, patient, practices, middle):
+    """What one tab keeps while the other one waits to hear the same from the hub is no lie of the hub."""
     practice, visitor = practices(), visitors(Visitor, "de", PHONE, at=middle.url)
     write(patient, 1)
     sign_in(visitor, patient.account)
     counted(visitor, 1)
-    sharing.meet(patient, practice.account)
-    cited = f"^/v1/chains/acct/{re.escape(practice.account)}"
-    after = overtaken(visitor, middle, cited, cited)
-    with visitor.page.expect_response(READINGS):
-        after.gone.set()
-    expect(visitor.page.get_by_role("alert")).to_have_count(0)
+    here = visitor.opens_tab()
+    unlock(visitor)
     counted(visitor, 1)
-
-
-# --- tabs ------------------------------------------------------------------------------------------------------------
+    sharing.meet(patient, practice.account)
+    aside, first, second = visitor.page, Held(), Held()
+    for visitor.page, held in ((here, first), (aside, second)):
+        with middle.lie(f"^/v1/chains/acct/{re.escape(practice.account)}", held):
+            reads_until(visitor, held)
+    for visitor.page, held in ((here, first), (aside, second)):
+        with visitor.page.expect_response(READINGS):
+            held.gone.set()
+        expect(visitor.page.get_by_role("alert")).to_have_count(0)
+        counted(visitor, 1)
 
 
 def test_what_one_tab_has_taken_in_is_in_the_other_too(visitors, patient, practices):
     """Entries, and whom she knows: each tab follows the hub by itself, and writes behind what another one took in."""
     visitor, practice = visitors(language="en", viewport=DESK), practices()
     sign_in(visitor, patient.account)
-    first, second = visitor.page, visitor.context.new_page()
-    second.goto(visitor.url)
-    visitor.page = second
+    first, second = visitor.opens_tab(), visitor.page
     with second.expect_response(READINGS):
         unlock(visitor)
     write(patient, 1)
@@ -103,8 +80,8 @@ def test_a_tab_that_nobody_touches_does_not_lock_the_one_in_use(visitors, patien
     here.reload()
     unlock(visitor)
     visitor.sees("overview.title")
-    visitor.page = aside = visitor.context.new_page()
-    aside.goto(visitor.url)
+    visitor.opens_tab()
+    aside = visitor.page
     unlock(visitor)
     visitor.sees("overview.title")
     for _ in range(2):
@@ -129,8 +106,7 @@ def test_what_comes_after_she_signed_out_is_not_kept(visitors, patient, middle, 
     patient.save_vault(patient.vault)
     with middle.lie(late, before):
         reads_until(visitor, before)
-    here, visitor.page = visitor.page, visitor.context.new_page()
-    visitor.page.goto(visitor.url)
+    here = visitor.opens_tab()
     unlock(visitor)
     visitor.follow("security.title")
     visitor.follow("sign-out.title")
@@ -160,8 +136,7 @@ def test_a_way_in_that_ends_in_a_locked_tab_opens_nothing(visitors, patient, mid
         with visitor.page.expect_request("**/v1/feed?*"):
             visitor.press("sign-in.sign-in")
         assert before.asked.wait(PATIENCE_SECONDS)
-    slow, visitor.page = visitor.page, visitor.context.new_page()
-    visitor.page.goto(visitor.url)
+    slow = visitor.opens_tab()
     unlock(visitor)
     visitor.sees("overview.title")
     visitor.press("frame.lock")

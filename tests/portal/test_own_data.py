@@ -175,8 +175,7 @@ def test_what_waits_outlives_the_page(visitors, patient):
     visitor.is_well()
     visitor.page.close()
     visitor.complaints = []  # of what it could not reach
-    visitor.page = visitor.context.new_page()
-    visitor.page.goto(visitor.url)
+    visitor.opens_tab()
     unlock(visitor)
     visitor.sees("overview.title")
     arrives(visitor, patient, "Observation?code=8867-4", lambda found: digits(found) == ["61"])

@@ -203,7 +203,6 @@ export class Client extends Side {
     if (cursor !== this.#taken) await this.chains.catchUp();
     for (;;) {
       const { events, next } = await this.hub.feed(cursor, TAKEN);
-      this.locked.throwIfAborted(); // what comes late is for whoever unlocks next, who may be somebody else
       for (const event of events) {
         if (event.type === "statement") await this.#takeStatement(event);
         else if (event.type === "message") await this.#takeMessage(event);
