@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from connectors.gateway.enrolment import send_request
-from connectors.patient import appointing, enrolment, sharing
+from connectors.patient import appointing, emergency, enrolment, sharing
 from connectors.patient.overview import overview
 from connectors.patient.representative import Representative
 from consent import words
@@ -16,10 +16,21 @@ from consent.identifiers import account
 from consent.lockout import FULL
 from tests.journeys.conftest import name_delegate, persons
 from tests.journeys.sharing import found, write
+from tests.portal.between import PATIENCE_SECONDS, Held
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
 from tests.portal.test_getting_in import sign_in, unlock
-from tests.portal.test_reading import look_again
-from tests.portal.test_sharing import appoint, change, end_acting, open_sharing, sign, title
+from tests.portal.test_reading import READINGS, look_again
+from tests.portal.test_sharing import (
+    PRESET,
+    appoint,
+    change,
+    choose_whom,
+    declare,
+    end_acting,
+    open_sharing,
+    sign,
+    title,
+)
 
 VITALS, LAB, MENTAL = INDEX["vitals"], INDEX["lab"], INDEX["mental"]
 END = "2099-12-31"
@@ -155,6 +166,62 @@ def test_a_representative_answers_who_asks_her_and_gives_the_mandate_back(visito
     told = settled(patient)
     assert (told["delegates"], patient.root.shared) == ([], ())
     assert [one["to"] for one in told["grants"]] == [practice.account]
+
+
+def test_who_acts_for_her_ends_what_opens_in_an_emergency_and_makes_nothing_else_of_it(
+    visitors, patient, practices, ben
+):
+    """It is no standing access that could be changed or granted again: withdrawn, nothing is open, declared or not."""
+    house, he = practices("emergency"), visitors(Visitor, "en", PHONE)
+    write(patient, 1)
+    emergency.allow(patient, house.account, {VITALS}, ["physician"], 3600)
+    name_delegate(patient, ben.card, END, scope=FULL)
+    sign_in(he, ben.account)
+    act_for(he, patient)
+    he.follow("share.title")
+    expect(he.button("share.withdraw-of", who=title(house))).to_be_visible()
+    expect(he.button("share.change-of", who=title(house))).to_have_count(0)
+    he.press("share.withdraw-of", who=title(house))
+    he.press("share.withdraw-now")
+    expect(he.page.get_by_text(he.text("share.ended", who=title(house)))).to_be_focused()
+    expect(he.button("share.undo")).to_have_count(0)
+    assert [one["to"] for one in settled(patient)["grants"]] == [ben.account]
+    assert (declare(house, patient), found(house, patient)) == (0, set())
+
+
+def test_her_own_word_takes_the_place_of_a_guardians_even_if_the_page_is_closed_meanwhile(
+    visitors, patient, practices, people, middle
+):  # fmt: skip
+    """She grants less than he did; the page that signed never hears that it was taken; his grant ends all the same."""
+    father, practice, she = people("father"), practices(), visitors(Visitor, "en", DESK, at=middle.url)
+    until = appointing.age_switch(BORN)
+    appointing.appoint(patient, appointing.Appointment(father.card, until, FULL, "guardian"))
+    side = Representative(father.client, patient.account)
+    side.sync()
+    sharing.grant(side, practice.account, {VITALS, MENTAL})
+    patient.sync()
+    (joint,) = [grant.gid for to, grant, _ in sharing.granted(patient) if to == practice.account]
+    open_sharing(she, patient)
+    taken, grants = Held(), []
+
+    def until_granted(answer, path):
+        patient.sync()
+        grants[:] = [grant.gid for to, grant, _ in sharing.granted(patient) if to == practice.account]
+        return taken(answer, path) if grants != [joint] else answer
+
+    choose_whom(she, practice)
+    she.tick(PRESET["en"])
+    she.press("grant.look")
+    with middle.lie("^/v1/statements$", until_granted):
+        she.press("grant.sign")
+        assert taken.asked.wait(PATIENCE_SECONDS)
+    she.page.reload()
+    taken.gone.set()
+    with she.page.expect_response(READINGS):
+        unlock(she)
+    patient.sync()
+    left = [grant.gid for to, grant, _ in sharing.granted(patient) if to == practice.account]
+    assert left == [gid for gid in grants if gid != joint]
 
 
 def name(visitor, relative, kind, scope, **days):

@@ -1,5 +1,6 @@
 """Sharing in the page: what she signs there a real gateway finds at once, and after her withdrawal no more."""
 
+import json
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from connectors.gateway import emergency
 from connectors.gateway.access import Reader
 from connectors.gateway.declaring import Declaring
 from connectors.gateway.enrolment import send_request
+from connectors.outbox import Entry
 from connectors.patient import enrolment, sharing
 from connectors.patient.delegation import Deputy
 from connectors.patient.overview import for_another, overview
@@ -22,7 +24,7 @@ from consent.dates import ZONE
 from consent.identifiers import account
 from fhir_profiles.problems import Problem
 from tests.journeys.conftest import Person
-from tests.journeys.sharing import found, write, years_ahead
+from tests.journeys.sharing import found, weight, write, years_ahead
 from tests.portal.conftest import DESK, PHONE, Typist, Visitor
 from tests.portal.test_getting_in import sign_in
 
@@ -93,6 +95,7 @@ def test_a_practice_finds_what_she_shares_until_she_withdraws(visitors, patient,
     assert found(practice, patient) == {"w1", "w2"}
     assert not visitor.gave_away("Vitalwerte", "vital signs", "policy/practice")
     patient.sync()
+    assert patient.record.relations[practice.account].links[0].body["met"] == "directory"
     assert patient.settle() == 0
     assert re.search(r"#/share$", visitor.page.url)
 
@@ -123,6 +126,58 @@ def test_a_request_is_changed_and_signed_or_refused(visitors, patient, practices
     expect(visitor.button("share.refuse-of", who=title(other))).to_have_count(0)
     other.inbox.catch_up()
     assert other.keys.db.execute("SELECT sender FROM messages").fetchall() == [(patient.account,)]
+
+
+def test_what_is_asked_for_and_not_usual_can_be_left_out(visitors, patient, practices):
+    """A purpose that is seldom offered has a box where somebody asks for it; unticked, it is not signed."""
+    practice, visitor = practices(), visitors(Visitor, "en", PHONE)
+    send_request(practice.keys, enrolment.card(patient), frozenset({VITALS}), ("TREAT", "HMARKT"), "2099-12-31")
+    open_sharing(visitor, patient)
+    visitor.press("share.answer-of", who=title(practice))
+    visitor.press("grant.change")
+    visitor.page.get_by_label(words.purpose("HMARKT", "en").capitalize(), exact=True).uncheck()
+    visitor.press("grant.look")
+    visitor.press("grant.sign")
+    expect(visitor.page.get_by_text(visitor.text("grant.done"))).to_be_visible()
+    patient.sync()
+    assert [terms.purposes for _, _, terms in sharing.granted(patient)] == [("TREAT",)]
+
+
+def test_what_was_just_signed_is_taken_back_with_the_right_to_write(visitors, patient, practices):
+    """Undone at once, nothing is left of it: neither what the practice reads, nor that it writes."""
+    practice, visitor = practices(), visitors(Visitor, "en", PHONE)
+    write(patient, 1)
+    open_sharing(visitor, patient)
+    choose_whom(visitor, practice)
+    visitor.tick(PRESET["en"])
+    visitor.page.get_by_text(visitor.text("grant.details"), exact=True).click()
+    visitor.tick(visitor.text("grant.writes"))
+    visitor.press("grant.look")
+    visitor.press("grant.sign")
+    expect(visitor.page.get_by_text(visitor.text("grant.done"))).to_be_visible()
+    patient.sync()
+    assert (found(practice, patient), overview(patient)["writers"]) == ({"w1"}, [practice.account])
+    visitor.press("share.undo")
+    expect(visitor.page.get_by_text(visitor.text("share.nobody"))).to_be_visible()
+    patient.sync()
+    assert (found(practice, patient), overview(patient)["writers"]) == (set(), [])
+
+
+def test_a_tick_opens_what_the_usual_choice_keeps_closed(visitors, patient, practices):
+    """By standing access what is sensitive is not found, whatever else is; ticked, it is, as the page says."""
+    practice, visitor, mental = practices(), visitors(Visitor, "de", DESK), words.category(MENTAL, "de")
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
+    secret = json.loads(weight(patient, 2)) | {"meta": {"security": [label]}}
+    patient.outbox.put([Entry(patient.account, MENTAL, [json.dumps(secret).encode()])])
+    write(patient, 1)
+    open_sharing(visitor, patient)
+    sign(visitor, practice)
+    visitor.press("grant.finish")
+    assert found(practice, patient) == {"w1"}
+    change(visitor, practice, mental[:1].upper() + mental[1:])
+    assert found(practice, patient) == {"w1", "w2"}
+    patient.sync()
+    assert [MENTAL in terms.categories for _, _, terms in sharing.granted(patient)] == [True]
 
 
 def change(visitor, practice, *labels):

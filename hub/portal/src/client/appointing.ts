@@ -20,10 +20,9 @@ import * as steps from "../steps.ts";
 import { RootCompartment, type Vault } from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { Client } from "./client.ts";
-import { isStandIns, meet, put, write } from "./sharing.ts";
+import { isStandIns, meet, put, SALT_BYTES, write } from "./sharing.ts";
 import type { Side } from "./side.ts";
 
-const SALT_BYTES = 16;
 const CHOSEN = "chosen";
 
 /**

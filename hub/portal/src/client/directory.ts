@@ -32,6 +32,11 @@ export class Directory {
     return { name: this.name(account), type: this.all.find((one) => one.account === account)?.type ?? "" };
   }
 
+  /** Of the account's first link; empty where the directory does not list it. */
+  fingerprint(account: string): string {
+    return this.all.find((one) => one.account === account)?.fingerprint ?? "";
+  }
+
   /** All in whose name or address each of these words occurs. */
   find(words: string): readonly Organisation[] {
     const wanted = words.toLocaleLowerCase().split(/\s+/).filter(Boolean);

@@ -61,7 +61,7 @@ export function byRequest({ received, asks }: Request, now: number): Offer {
 export function byGrant({ to, terms }: Granted): Offer | null {
   if (terms === null) return null;
   const { categories, purposes, end, policy } = agreedIn(terms);
-  const rules = onlySince(terms.rules) ? null : ((terms.rules ?? null) as FinerRules | null);
+  const rules = (terms.rules ?? null) as FinerRules | null;
   return { to, fingerprint: "", categories, purposes, end, policy, whole: terms.whole, writes: false, rules };
 }
 
@@ -87,7 +87,8 @@ export function withCategories(offer: Offer, categories: ReadonlySet<number>): O
 /** From the beginning or from now on; a text that speaks of the other is not signed with it. */
 export function withWhole(offer: Offer, whole: boolean): Offer {
   const found = offer.policy ? known(offer.policy) : null;
-  return { ...offer, whole, policy: found?.whole === whole ? offer.policy : "" };
+  const rules = whole && onlySince(offer.rules ?? null) ? null : (offer.rules ?? null);
+  return { ...offer, whole, rules, policy: found?.whole === whole ? offer.policy : "" };
 }
 
 /** The template of a name, where it is known here. */

@@ -13,11 +13,10 @@ import type { Written } from "../steps.ts";
 import type { Vault } from "../vault.ts";
 import type { Side } from "./side.ts";
 import { Problem } from "../problems.ts";
-import { isOwn, meet } from "./sharing.ts";
+import { isOwn, meet, SALT_BYTES } from "./sharing.ts";
 
 /** For which an author is released its own writing; in its house it reads that as its own record. */
 const PURPOSES = ["TREAT"];
-const SALT_BYTES = 16;
 
 /**
  * Let a counterpart write into her record. Returns the set; where it may already, nothing changes.

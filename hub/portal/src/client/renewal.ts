@@ -5,6 +5,7 @@
  */
 
 import { type Agreement, build, seconds } from "../fhir_consent.ts";
+import { same } from "../finer_rules.ts";
 import { joint } from "../guardians.ts";
 import type { Json } from "../policy.ts";
 import { randomBytes, utf8, utf8Text } from "../primitives.ts";
@@ -14,23 +15,24 @@ import type { Terms } from "../vault.ts";
 import { termsOf } from "../who.ts";
 import type { Side } from "./side.ts";
 import { Problem } from "../problems.ts";
-import { check, granted, type Manner, put, withdraw } from "./sharing.ts";
+import { check, granted, type Manner, put, SALT_BYTES, withdraw } from "./sharing.ts";
 
-const SALT_BYTES = 16;
 
 /**
  * What is agreed now in the place of the live grant `gid`: that one changed, or a new one and then that one's end, so that
  * what both allow is never interrupted. Returns the id of the grant that holds.
  *
- * Another one where `manner` speaks of another past, and where guardians granted it, or a guardian grants now. Throws
- * `Problem`.
+ * Another one where `manner` speaks of another past or of other finer rules, and where guardians granted it, or a guardian
+ * grants now. Throws `Problem`.
  */
 export async function replace(client: Side, gid: string, agreed: Agreement, manner: Manner): Promise<string> {
   await client.sync();
   const { counterpart } = agreed;
   const isJoint = joint(client.record, counterpart, client.hub.now)[0] === gid;
   const before = (await granted(client)).find(({ grant }) => grant.gid === gid);
-  if (!isJoint && !(await client.isGuardian()) && before?.terms?.whole === manner.whole) {
+  const terms = before?.terms ?? null;
+  const isAlike = terms?.whole === manner.whole && same(terms.rules ?? null, manner.rules ?? null);
+  if (!isJoint && !(await client.isGuardian()) && isAlike) {
     await change(client, gid, agreed);
     return gid;
   }

@@ -6,7 +6,7 @@
 
 import { dayOf } from "../dates.ts";
 import { type Agreement, agreement, build, consentId, proposed, seconds } from "../fhir_consent.ts";
-import { type FinerRules, since } from "../finer_rules.ts";
+import { type FinerRules, onlySince, since } from "../finer_rules.ts";
 import { closedTo } from "../floor.ts";
 import { joint } from "../guardians.ts";
 import { account, type Card, newId } from "../identifiers.ts";
@@ -20,6 +20,7 @@ import * as steps from "../steps.ts";
 import { end as endOf, type Template } from "../template.ts";
 import type { Terms } from "../vault.ts";
 import type { Hub } from "./api.ts";
+import { Directory } from "./directory.ts";
 import type { Received, Side } from "./side.ts";
 import { Problem } from "../problems.ts";
 
@@ -84,7 +85,8 @@ async function grant(client: Side, gid: string, agreed: Agreement, manner: Manne
   const { now } = client.hub;
   const { counterpart } = agreed;
   await check(client, agreed);
-  const rules = whole ? (manner.rules ?? null) : since(dayOf(now), manner.rules ?? null);
+  const beside = manner.rules ?? null;
+  const rules = whole ? beside : since(dayOf(now), onlySince(beside) ? null : beside);
   const asker = request?.received.sender.fingerprint ?? "";
   await meet(client, counterpart, manner.fingerprint || asker, request !== null);
   await client.settle();
@@ -111,7 +113,6 @@ async function grant(client: Side, gid: string, agreed: Agreement, manner: Manne
     return joint(client.record, counterpart, client.hub.now)[0];
   }
   await write(client, gid, terms);
-  await clearWords(client, counterpart);
   return gid;
 }
 
@@ -121,9 +122,9 @@ async function clearWords(client: Side, counterpart: string): Promise<void> {
   if (words.has(counterpart)) await client.changeVault((vault) => vault.withWords(counterpart, new Map()));
 }
 
-/** The terms into the vault, and then the grant. */
+/** The terms into the vault, where guardians' words of this counterpart count no more, and then the grant. */
 export async function write(client: Side, gid: string, terms: Terms): Promise<void> {
-  await client.changeVault((vault) => vault.withTerms(gid, terms));
+  await client.changeVault((vault) => vault.withWords(terms.oth, new Map()).withTerms(gid, terms));
   await client.anew(async () => {
     const { record, keyring, hub } = client;
     await client.post([steps.grant(record, await client.vault(), gid, terms, keyring.signer, hub.now)]);
@@ -157,10 +158,12 @@ export async function checkLaw(hub: Hub, { counterpart, categories }: Agreement)
 /**
  * Fetch the counterpart's whole account chain, and open the relation with it if it is new.
  *
- * `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
+ * `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches, by the one
+ * that it lists.
  */
 export async function meet(client: Side, counterpart: string, fingerprint = "", request = false): Promise<void> {
-  const state = await client.chains.account(counterpart, fingerprint);
+  const listed = (await Directory.kept(client.db)).fingerprint(counterpart);
+  const state = await client.chains.account(counterpart, fingerprint || listed);
   // Its reading key may be a new one; and what was known of it must still be there.
   await client.chains.recheck("acct", counterpart, "", state.fingerprint);
   if (client.record.relations.has(counterpart)) return;

@@ -9,7 +9,7 @@ import { text } from "../text.ts";
 import { Step } from "../ui/step.tsx";
 import { Counterpart } from "./granting_whom.tsx";
 import { Terms } from "./granting_what.tsx";
-import { Review } from "./granting_review.tsx";
+import { Review, type Signed } from "./granting_review.tsx";
 import { Receipt } from "./granting_receipt.tsx";
 import type { Draft } from "./share.tsx";
 
@@ -20,7 +20,7 @@ type GrantingProps = {
   readonly onDone: () => void;
 };
 
-/** Whom it is for: an account, the fingerprint of its card or of the directory, and as what it is listed there. */
+/** Whom it is for: an account, the fingerprint of its card, empty where the directory vouches, and as what it is listed there. */
 export type Party = {
   readonly account: string;
   readonly fingerprint: string;
@@ -35,7 +35,7 @@ export function Granting({ client, directory, draft, onDone }: GrantingProps) {
   const [party, setParty] = useState<Party | null>(() => partyOf(draft.offer, directory));
   const [offer, setOffer] = useState(draft.offer);
   const [stage, setStage] = useState<Stage>(draft.request ? "review" : draft.offer ? "what" : "whom");
-  const [gid, setGid] = useState("");
+  const [signed, setSigned] = useState<Signed>({ gid: "", permitted: false });
   const step = <Step number={STAGES.indexOf(stage) + 1} of={STAGES.length} name={text(`grant.step-${stage}`)} focus />;
   const cancel = <Button onClick={onDone}>{text("grant.cancel")}</Button>;
   const view = () => {
@@ -55,13 +55,13 @@ export function Granting({ client, directory, draft, onDone }: GrantingProps) {
       return <Terms {...{ client, party, offer, onOffer }} beside={cancel} />;
     }
     if (stage === "review") {
-      const signed = (made: string) => {
-        setGid(made);
+      const onSigned = (made: Signed) => {
+        setSigned(made);
         setStage("receipt");
       };
-      return <Review {...{ client, party, offer, draft, beside: cancel }} onBack={() => setStage("what")} onSigned={signed} />;
+      return <Review {...{ client, party, offer, draft, onSigned, beside: cancel }} onBack={() => setStage("what")} />;
     }
-    return <Receipt {...{ client, party, offer, gid, onDone }} replaced={draft.replaces !== null} />;
+    return <Receipt {...{ client, party, offer, signed, onDone }} replaced={draft.replaces !== null} />;
   };
   return (
     <section class="card" key={stage}>

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Side } from "../client/side.ts";
 import type { Offer } from "../client/offers.ts";
 import { overview, type Told } from "../client/overview.ts";
+import { unpermit, writers } from "../client/permits.ts";
 import { receipt } from "../client/receipt.ts";
 import { withdraw } from "../client/sharing.ts";
 import { consentId } from "../fhir_consent.ts";
@@ -15,12 +16,13 @@ import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import type { Party } from "./granting.tsx";
+import type { Signed } from "./granting_review.tsx";
 
 type Props = {
   readonly client: Side;
   readonly party: Party;
   readonly offer: Offer;
-  readonly gid: string;
+  readonly signed: Signed;
   readonly replaced: boolean;
   readonly onDone: () => void;
 };
@@ -53,8 +55,10 @@ function useHeld(client: Side, gid: string): Told | null | undefined {
   return held;
 }
 
-export function Receipt({ client, party, offer, gid, replaced, onDone }: Props) {
+export function Receipt({ client, party, offer, signed, replaced, onDone }: Props) {
+  const { gid, permitted } = signed;
   const undoing = useTask(async () => {
+    if (permitted && writers(client).includes(offer.to)) await unpermit(client, offer.to);
     await withdraw(client, offer.to, gid);
     onDone();
   });

@@ -7,7 +7,7 @@ import type { Side } from "../client/side.ts";
 import { getState, setState } from "../client/database.ts";
 import { ifGranted } from "../client/insight.ts";
 import { agreementOf, known, type Offer } from "../client/offers.ts";
-import { permit } from "../client/permits.ts";
+import { permit, writers } from "../client/permits.ts";
 import { replace } from "../client/renewal.ts";
 import { put } from "../client/sharing.ts";
 import { seconds } from "../fhir_consent.ts";
@@ -28,6 +28,9 @@ import type { Draft } from "./share.tsx";
 /** That the note on what may be lacking in care was shown; it is shown once. */
 const NOTED = "care-note";
 
+/** What was signed: a grant, and whether only now the counterpart may write. */
+export type Signed = { readonly gid: string; readonly permitted: boolean };
+
 type Props = {
   readonly client: Side;
   readonly party: Party;
@@ -35,18 +38,19 @@ type Props = {
   readonly draft: Draft;
   readonly beside: ComponentChildren;
   readonly onBack: () => void;
-  readonly onSigned: (gid: string) => void;
+  readonly onSigned: (signed: Signed) => void;
 };
 
 export function Review({ client, party, offer, draft, beside, onBack, onSigned }: Props) {
   const [gid] = useState(newId);
+  const [wrote] = useState(() => writers(client).includes(offer.to));
   const agreed = agreementOf(offer, client.account, language());
   const signing = useTask(async () => {
     const { request, replaces } = draft;
     const manner = { ...offer, request, gid };
     const made = await (replaces ? replace(client, replaces.gid, agreed, manner) : put(client, agreed, manner));
     if (offer.writes) await permit(client, offer.to, offer.fingerprint);
-    onSigned(made);
+    onSigned({ gid: made, permitted: offer.writes && !wrote });
   });
   const [, until] = seconds(agreed);
   return (

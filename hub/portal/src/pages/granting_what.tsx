@@ -17,6 +17,7 @@ import { capital, Categories } from "./categories.tsx";
 import type { Party } from "./granting.tsx";
 
 const OWN = "own";
+/** For what she may allow it, besides what is asked for. */
 const PURPOSES = ["TREAT", "CAREMGT", "HPAYMT", "PATRQT", "HRESCH"];
 
 type Props = {
@@ -36,6 +37,7 @@ export function Terms({ client, party, offer: given, onOffer, beside }: Props) {
   const [lasts, setLasts] = useState<Lasts>(given ? (given.end ? "day" : "ever") : null);
   const [isScopeChosen, setScopeChosen] = useState(given !== null);
   const [tried, setTried] = useState(false);
+  const purposes = [...new Set([...PURPOSES, ...(given?.purposes ?? [])])];
   const choosePreset = (id: string) => {
     setPreset(id);
     const found = presets(party.type).find((one) => one.id === id);
@@ -82,7 +84,7 @@ export function Terms({ client, party, offer: given, onOffer, beside }: Props) {
           />
           <Answers
             legend={text("grant.purposes")}
-            answers={PURPOSES.map((value) => ({ value, label: capital(words.purpose(value, language())) }))}
+            answers={purposes.map((value) => ({ value, label: capital(words.purpose(value, language())) }))}
             isChosen={(value) => offer.purposes.includes(value)}
             onChoose={(value) => change({ ...offer, purposes: [...toggled(new Set(offer.purposes), value)] })}
             error={error(lacks.why)}

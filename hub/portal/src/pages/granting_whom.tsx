@@ -32,7 +32,7 @@ export function Counterpart({ directory, onChosen, beside }: Props) {
     if (scanned !== null) return onChosen(byCard(scanned, directory));
     const one = found.find(({ account }) => account === chosen);
     setError(one === undefined ? text("grant.choose") : "");
-    if (one !== undefined) onChosen(one);
+    if (one !== undefined) onChosen({ ...one, fingerprint: "" });
   });
   return (
     <Form task={going} submit={text("grant.go-on")} beside={beside}>

@@ -200,7 +200,7 @@ type OneGrantProps = {
 
 function OneGrant({ client, told, name, onDraft, onEnded }: OneGrantProps) {
   const [asked, ask] = useState(false);
-  const offer = byGrant(told);
+  const offer = told.emergency ? null : byGrant(told);
   return (
     <li>
       <h3>{name}</h3>
@@ -264,7 +264,7 @@ function Withdrawal({ client, told, name, onEnded, onCancel }: WithdrawalProps) 
 
 type EndedProps = { readonly client: Side; readonly name: string; readonly ended: Told; readonly onUndone: () => void };
 
-/** What was withdrawn just now may be granted again as it was, as long as this page is open. */
+/** What was withdrawn just now may be granted again as it was, as long as this page is open; not what is for emergencies. */
 function Ended({ client, name, ended, onUndone }: EndedProps) {
   const { terms } = ended;
   const [gid] = useState(newId);
@@ -277,7 +277,7 @@ function Ended({ client, name, ended, onUndone }: EndedProps) {
   return (
     <Done said={text("share.ended", { who: name })}>
       <ProblemNotice problem={undoing.problem} />
-      {terms?.whole && (
+      {terms?.whole && !ended.emergency && (
         <Button busy={undoing.busy} onClick={() => void undoing.run()}>
           {text("share.undo")}
         </Button>
