@@ -22,7 +22,7 @@ from consent.envelope import DELETE, RESOURCES, parse, parse_stamp
 from consent.identifiers import new_id
 from consent.primitives import Rejected
 from consent.sealing import Author, Destination, handle, seal
-from fhir_profiles.problems import Problem
+from fhir_profiles.problems import UNDECIDED, Problem
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outbox (
@@ -46,8 +46,6 @@ LONGEST_PAUSE_SECONDS = 60.0
 """So long a hub is left alone that passes an envelope on to the patient's home hub; growing from the first."""
 
 MENDED_BY_SEALING_ANEW = ("stale-epoch", "gap")
-UNDECIDED = ("busy", "internal", "too-many", "unauthenticated", "stale")
-"""Problems after which it is not known whether the hub takes an object."""
 FORWARDED = 202
 
 

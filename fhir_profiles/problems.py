@@ -49,6 +49,9 @@ PROBLEMS: Mapping[str, Kind] = MappingProxyType(
     }
 )
 
+UNDECIDED = ("busy", "stale", "internal", "too-many", "unauthenticated")
+"""Problems after which it is not known or not decided whether the hub takes what was sent: it is sent again."""
+
 _BY_STATUS = {kind.status: code for code, kind in reversed(list(PROBLEMS.items()))}
 _MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "expression", "issues", "code", "self"})
 

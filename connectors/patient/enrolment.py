@@ -14,7 +14,7 @@ from connectors.keyring import Keyring, write_private
 from connectors.local_database import get_state, set_state
 from connectors.patient.account_writer import AccountWriter
 from connectors.patient.client import Client
-from connectors.patient.side import UNDECIDED, Side
+from connectors.patient.side import Side
 from consent import identifiers, lockout, messages, steps
 from consent import vault as vaults
 from consent.accounts import AccountState
@@ -24,7 +24,7 @@ from consent.primitives import Rejected, b64, random_bytes, unb64
 from consent.rules import blob_hash
 from consent.steps import Written
 from consent.vault import RootCompartment, Vault
-from fhir_profiles.problems import Problem
+from fhir_profiles.problems import UNDECIDED, Problem
 
 SHEET, SHEET_BEFORE, PASSPHRASE = "sheet", "sheet-before", "passphrase"
 

@@ -29,7 +29,7 @@ from consent.statements import Statement, parse, sign
 from consent.steps import Written
 from consent.streams import position
 from consent.vault import Terms, Vault, Word
-from fhir_profiles.problems import Problem
+from fhir_profiles.problems import UNDECIDED, Problem
 
 MAX_STEPS = 10_000
 MAX_RACES = 20
@@ -41,9 +41,6 @@ ROLLBACK = "rollback"
 """The hub's chain is shorter than what it acknowledged: nothing is written beside it."""
 
 WISHES = ("grant", "end", "permit", "unpermit")
-
-UNDECIDED = ("busy", "stale", "internal", "too-many", "unauthenticated")
-"""Problems after which it is not known or not decided whether the hub takes a statement: it is sent again."""
 
 T = TypeVar("T")
 

@@ -1,5 +1,6 @@
 """A further device by QR code or text, with digits to compare; and what is changed of this browser, or left of it."""
 
+import json
 import re
 import time
 from types import SimpleNamespace
@@ -206,7 +207,10 @@ def test_a_device_without_the_key_is_handed_it(visitors, patient, tmp_path, port
 
 
 def test_signing_out(visitors, patient):
-    """Nothing of the account is left in the browser, it is none of the account's devices, and words bring it back."""
+    """Nothing of the account is left in the browser, it is none of the account's devices, and words bring it back.
+
+    Not even where the hub knows its token no longer, as if somebody had removed it already.
+    """
     visitor = visitors(Typist, "de", PHONE)
     sign_in(visitor, patient.account)
     patient.sync()
@@ -216,6 +220,11 @@ def test_signing_out(visitors, patient):
     visitor.follow("sign-out.title")
     visitor.sees("sign-out.title")
     visitor.is_well()
+    unknown = json.dumps({"type": "urn:obhut:problem:unauthenticated", "status": 401, "detail": "no"})
+    kind = "application/problem+json"
+    visitor.page.route(
+        "**/v1/feed?*", lambda route: route.fulfill(status=401, body=unknown, content_type=kind), times=1
+    )
     visitor.press("sign-out.sign-out")
     visitor.sees("welcome.title")
     assert visitor.page.evaluate(KEPT) == {}

@@ -112,9 +112,11 @@ def test_where_she_reads(visitors, patient, practices, middle):
 
     patient.sync()
     patient.save_vault(patient.vault)
+    before = len(middle.passed)
     with middle.lie("^/v1/vault/", lambda *_: old):
         come_back(visitor)
         told(visitor, "problem.stale")
+    assert sum("/v1/vault/" in one.line for one in middle.passed[before:]) <= 2
     honest_again(visitor)
     counted(visitor, 4)  # what was withheld and forged before is fetched anew
 

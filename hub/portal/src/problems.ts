@@ -27,6 +27,9 @@ const STATUS = {
 } as const;
 
 export type Code = keyof typeof STATUS;
+
+/** Problems after which it is not known or not decided whether the hub takes what was sent: it is sent again. */
+export const UNDECIDED: readonly Code[] = ["busy", "stale", "internal", "too-many", "unauthenticated"];
 export type Extra = { readonly [member: string]: unknown };
 
 /**

@@ -15,9 +15,8 @@ import { Client, type Secrets } from "./client.ts";
 import { type Database, forgetAll } from "./database.ts";
 import { Keyring } from "./keyring.ts";
 import { deviceLabel } from "../device_label.ts";
-import { Problem } from "../problems.ts";
+import { Problem, UNDECIDED } from "../problems.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
-import { UNDECIDED } from "./side.ts";
 import { allWraps, fetchHash, SHEET, SHEET_BEFORE, unwrapFirst } from "./wraps.ts";
 
 /** How the hub is asked for the sealed vault: by the passphrase's sign-in key, or by the sheet's fetch token. */

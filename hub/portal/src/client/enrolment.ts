@@ -18,10 +18,9 @@ import { Client, type Secrets } from "./client.ts";
 import { type Database, forgetAll } from "./database.ts";
 import { Keyring } from "./keyring.ts";
 import { deviceLabel } from "../device_label.ts";
-import { Problem } from "../problems.ts";
+import { Problem, UNDECIDED } from "../problems.ts";
 import { type NewSheet, newWords, type NewWords, replaceSheet, setWords } from "./replacing.ts";
 import { passphraseUnlock, Safe } from "./safe.ts";
-import { UNDECIDED } from "./side.ts";
 import { allWraps, fetchHash } from "./wraps.ts";
 
 /** An account that is still to be made at the hub. */

@@ -15,7 +15,7 @@ import type { Mark } from "../wearables/index.ts";
 import type { Deposited, Hub } from "./api.ts";
 import type { Database, OutboxRow, SealedRow } from "./database.ts";
 import { check, type Entry, MAX_PLAINTEXT, plaintextSize } from "./entries.ts";
-import { Problem } from "../problems.ts";
+import { Problem, UNDECIDED } from "../problems.ts";
 import type { Keyring } from "./keyring.ts";
 import { pace } from "./pace.ts";
 
@@ -24,8 +24,6 @@ const MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const MAX_RESEALS = 8;
 const FORWARDED = 202;
 const MENDED_BY_SEALING_ANEW = ["stale-epoch", "gap"];
-/** Problems after which it is not known whether the hub takes an object. */
-const UNDECIDED = ["busy", "internal", "too-many", "unauthenticated", "stale"];
 const NEWLINE = 10;
 
 /** Locks up what waits, and opens it again. */

@@ -24,7 +24,7 @@ import type { Hub, Wraps } from "./api.ts";
 import type { ChainStore } from "./chain_store.ts";
 import { type Database, getState, setState } from "./database.ts";
 import type { Keyring } from "./keyring.ts";
-import { Problem } from "../problems.ts";
+import { Problem, UNDECIDED } from "../problems.ts";
 import type { Reading } from "./reading.ts";
 import type { Stored } from "./stored.ts";
 
@@ -36,9 +36,6 @@ const RACES = ["head", "seq", "prev", "owed-keys", "tainted", "stale-key", "stal
 const WISHES = ["grant", "end", "permit", "unpermit"];
 /** One tab at a time writes. */
 const TURN = "obhut-write";
-
-/** Problems after which it is not known or not decided whether the hub takes a statement: it is sent again. */
-export const UNDECIDED = ["busy", "stale", "internal", "too-many", "unauthenticated"];
 
 /** A message that somebody sent to the patient, opened and its signature checked. */
 export type Received = { readonly id: string; readonly message: Message; readonly sender: AccountState };
@@ -148,7 +145,8 @@ export abstract class Side {
       if (fetched.version <= version) break;
       await this.chains.refresh("acct", this.account);
     }
-    throw staleVault("the hub's vault is not the one that the account chain names");
+    const detail = "the hub's vault is not the one that the account chain names";
+    throw new Problem("stale", detail, null, { reason: "vault" }); // no race: asked again it would give the same
   }
 
   /** Write the next version of the vault's key compartment, made of the present one; done anew after a race. */
@@ -326,10 +324,6 @@ export abstract class Side {
     const row = await this.db.get("messages", id);
     if (row !== undefined) await this.db.put("messages", { ...row, answered: true });
   }
-}
-
-function staleVault(detail: string): Problem {
-  return new Problem("stale", detail, null, { reason: "stale" });
 }
 
 function vaultState(account: string): string {

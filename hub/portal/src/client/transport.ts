@@ -79,6 +79,7 @@ export class Transport {
     const { method = body === null ? "GET" : "POST", type = "application/json" } = options;
     const asked = new URLSearchParams(query).toString();
     let refused = new Problem("busy", "the hub cannot be reached; nothing is lost, try again later");
+    let isOld = token === undefined && this.#token.text !== "";
     for (let attempt = 0; attempt <= RETRIES; attempt += 1) {
       if (attempt > 0) await new Promise((go) => setTimeout(go, 100 * 4 ** (attempt - 1)));
       const headers = new Headers(body === null ? {} : { "Content-Type": type });
@@ -92,11 +93,10 @@ export class Transport {
       this.#ends.throwIfAborted();
       if (response?.ok) return response;
       if (response !== null) refused = await problemOf(response);
-      if (response !== null && response.status !== 429 && response.status !== 503) {
-        // It may be the token that the hub no longer knows.
-        if (response.status === 401 && token === undefined) this.#token = { text: "", until: 0 };
-        break;
-      }
+      if (response === null || response.status === 429 || response.status === 503) continue;
+      if (response.status === 401 && token === undefined) this.#token = { text: "", until: 0 };
+      if (response.status !== 401 || !isOld) break;
+      isOld = false; // it may be the token that the hub no longer knows: asked once more with another
     }
     throw refused;
   }
