@@ -36,7 +36,8 @@ def count(conn: Connection, acc: str, now: int) -> int:
 
 
 def make(db: Database, tx: Tx, place: str, reply: bytes, now: int) -> None:
-    """Make a place with its first word; one that is there stays as it is."""
+    """Make a place with its first word; one that is there stays as it is, unless its time is over."""
+    tx.conn.execute(delete(pairings).where(pairings.c.place == place, pairings.c.at <= now - SECONDS))
     insert = upsert_postgresql if db.postgresql else upsert_sqlite
     row = insert(pairings).values(place=place, acc=tx.acc, at=now, reply=reply, reveal=b"")
     tx.conn.execute(row.on_conflict_do_nothing())

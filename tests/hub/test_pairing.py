@@ -75,6 +75,16 @@ def test_what_lies_there_is_over_after_ten_minutes(towns, clock, place):
     assert towns.dump()["pairings"] == []
 
 
+def test_a_place_that_is_over_can_be_made_anew(towns, clock, place):
+    """At once, not only after the hourly sweep; by whoever comes first, and with nothing of what lay there."""
+    me, other = towns.patient().me, towns.patient().me
+    put(towns, place, "reply", b"one", me)
+    put(towns, place, "reveal", b"two")
+    clock.advance(SECONDS + 1)
+    assert [put(towns, place, "reply", b"three", who) for who in (other, me)] == [204, 409]
+    assert towns.get(path(place)).json == {"reply": b64(b"three")}
+
+
 def test_few_and_small(town, place):
     """An account has eight places at most, also when it asks for the same one twice; a word has 1 KiB at most."""
     me = town.patient().me
