@@ -68,6 +68,16 @@ def test_the_access_log_for_who_acts_with_its_keys(town, home):
     assert looks() == [home.full.account]
 
 
+def test_no_report_hides_that_a_delegate_read_the_access_log(town, home):
+    """Whatever she reports as read before, be it the very words by which a look is known, the look is noted."""
+    home.meet(home.full)
+    said = f"log {home.full.account} {town.now // DAY}".encode()
+    report = {"acc": home.me.account, "at": town.now, "purpose": "TREAT", "sealed": b64(said)}
+    assert town.post("/v1/reads", {"reports": [report]}, home.full).json == {"results": [{"status": 202}]}
+    entries = town.get(f"/v1/log/{home.me.account}", home.full).json["entries"]
+    assert [entry["action"] for entry in entries[-2:]] == ["read", "log"]
+
+
 def test_a_delegates_version_carries_the_root_compartment_as_it_was(town, home):
     """Another one, an elder one too, is refused; and so are other wraps, whatever is in them."""
     old = unb64(town.get(f"/v1/vault/{home.me.account}", home.me).json["ciphertext"])
