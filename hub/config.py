@@ -36,7 +36,7 @@ class Config:
     threads: int = 64  # threads a process
     waiters: int = 48  # feeds of one process that may wait at a time; below threads
     rate: int = 600  # requests a minute and address at doors without a token; 0 counts nothing
-    attempts: int = 10  # tries in ten minutes to sign in to one account, or to recover it; 0 counts nothing
+    attempts: int = 10  # tries to open an account in ten minutes, by address; ten times as many in all; 0: no limit
     peers: str = ""  # TOML file of the hubs it knows: [[peer]] blocks as `obhut hub peer` prints them
     log_days: int = KEEP_DAYS  # so many days an entry of an access log is kept at least; three years or more
     proxies: int = 0  # reverse proxies in front whose X-Forwarded-For and -Proto are believed

@@ -1,11 +1,13 @@
-"""What keeps doors without a token from being worn out: requests by address, tries by account.
+"""What keeps doors without a token from being worn out: requests by address, tries by account and address.
 
 Requests are counted in each process, cheaply; tries to open an account in the database, so that neither another process
 nor a restart gives new ones.
 """
 
+import ipaddress
 import threading
 import time
+from collections.abc import Iterable
 
 from flask import current_app, request
 
@@ -17,6 +19,10 @@ from hub.store.hashing import digest
 MINUTE = 60.0
 ATTEMPT_SECONDS = 600
 MAX_ADDRESSES = 10_000
+EVERYWHERE = 10
+"""So many times as many tries has an account from all addresses together: who guesses at one keeps nobody else out."""
+NETWORK_BITS = 64
+"""One house has that much of an IPv6 address to itself."""
 
 
 class Buckets:
@@ -43,22 +49,38 @@ class Buckets:
 def slow_down() -> None:
     """Count a request that carries no token. Raises `Problem(too-many)`."""
     buckets: Buckets = current_app.extensions["obhut.buckets"]
-    if not buckets.take(request.remote_addr or "", time.monotonic()):
+    if not buckets.take(_address(), time.monotonic()):
         raise Problem("too-many", "Too many requests from this address.", retry_after=int(MINUTE / 10))
 
 
-def count_try(home: Hub, what: str, account: str) -> str:
-    """Count a try to open an account, whether it exists or not; returns what to forget it by. Raises `too-many`."""
-    subject = digest(f"{what}:{account}")
-    if home.config.attempts:
+def _address() -> str:
+    """Where the present request comes from, as far as it tells one house from another."""
+    given = request.remote_addr or ""
+    try:
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        return given
+    if isinstance(address, ipaddress.IPv4Address):
+        return given
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), NETWORK_BITS), strict=False))
+
+
+def count_try(home: Hub, what: str, account: str) -> list[str]:
+    """Count a try to open an account, whether it exists or not; returns what to forget it by. Raises `too-many`.
+
+    What is too much for its address does not count for the account.
+    """
+    subjects = [digest(f"{what}:{account} {_address()}"), digest(f"{what}:{account}")]
+    for subject, times in zip(subjects, (1, EVERYWHERE), strict=True) if home.config.attempts else ():
         with home.db.write() as tx:
             count = store.count_attempt(home.db, tx, subject, home.now(), ATTEMPT_SECONDS)
-        if count > home.config.attempts:
+        if count > times * home.config.attempts:
             raise Problem("too-many", "Too many tries for this account.", retry_after=ATTEMPT_SECONDS)
-    return subject
+    return subjects
 
 
-def forget_tries(subject: str) -> None:
+def forget_tries(subjects: Iterable[str]) -> None:
     """A right try ends the count."""
     with hub().db.write() as tx:
-        store.forget_attempts(tx, subject)
+        for subject in subjects:
+            store.forget_attempts(tx, subject)

@@ -12,6 +12,7 @@ from consent.primitives import b64, random_bytes
 from hub.context import key_of
 from hub.limits import Buckets
 from hub.store import directory
+from hub.store.hashing import digest
 from tests.hub.people import problem
 
 
@@ -227,20 +228,54 @@ def test_a_passphrase_opens_the_vault_and_nothing_else(towns):
     assert wrong[0].data == wrong[1].data
 
 
-@pytest.mark.parametrize("door", ["sign-in", "recover"])
-def test_guessing_is_slowed_down_by_account(town, clock, door):
+def sign_in(town, account, key, address="192.0.2.1"):
+    """Try to sign in from an address; the status of the answer."""
+    body = {"account": account, "key": b64(key)}
+    return town.call("POST", "/v1/sign-in", json=body, environ_base={"REMOTE_ADDR": address}).status_code
+
+
+def test_guessing_is_slowed_down_by_account(town, clock):
     """After ten tries an account must wait, whether it exists or not, also for the right key."""
     patient, key = town.patient(), random_bytes(32)
     town.call("PUT", "/v1/sign-in", patient.me, json={"key": b64(key)})
-    name = "key" if door == "sign-in" else "token"
     for account in (patient.me.account, "nobody@x.y"):
-        answers = [town.post(f"/v1/{door}", {"account": account, name: b64(bytes(32))}).status_code for _ in range(11)]
-        assert answers == [401] * 10 + [429]
-    assert town.post("/v1/sign-in", {"account": patient.me.account, "key": b64(key)}).status_code == (
-        429 if door == "sign-in" else 200
-    )
+        assert [sign_in(town, account, bytes(32)) for _ in range(11)] == [401] * 10 + [429]
+    assert sign_in(town, patient.me.account, key) == 429
     clock.advance(601)
-    assert town.post("/v1/sign-in", {"account": patient.me.account, "key": b64(key)}).status_code == 200
+    assert sign_in(town, patient.me.account, key) == 200
+
+
+def test_who_guesses_from_one_place_keeps_nobody_else_out(town):
+    """Tries count by network too: only where many of them guess must the account's owner wait as well."""
+    patient, key = town.patient(), random_bytes(32)
+    town.call("PUT", "/v1/sign-in", patient.me, json={"key": b64(key)})
+    for _ in range(20):
+        sign_in(town, patient.me.account, bytes(32), "2001:db8:0:1::1")
+    assert sign_in(town, patient.me.account, bytes(32), "2001:db8:0:1::2") == 429
+    assert sign_in(town, patient.me.account, key, "::ffff:192.0.2.1") == 200
+    assert [sign_in(town, patient.me.account, bytes(32)) for _ in range(11)] == [401] * 10 + [429]
+    assert sign_in(town, patient.me.account, key, "::ffff:192.0.2.1") == 429
+    assert sign_in(town, patient.me.account, key, "::ffff:192.0.2.2") == 200
+    for network in range(10):
+        answers = {sign_in(town, patient.me.account, bytes(32), f"2001:db8:1:{network}::1") for _ in range(10)}
+        assert answers == {401}
+    assert sign_in(town, patient.me.account, key, "192.0.2.3") == 429
+
+
+def test_wrong_tokens_keep_no_right_one_out(town):
+    """What the sheet yields cannot be guessed: it opens the vault, however many wrong tokens came before it."""
+    patient, token = town.patient(), random_bytes(32)
+    body = {"statements": [], "fetch": digest(token)}
+    assert town.post("/v1/statements", body, patient.me).status_code == 200
+
+    def recover(account, token):
+        return town.post("/v1/recover", {"account": account, "token": b64(token)})
+
+    wrong, unknown = ([recover(acc, bytes(32)) for _ in range(11)] for acc in (patient.me.account, "nobody@x.y"))
+    assert [answer.status_code for answer in wrong] == [401] * 10 + [429]
+    assert [answer.data for answer in wrong] == [answer.data for answer in unknown]
+    assert recover(patient.me.account, token).status_code == 200
+    assert recover(patient.me.account, bytes(32)).status_code == 429
 
 
 def test_doors_without_a_token_count_by_address(town):
