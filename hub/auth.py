@@ -9,6 +9,7 @@ from consent.primitives import Rejected, b64
 from fhir_profiles.access_tokens import unauthenticated
 from fhir_profiles.problems import Problem
 from hub.context import Hub, hub
+from hub.store.chains import ChainName
 
 EVERYTHING = "system/*.rs"
 VAULT = "vault"
@@ -30,6 +31,11 @@ class Caller:
     def recovers(self) -> bool:
         """Whether this is no device, only one who signed in or came with the recovery sheet."""
         return VAULT in self.scopes
+
+    def seals_by(self, chain: ChainName) -> bool:
+        """Whether a device of this role may need a chain: a `writer` no relation but that with its own account."""
+        kind, _, oth = chain
+        return self.role != "writer" or kind != "rel" or oth == self.acc
 
 
 def public_key(public: bytes, name: str) -> OKPKey:

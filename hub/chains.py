@@ -95,6 +95,8 @@ def read_set(acc: str, set_id: str) -> Response:
 def read_relation(acc: str, oth: str) -> Response:
     """A relation chain."""
     caller, acc, oth = auth.caller(), wire.account(acc), wire.account(oth)
+    if not caller.seals_by(("rel", acc, oth)):
+        raise nothing_here()
     forwarding.bring(hub(), ("rel", acc, oth))
     with hub().db.read() as conn:
         chains = hub().chains(conn)
@@ -114,7 +116,7 @@ def _frames(allowed: bool, chain: Chain, cited: Mapping[str, Chain] = MappingPro
 @pages.get("/v1/sets/<acc>")
 def list_sets(acc: str) -> Response:
     """The sets of a patient, for her side."""
-    caller, acc = auth.caller(), wire.account(acc)
+    caller, acc = auth.reader(), wire.account(acc)
     with hub().db.read() as conn:
         if not rights.of_patients_side(hub().chains(conn).account(acc), caller.acc, hub().now()):
             raise nothing_here()
@@ -125,7 +127,7 @@ def list_sets(acc: str) -> Response:
 @pages.get("/v1/relations/<acc>")
 def list_relations(acc: str) -> Response:
     """The relations of an account: for its own side all, for a counterpart the one with it."""
-    caller, acc = auth.caller(), wire.account(acc)
+    caller, acc = auth.reader(), wire.account(acc)
     with hub().db.read() as conn:
         found = store.relations_of(conn, acc)
         if caller.acc != acc:
@@ -151,7 +153,7 @@ def read_permit(acc: str, set_id: str) -> Response:
 @pages.get("/v1/bundles/<acc>/<lst>")
 def read_bundle(acc: str, lst: str) -> Response:
     """A bundle, for the two sides of its relation; for the counterpart while its grant is live, and open."""
-    caller, acc, lst = auth.caller(), wire.account(acc), wire.name(lst)
+    caller, acc, lst = auth.reader(), wire.account(acc), wire.name(lst)
     with hub().db.read() as conn:
         found, chains, now = store.bundle(conn, acc, lst), hub().chains(conn), hub().now()
         oth = found[0] if found else ""

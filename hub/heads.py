@@ -29,7 +29,7 @@ def read_heads() -> Response:
     nonce = b64(wire.binary(body["nonce"], "nonce", NONCE_BYTES))
     wanted = wire.array(body["chains"], "chains", chain_name, heads.MAX_CHAINS)
     home, by_hub = hub(), dict[str, list[ChainName]]()
-    for chain in dict.fromkeys(wanted):
+    for chain in dict.fromkeys(filter(caller.seals_by, wanted)):
         by_hub.setdefault(identifiers.account(chain[1]).domain, []).append(chain)
     frames = [
         signed(home, caller.acc, nonce, chains)

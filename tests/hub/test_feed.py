@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from consent import envelope, messages, steps
+from consent import envelope, heads, messages, steps
 from consent.primitives import b64, random_bytes, unb64
 from consent.vault import Terms
 from fhir_profiles.problems import Problem
@@ -261,9 +261,10 @@ def test_a_cursor_of_nobody_is_refused(town, cursor):
     assert (answer.status_code, problem(answer)["type"]) == (400, "urn:obhut:problem:invalid")
 
 
-def test_a_writer_is_given_nothing(town):
-    """A device that may only seal reads no feed, no stream, no vault, no log."""
-    patient = town.patient()
+@pytest.fixture
+def sealing(town):
+    """A patient who shares with a practice, and has a device that may only seal."""
+    patient, practice = town.patient(), town.organisation("praxis")
     writer = patient.me.other_device()
     patient.post(patient.account("device", writer.device_body("writer")))
     town.keys[writer.device] = type(writer.sign).generate()
@@ -271,16 +272,47 @@ def test_a_writer_is_given_nothing(town):
         writer.sign, acc=writer.account, dev=writer.device, token_key=town.keys[writer.device].public, at=town.now
     )
     assert town.post("/v1/clients", {"frame": b64(frame)}).status_code == 201
+    patient.grant(practice, {VITALS})
+    return patient, practice, writer
+
+
+def test_a_writer_is_given_nothing(town, sealing):
+    """A device that may only seal reads no feed, stream, vault or log, and nothing of whom the account shares with."""
+    patient, practice, writer = sealing
     mine = patient.permit(patient.me)
     acc = patient.me.account
+    bundle = patient.hub.record.relations[practice.account].links[-1].body["lst"]
+    assert town.get(f"/v1/bundles/{acc}/{bundle}", patient.me).status_code == 200
     assert [
         town.get(path, writer).status_code
-        for path in ("/v1/feed", f"/v1/streams/{acc}/{patient.stream(mine)}", f"/v1/log/{acc}")
-    ] == [403] * 3
-    assert town.get(f"/v1/vault/{acc}", writer).status_code == 404
-    assert town.get(f"/v1/chains/set/{acc}/{mine}", writer).status_code == 200
+        for path in (
+            "/v1/feed", f"/v1/streams/{acc}/{patient.stream(mine)}", f"/v1/log/{acc}", f"/v1/bundles/{acc}/{bundle}",
+            f"/v1/relations/{acc}", f"/v1/sets/{acc}",
+        )
+    ] == [403] * 6  # fmt: skip
+    for path in (f"/v1/vault/{acc}", f"/v1/chains/rel/{acc}/{practice.account}"):
+        assert town.get(path, writer).status_code == 404
+    assert places(town, writer, ["rel", acc, practice.account]) == []
+
+
+def test_a_writer_reads_what_it_seals_by(town, sealing):
+    """The account's chain, those of its set and its own relation, where the permit stands, and their heads."""
+    patient, _, writer = sealing
+    mine = patient.permit(patient.me)
+    acc = patient.me.account
+    for path in (f"acct/{acc}", f"set/{acc}/{mine}", f"rel/{acc}/{acc}"):
+        assert town.get(f"/v1/chains/{path}", writer).status_code == 200
+    assert town.get(f"/v1/permits/{acc}/{mine}", writer).status_code == 200
+    assert len(places(town, writer, ["acct", acc, ""], ["set", acc, mine], ["rel", acc, acc])) == 3
     results = town.deposit(writer, patient.seal(writer, mine, 1)[0]).json["results"]
     assert results[0]["status"] == 201
+
+
+def places(town, who, *chains):
+    """The heads that somebody is told of these chains."""
+    body = {"nonce": b64(bytes(16)), "chains": list(chains)}
+    frames = town.post("/v1/heads", body, who).json["frames"]
+    return [place for frame in frames for place in heads.parse(unb64(frame)).heads]
 
 
 def test_no_row_hides_behind_a_cursor_while_transactions_overlap(towns, monkeypatch):
