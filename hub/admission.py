@@ -6,7 +6,7 @@ from consent import identifiers
 from consent.primitives import Rejected, b32
 from fhir_profiles.problems import Problem
 from hub.context import Hub
-from hub.directory import TYPES
+from hub.organisations import MAX_TITLE, TYPES, read_title, read_whole
 from hub.store import directory as store
 from hub.store.hashing import digest
 
@@ -20,15 +20,18 @@ def admit(home: Hub, name: str, type_: str, title: str, part_of: str = "") -> st
     then the code opens nothing, and is empty. Raises `Problem(value)` with the `field` `name`, `type`, `title` or
     `part-of`.
     """
-    if not title.strip():
-        raise Problem("value", "An organisation needs a title.", field="title")
+    if not read_title(title):
+        raise Problem("value", f"An organisation needs a title, of {MAX_TITLE} letters at most.", field="title")
     if type_ not in TYPES:
         raise Problem("value", f"Only organisations are admitted: {', '.join(TYPES)}.", field="type")
     account = _account(name, home.config.domain)
-    whole = _organisation(part_of)
+    whole = read_whole(part_of)
+    if part_of and not whole:
+        detail = "What it is a part of is named by an organisation's account, name@hub."
+        raise Problem("value", detail, field="part-of")
     code = b32(secrets.token_bytes(CODE_BYTES))
     with home.db.write() as tx:
-        waits = store.admit(tx, account, title.strip(), type_, digest(code), whole)
+        waits = store.admit(tx, account, read_title(title), type_, digest(code), whole)
     return code if waits else ""
 
 
@@ -42,15 +45,3 @@ def _account(name: str, domain: str) -> str:
             "value", "A name that begins with p- is a person's: only organisations are admitted.", field="name"
         )
     return str(account)
-
-
-def _organisation(account: str) -> str:
-    """The account of an organisation, as it is compared; empty for none."""
-    try:
-        found = identifiers.account(account) if account else None
-    except Rejected:
-        found = None
-    if account and (found is None or found.is_person):
-        detail = "What it is a part of is named by an organisation's account, name@hub."
-        raise Problem("value", detail, field="part-of")
-    return str(found or "")

@@ -12,8 +12,8 @@ from fhir_profiles.problems import Problem
 from hub import limits
 from hub.admission import admit
 from hub.context import Hub, hub
-from hub.directory import TYPES
 from hub.observability import say
+from hub.organisations import TYPES
 from hub.overview import overview
 from hub.plain_pages import PlainPage, plain_page
 from hub.store import console as store

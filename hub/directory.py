@@ -16,10 +16,6 @@ from hub.states import Chains
 from hub.store import directory as store
 from hub.store.directory import Organisation, Search
 
-TYPES = (
-    "practice", "hospital", "emergency", "care", "pharmacy", "laboratory", "service", "payer", "public-health",
-    "occupational",
-)  # fmt: skip
 PAGE = 100
 
 pages = Blueprint("directory", __name__)

@@ -21,6 +21,7 @@ from fhir_profiles.capability import Served
 from fhir_profiles.problems import Problem
 from hub import auth, wire
 from hub.context import Hub, hub
+from hub.organisations import read_whole
 from hub.rights import nothing_here
 from hub.states import Chains
 from hub.store import directory as store
@@ -72,7 +73,7 @@ def _organization(home: Hub, chains: Chains, organisation: Organisation) -> dict
     if organisation.type == "emergency":
         types.append({"coding": [EMERGENCY_ROOM]})
     fingerprint = chains.account(organisation.acc).fingerprint
-    whole = {"reference": f"Organization/{_id(home, organisation.part_of)}"} if organisation.part_of else None
+    whole = read_whole(organisation.part_of)
     return {
         "resourceType": "Organization",
         "id": _id(home, organisation.acc),
@@ -83,7 +84,7 @@ def _organization(home: Hub, chains: Chains, organisation: Organisation) -> dict
         "active": not chains.account(organisation.acc).closed,
         "type": types,
         "name": organisation.title,
-        **({"partOf": whole} if whole else {}),
+        **({"partOf": {"reference": f"Organization/{_id(home, whole)}"}} if whole else {}),
         "endpoint": [{"reference": f"Endpoint/{_id(home, organisation.acc)}"}],
     }
 

@@ -96,7 +96,7 @@ def overview(home: Hub, page: PlainPage, *, after: str, anew: bool) -> Overview:
 
 def _participant(home: Hub, conn: Connection, one: inventory.Participant, say: "_Saying") -> Participant:
     devices = sum(device.until is None for device in home.chains(conn).account(one.acc).devices.values())
-    facts = [say.words[f"kind-{one.type}"]]
+    facts = [say.words.get(f"kind-{one.type}", one.type)]
     facts += [say.words["since"].format(say.day(one.joined))] if one.joined else [say.words["not-joined"]]
     facts += [say.words["device" if devices == 1 else "devices"].format(devices)] if one.joined else []
     facts += [say.words["part-of-whom"].format(one.part_of)] if one.part_of else []

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, current_app
 
 from hub import peers
 from hub.context import Hub, hub
-from hub.directory import TYPES
+from hub.organisations import TYPES
 from hub.peers import Peer
 from hub.plain_pages import Words, plain_page
 from hub.portal.views import file

@@ -16,7 +16,7 @@ from consent.grants import Record
 from consent.primitives import Rejected, broken, unb64
 from consent.statements import Position, Statement, parse_permit
 from fhir_profiles.problems import Problem
-from hub import declarations, uncovered
+from hub import declarations, organisations, uncovered
 from hub.context import Hub
 from hub.declarations import Opened
 from hub.observability import say
@@ -66,12 +66,9 @@ def understood(read: Callable[[], T]) -> T:
 
 def read_link(event: Any) -> Link:
     """A link from an answer. Raises what `understood` turns into `busy`."""
-    about = event.get("organisation")
     blob = unb64(event["blob"]) if "blob" in event else None
     statement = statements.parse(unb64(event["frame"]))
-    part_of = str(about.get("part_of", "")) if about else ""
-    organisation = Organisation(statement.acc, str(about["title"]), str(about["type"]), part_of) if about else None
-    return Link(statement, blob, organisation)
+    return Link(statement, blob, organisations.told(statement.acc, event.get("organisation")))
 
 
 @dataclass

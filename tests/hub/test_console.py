@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hub.cli import hub as commands
 from hub.console import FIELDS, LINK_SECONDS, SESSION_SECONDS, new_link
 from hub.counted import FRESH_SECONDS
-from hub.directory import TYPES
+from hub.organisations import TYPES
 from tests.hub import people
 
 WORDS = json.loads((files("hub") / "console.json").read_bytes())
@@ -173,7 +173,8 @@ def test_an_organisation_is_admitted_by_a_form_of_the_page_alone(towns):
 
 
 @pytest.mark.parametrize(
-    ("field", "wrong"), [("name", "p-" + "a" * 26), ("title", " "), ("type", "shop"), ("part-of", "x")]
+    ("field", "wrong"),
+    [("name", "p-" + "a" * 26), ("title", " "), ("title", "x\0"), ("type", "shop"), ("part-of", "x")],
 )
 def test_a_wrong_field_is_named_and_nothing_typed_is_lost(town, field, wrong):
     """The form comes back with what was typed, and a sentence at the field."""

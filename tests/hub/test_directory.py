@@ -10,6 +10,7 @@ from consent.primitives import b64
 from fhir_profiles import resources
 from hub.peers import Peer
 from hub.store import directory
+from tests.hub.test_console import opened
 
 
 @pytest.fixture
@@ -57,6 +58,16 @@ def test_a_ward_is_a_part_of_its_hospital(town, place):
     assert ward["partOf"] == {"reference": "Organization/klinik"}
     assert "partOf" not in town.get("/fhir/Organization/klinik", place[1]).json
     resources.check(ward)
+
+
+def test_an_entry_that_an_older_version_kept_breaks_no_page(town, place):
+    """It took from other hubs whatever they said: such a type is shown as it is, and what is no account is left out."""
+    other = "zahnarzt@hub-b.example.org"
+    with town.hub.db.write() as tx:
+        directory.put_organisation(tx, directory.Organisation(other, "Zahnarzt", "dental", "no account"), 1)
+    (found,) = town.get("/fhir/Organization", place[0], identifier=other).json["entry"]
+    assert "partOf" not in found["resource"]
+    assert "dental" in opened(town)[1].text
 
 
 @pytest.mark.parametrize("name", ["Organization", "Endpoint", "PractitionerRole"])

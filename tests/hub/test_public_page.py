@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 
 from hub.counted import FRESH_SECONDS
-from hub.directory import TYPES
+from hub.organisations import TYPES
 from hub.public_page import LEAST
 from tests.hub import people
 

@@ -5,11 +5,12 @@ import pytest
 from consent import envelope, steps
 from consent.primitives import b64, unb64
 from fhir_profiles.problems import Problem
-from hub import peer_client, pushing
+from hub import peer_client, peer_feed, pushing
 from hub.store import forwards
 from tests.hub.peering.federation import OTHER
 from tests.hub.peering.test_freshness import last
 from tests.hub.people import VITALS
+from tests.hub.test_console import opened
 
 THIRD = "hub-c.example.org"
 
@@ -33,6 +34,42 @@ def test_a_page_that_is_not_understood_is_the_peers_own_fault(hubs, monkeypatch,
     monkeypatch.setattr(peer_client.PeerClient, "post", change)
     with pytest.raises(Problem, match="busy"):
         hubs.read(hubs.b)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"type": "dental"}, ("Klinik", "service", "")),
+        ({"type": "dental-laboratory"}, ("Klinik", "service", "")),
+        ({"type": ["hospital"]}, ("Klinik", "service", "")),
+        ({"part_of": "no account"}, ("Klinik", "hospital", "")),
+        ({"part_of": "p-" + "a" * 26 + "@" + OTHER}, ("Klinik", "hospital", "")),
+        ({"part_of": 7, "title": " Klinik am Ring "}, ("Klinik am Ring", "hospital", "")),
+        ({"title": " "}, None),
+        ({"title": "Kli\0nik"}, None),
+        ({"title": "x" * 2000}, None),
+        (None, None),
+        ("Klinik", None),
+    ],
+)  # fmt: skip
+def test_what_a_peer_says_of_an_organisation_counts_as_far_as_it_is_understood(both_hubs, monkeypatch, said, shown):
+    """A type of a newer hub, a part of nothing, no title: its chain arrives all the same, and every page is shown."""
+    link_event = peer_feed.link_event
+
+    def change(*request):
+        event = link_event(*request)
+        if "organisation" in event:
+            event["organisation"] = event["organisation"] | said if isinstance(said, dict) else said
+        return event
+
+    monkeypatch.setattr(peer_feed, "link_event", change)
+    own, hospital = both_hubs.a.organisation("praxis"), both_hubs.hospital()
+    assert both_hubs.a.get(f"/v1/chains/acct/{hospital.account}", own).status_code == 200
+    listed = both_hubs.a.get("/v1/directory", own).json["organisations"]
+    found = [(one["name"], one["type"], one["part_of"]) for one in listed if one["account"] == hospital.account]
+    assert found == ([shown] if shown else [])
+    assert both_hubs.a.get("/fhir/Organization", own).json["total"] == len(listed)
+    assert opened(both_hubs.a)[1].status_code == 200
 
 
 @pytest.mark.parametrize("status", [10**30, 0, "x"])
