@@ -126,6 +126,11 @@ def number_argument(name: str, default: int, least: int, most: int, arguments: M
     return int(given)
 
 
+def text_argument(name: str, limit: int = 1024) -> str:
+    """A text of the query; empty where there is none. Raises `Problem`."""
+    return text(request.args.get(name, ""), name, limit)
+
+
 def word_argument(name: str, default: str, allowed: Callable[[str], bool]) -> str:
     """A word of the query. Raises `Problem`."""
     given = request.args.get(name, default)

@@ -197,14 +197,31 @@ _IN_PATH = {
 }  # fmt: skip
 _WORDS = {
     "q": "Words of the title or account", "fp": "Fingerprint of the account, from a card",
-    "_id": "Id of the resource", "identifier": "Account, with or without `urn:obhut:account|`",
-    "name": "Beginning of the name", "organization": "Organization/id", "page": "As in the link `next`",
-    "hash": "Hash of the whole object",
+    "_id": "Ids of resources", "name": "Beginnings of the name", "organization": "Ids, or Organization/id",
+    "identifier": "Accounts and fingerprints, with or without `urn:obhut:account|` and `urn:obhut:fingerprint|`",
+    "page": "As in the link `next`", "hash": "Hash of the whole object",
+}  # fmt: skip
+
+
+def _any_of(value: str) -> str:
+    """The pattern of one value or several, with commas between."""
+    return f"^{value}(,{value})*$"
+
+
+def _word(name: str) -> Schema:
+    form = _FORMS.get(name)
+    return {"type": "string", "maxLength": 200} | ({"pattern": form} if form else {})
+
+
+_IDENT, _SAID = r"[A-Za-z0-9.-]{1,64}", r"[^\x00,|\\]+"
+_FORMS = {
+    "q": r"^[^\x00]*$", "page": r"^[^\x00]*$", "_id": _any_of(_IDENT), "name": _any_of(_SAID),
+    "organization": _any_of(f"(Organization/)?{_IDENT}"), "identifier": _any_of(rf"{_SAID}([|]{_SAID})?"),
 }  # fmt: skip
 
 PARAMETERS: dict[str, Schema] = {
     **{name: _parameter(name, "path", text, TEXT) for name, text in _IN_PATH.items()},
-    **{name: _parameter(name, "query", text, {"type": "string", "maxLength": 200}) for name, text in _WORDS.items()},
+    **{name: _parameter(name, "query", text, _word(name)) for name, text in _WORDS.items()},
     "link": _parameter("name", "path", "SHA-256 of the link's secret, base64url", TEXT),
     "_format": _parameter("_format", "query", "Only JSON is served", {"enum": ["json", "application/fhir+json"]}),
     "_count": _parameter("_count", "query", "Entries a page", _between(0, MAX_PAGE, PAGE)),

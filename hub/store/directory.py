@@ -75,20 +75,19 @@ def use_admission(tx: Tx, acc: str, code: str, now: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which organisations are looked for: by account, by the beginning of the title, by words anywhere."""
+    """Which organisations are looked for: by account, by words anywhere."""
 
     acc: str = ""
-    title: str = ""
     words: str = ""
 
 
-def organisations_found(conn: Connection, search: Search, after: str, limit: int) -> tuple[list[Organisation], int]:
+def organisations_found(
+    conn: Connection, search: Search, after: str, limit: int | None
+) -> tuple[list[Organisation], int]:
     """Organisations that have joined, by account, behind one of them; and how many there are in all."""
     conditions: list[ColumnElement[bool]] = [organisations.c.joined.is_not(None)]
     if search.acc:
         conditions.append(organisations.c.acc == search.acc)
-    if search.title:
-        conditions.append(organisations.c.title.istartswith(search.title, autoescape=True))
     for word in search.words.split():
         title = organisations.c.title.icontains(word, autoescape=True)
         conditions.append(title | organisations.c.acc.icontains(word, autoescape=True))
@@ -103,6 +102,11 @@ def organisation(conn: Connection, acc: str) -> Organisation | None:
     """An organisation that has joined."""
     found, _ = organisations_found(conn, Search(acc=acc), "", 1)
     return found[0] if found else None
+
+
+def long_names(conn: Connection, length: int) -> list[str]:
+    """The accounts of organisations that are longer than so many letters."""
+    return list(conn.execute(select(organisations.c.acc).where(func.length(organisations.c.acc) > length)).scalars())
 
 
 # --- what opens an account ----------------------------------------------------------------------------------------

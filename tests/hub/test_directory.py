@@ -1,5 +1,6 @@
 """The directory, as JSON and as FHIR."""
 
+import re
 from dataclasses import replace
 
 import orjson
@@ -11,6 +12,8 @@ from fhir_profiles import resources
 from hub.peers import Peer
 from hub.store import directory
 from tests.hub.test_console import opened
+
+ALL = ["klinik", "praxis-sonne", "waage"]
 
 
 @pytest.fixture
@@ -85,24 +88,64 @@ def test_every_resource_is_valid_r4_and_found_by_search_and_read(town, place, na
     ("query", "found"),
     [("name=praxis", ["praxis-sonne"]), ("name=am ring", []), ("_id=klinik", ["klinik"]), ("_id=spaeter", []),
      ("identifier=urn:obhut:account|waage@hub-a.example.org", ["waage"]), ("identifier=urn:other|waage", []),
-     ("_id=klinik&identifier=waage@hub-a.example.org", [])],
+     ("_id=klinik&identifier=waage@hub-a.example.org", []), ("_id=waage,niemand,klinik", ["klinik", "waage"]),
+     ("identifier=klinik@hub-a.example.org,urn:obhut:account|waage@hub-a.example.org", ["klinik", "waage"]),
+     ("name=sonne,waage,klinik am", ["klinik", "waage"]), ("name=praxis dr. sonn", ["praxis-sonne"]),
+     (r"name=klinik\,waage", []), ("name=praxis&name=klinik", []), ("identifier=urn:obhut:fingerprint|", ALL),
+     ("name:contains=am ring", ["klinik"]), ("_id:not=klinik", ["praxis-sonne", "waage"]), ("_id=klinik.a", [])],
 )  # fmt: skip
 def test_organizations_are_searched_by_what_is_declared(town, place, query, found):
-    """The search parameters of the CapabilityStatement work."""
+    """The search parameters of the CapabilityStatement work, as the specification says."""
     bundle = town.get(f"/fhir/Organization?{query}", place[0]).json
     assert [entry["resource"]["id"] for entry in bundle.get("entry", [])] == found
 
 
-def test_pages_of_a_search_link_on(town, place):
+def test_an_organization_is_found_by_its_fingerprint(town, place):
+    """With its system, without one, and beside others; under another system it is nobody's."""
+    print_ = place[1].state.fingerprint
+    for value in (print_, f"urn:obhut:fingerprint|{print_}", f"waage@nowhere.example.org,{print_}"):
+        (entry,) = town.get("/fhir/Organization", place[0], identifier=value).json["entry"]
+        assert entry["resource"]["id"] == "klinik"
+    assert town.get("/fhir/Organization", place[0], identifier=f"urn:obhut:account|{print_}").json["total"] == 0
+
+
+@pytest.mark.parametrize(("letters", "plain"), [(64, True), (65, False)])
+def test_an_id_is_never_longer_than_fhir_allows(town, place, letters, plain):
+    """A name and a domain of another hub that are too long together have another id, by which they are found."""
+    local, domain = "gemeinschaftspraxis", ".kreis-rhein-sieg.example.org"
+    domain = "o" * (letters - len(f"{local}.{domain}")) + domain
+    with town.hub.db.write() as tx:
+        directory.put_organisation(tx, directory.Organisation(f"{local}@{domain}", "Gemeinschaft", "practice"), 1)
+        directory.put_organisation(tx, directory.Organisation(f"x{local}@{domain}", "Andere", "practice"), 1)
+    for name in ("Organization", "Endpoint", "PractitionerRole"):
+        entries = town.get(f"/fhir/{name}", place[0]).json["entry"]
+        assert all(re.fullmatch(r"[A-Za-z0-9.-]{1,64}", entry["resource"]["id"]) for entry in entries)
+        assert len({entry["resource"]["id"] for entry in entries}) == len(entries) == 5
+    (entry,) = town.get("/fhir/Organization", place[0], identifier=f"{local}@{domain}").json["entry"]
+    ident = entry["resource"]["id"]
+    assert (ident == f"{local}.{domain}") == plain
+    assert town.get(f"/fhir/Organization/{ident}", place[0]).json == entry["resource"]
+    assert town.get("/fhir/Organization", place[0], _id=ident).json["total"] == 1
+    assert town.get("/fhir/Endpoint", place[0], organization=f"Organization/{ident}").json["total"] == 1
+
+
+def test_a_plus_that_was_not_escaped_asks_for_json_all_the_same(town, place):
+    """It arrives as a space."""
+    for value in ("application/fhir+json", "application/fhir%2Bjson"):
+        assert town.get(f"/fhir/Organization?_format={value}", place[0]).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "&name=k,p,w", "&name=k&name=kl"])
+def test_pages_of_a_search_link_on(town, place, query):
     """Following `next` meets each organisation once."""
-    found, url = [], "/fhir/Endpoint?_count=1"
+    found, url = [], f"/fhir/Organization?_count=1{query}"
     while url:
         bundle = town.get(url, place[0]).json
         found += [entry["resource"]["id"] for entry in bundle.get("entry", [])]
         url = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "").removeprefix(
             town.hub.config.base_url
         )
-    assert found == ["klinik", "praxis-sonne", "waage"]
+    assert found == (["klinik"] if "kl" in query else ALL)
 
 
 @pytest.mark.parametrize(
