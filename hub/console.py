@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request, url_for
 
 from consent.primitives import b64
 from fhir_profiles.problems import Problem
-from hub import limits
+from hub import limits, wire
 from hub.admission import admit
 from hub.context import Hub, hub
 from hub.observability import say
@@ -127,7 +127,7 @@ def _shown(status: int, **values: object) -> Response:
     home, page, secret = hub(), plain_page("console"), _secret()
     if not secret:
         return page.answer(403, view="closed", spent=False)
-    seen = overview(home, page, after=request.args.get("after", ""), anew="count" in request.args)
+    seen = overview(home, page, after=wire.text_argument("after"), anew="count" in request.args)
     return page.answer(
         status, forms=True, view="overview", seen=seen, key=_form_key(secret), fields=FIELDS, types=TYPES,
         url=home.config.base_url, **values,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from consent import rules, statements
 from consent.envelope import MAX_FRAME
@@ -52,9 +52,9 @@ def describe_hub() -> Response:
 def list_organisations() -> Response:
     """Organisations and services in whose title or account all words of `q` occur."""
     auth.caller()
-    search = Search(words=wire.word_argument("q", "", lambda text: len(text) <= 200))
+    search = Search(words=wire.text_argument("q", 200))
     with hub().db.read() as conn:
-        found, _ = store.organisations_found(conn, search, request.args.get("after", ""), PAGE)
+        found, _ = store.organisations_found(conn, search, wire.text_argument("after"), PAGE)
         chains = hub().chains(conn)
         entries = [_entry(chains, organisation) for organisation in found]
     return wire.answer({"organisations": entries, "next": found[-1].acc if len(found) == PAGE else None})

@@ -41,7 +41,7 @@ pages = Blueprint("objects", __name__)
 @pages.put("/v1/objects/<stream>/<bid>")
 def put_object(stream: str, bid: str) -> Response:
     """Keep the object that an envelope with this id will name."""
-    caller, home, bid = auth.caller(), hub(), envelope_id(bid)
+    caller, home, stream, bid = auth.caller(), hub(), wire.name(stream), envelope_id(bid)
     if request.mimetype != "application/octet-stream":
         raise Problem("media-type", "Send application/octet-stream.")
     with home.db.read() as conn:

@@ -5,6 +5,7 @@ import pytest
 from consent.identifiers import new_id, new_person
 from tests.consent.world import DOMAIN
 from tests.hub.people import VITALS
+from tests.hub.test_console import opened
 
 DOORS = (
     "/v1/chains/acct/{acc}",
@@ -126,5 +127,26 @@ def test_what_is_no_name_does_not_exist(towns):
     ):
         answer = towns.get(path, patient.me)
         assert (answer.status_code, answer.data) == (404, nothing), path
+    answer = towns.call("PUT", f"/v1/objects/%00/{'A' * 22}", patient.me, data=b"x")
+    assert (answer.status_code, answer.data) == (404, nothing)
+    assert towns.get("/fhir/Organization/%00", patient.me).status_code == 404
     body = {"account": "p-\0", "key": "A" * 43}
     assert towns.post("/v1/sign-in", body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/directory?q=", "/v1/directory?after=", "/fhir/Organization?page=", "/fhir/Organization?_id=",
+        "/fhir/Organization?name=", "/fhir/Organization?identifier=", "/fhir/Endpoint?organization=",
+    ],
+)  # fmt: skip
+def test_an_argument_with_a_sign_that_no_text_has_is_refused(towns, path):
+    """Said, and no fault: on both databases."""
+    assert towns.get(f"{path}a%00", towns.organisation("praxis")).status_code == 400
+
+
+def test_the_operators_page_goes_on_behind_no_such_sign(towns):
+    """As everywhere else."""
+    http, _ = opened(towns)
+    assert http.get("/console?after=%00").status_code == 400
