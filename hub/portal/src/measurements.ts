@@ -2,7 +2,7 @@
 
 import { Digits } from "./exact.ts";
 import type { Performer } from "./notes.ts";
-import { all, plain } from "./summary.ts";
+import { all, component, plain, PRESSURES } from "./summary.ts";
 import { dump } from "./wearables/json.ts";
 import { identity, panel, quantity } from "./wearables/observations.ts";
 import { components, metric, units } from "./wearables/tables.ts";
@@ -69,10 +69,15 @@ export function measurement(full: unknown): Measurement | null {
     const { code: coded, unit: of } = metric(one);
     return plain(JSON.parse(dump(coded)), "coding.code") === code && (one === "blood-pressure" || of.code === unit);
   });
-  const values = all(full, kind === "blood-pressure" ? "component.valueQuantity.value" : "valueQuantity.value");
-  const digits = values.flatMap((value) => (value instanceof Digits ? [value.text] : []));
+  const parts = kind === "blood-pressure" ? PRESSURES.map((part) => component(full, part)) : [full];
+  const digits = parts.flatMap((part) => {
+    const [value] = all(part, "valueQuantity.value");
+    return value instanceof Digits && plain(part, "valueQuantity.comparator") === "" ? [value.text] : [];
+  });
   const at = plain(full, "effectiveDateTime");
-  if (kind === undefined || digits.length !== MEASURED[kind].length || at === "") return null;
+  // What the form has no field for would be lost.
+  const isWhole = all(full, "component").length === (kind === "blood-pressure" ? parts.length : 0);
+  if (kind === undefined || digits.length !== MEASURED[kind].length || !isWhole || at === "") return null;
   return plain(full, "performer.reference") === plain(full, "subject.reference") ? { kind, values: digits, at } : null;
 }
 

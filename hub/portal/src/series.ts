@@ -1,7 +1,7 @@
 /** Observations as lines over time: those of one kind together, sampled data spread out. */
 
 import type { Resource } from "./opening.ts";
-import { all, concept, order, plain, when } from "./summary.ts";
+import { all, concept, order, plain, rank, when } from "./summary.ts";
 
 /** One line of a chart: its name, and a value or a gap for each time. */
 export type Line = { readonly name: string; readonly values: (number | null)[] };
@@ -81,19 +81,24 @@ function isDay(date: string): boolean {
 }
 
 function lines(name: string, ordered: readonly Dated[]): Drawn {
-  const found = new Map<string, (number | null)[]>();
-  const put = (line: string, at: number, value: number | null) => {
+  const found = new Map<string, { place: number; values: (number | null)[] }>();
+  const put = (line: string, at: number, part: unknown) => {
+    const value = numberAt(part);
     if (value === null) return;
-    let values = found.get(line);
-    if (values === undefined) found.set(line, (values = new Array<number | null>(ordered.length).fill(null)));
-    values[at] = value;
+    let known = found.get(line);
+    if (known === undefined) {
+      known = { place: rank(part), values: new Array<number | null>(ordered.length).fill(null) };
+      found.set(line, known);
+    }
+    known.values[at] = value;
   };
   ordered.forEach(({ resource }, at) => {
-    put(name, at, numberAt(resource));
-    for (const part of all(resource, "component")) put(concept(all(part, "code")[0]) || name, at, numberAt(part));
+    put(name, at, resource);
+    for (const part of all(resource, "component")) put(concept(all(part, "code")[0]) || name, at, part);
   });
   const times = ordered.map(({ at }) => at);
-  return { times, lines: [...found].map(([line, values]) => ({ name: line, values })) };
+  const inPlace = [...found].sort(([, a], [, b]) => a.place - b.place);
+  return { times, lines: inPlace.map(([line, { values }]) => ({ name: line, values })) };
 }
 
 function numberAt(part: unknown): number | null {

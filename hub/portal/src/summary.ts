@@ -42,8 +42,8 @@ export function plain(value: unknown, path: string): string {
 
 /** A CodeableConcept, Coding or Reference in words, or the empty string. */
 export function concept(value: unknown): string {
-  const code = plain(value, "coding.code");
-  return optional(`metric.${code}`) || plain(value, "text") || plain(value, "coding.display") || plain(value, "display");
+  const known = all(value, "coding.code").map((code) => optional(`metric.${String(code)}`)).find(Boolean);
+  return known || plain(value, "text") || plain(value, "coding.display") || plain(value, "display");
 }
 
 // --- what and when ------------------------------------------------------------------------------------------------
@@ -120,11 +120,15 @@ function collect(value: unknown, found: string[]): void {
 
 /** A Quantity, with its digits: `72,50 kg`. Numbers are `Digits`. */
 export function quantity(value: unknown): string {
-  const [amount] = all(value, "value");
-  if (!(amount instanceof Digits)) return "";
-  return [plain(value, "comparator"), localNumber(amount.text, language()), unitName(plain(value, "unit"))]
-    .filter(Boolean)
-    .join(" ");
+  const said = amount(value);
+  return said && [said, unitName(plain(value, "unit"))].filter(Boolean).join(" ");
+}
+
+/** A Quantity without its unit: `< 0,01`. */
+export function amount(value: unknown): string {
+  const [digits] = all(value, "value");
+  if (!(digits instanceof Digits)) return "";
+  return [plain(value, "comparator"), localNumber(digits.text, language())].filter(Boolean).join(" ");
 }
 
 /** A unit as it is written behind a number: none where things are counted, a day at a time. */
@@ -134,10 +138,10 @@ export function unitName(unit: string): string {
 
 /** The value of an Observation or one of its components, in words. */
 export function valueOf(part: unknown): string {
-  const [amount, coded, range, ratio] = ["valueQuantity", "valueCodeableConcept", "valueRange", "valueRatio"].map(
+  const [measured, coded, range, ratio] = ["valueQuantity", "valueCodeableConcept", "valueRange", "valueRatio"].map(
     (name) => all(part, name)[0],
   );
-  if (amount !== undefined) return quantity(amount);
+  if (measured !== undefined) return quantity(measured);
   if (coded !== undefined) return concept(coded);
   if (range !== undefined) return limits(range);
   if (ratio !== undefined) return `${quantity(all(ratio, "numerator")[0])} : ${quantity(all(ratio, "denominator")[0])}`;
@@ -148,22 +152,58 @@ export function valueOf(part: unknown): string {
   return date ? localDate(date) : plain(part, "valueString") || plain(part, "valueTime");
 }
 
+/** By LOINC: blood pressure, and its upper and lower value. */
+const PRESSURE = "85354-9";
+export const PRESSURES = ["8480-6", "8462-4"] as const;
+
+/** What stands in the place of a value that there is none of. */
+export const NONE = "–";
+
+/**
+ * The components of an Observation, the upper value of a blood pressure before the lower one: their order means nothing
+ * (https://hl7.org/fhir/R4/observation-definitions.html#Observation.component).
+ */
+export function components(resource: unknown): unknown[] {
+  return all(resource, "component").sort((a, b) => rank(a) - rank(b));
+}
+
+/** The place of a component among others. */
+export function rank(part: unknown): number {
+  const at = PRESSURES.findIndex((code) => isCoded(part, code));
+  return at < 0 ? PRESSURES.length : at;
+}
+
+/** The component of a code, the first that has a value; `undefined` where there is none. */
+export function component(resource: unknown, code: string): unknown {
+  return all(resource, "component").find((part) => isCoded(part, code) && valueOf(part) !== "");
+}
+
+function isCoded(part: unknown, code: string): boolean {
+  return all(part, "code.coding.code").includes(code);
+}
+
 /** The whole value of an Observation: `128 / 82 mmHg`, or its parts by name. */
 export function value(resource: unknown): string {
-  const own = valueOf(resource);
-  const parts = all(resource, "component").map((part) => [concept(all(part, "code")[0]), valueOf(part)] as const);
-  const told = parts.filter(([, said]) => said !== "");
-  if (plain(resource, "code.coding.code") === "85354-9") {
-    const [upper = "", lower = ""] = told.map(([, said]) => said);
-    return `${upper.replace(/ .*$/, "")} / ${lower}`;
-  }
-  return [own, ...told.map(([name, said]) => `${name} ${said}`)].filter(Boolean).join(" · ");
+  const pressure = isCoded(resource, PRESSURE) ? pressureOf(resource) : "";
+  if (pressure) return pressure;
+  const parts = components(resource).map((part) => [concept(all(part, "code")[0]), valueOf(part)] as const);
+  const told = parts.filter(([, said]) => said !== "").map(([name, said]) => `${name} ${said}`);
+  return [valueOf(resource), ...told].filter(Boolean).join(" · ");
+}
+
+/** Upper and lower value, each by its code; the empty string where neither is there, or their units differ. */
+function pressureOf(resource: unknown): string {
+  const parts = PRESSURES.map((code) => component(resource, code));
+  const said = parts.map((part) => (part === undefined ? NONE : amount(all(part, "valueQuantity")[0])));
+  const units = new Set(parts.flatMap((part) => (part === undefined ? [] : plain(part, "valueQuantity.unit"))));
+  if (units.size !== 1 || said.includes("")) return "";
+  return [said.join(" / "), ...[...units].map(unitName)].filter(Boolean).join(" ");
 }
 
 /** Low and high of a Range or a reference range: `3,5 – 5,1 mmol/l`. */
 export function limits(range: unknown): string {
   const [low, high] = [quantity(all(range, "low")[0]), quantity(all(range, "high")[0])];
-  if (low && high) return `${low.replace(/ .*$/, "")} – ${high}`;
+  if (low && high) return `${amount(all(range, "low")[0])} – ${high}`;
   if (low || high) return low ? `≥ ${low}` : `≤ ${high}`;
   return plain(range, "text");
 }
@@ -211,7 +251,7 @@ const date: Reads = (value) => (typeof value === "string" ? localDate(value) : "
 const status: Reads = (value) => optional(`status.${String(value)}`);
 const coded: Reads = (value) => optional(`status.${plain(value, "coding.code")}`) || concept(value);
 const dosage: Reads = (value) => plain(value, "text") || plain(value, "patientInstruction");
-const amount: Reads = (value) => (value instanceof Digits ? localNumber(value.text, language()) : quantity(value));
+const count: Reads = (value) => (value instanceof Digits ? localNumber(value.text, language()) : quantity(value));
 const range: Reads = (value) => {
   const [applies] = all(value, "appliesTo");
   return [limits(value), concept(applies)].filter(Boolean).join(", ");
@@ -229,12 +269,12 @@ const FACTS: readonly (readonly [label: Key, paths: string, reads: Reads])[] = [
   ["fact.status", "clinicalStatus", coded],
   ["fact.certainty", "verificationStatus", coded],
   ["fact.end", "abatementDateTime period.end effectivePeriod.end", date],
-  ["fact.dose", "protocolApplied.doseNumberPositiveInt", amount],
+  ["fact.dose", "protocolApplied.doseNumberPositiveInt", count],
   ["fact.lot", "lotNumber", words],
   ["fact.maker", "manufacturer", concept],
   ["fact.conclusion", "conclusion", words],
   ["fact.message", "payload.contentString", words],
-  ["fact.quantity", "quantity", amount],
+  ["fact.quantity", "quantity", count],
   ["fact.state", "status", status],
   ["fact.note", "note.text", words],
   ["fact.by", "performer performer.actor requester recorder asserter author sender", concept],

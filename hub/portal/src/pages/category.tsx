@@ -6,7 +6,7 @@ import { Digits, exact, localNumber } from "../exact.ts";
 import type { Stored } from "../client/stored.ts";
 import type { Resource } from "../opening.ts";
 import { byDay, type Series, series } from "../series.ts";
-import { all, concept, flag, limits, localDate, title, unitName, value, when } from "../summary.ts";
+import { all, concept, flag, limits, localDate, NONE, title, unitName, value, when } from "../summary.ts";
 import { dates, language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Chart } from "../ui/chart.tsx";
@@ -124,7 +124,7 @@ function exactRows({ times, lines, resources, shape }: Series, written: Written,
   for (let i = times.length - 1; i >= Math.max(0, times.length - count); i -= 1) {
     const [time, resource] = [times[i] ?? 0, resources[i]];
     const parts = resource === undefined ? new Map<string, string>() : partsOf(exactly(resource, written));
-    rows.push({ key: String(i), cells: [timeName(time, shape), ...lines.map(({ name }) => parts.get(name) ?? "–")] });
+    rows.push({ key: String(i), cells: [timeName(time, shape), ...lines.map(({ name }) => parts.get(name) ?? NONE)] });
   }
   return rows;
 }
@@ -154,7 +154,7 @@ function Findings({ entries }: { entries: readonly Stored[] }) {
       const mark = flag(full);
       const range = all(full, "referenceRange").map(limits).filter(Boolean).join("; ");
       const judged = mark && <span class={`flag ${mark}`}>{text(`flag.${mark}`)}</span>;
-      return { key: name, cells: [name, value(full), judged, range || "–", localDate(when(entry.resource))] };
+      return { key: name, cells: [name, value(full), judged, range || NONE, localDate(when(entry.resource))] };
     });
   }, [entries, language()]);
   const head = [text("lab.finding"), text("lab.value"), text("lab.judged"), text("fact.range"), text("chart.when")];

@@ -6,7 +6,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { Series } from "../series.ts";
-import { unitName } from "../summary.ts";
+import { NONE, unitName } from "../summary.ts";
 import { dates, numbers, text } from "../text.ts";
 import { Button } from "./button.tsx";
 
@@ -207,9 +207,10 @@ function movable(plot: uPlot, first: number, last: number): () => void {
 
 function at({ times, lines, unit }: Series, idx: number): string {
   const time = dates({ dateStyle: "medium", timeStyle: "short" });
-  const values = lines.map(({ values: all }) => all[idx]).filter((value) => typeof value === "number");
-  if (values.length === 0) return "";
-  return `${time.format((times[idx] ?? 0) * 1000)}: ${values.map(number).join(" / ")} ${unitName(unit)}`;
+  const values = lines.map(({ values: all }) => all[idx] ?? null);
+  if (values.every((value) => value === null)) return "";
+  const said = values.map((value) => (value === null ? NONE : number(value))).join(" / ");
+  return `${time.format((times[idx] ?? 0) * 1000)}: ${said} ${unitName(unit)}`;
 }
 
 function number(value: number): string {
