@@ -1,10 +1,14 @@
 /** Observations as lines over time: those of one kind together, sampled data spread out. */
 
 import type { Resource } from "./opening.ts";
-import { all, concept, order, plain, rank, when } from "./summary.ts";
+import { all, concept, counts, order, plain, rank, when } from "./summary.ts";
 
-/** One line of a chart: its name, and a value or a gap for each time. */
-export type Line = { readonly name: string; readonly values: (number | null)[] };
+/** One line of a chart: its name, and a value or a gap for each time; `bounds`: which are only that, and by which comparator. */
+export type Line = {
+  readonly name: string;
+  readonly values: (number | null)[];
+  readonly bounds: ReadonlyMap<number, string>;
+};
 
 /**
  * What is drawn together. `times` in Unix seconds, ascending; `daily`: a value stands for a day; `trace`: it was sampled.
@@ -23,11 +27,11 @@ export type Series = {
 /** Longer than this without a value, and a line is broken. */
 const GAP_STEPS = 1.5;
 
-/** All series of these resources, the ones with the newest values first; what has no numbers is in none. */
+/** All series of these resources, the ones with the newest values first; what has no numbers, or is void, is in none. */
 export function series(resources: readonly Resource[]): Series[] {
   const groups = new Map<string, Resource[]>();
   for (const resource of resources) {
-    if (resource["resourceType"] !== "Observation") continue;
+    if (resource["resourceType"] !== "Observation" || !counts(resource)) continue;
     const key = keyOf(resource);
     if (key === "") continue;
     const group = groups.get(key);
@@ -81,16 +85,18 @@ function isDay(date: string): boolean {
 }
 
 function lines(name: string, ordered: readonly Dated[]): Drawn {
-  const found = new Map<string, { place: number; values: (number | null)[] }>();
+  const found = new Map<string, { place: number; values: (number | null)[]; bounds: Map<number, string> }>();
   const put = (line: string, at: number, part: unknown) => {
     const value = numberAt(part);
     if (value === null) return;
     let known = found.get(line);
     if (known === undefined) {
-      known = { place: rank(part), values: new Array<number | null>(ordered.length).fill(null) };
+      known = { place: rank(part), values: new Array<number | null>(ordered.length).fill(null), bounds: new Map() };
       found.set(line, known);
     }
     known.values[at] = value;
+    const comparator = plain(part, "valueQuantity.comparator");
+    if (comparator) known.bounds.set(at, comparator);
   };
   ordered.forEach(({ resource }, at) => {
     put(name, at, resource);
@@ -98,7 +104,7 @@ function lines(name: string, ordered: readonly Dated[]): Drawn {
   });
   const times = ordered.map(({ at }) => at);
   const inPlace = [...found].sort(([, a], [, b]) => a.place - b.place);
-  return { times, lines: inPlace.map(([line, { values }]) => ({ name: line, values })) };
+  return { times, lines: inPlace.map(([line, { values, bounds }]) => ({ name: line, values, bounds })) };
 }
 
 function numberAt(part: unknown): number | null {
@@ -131,7 +137,7 @@ function spread(name: string, ordered: readonly Dated[]): Drawn {
       }
     }
   }
-  return { times, lines: [{ name, values }] };
+  return { times, lines: [{ name, values, bounds: new Map() }] };
 }
 
 /** Least, mean and greatest value of each day, for those who read a trace as a table. */

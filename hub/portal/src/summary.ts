@@ -208,7 +208,26 @@ export function limits(range: unknown): string {
   return plain(range, "text");
 }
 
-export type Flag = "" | "high" | "low" | "abnormal";
+export type Flag = "" | "high" | "low" | "abnormal" | Void;
+
+/** Why a resource counts for nothing, though it stays in the record. */
+type Void = "" | "entered-in-error" | "cancelled";
+
+/** Where FHIR says of a resource that it is void; what else was cancelled, such as an appointment, was true. */
+const STATUSES = ["status", "docStatus", "verificationStatus.coding.code"];
+const VOID_IF_CANCELLED = ["Observation", "DiagnosticReport"];
+
+function voided(resource: unknown): Void {
+  const said = STATUSES.flatMap((path) => all(resource, path));
+  if (said.includes("entered-in-error")) return "entered-in-error";
+  const hasNoResult = VOID_IF_CANCELLED.includes(plain(resource, "resourceType")) && said.includes("cancelled");
+  return hasNoResult ? "cancelled" : "";
+}
+
+/** Whether a resource may count as a finding, be drawn, or be the newest. */
+export function counts(resource: unknown): boolean {
+  return voided(resource) === "";
+}
 
 /** http://hl7.org/fhir/R4/valueset-observation-interpretation.html */
 const FLAGS: { readonly [code: string]: Flag } = {
@@ -222,8 +241,13 @@ const FLAGS: { readonly [code: string]: Flag } = {
   AA: "abnormal",
 };
 
-/** Whether a value lies beside its reference range: as the laboratory says, else by the numbers where units agree. */
+/**
+ * What has to be seen before all else: that it is void; or that a value lies beside its reference range, as the laboratory
+ * says, else by the numbers where units agree.
+ */
 export function flag(resource: unknown): Flag {
+  const why = voided(resource);
+  if (why !== "") return why;
   const said = all(resource, "interpretation.coding.code").map((code) => FLAGS[String(code)]);
   if (said.length > 0) return said.find(Boolean) ?? "";
   const number = numberOf(resource, "valueQuantity");

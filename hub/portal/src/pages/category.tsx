@@ -2,11 +2,11 @@
 
 import { useMemo, useState } from "preact/hooks";
 import type { Name } from "../categories.ts";
-import { Digits, exact, localNumber } from "../exact.ts";
+import { exact, localNumber } from "../exact.ts";
 import type { Stored } from "../client/stored.ts";
 import type { Resource } from "../opening.ts";
 import { byDay, type Series, series } from "../series.ts";
-import { all, concept, flag, limits, localDate, NONE, title, unitName, value, when } from "../summary.ts";
+import { all, amount, concept, counts, flag, limits, localDate, NONE, title, unitName, value, when } from "../summary.ts";
 import { dates, language, text } from "../text.ts";
 import { Button } from "../ui/button.tsx";
 import { Chart } from "../ui/chart.tsx";
@@ -129,14 +129,14 @@ function exactRows({ times, lines, resources, shape }: Series, written: Written,
   return rows;
 }
 
-/** The digits of an Observation's own value and of its components, by name. */
+/** An Observation's own value and those of its components without their units, by name. */
 function partsOf(full: unknown): Map<string, string> {
   const name = concept(all(full, "code")[0]);
   const found = new Map<string, string>();
   for (const part of [full, ...all(full, "component")]) {
-    const [digits] = all(part, "valueQuantity.value");
+    const digits = amount(all(part, "valueQuantity")[0]);
     const said = part === full ? name : concept(all(part, "code")[0]) || name;
-    if (digits instanceof Digits) found.set(said, localNumber(digits.text, language()));
+    if (digits) found.set(said, digits);
   }
   return found;
 }
@@ -147,7 +147,8 @@ function Findings({ entries }: { entries: readonly Stored[] }) {
     const newest = new Map<string, Stored>();
     for (const entry of entries) {
       const name = title(entry.resource);
-      if (entry.resource["resourceType"] === "Observation" && !newest.has(name)) newest.set(name, entry);
+      const isFinding = entry.resource["resourceType"] === "Observation" && counts(entry.resource);
+      if (isFinding && !newest.has(name)) newest.set(name, entry);
     }
     return [...newest].map(([name, entry]) => {
       const full = exact(entry.raw);

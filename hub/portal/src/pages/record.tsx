@@ -5,7 +5,7 @@ import { asked, newestFirst, NO_QUESTION, type Question } from "../asking.ts";
 import { NAMES } from "../categories.ts";
 import type { ComponentChildren } from "preact";
 import type { Stored } from "../client/stored.ts";
-import { localDate, when } from "../summary.ts";
+import { counts, localDate, when } from "../summary.ts";
 import { type Key, language, text } from "../text.ts";
 import { LinkButton } from "../ui/button.tsx";
 import { Choice } from "../ui/choice.tsx";
@@ -126,7 +126,7 @@ function Categories({ path, entries, beside }: CategoriesProps) {
     for (const { category, resource } of entries) {
       const one = by[category];
       if (one === undefined) continue;
-      one.newest ||= when(resource);
+      if (counts(resource)) one.newest ||= when(resource);
       one.count += 1;
     }
     return by.filter(({ count }) => count > 0);

@@ -65,6 +65,7 @@ export function Chart({ series, label }: { series: Series; label: string }) {
       <figcaption ref={caption} aria-hidden="true">
         {EMPTY}
       </figcaption>
+      {series.lines.some(({ bounds }) => bounds.size > 0) && <p class="hint">{text("chart.bounds")}</p>}
       {spans.length > 0 && (
         <div class="spans" role="group" aria-label={text("chart.span")}>
           <Button look="plain" label={text("chart.earlier")} onClick={() => move(-0.5)}>
@@ -207,10 +208,12 @@ function movable(plot: uPlot, first: number, last: number): () => void {
 
 function at({ times, lines, unit }: Series, idx: number): string {
   const time = dates({ dateStyle: "medium", timeStyle: "short" });
-  const values = lines.map(({ values: all }) => all[idx] ?? null);
-  if (values.every((value) => value === null)) return "";
-  const said = values.map((value) => (value === null ? NONE : number(value))).join(" / ");
-  return `${time.format((times[idx] ?? 0) * 1000)}: ${said} ${unitName(unit)}`;
+  const said = lines.map(({ values, bounds }) => {
+    const value = values[idx] ?? null;
+    return value === null ? NONE : [bounds.get(idx), number(value)].filter(Boolean).join(" ");
+  });
+  if (said.every((one) => one === NONE)) return "";
+  return `${time.format((times[idx] ?? 0) * 1000)}: ${said.join(" / ")} ${unitName(unit)}`;
 }
 
 function number(value: number): string {
