@@ -13,12 +13,33 @@ from tests.journeys.sharing import write
 from tests.portal import record
 from tests.portal.conftest import DESK, PHONE, Typist, Visitor
 from tests.portal.test_getting_in import sign_in, unlock
+from tests.portal.test_reading import look_again
 
 KEPT = """async store => {
   const asked = indexedDB.open("obhut");
   const db = await new Promise((done) => { asked.onsuccess = () => done(asked.result); });
   const all = db.transaction(store).objectStore(store).getAll();
   return new Promise((done) => { all.onsuccess = () => done(all.result.length); });
+}"""
+# While `held`, what is to be told cannot be kept: a transaction of the test is before it. While `full`, it is refused.
+NOTING = """async () => {
+  const { add } = IDBObjectStore.prototype;
+  const said = {};
+  for (const name of ["taken", "refused"]) window[name] = new Promise((done) => { said[name] = done; });
+  IDBObjectStore.prototype.add = function (...given) {
+    if (this.name !== "reports") return add.apply(this, given);
+    said[window.full ? "refused" : "taken"]();
+    if (!window.full) return add.apply(this, given);
+    throw new DOMException("there is no room", "QuotaExceededError");
+  };
+  const asked = indexedDB.open("obhut");
+  const db = await new Promise((done) => { asked.onsuccess = () => done(asked.result); });
+  window.hold = () => {
+    window.held = true;
+    const store = db.transaction("reports", "readwrite").objectStore("reports");
+    const again = () => { if (window.held) store.count().onsuccess = again; };
+    again();
+  };
 }"""
 
 
@@ -125,6 +146,90 @@ def test_what_is_finer_than_a_category_is_kept_to(visitors, patient, relative):
     visitor.is_well()
     visitor.use(visitor.page.locator(".tiles a"))
     visitor.sees("category.lab")
+
+
+def test_what_is_seen_for_a_second_purpose_is_told_for_that_one_too(visitors, patient, relative):
+    """The same entries count as read once for each purpose, and are shown for it only once that is kept to be told."""
+    fill(patient)
+    give(patient, relative, "vitals", purposes=("TREAT", "HRESCH"))
+    visitor = visitors(viewport=DESK)
+    sign_in(visitor, relative.account)
+    open_record(visitor, patient)
+    visitor.page.evaluate(NOTING)
+    visitor.use(visitor.page.locator(".tiles a").first)
+    entries = visitor.page.locator(".entry")
+    expect(entries).to_have_count(40)
+    told(patient, {(relative.account, "Observation", 40, "TREAT")})
+    visitor.page.evaluate("hold()")
+    visitor.choose("patient.purpose", "purpose.HRESCH")
+    expect(entries).to_have_count(0)
+    visitor.page.evaluate("window.held = false")
+    expect(entries).to_have_count(40)
+    told(patient, {(relative.account, "Observation", 40, purpose) for purpose in ("TREAT", "HRESCH")})
+    visitor.choose("patient.purpose", "purpose.TREAT")
+    expect(entries).to_have_count(40)
+    visitor.is_well()
+
+
+def test_a_name_that_is_seen_for_a_second_purpose_is_told_for_that_one_too(visitors, patient, relative):
+    """Her master data stand above the record, whatever it is read for: she is told of each purpose."""
+    fill(patient)
+    record.put(patient, [record.person(identifiers.account(patient.account).local)])
+    patient.flush()
+    give(patient, relative, "person", purposes=("TREAT", "HRESCH"))
+    visitor = visitors(language="en", viewport=DESK)
+    sign_in(visitor, relative.account)
+    visitor.follow("data.short")
+    visitor.use(visitor.page.get_by_role("link", name=visitor.text("patients.open")).first)
+    for purpose in ("TREAT", "HRESCH"):
+        visitor.choose("patient.purpose", f"purpose.{purpose}")
+        expect(visitor.page.locator(".whose")).to_contain_text("Erika Brandt")
+        told(patient, {(relative.account, "Patient", 1, purpose)})
+
+
+def test_what_cannot_be_noted_is_said_and_tried_again(visitors, patient, relative):
+    """Where what is to be told cannot be kept, nothing is shown, and the page says so; the next reading tries again."""
+    fill(patient)
+    give(patient, relative, "vitals")
+    visitor = visitors(viewport=DESK)
+    sign_in(visitor, relative.account)
+    open_record(visitor, patient)
+    visitor.page.evaluate(NOTING)
+    visitor.page.evaluate("window.full = true")
+    visitor.use(visitor.page.locator(".tiles a").first)
+    expect(visitor.page.get_by_role("alert")).to_have_text(visitor.text("problem.unknown"))
+    expect(visitor.page.locator(".entry")).to_have_count(0)
+    visitor.is_well()
+    assert reads(patient) == set()
+    visitor.page.evaluate("window.full = false")
+    look_again(visitor)
+    expect(visitor.page.locator(".entry")).to_have_count(40)
+    expect(visitor.page.get_by_role("alert")).to_have_count(0)
+    told(patient, {(relative.account, "Observation", 40, "TREAT")})
+    visitor.complaints = []  # of what could not be kept
+
+
+def test_what_comes_later_is_not_shown_by_what_was_noted_before(visitors, patient, relative):
+    """What was found first waits to be noted, what is found next is refused: the first note shows nothing of it."""
+    fill(patient)
+    give(patient, relative, "vitals")
+    visitor = visitors(language="en", viewport=DESK)
+    sign_in(visitor, relative.account)
+    open_record(visitor, patient)
+    visitor.page.evaluate(NOTING)
+    visitor.page.evaluate("hold()")
+    visitor.enter("data.search", visitor.text("metric.29463-7"))
+    visitor.page.evaluate("window.taken")
+    visitor.page.evaluate("window.full = true")
+    visitor.enter("data.search", visitor.text("metric.85354-9"))
+    visitor.page.evaluate("window.refused")
+    visitor.page.evaluate("window.held = false")
+    told(patient, {(relative.account, "Observation", 20, "TREAT")})
+    expect(visitor.page.locator(".entry")).to_have_count(0)
+    visitor.page.evaluate("window.full = false")
+    look_again(visitor)
+    expect(visitor.page.locator(".entry")).to_have_count(20)
+    visitor.complaints = []  # of what could not be kept
 
 
 def test_what_nobody_confirms_is_shown_no_longer(visitors, patient, relative):

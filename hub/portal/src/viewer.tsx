@@ -151,7 +151,7 @@ function reason(error: unknown): string {
 /** Who wrote what is not told by a link. */
 function recordOf(entries: readonly Stored[]): Shown {
   const whole = { loading: false, problem: null, refused: 0, missing: 0 };
-  return { patient: "", path: DATA, entries, nameOf: () => "", note: null, ...whole };
+  return { patient: "", path: DATA, entries, nameOf: () => "", note: null, purpose: "", ...whole };
 }
 
 function Found({ opened: { label, file, entries }, place }: { opened: Opened; place: string }) {

@@ -23,33 +23,36 @@ function later(error: unknown): void {
 
 export class Reports {
   readonly #client: Client;
-  /** Whose names were shown since this device was unlocked. */
+  /** Whose names were shown since this device was unlocked, and for what. */
   readonly #named = new Set<string>();
 
   constructor(client: Client) {
     this.#client = client;
   }
 
-  /** Note that these resources of another patient are about to be shown: one report for each type. */
+  /** Note that these resources of another patient are about to be shown: one report for each type, all of them or none. */
   async note(patient: string, resources: readonly Resource[], by: ReadBy): Promise<void> {
     const { account, chains, db, hub, keyring } = this.#client;
     const types = [...new Set(resources.map(({ resourceType }) => String(resourceType)))].sort();
     const to = await chains.account(patient);
-    for (const what of types) {
+    const made = types.map((what) => {
       const number = resources.filter(({ resourceType }) => resourceType === what).length;
       const content = utf8(JSON.stringify({ ...by, at: hub.now, what, number }));
       const draft = { typ: "read", sender: account, dev: keyring.device, to: patient, at: hub.now, content } as const;
       const sealed = messages.seal(messages.write(keyring.sign, draft), to.readingKey());
-      await db.add("reports", { acc: patient, at: hub.now, purpose: by.purpose, sealed });
-    }
+      return { acc: patient, at: hub.now, purpose: by.purpose, sealed };
+    });
+    const kept = db.transaction("reports", "readwrite");
+    await Promise.all([...made.map((one) => kept.store.add(one)), kept.done]);
     void this.send().catch(later);
   }
 
-  /** Note that a patient's name is about to be shown: told once for each unlocking, not with each page. */
+  /** Note that a patient's name is about to be shown: told once for each unlocking and purpose, not with each page. */
   async noteName(patient: string, resources: readonly Resource[], by: ReadBy): Promise<void> {
-    if (this.#named.has(patient)) return;
+    const name = `${patient} ${by.purpose}`;
+    if (this.#named.has(name)) return;
     await this.note(patient, resources, by);
-    this.#named.add(patient);
+    this.#named.add(name);
   }
 
   /** Tell what was noted and is not known to be at the hub: the same bytes again count once. Throws `Problem`. */

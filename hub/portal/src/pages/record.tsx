@@ -47,11 +47,11 @@ export function Record({ record, actions, place, empty, beside }: RecordProps) {
     if (number >= 0) return found.filter(({ category }) => category === number);
     return isList ? found : [];
   }, [found, number, isList]);
-  const shown = useNoted(record, open);
+  const noted = useNoted(record, open);
   const name = NAMES[number];
   return (
     <>
-      <ReadingNotices record={record} />
+      <ReadingNotices record={{ ...record, problem: record.problem ?? noted.problem }} />
       {loading && <Notice>{text("reading.opening")}</Notice>}
       {place !== "" && (
         <p class="back">
@@ -65,9 +65,9 @@ export function Record({ record, actions, place, empty, beside }: RecordProps) {
       </p>
       {entries.length > 0 && found.length === 0 && <Notice>{text("data.none-found")}</Notice>}
       {name !== undefined ? (
-        <Category key={name} name={name} record={record} actions={actions} entries={shown} />
+        <Category key={name} name={name} record={record} actions={actions} entries={noted.shown} />
       ) : isList ? (
-        <Entries record={record} actions={actions} entries={shown} byDay />
+        <Entries record={record} actions={actions} entries={noted.shown} byDay />
       ) : (
         <Categories path={path} entries={found} beside={beside} />
       )}

@@ -18,7 +18,8 @@ const USUAL = "TREAT";
 
 /**
  * `path`: where its pages are. `nameOf`: how an account is called beside it. `note`: keep, before they are shown, what the
- * patient is told of these entries; null for the own record, of which nobody is told.
+ * patient is told of these entries; null for the own record, of which nobody is told. `purpose`: for what it is read; empty
+ * where none is told.
  */
 export type Shown = {
   readonly patient: string;
@@ -30,6 +31,7 @@ export type Shown = {
   readonly missing: number;
   readonly nameOf: (account: string) => string;
   readonly note: ((entries: readonly Stored[]) => Promise<void>) | null;
+  readonly purpose: string;
 };
 
 /** The own record; of a patient for whom somebody acts what was granted with that. */
@@ -37,7 +39,7 @@ export function useOwn(client: Side): Shown {
   const { version } = useReading(client);
   const entries = useMemo(() => client.stored, [client, version]);
   const nameOf = useNames(client, true);
-  return { ...told(client, client.account), path: "data", entries, nameOf, note: null };
+  return { ...told(client, client.account), path: "data", entries, nameOf, note: null, purpose: "" };
 }
 
 function told({ reading }: Side, patient: string) {
@@ -48,7 +50,6 @@ function told({ reading }: Side, patient: string) {
 
 /** What another patient granted, for one of its purposes; `choose`: another of them. */
 export type Granted = Shown & {
-  readonly purpose: string;
   readonly purposes: readonly string[];
   readonly choose: (purpose: string) => void;
 };
@@ -71,9 +72,12 @@ export function useGranted(client: Client, patient: string, member: Member): Gra
   const note = (shown: readonly Stored[]) => client.reports.note(patient, shown.map(({ resource }) => resource), by);
   const noteName = (shown: readonly Stored[]) => client.reports.noteName(patient, shown.map(({ resource }) => resource), by);
   const named = useMemo(() => entries.filter(({ resource }) => resource["resourceType"] === "Patient"), [entries]);
-  const whose = patientName(patient, useNoted({ patient, note: noteName }, named));
+  const master = useNoted({ patient, purpose, note: noteName }, named);
+  const whose = patientName(patient, master.shown);
+  const reads = told(client, patient);
   return {
-    ...told(client, patient),
+    ...reads,
+    problem: reads.problem ?? master.problem,
     path: `patient/${patient}`,
     entries,
     nameOf: (account) => (account === patient ? whose : names(account)),
