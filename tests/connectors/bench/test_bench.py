@@ -24,6 +24,7 @@ from connectors.bench.turns import ROUNDS, Place, in_turn
 from connectors.demo.programs import Programs
 from tests.conftest import empty
 from tests.soak.programs import until
+from tests.zygote import zygote
 
 SHAPE = ["name", "value", "unit", "limit", "ratio", "conditions"]
 OF_DECISIONS = {f"decide-{what}{whose}" for what in ("one", "filter", "release-p99") for whose in ("", "-cedar")}
@@ -47,7 +48,7 @@ def program(*words):
 
 
 def bench(*words, **environment):
-    return subprocess.run(program(*words), capture_output=True, text=True, env=os.environ | environment, timeout=280)
+    return zygote().run(["bench", *words], environment)
 
 
 def lines(*words, **environment):
