@@ -1,6 +1,7 @@
 """What one tab, session or device does while another waits for the hub: nothing is lost, and nobody is a liar."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -94,6 +95,26 @@ def test_a_tab_that_nobody_touches_does_not_lock_the_one_in_use(visitors, patien
     here.clock.fast_forward("15:00")
     for visitor.page in (here, aside):
         visitor.sees("unlock.title")
+
+
+HOURS_SECONDS = 8 * 3600
+TOUCHED_ELSEWHERE = "new BroadcastChannel('obhut-touch').postMessage(Date.now())"
+
+
+@pytest.mark.parametrize(
+    "wake", [lambda page: page.keyboard.press("Tab"), lambda page: page.evaluate(TOUCHED_ELSEWHERE)], ids=["key", "tab"]
+)
+def test_the_first_touch_after_a_sleep_comes_too_late(visitors, patient, wake):
+    """No timer runs in a computer that sleeps: who wakes it, here or at another tab, finds the page locked."""
+    visitor = visitors(viewport=DESK)
+    sign_in(visitor, patient.account)
+    visitor.page.clock.install()
+    visitor.page.reload()
+    unlock(visitor)
+    visitor.sees("overview.title")
+    visitor.page.clock.set_system_time((time.time() + HOURS_SECONDS) * 1000)
+    wake(visitor.page)
+    visitor.sees("unlock.title")
 
 
 @pytest.mark.parametrize("late", [STATEMENTS, "^/v1/vault/"])

@@ -30,17 +30,25 @@ export function useIdle(watching: boolean, onIdle: () => void): void {
     const others = new BroadcastChannel(CHANNEL);
     let touched = Date.now();
     let told = 0;
-    others.onmessage = () => {
-      touched = Date.now();
+    const isOver = (at: number) => at - touched >= idleMinutes() * 60_000;
+    /** Somebody was there at that time; false where that is too late, as after a sleep, in which no timer has run. */
+    const isInTime = (at: number) => {
+      if (isOver(at)) {
+        onIdle();
+        return false;
+      }
+      touched = at;
+      return true;
     };
+    others.onmessage = ({ data }) => void isInTime(Math.max(touched, Number(data)));
     const touch = () => {
-      touched = Date.now();
-      if (touched - told < LOOK_MS) return;
-      told = touched;
-      others.postMessage(null);
+      const now = Date.now();
+      if (!isInTime(now) || now - told < LOOK_MS) return;
+      told = now;
+      others.postMessage(now);
     };
     const look = () => {
-      if (Date.now() - touched >= idleMinutes() * 60_000) onIdle();
+      if (isOver(Date.now())) onIdle();
     };
     const timer = setInterval(look, LOOK_MS);
     for (const sign of SIGNS) addEventListener(sign, touch, { passive: true });
