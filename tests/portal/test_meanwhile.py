@@ -15,6 +15,7 @@ from tests.portal.conftest import DESK, LOOK_MS, PHONE, WORDS, Visitor
 from tests.portal.test_devices import KEPT
 from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, sign_in, unlock
 from tests.portal.test_lying_hub import STATEMENTS
+from tests.portal.test_own_data import DEPOSIT, measure
 from tests.portal.test_reading import READINGS, counted, look_again
 from tests.portal.test_sharing import open_sharing, sign, title
 
@@ -188,6 +189,124 @@ def test_what_an_account_left_behind_is_not_in_the_way_of_the_next(visitors):
     visitor.sees("overview.title")
     visitor.page.reload()
     unlock(visitor)
+    visitor.sees("overview.title")
+
+
+def test_other_tabs_hear_that_an_account_came(visitors, patient):
+    """What they were about to do as nobody's they cannot do any more: they ask for her words."""
+    visitor = visitors(language="de")
+    visitor.follow("welcome.sign-up")
+    aside = visitor.opens_tab()
+    sign_in(visitor, patient.account)
+    visitor.page = aside
+    unlock(visitor)
+    visitor.sees("overview.title")
+
+
+DEAF = "Object.defineProperty(BroadcastChannel.prototype, 'onmessage', { set() {} })"
+
+
+def sign_up(visitor, _):
+    """As somebody new."""
+    visitor.follow("welcome.sign-up")
+    choose_words(visitor, OTHER_WORDS)
+
+
+def sign_in_as(visitor, relative):
+    """As another person."""
+    visitor.follow("welcome.sign-in")
+    visitor.enter("account.address", relative.account)
+    visitor.enter("account.passphrase", WORDS)
+    visitor.press("sign-in.sign-in")
+
+
+def recover(visitor, relative):
+    """As another person, by the sheet."""
+    visitor.follow("welcome.sign-in")
+    by_sheet(visitor, relative)
+
+
+def by_sheet(visitor, person):
+    """From where words are asked for."""
+    visitor.follow("account.forgotten")
+    visitor.sees("recover.title")
+    visitor.enter("account.address", person.account)
+    visitor.enter("sheet.code", str(person.code))
+    visitor.press("recover.go-on")
+    choose_words(visitor, OTHER_WORDS)
+
+
+def go_back_to_the_farewell(visitor, _):
+    """Of an account that was closed here before."""
+    visitor.page.evaluate("location.hash = '#/farewell'")
+
+
+@pytest.mark.parametrize("late", [sign_up, sign_in_as, recover, go_back_to_the_farewell])
+def test_a_tab_that_knows_of_nobody_forgets_nobody(visitors, patient, relative, late):
+    """It has not heard that she signed in at another one: it shows her lock, and what she wrote still waits unsent."""
+    visitor = visitors(language="en", viewport=DESK)
+    visitor.page.add_init_script(DEAF)
+    visitor.page.reload()
+    visitor.sees("welcome.title")
+    deaf = visitor.opens_tab()
+    sign_in(visitor, patient.account)
+    visitor.follow("bring.short")
+    visitor.page.route(DEPOSIT, lambda route: route.abort())
+    measure(visitor, "heart-rate", {"value-heart-rate": "61"})
+    waits = visitor.text("sending.waits", count=1)
+    expect(visitor.page.get_by_text(waits)).to_be_visible()
+    here, visitor.page = visitor.page, deaf
+    late(visitor, relative)
+    visitor.sees("unlock.title")
+    visitor.page = here
+    here.reload()
+    unlock(visitor)
+    expect(here.get_by_text(waits)).to_be_visible()
+    visitor.complaints = []  # of what it could not reach
+
+
+def test_of_two_tabs_that_sign_up_at_once_one_is_first(visitors):
+    """The other one takes nothing from it, and shows that this browser is hers by now."""
+    visitor = visitors(language="de")
+    visitor.context.add_init_script(DEAF)
+    visitor.page.reload()
+    pages = [visitor.opens_tab(), visitor.page]
+    for visitor.page in pages:
+        visitor.follow("welcome.sign-up")
+        expect(visitor.page.locator("[autocomplete=username]")).to_have_value(re.compile("^p-"))
+        visitor.enter("account.passphrase", WORDS)
+    for visitor.page in pages:
+        visitor.press("words.go-on")
+    ends = [visitor.text("arriving.title"), visitor.text("unlock.title")]
+    titles = [page.get_by_role("heading", level=1) for page in pages]
+    for title_ in titles:
+        expect(title_).to_have_text(re.compile("|".join(ends)))
+    assert sorted(title_.inner_text() for title_ in titles) == sorted(ends)
+    (visitor.page,) = (page for page, title_ in zip(pages, titles, strict=True) if title_.inner_text() == ends[0])
+    keep_sheet(visitor)
+
+
+def test_a_device_that_is_shut_out_late_leaves_what_took_its_place(visitors, patient):
+    """Her way in hangs in one tab; the sheet brings the account back in another one, and stays when the first fails."""
+    visitor, held = visitors(language="de"), []
+
+    def hold(route):
+        held.append(route)
+
+    visitor.page.add_init_script(DEAF)
+    visitor.page.route("**/v1/statements", hold)
+    visitor.page.reload()
+    with visitor.page.expect_request("**/v1/statements"):
+        sign_in_as(visitor, patient)
+    hangs = visitor.opens_tab()
+    visitor.sees("unlock.title")
+    by_sheet(visitor, patient)
+    keep_sheet(visitor)
+    (late,) = held
+    late.continue_()
+    expect(hangs.get_by_role("alert")).to_be_visible()
+    visitor.page.reload()
+    unlock(visitor, OTHER_WORDS)
     visitor.sees("overview.title")
 
 

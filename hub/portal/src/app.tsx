@@ -4,13 +4,13 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Client } from "./client/client.ts";
 import { isClosed, isClosing } from "./client/closing.ts";
-import { type Device, lookUp } from "./client/device.ts";
+import { comesTo, type Device, lookUp } from "./client/device.ts";
 import { useIdle } from "./idle.ts";
 import { ActingBanner, NoLonger } from "./pages/acting.tsx";
 import { Arriving } from "./pages/arriving.tsx";
 import { CLOSING, ENTRANCES, FOR_ANOTHER, MANAGING, pagesFor, RECOVERY } from "./pages/index.ts";
 import { Unlock } from "./pages/unlock.tsx";
-import { type Page, PortalContext, tabs, tellTabs } from "./portal.ts";
+import { type Page, PortalContext, tabs, tellTabs, type Told } from "./portal.ts";
 import { go, usePath } from "./router.ts";
 import { type Language, language, speak, text } from "./text.ts";
 import { useActing } from "./ui/acting.ts";
@@ -44,9 +44,17 @@ export function App({ hub, first }: { hub: string; first: Device }) {
     dropSecrets();
   };
   useEffect(() => {
-    // Who locks one tab means all of them.
-    tabs.onmessage = dropSecrets;
+    // Who locks one tab means all of them; what one was about to do as nobody's it cannot do any more.
+    tabs.onmessage = ({ data }: MessageEvent<Told>) => {
+      if (data === "account") go("");
+      dropSecrets();
+    };
   }, []);
+  const comeIn = async (client: Client | null) => {
+    if (client === null) go("");
+    else tellTabs("account");
+    enter(await comesTo(first.db, client));
+  };
   const unlocked = clientOf(device);
   useEffect(() => () => unlocked?.close(), [unlocked]);
   useRefresh(device.state === "open" ? device.client : null);
@@ -60,7 +68,7 @@ export function App({ hub, first }: { hub: string; first: Device }) {
   const entrance = outside(device, path);
   const above = <ProblemNotice problem={speaking.problem} />;
   return (
-    <PortalContext.Provider value={{ device, enter, actFor }}>
+    <PortalContext.Provider value={{ device, enter, comeIn, actFor }}>
       <Header hub={hub} onLanguage={speaking.run}>
         {client !== null && (
           <Button look="plain" onClick={lock}>

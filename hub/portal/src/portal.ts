@@ -27,6 +27,8 @@ export type Portal = {
   readonly device: Device;
   /** The device is another's now, or in another state. */
   readonly enter: (device: Device) => void;
+  /** An account was put into this browser, by one of the ways in; `null` where another tab was first. */
+  readonly comeIn: (client: Client | null) => Promise<void>;
   /** Act for a patient from now on, by her account; for oneself where it is empty. */
   readonly actFor: (patient: string) => void;
 };
@@ -40,9 +42,11 @@ export function usePortal(): Portal {
   return portal;
 }
 
-/** All tabs of this browser hear that the device was locked, or left. */
+/** What the tabs of this browser tell each other: the device was locked, or left; or an account came to it. */
+export type Told = "lock" | "account";
+
 export const tabs = new BroadcastChannel("obhut-lock");
 
-export function tellTabs(): void {
-  tabs.postMessage("lock");
+export function tellTabs(said: Told = "lock"): void {
+  tabs.postMessage(said);
 }

@@ -12,7 +12,7 @@ import { RootCompartment } from "../vault.ts";
 import { AccountWriter, type OpenVault } from "./account_writer.ts";
 import { Hub, type Wraps } from "./api.ts";
 import { Client, type Secrets } from "./client.ts";
-import { type Database, forgetAll } from "./database.ts";
+import type { Database } from "./database.ts";
 import { Keyring } from "./keyring.ts";
 import { deviceLabel } from "../device_label.ts";
 import { Problem, UNDECIDED } from "../problems.ts";
@@ -34,8 +34,11 @@ export type Arriving = {
   readonly signIn: string;
 };
 
-/** A further device, by passphrase; kept in the safe, and still to arrive. Throws `unauthenticated` for a wrong one. */
-export async function join(db: Database, account: string, passphrase: PassphraseKeys): Promise<Client> {
+/**
+ * A further device, by passphrase; kept in the safe, and still to arrive. Throws `unauthenticated` for a wrong one.
+ * `null`, as of each way in, where another tab was first: what it has put here stays.
+ */
+export async function join(db: Database, account: string, passphrase: PassphraseKeys): Promise<Client | null> {
   const hub = new Hub();
   const door: Door = { by: "passphrase", key: b64(passphrase.signIn) };
   const { key } = await hub.info();
@@ -54,13 +57,16 @@ export async function join(db: Database, account: string, passphrase: Passphrase
 /**
  * The account on a new device by the recovery sheet: new root, new device, new passphrase, new sheet; all other devices
  * end. Kept in the safe, and still to arrive. Throws `unauthenticated` for a sheet that is not the account's.
+ *
+ * `instead`: the account that is on this device, locked, and gives way.
  */
 export async function recover(
   db: Database,
   account: string,
   code: RecoveryCode,
   passphrase: PassphraseKeys,
-): Promise<Client> {
+  instead: string | null,
+): Promise<Client | null> {
   const hub = new Hub();
   const door: Door = { by: "sheet", key: b64(code.fetchToken) };
   const { key } = await hub.info();
@@ -81,7 +87,7 @@ export async function recover(
   });
   const wraps = allWraps(keyring, vaultKey, fresh, passphrase.wrapKey);
   const begun = { ...arriving(door, writer, wraps), code: fresh.text(), signIn: b64(passphrase.signIn) };
-  return kept(db, passphrase, { keyring: keyring.dump(), vaultKey: b64(vaultKey), begun });
+  return kept(db, passphrase, { keyring: keyring.dump(), vaultKey: b64(vaultKey), begun }, instead);
 }
 
 /** Send what was kept, unless the hub has it, and take the account in; what the loss tainted is rotated at once. */
@@ -107,7 +113,7 @@ export async function register({ hub, keyring, account }: Pick<Client, "hub" | "
   await hub.register(messages.register(keyring.sign, said));
 }
 
-async function send({ hub, account, db }: Client, { statements, wraps, code }: Arriving, door: Door): Promise<void> {
+async function send({ hub, account, safe }: Client, { statements, wraps, code }: Arriving, door: Door): Promise<void> {
   const written = statements.map(([frame, blob]) => ({ frame: unb64(frame), blob: blob ? unb64(blob) : null }));
   const opened = Object.fromEntries(Object.entries(wraps).map(([name, wrap]) => [name, unb64(wrap)]));
   const fetch = code ? await fetchHash(RecoveryCode.parse(code)) : null;
@@ -115,7 +121,7 @@ async function send({ hub, account, db }: Client, { statements, wraps, code }: A
     await hub.post(written, opened, fetch, await token(hub, account, door));
   } catch (error) {
     // The hub has taken nothing of it, and will not: the next try begins anew.
-    if (error instanceof Problem && !UNDECIDED.includes(error.code)) await forgetAll(db);
+    if (error instanceof Problem && !UNDECIDED.includes(error.code)) await safe.forget();
     throw error;
   }
 }
@@ -202,10 +208,14 @@ function arriving(door: Door, { written }: AccountWriter, wraps: Wraps): Arrivin
   };
 }
 
-/** The account is this device's from now on: its secrets are kept, whatever was here before is forgotten. */
-export async function kept(db: Database, { wrapKey }: PassphraseKeys, secrets: Secrets): Promise<Client> {
+/** The account is this device's from now on, instead of none or of the one that it was; `null` where it is another's. */
+export async function kept(
+  db: Database,
+  { wrapKey }: PassphraseKeys,
+  secrets: Secrets,
+  instead: string | null = null,
+): Promise<Client | null> {
   const { account } = secrets.keyring;
-  await forgetAll(db);
-  const safe = await Safe.make(db, account, passphraseUnlock(wrapKey, account), secrets);
-  return Client.open(safe, secrets);
+  const safe = await Safe.make(db, account, passphraseUnlock(wrapKey, account), secrets, instead);
+  return safe && Client.open(safe, secrets);
 }

@@ -13,7 +13,7 @@ import { AccountWriter } from "./account_writer.ts";
 import { type FeedEvent, Hub, type Wraps } from "./api.ts";
 import { ChainStore } from "./chain_store.ts";
 import { isClosing } from "./closing.ts";
-import { forgetAll, getState, putNew, setState } from "./database.ts";
+import { getState, putNew, setState } from "./database.ts";
 import type { Begun } from "./enrolment.ts";
 import { type DumpedKeyring, Keyring } from "./keyring.ts";
 import { Problem } from "../problems.ts";
@@ -102,7 +102,7 @@ export class Client extends Side {
   async forget(): Promise<void> {
     this.close();
     await this.reading.ended(); // it would go on to keep what it has heard
-    await forgetAll(this.db);
+    await this.safe.forget();
   }
 
   /** The key of the vault, as this device keeps it. */

@@ -146,7 +146,7 @@ export async function setState(db: Database, name: string, value: unknown): Prom
   await db.put("state", value, name);
 }
 
-/** Forget all: the account is not on this device any more. */
+/** Leave nothing. Only `safe.ts` does so, in its turn: it knows whether there is an account. */
 export async function forgetAll(db: Database): Promise<void> {
   const names = [...db.objectStoreNames];
   const all = db.transaction(names, "readwrite");

@@ -27,6 +27,11 @@ export async function lookUp(db: Database): Promise<Device> {
   return label === null ? { state: "nobody", db } : { state: "locked", db, label };
 }
 
+/** The device on its way into an account; where another tab was first, what that has made of it. */
+export async function comesTo(db: Database, client: Client | null): Promise<Device> {
+  return client === null ? lookUp(db) : { state: "begun", db, client };
+}
+
 /** Unlock by the passphrase. Throws `Problem(unauthenticated)` for a wrong one. */
 export async function unlock(db: Database, { account, ways }: Label, passphrase: PassphraseKeys): Promise<Device> {
   const way = ways.find(({ kind }) => kind === "passphrase");

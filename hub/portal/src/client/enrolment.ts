@@ -13,14 +13,13 @@ import * as steps from "../steps.ts";
 import { RootCompartment, Vault } from "../vault.ts";
 import { AccountWriter } from "./account_writer.ts";
 import type { HubInfo } from "./api.ts";
-import { arrive, type Arriving } from "./arrival.ts";
+import { arrive, type Arriving, kept } from "./arrival.ts";
 import { Client, type Secrets } from "./client.ts";
-import { type Database, forgetAll } from "./database.ts";
+import type { Database } from "./database.ts";
 import { Keyring } from "./keyring.ts";
 import { deviceLabel } from "../device_label.ts";
 import { Problem, UNDECIDED } from "../problems.ts";
 import { type NewSheet, newWords, type NewWords, replaceSheet, setWords } from "./replacing.ts";
-import { passphraseUnlock, Safe } from "./safe.ts";
 import { allWraps, fetchHash } from "./wraps.ts";
 
 /** An account that is still to be made at the hub. */
@@ -39,14 +38,17 @@ export type Making = {
 /** What is not finished: an account to be made, to arrive, to have other words or another sheet, a sheet to be asked back. */
 export type Begun = Making | Arriving | NewWords | NewSheet | { readonly step: "sheet"; readonly code: string };
 
-/** Make all keys of a new account and keep them in the safe. Nothing is sent yet. `admission`: of an organisation. */
+/**
+ * Make all keys of a new account and keep them in the safe. Nothing is sent yet. `admission`: of an organisation.
+ * `null` where another tab was first.
+ */
 export async function begin(
   db: Database,
   info: HubInfo,
   account: string,
   passphrase: PassphraseKeys,
   admission = "",
-): Promise<Client> {
+): Promise<Client | null> {
   const secrets: Secrets = {
     keyring: Keyring.generate(account, info.key).dump(),
     vaultKey: b64(randomBytes(KEY_BYTES)),
@@ -61,9 +63,7 @@ export async function begin(
       admission,
     },
   };
-  await forgetAll(db); // another tab may have put something here since this browser was signed out
-  const safe = await Safe.make(db, account, passphraseUnlock(passphrase.wrapKey, account), secrets);
-  return Client.open(safe, secrets);
+  return kept(db, passphrase, secrets);
 }
 
 /** The fresh name of a person at this hub. */

@@ -138,7 +138,7 @@ export function hasWords({ found }: Added): boolean {
 }
 
 /** The account is kept on this device, under the words that it has. Throws `Problem(unauthenticated)` for others. */
-export async function keepUnderWords(db: Database, added: Added, passphrase: PassphraseKeys): Promise<Client> {
+export async function keepUnderWords(db: Database, added: Added, passphrase: PassphraseKeys): Promise<Client | null> {
   const { wraps } = added.found;
   if (!areWords(wraps, added.keyring.account, passphrase)) {
     throw new Problem("unauthenticated", "these are not the account's words");
@@ -148,7 +148,7 @@ export async function keepUnderWords(db: Database, added: Added, passphrase: Pas
 }
 
 /** As before, under new words, which from then on are the account's. */
-export async function keepUnderNewWords(db: Database, added: Added, passphrase: PassphraseKeys): Promise<Client> {
+export async function keepUnderNewWords(db: Database, added: Added, passphrase: PassphraseKeys): Promise<Client | null> {
   return kept(db, passphrase, secretsOf(added, newWords(passphrase)));
 }
 

@@ -7,11 +7,11 @@
 
 import { decrypt, encrypt, KEY_BYTES, keyedHash, labelHash, NONCE_BYTES, randomBytes } from "../primitives.ts";
 import { concat, utf8, utf8Text } from "../primitives.ts";
-import { type Database, getState, setState } from "./database.ts";
+import { type Database, forgetAll, getState, setState } from "./database.ts";
 import { Problem } from "../problems.ts";
 
 const IV_BYTES = 12;
-/** One tab at a time changes what is in it, or written on it. */
+/** One tab at a time makes or forgets it, or changes what is in it, or written on it. */
 const TURN = "obhut-safe";
 
 /** A way to unlock: the passphrase, or a passkey by its credential id with the salt that it is asked with. */
@@ -53,16 +53,57 @@ export class Safe<T> {
     return getState<Label>(db, "safe-label");
   }
 
-  /** A new safe for an account, in place of any other, opened by a passphrase. */
-  static async make<T>(db: Database, account: string, unlock: Uint8Array, secrets: T): Promise<Safe<T>> {
+  /**
+   * A new safe for an account, opened by a passphrase; whatever else was here is forgotten.
+   *
+   * `instead`: the account that gives way to it, or `null` where there is none. Where by now another one is here than
+   * that, which a tab has put here meanwhile, nothing is made nor forgotten: `null`.
+   */
+  static async make<T>(
+    db: Database,
+    account: string,
+    unlock: Uint8Array,
+    secrets: T,
+    instead: string | null = null,
+  ): Promise<Safe<T> | null> {
     const algorithm = { name: "AES-GCM", length: 256 };
     const browserKey = await crypto.subtle.generateKey(algorithm, false, ["encrypt", "decrypt"]);
     const safe = new Safe<T>(db, randomBytes(KEY_BYTES), browserKey);
-    await setState(db, "browser-key", browserKey);
-    await safe.#write(secrets);
     const wrap = await safe.#seal(unlock, "passphrase", safe.#key);
-    await setState(db, "safe-label", { account, ways: [{ name: "passphrase", kind: "passphrase", wrap }] });
-    return safe;
+    return inTurn(async () => {
+      const label = await Safe.label(db);
+      if (label !== null && label.account !== instead) return null;
+      await forgetAll(db);
+      await setState(db, "browser-key", browserKey);
+      await safe.#write(secrets);
+      await setState(db, "safe-label", { account, ways: [{ name: "passphrase", kind: "passphrase", wrap }] });
+      return safe;
+    });
+  }
+
+  /** Forget what was written here after an account was forgotten; not where there is one again. */
+  static async sweep(db: Database): Promise<void> {
+    await inTurn(async () => {
+      if ((await Safe.label(db)) === null) await forgetAll(db);
+    });
+  }
+
+  /** Forget all: the account is not on this device any more. One that has taken its place stays. */
+  async forget(): Promise<void> {
+    await inTurn(async () => {
+      if ((await Safe.label(this.db)) === null || (await this.#isHere())) await forgetAll(this.db);
+    });
+  }
+
+  /** Whether it is this very safe that is here. */
+  async #isHere(): Promise<boolean> {
+    try {
+      await this.read();
+      return true;
+    } catch (error) {
+      if (error instanceof Problem) return false;
+      throw error;
+    }
   }
 
   /** Open it one way. Throws `Problem(unauthenticated)` where the key does not fit. */
@@ -81,7 +122,7 @@ export class Safe<T> {
 
   /** Put other secrets in the place of some, all or nothing, whatever another tab puts in. */
   async change(secrets: Partial<T>): Promise<void> {
-    await navigator.locks.request(TURN, async () => this.#write({ ...(await this.read()), ...secrets }));
+    await inTurn(async () => this.#write({ ...(await this.read()), ...secrets }));
   }
 
   async #write(secrets: T): Promise<void> {
@@ -110,7 +151,7 @@ export class Safe<T> {
   }
 
   async #changeWays(change: (ways: readonly Way[]) => readonly Way[]): Promise<void> {
-    await navigator.locks.request(TURN, async () => {
+    await inTurn(async () => {
       const label = await Safe.label(this.db);
       if (label === null) throw new Problem("not-found", "there is no account on this device");
       await setState(this.db, "safe-label", { ...label, ways: change(label.ways) });
@@ -123,6 +164,11 @@ export class Safe<T> {
     const outer = await crypto.subtle.encrypt({ name: "AES-GCM", iv: buffer(iv) }, this.#browserKey, buffer(inner));
     return concat(iv, new Uint8Array(outer));
   }
+}
+
+/** What reads before it writes is not come between. */
+async function inTurn<T>(act: () => Promise<T>): Promise<T> {
+  return navigator.locks.request(TURN, act);
 }
 
 async function unsealed(browserKey: CryptoKey, key: Uint8Array, name: string, sealed: Uint8Array): Promise<Uint8Array> {

@@ -3,8 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { close, isClosed, isClosing } from "../client/closing.ts";
-import { forgetAll } from "../client/database.ts";
-import { prove } from "../client/device.ts";
+import { lookUp, prove } from "../client/device.ts";
+import { Safe } from "../client/safe.ts";
 import { tellTabs, usePortal } from "../portal.ts";
 import { go } from "../router.ts";
 import { text } from "../text.ts";
@@ -88,8 +88,12 @@ async function leave(client: Client): Promise<void> {
 }
 
 export function Farewell() {
-  const { db } = usePortal().device;
-  useEffect(() => void forgetAll(db), []); // what another tab still wrote while it was told
+  const { device, enter } = usePortal();
+  const tidying = useTask(async () => {
+    await Safe.sweep(device.db); // what another tab still wrote while it was told
+    enter(await lookUp(device.db)); // or another account, to whose page a way back leads no more
+  });
+  useEffect(() => void tidying.run(), []);
   return (
     <section class="card">
       <Notice mood="good">{text("farewell.done")}</Notice>

@@ -17,7 +17,7 @@ import { ChooseWords } from "./choose_words.tsx";
 type Admitted = { readonly info: HubInfo; readonly account: string };
 
 export function House() {
-  const { device, enter } = usePortal();
+  const { device, comeIn } = usePortal();
   const [address, setAddress] = useState("");
   const [code, setCode] = useState("");
   const [wrong, setWrong] = useState(false);
@@ -35,9 +35,7 @@ export function House() {
         <Step number={1} of={STEPS} name={text("words.title")} />
         <ChooseWords
           account={account}
-          onChosen={async (keys) => {
-            enter({ state: "begun", db: device.db, client: await begin(device.db, info, account, keys, code.trim()) });
-          }}
+          onChosen={async (keys) => comeIn(await begin(device.db, info, account, keys, code.trim()))}
         />
       </section>
     );

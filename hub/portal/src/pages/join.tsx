@@ -122,21 +122,18 @@ function Compare({ newcomer, reply, onAdded, again }: CompareProps) {
 }
 
 function Words({ added }: { added: Added }) {
-  const { device, enter } = usePortal();
+  const { device, comeIn } = usePortal();
   const { account } = added.keyring;
   const [typed, type] = useState("");
   const [fresh, chooseFresh] = useState(!pairing.hasWords(added));
   const keeping = useTask(async () => {
-    const client = await pairing.keepUnderWords(device.db, added, await stretch(account, tidy(typed)));
-    enter({ state: "begun", db: device.db, client });
+    await comeIn(await pairing.keepUnderWords(device.db, added, await stretch(account, tidy(typed))));
   });
   if (fresh) {
     return (
       <ChooseWords
         account={account}
-        onChosen={async (keys) => {
-          enter({ state: "begun", db: device.db, client: await pairing.keepUnderNewWords(device.db, added, keys) });
-        }}
+        onChosen={async (keys) => comeIn(await pairing.keepUnderNewWords(device.db, added, keys))}
       />
     );
   }

@@ -16,7 +16,7 @@ import { ChooseWords } from "./choose_words.tsx";
 type SheetSays = { readonly account: string; readonly code: RecoveryCode };
 
 export function Recover() {
-  const { device, enter } = usePortal();
+  const { device, comeIn } = usePortal();
   const [sheet, setSheet] = useState<SheetSays | null>(null);
   if (sheet === null) return <TypeSheet onTyped={setSheet} />;
   return (
@@ -25,8 +25,8 @@ export function Recover() {
       <ChooseWords
         account={sheet.account}
         onChosen={async (keys) => {
-          const client = await recover(device.db, sheet.account, sheet.code, keys);
-          enter({ state: "begun", db: device.db, client });
+          const instead = device.state === "locked" ? device.label.account : null;
+          await comeIn(await recover(device.db, sheet.account, sheet.code, keys, instead));
         }}
       />
     </section>

@@ -15,13 +15,12 @@ import { useTask } from "../ui/task.ts";
 import { addressOf, tidy } from "../passphrase_words.ts";
 
 export function SignIn() {
-  const { device, enter } = usePortal();
+  const { device, comeIn } = usePortal();
   const [address, setAddress] = useState("");
   const [typed, type] = useState("");
   const joining = useTask(async () => {
     const account = addressOf(address, await new Hub().info());
-    const client = await join(device.db, account, await stretch(account, tidy(typed)));
-    enter({ state: "begun", db: device.db, client });
+    await comeIn(await join(device.db, account, await stretch(account, tidy(typed))));
   });
   return (
     <section class="card">

@@ -11,7 +11,7 @@ import { useTask } from "../ui/task.ts";
 import { ChooseWords } from "./choose_words.tsx";
 
 export function SignUp() {
-  const { device, enter } = usePortal();
+  const { device, comeIn } = usePortal();
   const [hub, setHub] = useState<{ info: HubInfo; name: string } | null>(null);
   const asking = useTask(async () => {
     const info = await new Hub().info();
@@ -25,8 +25,7 @@ export function SignUp() {
       <ChooseWords
         account={hub?.name ?? ""}
         onChosen={async (keys) => {
-          if (hub === null) return;
-          enter({ state: "begun", db: device.db, client: await begin(device.db, hub.info, hub.name, keys) });
+          if (hub !== null) await comeIn(await begin(device.db, hub.info, hub.name, keys));
         }}
       />
     </section>
