@@ -139,6 +139,13 @@ class Visitor:
         """Choose one of a list, by its words."""
         self.field(key).select_option(label=label)
 
+    def thinks_better(self, question: str, no: str, **values: object) -> None:
+        """Ask to be asked, and say no: she stands where she was."""
+        self.press(question, **values)
+        expect(self.page.get_by_role("heading", level=2).and_(self.page.locator(":focus"))).to_be_visible()
+        self.press(no)
+        expect(self.button(question, **values)).to_be_focused()
+
     def use(self, what: Locator) -> None:
         what.click()
 

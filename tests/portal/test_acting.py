@@ -156,6 +156,7 @@ def test_a_representative_answers_who_asks_her_and_gives_the_mandate_back(visito
     expect(he.page.get_by_role("button", name=he.text("log.object"))).to_have_count(0)
     he.is_well()
     he.follow("overview.title")
+    he.thinks_better("acting.resign", "acting.resign-keep")
     he.press("acting.resign")
     he.is_well()
     he.press("acting.resign-now")
@@ -258,6 +259,7 @@ def test_naming_says_all_that_the_command_can(visitors, patient, people):
     assert patient.vault.mandates[mother.account].kind == "guardian"
     assert patient.root.shared == (mother.account,)
 
+    she.thinks_better("relatives.change-of", "relatives.keep", who=mother.account)
     she.press("relatives.change-of", who=mother.account)
     she.is_well()
     she.tick(she.text("relatives.manage"))
@@ -342,6 +344,7 @@ def test_who_manages_sees_ends_and_hands_on_what_he_may_read(visitors, patient, 
     rule = he.page.get_by_role("listitem").filter(has_text=title(practice))
     expect(rule).to_contain_text(words.category(VITALS, "de"))
     he.is_well()
+    he.thinks_better("share.withdraw-of", "share.keep", who=title(practice))
     he.press("share.withdraw-of", who=title(practice))
     he.is_well()
     he.press("share.withdraw-now")

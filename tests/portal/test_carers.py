@@ -24,6 +24,7 @@ def state(visitor, member, role):
     visitor.enter("member.name", member)
     visitor.choose("member.role", f"role.{role}")
     visitor.press("member.save")
+    expect(visitor.page.get_by_text(visitor.text("member.saved"))).to_be_focused()
 
 
 def found(visitor, hub, member, role, look=nothing):
@@ -169,7 +170,6 @@ def test_a_nurse_is_held_to_what_the_law_leaves_her(visitors, portal_hub, patien
     visitor.follow("security.title")
     visitor.is_well()
     state(visitor, DOCTOR, "physician")
-    expect(visitor.page.get_by_text(visitor.text("member.saved"))).to_be_visible()
     visitor.follow("patients.short")
     visitor.use(visitor.page.get_by_role("link", name=visitor.text("patients.open")).first)
     visitor.follow("write.title")

@@ -130,6 +130,7 @@ def test_a_closed_tab_is_gone_on_from(visitors, patient, shared, portal_hub, sen
     visitor.page.clock.install()
     end(visitor)
     visitor.gives_up()
+    expect(visitor.page.get_by_text(visitor.text("close.begun"))).to_be_focused()
     visitor.is_well()
     visitor.context.unroute_all()
     visitor.page.goto("about:blank")

@@ -23,7 +23,16 @@ from tests.browser import chromium
 from tests.journeys.conftest import DOMAIN
 from tests.journeys.test_pairing import organisation
 from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
-from tests.portal.test_getting_in import OTHER_WORDS, choose_words, keep_sheet, nothing, read_sheet, sign_in, unlock
+from tests.portal.test_getting_in import (
+    OTHER_WORDS,
+    choose_words,
+    keep_sheet,
+    nothing,
+    prove_sheet,
+    read_sheet,
+    sign_in,
+    unlock,
+)
 from tests.ports import free_port
 from tests.serving import serving
 
@@ -64,7 +73,7 @@ def added(old, new, look=nothing):
     expect(new.page.get_by_text(new.text("join.confirm-there"))).to_be_visible()
     look()
     old.press("add.same")
-    expect(old.page.locator(".notice.good")).to_be_visible()
+    expect(old.page.locator(".notice.good").get_by_role("heading")).to_be_focused()
     expect(new.field("account.passphrase")).to_be_visible()
     look()
 
@@ -119,7 +128,7 @@ def test_digits_that_differ_bring_nothing(visitors, patient):
     new.press("join.same")
     digits(old)
     old.press("join.differ")
-    expect(old.page.get_by_text(old.text("add.declined"))).to_be_visible()
+    expect(old.page.get_by_text(old.text("add.declined"))).to_be_focused()
     old.is_well()
     expect(new.page.get_by_role("alert")).to_have_text(new.text("problem.gone"))
     new.is_well()
@@ -273,7 +282,7 @@ def test_new_words(visitors, patient, tmp_path, portal_hub):
     visitor.follow("new-words.title")
     visitor.sees("new-words.title")
     choose_words(visitor, OTHER_WORDS, visitor.is_well)
-    expect(visitor.page.get_by_text(visitor.text("new-words.done"))).to_be_visible()
+    expect(visitor.page.get_by_text(visitor.text("new-words.done"))).to_be_focused()
     visitor.is_well()
     visitor.press("frame.lock")
     unlock(visitor, WORDS)
@@ -313,8 +322,9 @@ def old_hub(tmp_path):
         yield running
 
 
-def test_a_new_sheet(browser, old_hub, tmp_path):
-    """After a week she makes another; a closed tab loses nothing of it, and for 7 days the old one works, too."""
+@pytest.fixture
+def a_week_later(browser, old_hub, tmp_path):
+    """A patient, the code of her sheet of a week ago, her clock, and herself at a browser, before she makes another."""
 
     def clock():
         return time.time() + old_hub.ahead
@@ -326,6 +336,23 @@ def test_a_new_sheet(browser, old_hub, tmp_path):
     sign_in(visitor, patient.account)
     visitor.follow("security.title")
     visitor.follow("new-sheet.title")
+    yield patient, code, clock, visitor
+    visitor.close()
+    patient.close()
+
+
+def test_a_new_sheet_is_asked_back(a_week_later):
+    """Only then it is done; that it is, is read out."""
+    *_, visitor = a_week_later
+    visitor.press("new-sheet.make")
+    prove_sheet(visitor, visitor.is_well)
+    expect(visitor.page.get_by_text(visitor.text("new-sheet.done"))).to_be_focused()
+    visitor.is_well()
+
+
+def test_a_new_sheet(a_week_later, old_hub, tmp_path):
+    """After a week she makes another; a closed tab loses nothing of it, and for 7 days the old one works, too."""
+    patient, code, clock, visitor = a_week_later
     visitor.is_well()
     visitor.press("new-sheet.make")
     account, groups = read_sheet(visitor)
@@ -335,7 +362,6 @@ def test_a_new_sheet(browser, old_hub, tmp_path):
     assert (account, groups) == read_sheet(visitor) and account == patient.account
     keep_sheet(visitor)
     fresh = RecoveryCode.parse("".join(groups))
-    visitor.close()
     patient.sync()
     assert patient.record.account.recovery_keys(patient.now) == [fresh.signing_key.public, code.signing_key.public]
     again, newest = enrolment.recover(tmp_path / "by-old", old_hub.url, account, code, clock)
@@ -344,7 +370,6 @@ def test_a_new_sheet(browser, old_hub, tmp_path):
     with pytest.raises(Problem):
         enrolment.recover(tmp_path / "by-void", old_hub.url, account, fresh, clock)
     enrolment.recover(tmp_path / "by-newest", old_hub.url, account, newest, clock)[0].close()
-    patient.close()
 
 
 # --- the camera ---------------------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ def test_she_reads_who_looked_objects_and_reads_the_answer(visitors, patient, pr
     visitor.is_well()
     visitor.choose("log.what", "log.kind-seen")
 
+    visitor.thinks_better("log.object-of", "log.object-cancel", seq=read.seq)
     visitor.press("log.object-of", seq=read.seq)
     visitor.is_well()
     visitor.enter("log.object-text", TEXT)

@@ -153,6 +153,7 @@ def test_a_link_from_its_making_to_its_end(visitors, patient, portal_hub, kind, 
     expect(her.page.get_by_text(re.compile(re.escape(opened)))).to_be_visible()
     her.press("outside.extend-of", label=LABEL)
     expect(her.page.get_by_text(her.text("outside.extended", label=LABEL))).to_be_visible()
+    her.thinks_better("outside.revoke-of", "share.keep", label=LABEL)
     her.press("outside.revoke-of", label=LABEL)
     her.is_well()
     her.press("share.withdraw-now")

@@ -128,10 +128,13 @@ def test_an_entry_is_corrected_and_taken_back(visitors, patient):
     assert (right["id"], right["status"]) == (wrong["id"], "corrected")
     visitor.follow("bring.look")
     opens(visitor, "38,5")
+    visitor.thinks_better("entry.delete", "entry.keep")
     visitor.press("entry.delete")
     visitor.is_well()
     visitor.press("entry.take-back")
+    expect(visitor.page.get_by_text(visitor.text("entry.taken-back"))).to_be_focused()
     expect(visitor.page.locator("summary").filter(has_text=visitor.text("metric.8310-5"))).to_have_count(0)
+    expect(visitor.page.get_by_text(visitor.text("entry.taken-back"))).to_be_focused()
     arrives(visitor, patient, temperature, lambda found: found == [])
 
 

@@ -83,6 +83,7 @@ def test_a_practice_finds_what_she_shares_until_she_withdraws(visitors, patient,
     rule = visitor.page.get_by_role("listitem").filter(has_text=title(practice))
     expect(rule).to_contain_text(words.category(VITALS, "en"))
     expect(rule).not_to_contain_text(words.category(MENTAL, "en"))
+    visitor.thinks_better("share.withdraw-of", "share.keep", who=title(practice))
     visitor.press("share.withdraw-of", who=title(practice))
     visitor.is_well()
     visitor.press("share.withdraw-now")

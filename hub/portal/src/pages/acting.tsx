@@ -1,6 +1,5 @@
 /** Acting for another: for whom, in what and until when, told wherever she goes; the way back; and giving it up. */
 
-import { useState } from "preact/hooks";
 import type { Client } from "../client/client.ts";
 import { type Mandate, resign } from "../client/representative.ts";
 import type { Side } from "../client/side.ts";
@@ -12,7 +11,7 @@ import { Icon } from "../ui/icon.tsx";
 import { useLoaded } from "../ui/load.ts";
 import { Notice } from "../ui/notice.tsx";
 import { usePatientName } from "../ui/shown.ts";
-import { Sure } from "../ui/sure.tsx";
+import { Sure, useAsking } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { Waiting } from "./share.tsx";
@@ -114,7 +113,7 @@ export function About({ client, patient }: OfPatient) {
 /** Giving the mandate back, which cannot be undone by her who does it. */
 export function Resigning({ client, patient }: OfPatient) {
   const { actFor } = usePortal();
-  const [asked, ask] = useState(false);
+  const { asked, kept, ask, keep } = useAsking();
   const who = usePatientName(client, patient);
   const resigning = useTask(async () => {
     await resign(client, patient);
@@ -129,12 +128,14 @@ export function Resigning({ client, patient }: OfPatient) {
           task={resigning}
           yes={text("acting.resign-now")}
           no={text("acting.resign-keep")}
-          onNo={() => ask(false)}
+          onNo={keep}
         >
           <p>{text("acting.resign-why", { who })}</p>
         </Sure>
       ) : (
-        <Button onClick={() => ask(true)}>{text("acting.resign")}</Button>
+        <Button focus={kept} onClick={ask}>
+          {text("acting.resign")}
+        </Button>
       )}
     </section>
   );

@@ -10,6 +10,7 @@ import { Rejected } from "../primitives.ts";
 import { text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
 import { Digits } from "../ui/digits.tsx";
+import { Done } from "../ui/done.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
@@ -18,20 +19,18 @@ import { Heading } from "../ui/step.tsx";
 import { useStop } from "../ui/stop.ts";
 import { useTask } from "../ui/task.ts";
 
-/** The name of the device that was added, or empty. */
-type Done = { readonly device: string };
-
 export function AddDevice({ client }: { client: Client }) {
   const [offer, setOffer] = useState<Offer | null>(null);
-  const [done, finish] = useState<Done | null>(null);
+  /** The name of the device that was added, or empty. */
+  const [added, finish] = useState<string | null>(null);
   const back = <LinkButton to="security">{text("lost.back")}</LinkButton>;
-  if (done) {
+  if (added !== null) {
     return (
       <section class="card">
-        {done.device ? (
-          <Notice mood="good">{text("add.done", { name: done.device.slice(-4) })}</Notice>
+        {added ? (
+          <Done said={text("add.done", { name: added.slice(-4) })} />
         ) : (
-          <Notice mood="warning">{text("add.declined")}</Notice>
+          <Done mood="warning" said={text("add.declined")} />
         )}
         <div class="actions">{back}</div>
       </section>
@@ -92,7 +91,7 @@ function isInvitation(shown: string): boolean {
 type CompareProps = {
   readonly client: Client;
   readonly offer: Offer;
-  readonly onDone: (done: Done) => void;
+  readonly onDone: (device: string) => void;
 };
 
 function Compare({ client, offer, onDone }: CompareProps) {
@@ -102,11 +101,11 @@ function Compare({ client, offer, onDone }: CompareProps) {
   useEffect(() => void hearing.run(), []);
   const adding = useTask(async (found: Reveal) => {
     await pairing.admit(client, offer, found);
-    onDone({ device: found.device });
+    onDone(found.device);
   });
   const declining = useTask(async () => {
     await pairing.decline(client, offer);
-    onDone({ device: "" });
+    onDone("");
   });
   const decline = (
     <Button look="danger" busy={declining.busy} onClick={() => void declining.run()}>

@@ -32,7 +32,7 @@ export function Close({ client }: { client: Client }) {
   if (begun) {
     return (
       <section class="card">
-        <p>{text(isClosed(client) ? "close.elsewhere" : "close.begun")}</p>
+        <Heading look="told">{text(isClosed(client) ? "close.elsewhere" : "close.begun")}</Heading>
         <ProblemNotice problem={ending.problem} />
         <div class="actions">
           <Button look="primary" busy={ending.busy} onClick={() => void ending.run()}>

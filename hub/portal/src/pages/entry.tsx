@@ -13,8 +13,13 @@ import { Attachment, hasAttachment } from "./attachment.tsx";
 
 const AT_ONCE = 50;
 
-/** Whether an entry is hidden from anybody, and what can be done with it; null where nobody is signed in. */
+/**
+ * Whether an entry is hidden from anybody, and what can be done with it; null where nobody is signed in.
+ *
+ * `told`: what was done to an entry that is not there any more to say it.
+ */
 export type Actions = {
+  readonly told: ComponentChildren;
   readonly isHidden: (entry: Stored) => boolean;
   readonly of: (entry: Stored, full: unknown) => ComponentChildren;
 } | null;

@@ -25,7 +25,7 @@ type EntryProps = {
 export function LogEntry({ client, entry, focus, onObjected }: EntryProps) {
   const { account } = client;
   const line = useRef<HTMLLIElement>(null);
-  const [stage, setStage] = useState<"" | "asked" | "sent">("");
+  const [stage, setStage] = useState<"" | "asked" | "kept" | "sent">("");
   useLayoutEffect(() => {
     if (focus) line.current?.focus();
   }, [focus]);
@@ -49,11 +49,12 @@ export function LogEntry({ client, entry, focus, onObjected }: EntryProps) {
         </div>
       )}
       {stage === "asked" && client instanceof Client && (
-        <Objecting client={client} entry={entry} onSent={() => void sent()} onCancel={() => setStage("")} />
+        <Objecting client={client} entry={entry} onSent={() => void sent()} onCancel={() => setStage("kept")} />
       )}
-      {stage === "" && client.isOwn && !entry.objection && isAbout(entry.actor, account) && (
+      {(stage === "" || stage === "kept") && client.isOwn && !entry.objection && isAbout(entry.actor, account) && (
         <Button
           look="plain"
+          focus={stage === "kept"}
           onClick={() => setStage("asked")}
           label={text("log.object-of", { seq: String(entry.seq) })}
         >

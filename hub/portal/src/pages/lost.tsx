@@ -8,6 +8,7 @@ import { RecoveryCode } from "../keys.ts";
 import { usePath } from "../router.ts";
 import { text } from "../text.ts";
 import { LinkButton } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { Notice } from "../ui/notice.tsx";
@@ -30,7 +31,7 @@ export function Lost({ client }: { client: Client }) {
   if (done || !devices(client).some((one) => one.name === name && !one.own)) {
     return (
       <section class="card">
-        <Notice mood="good">{text("lost.done")}</Notice>
+        {done ? <Done said={text("lost.done")} /> : <Notice mood="good">{text("lost.done")}</Notice>}
         <div class="actions">{back}</div>
       </section>
     );

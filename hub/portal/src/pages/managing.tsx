@@ -13,7 +13,7 @@ import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
 import { useLoaded } from "../ui/load.ts";
 import { Notice, Outdated } from "../ui/notice.tsx";
-import { Sure } from "../ui/sure.tsx";
+import { Sure, useAsking } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { About, Resigning } from "./acting.tsx";
@@ -68,7 +68,7 @@ export function Managing({ client: side }: { client: Deputy }) {
 }
 
 function OneSeen({ side, directory, one: { to, grant, categories }, onDone }: Props & { one: Seen }) {
-  const [asked, ask] = useState(false);
+  const { asked, kept, ask, keep } = useAsking();
   const name = to === side.client.account ? text("managing.your-account") : directory.name(to);
   const { purpose: purposes, until } = grant.rules.body;
   const [by] = grant.rules.by;
@@ -87,14 +87,14 @@ function OneSeen({ side, directory, one: { to, grant, categories }, onDone }: Pr
           task={ending}
           yes={text("share.withdraw-now")}
           no={text("share.keep")}
-          onNo={() => ask(false)}
+          onNo={keep}
         >
           <p>{text("share.ends", { who: name })}</p>
           <p>{text("managing.keys")}</p>
         </Sure>
       ) : (
         <div class="actions">
-          <Button onClick={() => ask(true)} label={text("share.withdraw-of", { who: name })}>
+          <Button focus={kept} onClick={ask} label={text("share.withdraw-of", { who: name })}>
             {text("share.withdraw")}
           </Button>
         </div>

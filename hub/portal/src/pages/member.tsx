@@ -7,18 +7,35 @@ import { type Member, memberOf, setMember } from "../client/member.ts";
 import { ROLES } from "../floor.ts";
 import { type Key, text } from "../text.ts";
 import { Choice } from "../ui/choice.tsx";
+import { Done } from "../ui/done.tsx";
 import { Field } from "../ui/field.tsx";
 import { Form } from "../ui/form.tsx";
-import { Notice } from "../ui/notice.tsx";
 import { useTask } from "../ui/task.ts";
 
 /** What a member sees, once it is known who that is. */
 export function AsMember({ client, children }: { client: Client; children: (member: Member) => ComponentChildren }) {
   const [member, setState] = useState<Member | null | undefined>(undefined);
-  const look = () => void memberOf(client).then(setState);
-  useEffect(look, [client]);
+  const [stated, setStated] = useState(false);
+  const look = async () => setState(await memberOf(client));
+  useEffect(() => void look(), [client]);
   if (member === undefined) return null;
-  return member === null ? <MemberForm client={client} onStated={look} /> : <>{children(member)}</>;
+  if (member === null) {
+    return (
+      <MemberForm
+        client={client}
+        onStated={() => {
+          setStated(true);
+          void look();
+        }}
+      />
+    );
+  }
+  return (
+    <>
+      {stated && <Done said={text("member.saved")} />}
+      {children(member)}
+    </>
+  );
 }
 
 type MemberFormProps = { readonly client: Client; readonly member?: Member; readonly onStated: () => void };
@@ -27,13 +44,12 @@ export function MemberForm({ client, member, onStated }: MemberFormProps) {
   const [name, setName] = useState(member?.name ?? "");
   const [role, setRole] = useState(member?.role ?? "");
   const [missing, setMissing] = useState(false);
-  const [saved, setSaved] = useState(false);
+  const [saved, count] = useState(0);
   const stating = useTask(async () => {
-    setSaved(false);
     setMissing(name.trim() === "");
     if (name.trim() === "") return;
     await setMember(client, { name: name.trim(), role: role || "nurse" });
-    setSaved(true);
+    count(saved + 1);
     onStated();
   });
   return (
@@ -57,7 +73,7 @@ export function MemberForm({ client, member, onStated }: MemberFormProps) {
           onChoose={setRole}
         />
       </Form>
-      {saved && <Notice mood="good">{text("member.saved")}</Notice>}
+      {saved > 0 && <Done key={saved} said={text("member.saved")} />}
     </section>
   );
 }

@@ -8,6 +8,7 @@ import { sheetChangesFrom } from "../client/replacing.ts";
 import type { RecoveryCode } from "../keys.ts";
 import { moment, text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
+import { Done } from "../ui/done.tsx";
 import { Notice, ProblemNotice } from "../ui/notice.tsx";
 import { Step } from "../ui/step.tsx";
 import { type Task, useTask } from "../ui/task.ts";
@@ -29,7 +30,7 @@ export function NewSheet({ client }: { client: Client }) {
   if (stage === "done") {
     return (
       <section class="card">
-        <Notice mood="good">{text("new-sheet.done")}</Notice>
+        <Done said={text("new-sheet.done")} />
         <div class="actions">{back}</div>
       </section>
     );

@@ -5,7 +5,7 @@ import type { Client } from "../client/client.ts";
 import { chooseWords } from "../client/enrolment.ts";
 import { text } from "../text.ts";
 import { LinkButton } from "../ui/button.tsx";
-import { Notice } from "../ui/notice.tsx";
+import { Done } from "../ui/done.tsx";
 import { ChooseWords } from "./choose_words.tsx";
 
 export function NewWords({ client }: { client: Client }) {
@@ -17,7 +17,7 @@ export function NewWords({ client }: { client: Client }) {
   };
   return (
     <section class="card" key={String(done)}>
-      {done ? <Notice mood="good">{text("new-words.done")}</Notice> : <p>{text("new-words.why")}</p>}
+      {done ? <Done said={text("new-words.done")} /> : <p>{text("new-words.why")}</p>}
       {!done && <ChooseWords account={client.account} onChosen={choose} />}
       <div class="actions">{back}</div>
     </section>

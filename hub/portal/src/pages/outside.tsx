@@ -11,7 +11,7 @@ import { Icon } from "../ui/icon.tsx";
 import { ProblemNotice } from "../ui/notice.tsx";
 import { QrCode } from "../ui/qr.tsx";
 import { Heading } from "../ui/step.tsx";
-import { Sure } from "../ui/sure.tsx";
+import { Sure, useAsking } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import { LinkForm } from "./link_form.tsx";
 import { Waiting } from "./share.tsx";
@@ -118,7 +118,7 @@ type OneLinkProps = {
 };
 
 function OneLink({ client, link, onShow, onDone }: OneLinkProps) {
-  const [asked, ask] = useState(false);
+  const { asked, kept, ask, keep } = useAsking();
   const { name, noted, until, left, opened, opened_at } = link;
   const number = name.slice(0, NUMBER);
   const label = noted?.label || text("outside.number", { number });
@@ -145,7 +145,7 @@ function OneLink({ client, link, onShow, onDone }: OneLinkProps) {
           task={revoking}
           yes={text("share.withdraw-now")}
           no={text("share.keep")}
-          onNo={() => ask(false)}
+          onNo={keep}
         >
           <p>{text("outside.revoke-why")}</p>
         </Sure>
@@ -161,7 +161,7 @@ function OneLink({ client, link, onShow, onDone }: OneLinkProps) {
               {text("outside.extend")}
             </Button>
           )}
-          <Button onClick={() => ask(true)} label={text("outside.revoke-of", { label })}>
+          <Button focus={kept} onClick={ask} label={text("outside.revoke-of", { label })}>
             {text("share.withdraw")}
           </Button>
         </div>

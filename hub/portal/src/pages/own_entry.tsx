@@ -9,8 +9,9 @@ import { measurement } from "../measurements.ts";
 import { Problem } from "../problems.ts";
 import { text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
-import { Notice, ProblemNotice } from "../ui/notice.tsx";
+import { Done } from "../ui/done.tsx";
 import type { Shown } from "../ui/shown.ts";
+import { Sure, useAsking } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import type { Actions } from "./entry.tsx";
 import { Readers } from "./readers.tsx";
@@ -18,12 +19,14 @@ import { Readers } from "./readers.tsx";
 /** What can be done with the entries of a record. */
 export function useActions(client: Client, record: Shown): Actions {
   const hiding = useHiding(client, record);
+  const [taken, count] = useState(0);
   return {
+    told: taken > 0 && <Done key={taken} said={text("entry.taken-back")} />,
     isHidden: (entry) => hiding !== null && hiding.hidden.has(referenceOf(entry)),
     of: (entry, full) => (
       <>
         {hiding && <Readers client={client} entry={entry} onChange={hiding.look} />}
-        {entry.author === client.account && <Own {...{ client, record, entry, full }} />}
+        {entry.author === client.account && <Own {...{ client, record, entry, full }} onTaken={() => count(taken + 1)} />}
       </>
     ),
   };
@@ -43,38 +46,39 @@ function useHiding(client: Client, { patient }: Shown): Hiding {
   return isOwn ? { hidden, look } : null;
 }
 
-type OwnProps = { readonly client: Client; readonly record: Shown; readonly entry: Stored; readonly full: unknown };
+type OwnProps = {
+  readonly client: Client;
+  readonly record: Shown;
+  readonly entry: Stored;
+  readonly full: unknown;
+  readonly onTaken: () => void;
+};
 
 /** What she can do with what she wrote: correct it, or take it back. */
-function Own({ client, record: { patient, note }, entry, full }: OwnProps) {
-  const [asking, ask] = useState(false);
+function Own({ client, record: { patient, note }, entry, full, onTaken }: OwnProps) {
+  const { asked, kept, ask, keep } = useAsking();
   const [gone, setGone] = useState(false);
   const taking = useTask(async () => {
     await takeBack(client, patient, entry);
     setGone(true);
+    onTaken();
   });
-  if (gone) return <Notice mood="good">{text("entry.taken-back")}</Notice>;
+  if (gone) return null; // until it goes out of the list
+  if (asked) {
+    return (
+      <Sure question={text("entry.sure")} task={taking} yes={text("entry.take-back")} no={text("entry.keep")} onNo={keep}>
+        <p>{text("entry.means")}</p>
+      </Sure>
+    );
+  }
   return (
-    <>
-      <ProblemNotice problem={taking.problem} />
-      {asking && <Notice mood="warning">{text("entry.sure")}</Notice>}
-      <div class="actions">
-        {!asking && note === null && measurement(full) !== null && (
-          <LinkButton to={`bring/${String(entry.resource["id"])}`}>{text("entry.correct")}</LinkButton>
-        )}
-        {asking ? (
-          <>
-            <Button look="danger" busy={taking.busy} onClick={() => void taking.run()}>
-              {text("entry.take-back")}
-            </Button>
-            <Button onClick={() => ask(false)}>{text("entry.keep")}</Button>
-          </>
-        ) : (
-          <Button look="danger" onClick={() => ask(true)}>
-            {text("entry.delete")}
-          </Button>
-        )}
-      </div>
-    </>
+    <div class="actions">
+      {note === null && measurement(full) !== null && (
+        <LinkButton to={`bring/${String(entry.resource["id"])}`}>{text("entry.correct")}</LinkButton>
+      )}
+      <Button look="danger" focus={kept} onClick={ask}>
+        {text("entry.delete")}
+      </Button>
+    </div>
   );
 }

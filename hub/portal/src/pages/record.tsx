@@ -52,6 +52,7 @@ export function Record({ record, actions, place, empty, beside }: RecordProps) {
   return (
     <>
       <ReadingNotices record={{ ...record, problem: record.problem ?? noted.problem }} />
+      {actions?.told}
       {loading && <Notice>{text("reading.opening")}</Notice>}
       {place !== "" && (
         <p class="back">

@@ -17,6 +17,8 @@ export function Relatives({ client }: { client: Client }) {
   const [said, say] = useState("");
   const [times, count] = useState(0);
   const [changed, change] = useState<Appointed | null>(null);
+  /** Whom she was about to change, and did not. */
+  const [kept, keep] = useState("");
   const { value, fresh } = useLoaded(client, () => appointed(client));
   if (value === null) return <Waiting problem={fresh.problem} />;
   const done = (sentence: string) => {
@@ -41,14 +43,27 @@ export function Relatives({ client }: { client: Client }) {
                 key={one.to}
                 client={client}
                 one={one}
-                onChange={() => change(one)}
+                kept={kept === one.to}
+                onChange={() => {
+                  keep("");
+                  change(one);
+                }}
                 onEnded={() => done(text("relatives.ended"))}
               />
             ))}
           </ul>
         )}
       </section>
-      <Naming key={ofForm} client={client} named={value} changed={changed} onDone={done} onCancel={() => change(null)} />
+      <Naming
+        key={ofForm}
+        {...{ client, changed }}
+        named={value}
+        onDone={done}
+        onCancel={() => {
+          keep(changed?.to ?? "");
+          change(null);
+        }}
+      />
     </>
   );
 }
@@ -56,11 +71,12 @@ export function Relatives({ client }: { client: Client }) {
 type RelativeProps = {
   readonly client: Client;
   readonly one: Appointed;
+  readonly kept: boolean;
   readonly onChange: () => void;
   readonly onEnded: () => void;
 };
 
-function Relative({ client, one, onChange, onEnded }: RelativeProps) {
+function Relative({ client, one, kept, onChange, onEnded }: RelativeProps) {
   const { to } = one;
   const ending = useTask(async () => {
     await dismiss(client, to);
@@ -74,7 +90,7 @@ function Relative({ client, one, onChange, onEnded }: RelativeProps) {
       ))}
       <ProblemNotice problem={ending.problem} />
       <div class="actions">
-        <Button onClick={onChange} label={text("relatives.change-of", { who: to })}>
+        <Button focus={kept} onClick={onChange} label={text("relatives.change-of", { who: to })}>
           {text("relatives.change")}
         </Button>
         <Button busy={ending.busy} onClick={() => void ending.run()} label={text("relatives.end-of", { who: to })}>

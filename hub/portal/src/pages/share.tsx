@@ -18,7 +18,7 @@ import { Done } from "../ui/done.tsx";
 import { useLoaded } from "../ui/load.ts";
 import { Notice, Outdated, ProblemNotice } from "../ui/notice.tsx";
 import { Heading } from "../ui/step.tsx";
-import { Sure } from "../ui/sure.tsx";
+import { Sure, useAsking } from "../ui/sure.tsx";
 import { useTask } from "../ui/task.ts";
 import * as words from "../words.ts";
 import { EmergencyNotice } from "./emergencies.tsx";
@@ -199,7 +199,7 @@ type OneGrantProps = {
 };
 
 function OneGrant({ client, told, name, onDraft, onEnded }: OneGrantProps) {
-  const [asked, ask] = useState(false);
+  const { asked, kept, ask, keep } = useAsking();
   const offer = told.emergency ? null : byGrant(told);
   return (
     <li>
@@ -208,10 +208,10 @@ function OneGrant({ client, told, name, onDraft, onEnded }: OneGrantProps) {
       <p class="hint">{about(told)}</p>
       {told.until <= client.hub.now + SOON_SECONDS && <Notice mood="warning">{text("share.ends-soon")}</Notice>}
       {asked ? (
-        <Withdrawal {...{ client, told, name, onEnded }} onCancel={() => ask(false)} />
+        <Withdrawal {...{ client, told, name, onEnded }} onCancel={keep} />
       ) : (
         <div class="actions">
-          <Button onClick={() => ask(true)} label={text("share.withdraw-of", { who: name })}>
+          <Button focus={kept} onClick={ask} label={text("share.withdraw-of", { who: name })}>
             {text("share.withdraw")}
           </Button>
           {offer !== null && (

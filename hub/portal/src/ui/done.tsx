@@ -1,12 +1,14 @@
 /** What was done just now. It takes the focus, and is so read out; a `key` for each time shows it anew. */
 
 import type { ComponentChildren } from "preact";
-import { Notice } from "./notice.tsx";
+import { type Mood, Notice } from "./notice.tsx";
 import { Heading } from "./step.tsx";
 
-export function Done({ said, children }: { said: string; children?: ComponentChildren }) {
+type DoneProps = { readonly said: string; readonly mood?: Mood; readonly children?: ComponentChildren };
+
+export function Done({ said, mood = "good", children }: DoneProps) {
   return (
-    <Notice mood="good">
+    <Notice mood={mood}>
       <Heading look="told">{said}</Heading>
       {children}
     </Notice>

@@ -1,10 +1,26 @@
 /** Asked once more before something ends: what it is, what that means, and yes or no. */
 
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import { Button } from "./button.tsx";
 import { ProblemNotice } from "./notice.tsx";
 import { Heading } from "./step.tsx";
 import type { Task } from "./task.ts";
+
+/** A question that a button opens: whether it is asked now, and whether it was answered by no. */
+export type Asking = {
+  readonly asked: boolean;
+  /** For the button: with the question goes what had the focus, so that the button takes it. */
+  readonly kept: boolean;
+  readonly ask: () => void;
+  readonly keep: () => void;
+};
+
+export function useAsking(): Asking {
+  const [stage, setStage] = useState<"" | "asked" | "kept">("");
+  const [ask, keep] = [() => setStage("asked"), () => setStage("kept")];
+  return { asked: stage === "asked", kept: stage === "kept", ask, keep };
+}
 
 type SureProps = {
   readonly question: string;
