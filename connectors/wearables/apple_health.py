@@ -22,6 +22,10 @@ from fhir_profiles.problems import Problem
 MAX_DEPTH = 64
 MAX_TOKEN = 4 << 20
 MAX_SOURCES = 1_000_000
+YEARS = range(1900, 2200)
+"""In which somebody alive can have measured. What is read of a time is then fit for calculating, and for FHIR."""
+FARTHEST = 14 * 60
+"""Minutes from Greenwich: no place is farther, and R4's dateTime allows no more."""
 _OTHER = frozenset({"Workout", "ActivitySummary", "ClinicalRecord", "Audiogram", "VisionPrescription"})
 _DEVICE_FIELDS = "name|manufacturer|model|hardware|firmware|software|localIdentifier|UDIDeviceIdentifier|creation date"
 _DEVICE_SPLIT = re.compile(rf"(?:^|, )({_DEVICE_FIELDS}):")
@@ -61,7 +65,10 @@ class _Days(dict[str, int]):
     def __missing__(self, text: str) -> int:
         if len(text) != 10 or text[4] != "-" or text[7] != "-":
             raise ValueError("not a date")
-        seconds = (date.fromisoformat(text).toordinal() - 719163) * 86400
+        day = date.fromisoformat(text)
+        if day.year not in YEARS:
+            raise ValueError("no year to measure in")
+        seconds = (day.toordinal() - 719163) * 86400
         self[text] = seconds
         return seconds
 
@@ -80,9 +87,10 @@ class _Zones(dict[str, int]):
         hours, minutes = int(text[2:4]), int(text[4:6])
         if text[:2] not in {" +", " -"} or len(text) != 6 or not text.isascii() or not text[2:].isdecimal():
             raise ValueError("not an offset")
-        if hours > 14 or minutes > 59:
+        away = hours * 60 + minutes
+        if away > FARTHEST or minutes > 59:
             raise ValueError("not an offset")
-        self[text] = (hours * 60 + minutes) * (1 if text[1] == "+" else -1)
+        self[text] = away if text[1] == "+" else -away
         return self[text]
 
 

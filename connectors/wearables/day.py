@@ -142,8 +142,7 @@ class Days:
         )
         if not observation["component"]:
             del observation["component"]
-        if "component" in observation or "valueQuantity" in observation:
-            made.activity.append(dump(observation))
+        made.activity.append(dump(observation))
 
     def _heart_rate(self, made: Day, pieces: list[Piece]) -> None:
         rate = daily.heart_rate(pieces, self._rank)

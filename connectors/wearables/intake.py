@@ -208,7 +208,7 @@ class _Intake:
         stage = SLEEP_STAGES.get(record.value)
         begin, end = moment(record.start), moment(record.end)
         duration = end.epoch - begin.epoch
-        if stage is None or not 0 <= duration <= DAY:
+        if stage is None or not 0 < duration <= DAY:
             raise ValueError("no stage of sleep")
         day = (begin.local + NIGHT_BEGINS_BEFORE) // DAY
         packed = PIECE.pack(begin.epoch, duration, begin.offset, 1, STAGES.index(stage), record.source)
@@ -223,7 +223,9 @@ class _Intake:
             value = value.scaleb(2)
         assert plan.conversion is not None
         begin = moment(record.start)
-        moment(record.end)
+        if moment(record.end).epoch < begin.epoch:
+            # A Period that ends before it begins is no R4, and would spoil all that travels with it.
+            raise ValueError("it ends before it begins")
         single = Single(
             plan.metric,
             record.source,

@@ -7,6 +7,7 @@ import pytest
 
 from connectors.wearables.archive import Limits
 from connectors.wearables.importer import Report, read
+from fhir_profiles.resources import check, parse
 from tests.connectors.wearables.exports import (
     DAY,
     PATIENT,
@@ -21,6 +22,9 @@ from tests.connectors.wearables.exports import (
     taken,
     zipped,
 )
+from tests.connectors.wearables.odd_exports import odd_export
+
+IN_BED = "HKCategoryValueSleepAnalysisInBed"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,14 @@ def test_glucose_keeps_the_code_that_fits_its_unit(tmp_path: Path) -> None:
         (record("BodyMass", "1e999999", f"{DAY} 07:00:00 +0200", unit="kg"), "unreadable"),
         (record("BodyMass", "1e-999999", f"{DAY} 07:00:00 +0200", unit="kg"), "unreadable"),
         (record("BodyMass", "80", f"{DAY} 07:00:00", unit="kg"), "unreadable"),
+        (record("BodyMass", "80", f"{DAY} 07:00:00 +0200", f"{DAY} 06:59:59 +0200", unit="kg"), "unreadable"),
+        (record("VO2Max", "40", f"{DAY} 07:00:00 +0200", f"{DAY} 07:30:00 +0300", unit="mL/min·kg"), "unreadable"),
+        (record("BodyMass", "80", f"{DAY} 07:00:00 +1430", unit="kg"), "unreadable"),
+        (record("BodyMass", "80", f"{DAY} 07:00:00 -1401", unit="kg"), "unreadable"),
+        (record("HeartRate", "80", "0001-01-01 00:30:00 +0100", unit="count/min"), "unreadable"),
+        (record("HeartRate", "80", "9999-12-31 23:30:00 -1200", unit="count/min"), "unreadable"),
+        (record("BodyMass", "80", "1899-12-31 23:59:59 +0000", unit="kg"), "unreadable"),
+        (record("BodyMass", "80", "2200-01-01 00:00:00 +0000", unit="kg"), "unreadable"),
         (record("StepCount", "-5", f"{DAY} 07:00:00 +0200", unit="count"), "unreadable"),
         (record("StepCount", "inf", f"{DAY} 07:00:00 +0200", unit="count"), "unreadable"),
         (record("StepCount", "5", f"{DAY} 07:00:00 +0200", f"{DAY} 06:00:00 +0200", unit="count"), "unreadable"),
@@ -76,6 +88,7 @@ def test_glucose_keeps_the_code_that_fits_its_unit(tmp_path: Path) -> None:
             "unreadable",
         ),
         (record("HKCategoryTypeIdentifierSleepAnalysis", "Dozing", f"{DAY} 01:00:00 +0200"), "unreadable"),
+        (record("HKCategoryTypeIdentifierSleepAnalysis", IN_BED, f"{DAY} 01:00:00 +0200"), "unreadable"),
         (record("PhysicalEffort", "5", f"{DAY} 07:00:00 +0200", unit="kcal/hr·kg"), "not-supported"),
         (record("BloodPressureSystolic", "120", f"{DAY} 07:00:00 +0200", unit="mmHg"), "unpaired"),
         ("<Workout/>", "not-supported"),
@@ -92,6 +105,36 @@ def test_times_keep_the_offset_they_were_measured_in(tmp_path: Path) -> None:
     """A journey shows."""
     made = one(tmp_path, record("BodyMass", "80", f"{DAY} 07:00:00 -0330", unit="kg"))
     assert made["effectiveDateTime"] == "2026-10-01T07:00:00-03:30"
+
+
+def test_the_farthest_places_and_times_are_taken(tmp_path: Path) -> None:
+    """Fourteen hours from Greenwich, and the first and the last year in which somebody alive may have measured."""
+    for at, told in (
+        (f"{DAY} 07:00:00 +1400", f"{DAY}T07:00:00+14:00"),
+        ("1900-01-01 00:00:00 +0100", "1900-01-01T00:00:00+01:00"),
+        ("2199-12-31 23:59:59 -1200", "2199-12-31T23:59:59-12:00"),
+    ):
+        made = one(tmp_path, record("BodyMass", "80", at, unit="kg"))
+        assert made["effectiveDateTime"] == told
+        check(made)
+
+
+def test_a_flight_westward_may_end_at_an_earlier_hour(tmp_path: Path) -> None:
+    """What counts is the moment, not what the clock on the wall says."""
+    made = one(tmp_path, record("BodyMass", "80", f"{DAY} 07:00:00 +0200", f"{DAY} 06:30:00 +0100", unit="kg"))
+    check(made)
+    assert made["effectivePeriod"] == {"start": f"{DAY}T07:00:00+02:00", "end": f"{DAY}T06:30:00+01:00"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_an_export_says_readers_can_open_it(tmp_path: Path, seed: int) -> None:
+    """One resource that is no R4 would make all of its envelope unreadable, for everybody and for good."""
+    report, batches = taken(zipped(tmp_path / "a.zip", odd_export(seed, 300)))
+    for batch in batches:
+        for resource in batch.resources:
+            check(parse(resource))
+    assert report.taken > 100
+    assert report.left["unreadable"] > 10
 
 
 def test_phone_and_watch_do_not_add_up(tmp_path: Path) -> None:

@@ -108,7 +108,6 @@ export class Days {
     const asleep = ["asleep", "light", "deep", "rem"].filter((stage) => seconds.has(stage));
     const slept = asleep.reduce((total, stage) => total + (seconds.get(stage) ?? 0), 0);
     const parts = Object.entries(tables.stages).filter(([stage]) => seconds.has(stage));
-    if (asleep.length === 0 && parts.length === 0) return;
     const observation = panel(
       metric("sleep-night"),
       parts.map(([stage, codings]): Component => {

@@ -62,7 +62,8 @@ export class Intake {
     if (typeof plan === "string") return plan;
     const begin = moment(record.start);
     const end = record.end === record.start ? begin : moment(record.end);
-    if (begin === undefined || end === undefined) return "unreadable";
+    // A Period that ends before it begins is no R4, and would spoil all that travels with it.
+    if (begin === undefined || end === undefined || end.epoch < begin.epoch) return "unreadable";
     const isTaken =
       "metric" in plan
         ? this.#single(record, plan, begin)
@@ -98,7 +99,7 @@ export class Intake {
   #number(record: Record, { slot, factor }: Numbers, begin: Moment, end: Moment): boolean {
     const value = float(record.value) * factor;
     const duration = end.epoch - begin.epoch;
-    if (!(value >= 0 && value < MAX_VALUE && duration >= 0 && duration <= LONGEST)) return false;
+    if (!(value >= 0 && value < MAX_VALUE && duration <= LONGEST)) return false;
     let day = Math.floor(begin.local / DAY);
     if (begin.local + duration <= (day + 1) * DAY || slot === SLOT_HEART_RATE) {
       pack(this.#spill.at(day, slot), begin.epoch, duration, begin.offset, record.source, true, value);
@@ -118,7 +119,7 @@ export class Intake {
   #sleep(record: Record, begin: Moment, end: Moment): boolean {
     const stage = own(healthKit.sleepStages, record.value);
     const duration = end.epoch - begin.epoch;
-    if (stage === undefined || !(duration >= 0 && duration <= DAY)) return false;
+    if (stage === undefined || duration === 0 || duration > DAY) return false;
     const day = Math.floor((begin.local + days.nightBeginsBefore) / DAY);
     const slot = this.#spill.at(day, SLOT_SLEEP);
     pack(slot, begin.epoch, duration, begin.offset, record.source, true, STAGES.indexOf(stage));

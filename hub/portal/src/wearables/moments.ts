@@ -2,6 +2,10 @@
 
 export const DAY = 86_400;
 const ZERO = 48;
+/** In which somebody alive can have measured. */
+const [FIRST_YEAR, LAST_YEAR] = [1900, 2199];
+/** Minutes from Greenwich: no place is farther, and R4's dateTime allows no more. */
+const FARTHEST = 14 * 60;
 
 /** Seconds since 1970, the offset of the place in minutes, seconds since its local 1970. */
 export type Moment = { readonly epoch: number; readonly offset: number; readonly local: number };
@@ -16,8 +20,9 @@ export function moment(text: string): Moment | undefined {
   const [hours, minutes, seconds] = [two(text, 11), two(text, 14), two(text, 17)];
   const [away, past] = [two(text, 21), two(text, 23)];
   // NaN fails every comparison.
-  if (!(year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month))) return undefined;
-  if (!(hours <= 23 && minutes <= 59 && seconds <= 59 && away <= 14 && past <= 59)) return undefined;
+  if (!(year >= FIRST_YEAR && year <= LAST_YEAR && month >= 1 && month <= 12)) return undefined;
+  if (!(day >= 1 && day <= daysOf(year, month))) return undefined;
+  if (!(hours <= 23 && minutes <= 59 && seconds <= 59 && away * 60 + past <= FARTHEST && past <= 59)) return undefined;
   const offset = (away * 60 + past) * sign;
   if (Number.isNaN(offset)) return undefined;
   const local = days(year, month, day) * DAY + hours * 3600 + minutes * 60 + seconds;
