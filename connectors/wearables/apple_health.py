@@ -158,8 +158,8 @@ class Export:
         """How long the XML is, by what the file says of itself."""
         return self._archive.xml_bytes
 
-    def electrocardiograms(self) -> Iterator[bytes | None]:
-        """Each CSV of the zip, whole; `None` for one over the limit."""
+    def electrocardiograms(self) -> Iterator[bytes | Problem]:
+        """Each CSV of the zip, whole; one that cannot be read, or is too large, as its `Problem`."""
         return self._archive.tables()
 
     def chunks(self, progress: Callable[[int], None] | None = None) -> Iterator[bytes]:

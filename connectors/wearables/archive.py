@@ -83,17 +83,22 @@ class Archive:
             assert self._export is not None
             yield from self._chunks_of(self._export, self._limits.xml_bytes)
 
-    def tables(self) -> Iterator[bytes | None]:
-        """Each CSV of the zip whole, in order of name; `None` for one over the limit."""
+    def tables(self) -> Iterator[bytes | Problem]:
+        """Each CSV of the zip whole, in order of name; one that cannot be read, or is too large, as its `Problem`."""
         if self._zip is None:
             return
         for entry in sorted(self._zip.infolist(), key=lambda entry: entry.filename):
             if entry.is_dir() or not entry.filename.lower().endswith(".csv") or "__MACOSX" in entry.filename:
                 continue
-            if entry.file_size > self._limits.ecg_bytes:
-                yield None
-                continue
-            yield b"".join(self._chunks_of(entry, self._limits.ecg_bytes))
+            yield self._table(entry)
+
+    def _table(self, entry: zipfile.ZipInfo) -> bytes | Problem:
+        if entry.file_size > self._limits.ecg_bytes:
+            return _over_limit()
+        try:
+            return b"".join(self._chunks_of(entry, self._limits.ecg_bytes))
+        except Problem as problem:
+            return problem
 
     def _open(self) -> None:
         head = self._file.read(SNIFF_BYTES)
@@ -150,8 +155,12 @@ def _chunks(stream: IO[bytes], limit: int, chunk: int = CHUNK) -> Iterator[bytes
     while data := stream.read(chunk):
         given += len(data)
         if given > limit:
-            raise Problem("too-large", "The export is larger than the limit.")
+            raise _over_limit()
         yield data
+
+
+def _over_limit() -> Problem:
+    return Problem("too-large", "The export is larger than the limit.")
 
 
 def _damaged() -> Problem:

@@ -100,8 +100,8 @@ def read(
 ) -> Iterator[Batch]:
     """Everything in an export that the ledger does not know yet. `patient` is the patient's id (`p-…`).
 
-    `progress` is told how many bytes of the file have been read. Raises `Problem` for a file that cannot be read; then
-    nothing of it has been given out.
+    `progress` is told how many bytes of the file have been read. Raises `Problem` for a file whose XML cannot be read;
+    then nothing of it has been given out. What else in it cannot be read is left.
     """
     detect(path)
     with ExitStack() as entered:
@@ -194,12 +194,14 @@ class _Run:
                 yield self._batch("activity", f"day/{made.name}", tuple(made.activity), (mark,))
         yield from self._items(made.items)
 
-    def ecg(self, table: bytes | None) -> Iterator[Batch]:
-        """One CSV beside the export."""
+    def ecg(self, table: bytes | Problem) -> Iterator[Batch]:
+        """One CSV beside the export; what is wrong with it holds back nothing else."""
         self._report.read += 1
-        reason = TOO_LARGE if table is None else None if ecg.is_ecg(table) else NOT_SUPPORTED
-        if table is None or reason is not None:
-            self._report.left[reason or TOO_LARGE] += 1
+        if isinstance(table, Problem):
+            self._report.left[TOO_LARGE if table.code == "too-large" else UNREADABLE] += 1
+            return
+        if not ecg.is_ecg(table):
+            self._report.left[NOT_SUPPORTED] += 1
             return
         try:
             found = ecg.parse(table)

@@ -1,13 +1,14 @@
 """The same export, a newer one, an older one, one that was cut off: everything is taken once."""
 
 import sqlite3
+import zipfile
 from itertools import islice
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
 
-from connectors.wearables.generator import generate
+from connectors.wearables.generator import _ENGLISH, generate
 from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Mark, MemoryLedger, SqliteLedger
 from fhir_profiles.problems import Problem
@@ -154,6 +155,29 @@ def test_a_broken_file_gives_nothing_out(tmp_path: Path) -> None:
     batches = read(zipped(tmp_path / "a.zip", xml), PATIENT, report=Report())
     with pytest.raises(Problem, match="not well formed"):
         next(batches)
+
+
+def test_a_damaged_ecg_is_left_and_all_else_is_taken(tmp_path: Path) -> None:
+    """Whatever is wrong with it in the zip: the vitals that waited come out, and the ECG beside it."""
+    good, bad = "electrocardiograms/ecg_1.csv", "electrocardiograms/ecg_2.csv"
+    weight = record("BodyMass", "81", f"{DAY} 08:00:00 +0200", unit="kg")
+    tables = {bad: _ENGLISH + "1\n2\n3\n", good: _ENGLISH + "1\n2\n"}
+    path = zipped(tmp_path / "a.zip", document(weight, steps(5, "08:00:00", "08:10:00")), **tables)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        begin = archive.getinfo(bad).header_offset
+    listed = whole.rindex(b"PK\x01\x02", 0, whole.rindex(bad.encode()))
+    for name, at in {
+        "content": begin + 70,
+        "head": begin,
+        "encrypted": listed + 8,
+        "packed otherwise": listed + 10,
+    }.items():
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        report, batches = taken(path)
+        assert report.left == {"unreadable": 1}, name
+        assert report.taken == 3, name
+        assert [batch.category for batch in batches] == ["activity", "vitals", "traces"], name
 
 
 def test_a_batch_does_not_show_its_content() -> None:

@@ -61,8 +61,8 @@ export class Export {
     return this.#reader.exported;
   }
 
-  /** Each CSV of the zip, whole; `undefined` for one over the limit. */
-  electrocardiograms(): AsyncGenerator<Uint8Array | undefined> {
+  /** Each CSV of the zip, whole; one that cannot be read, or is too large, as its `Problem`. */
+  electrocardiograms(): AsyncGenerator<Uint8Array | Problem> {
     return this.#archive.tables();
   }
 

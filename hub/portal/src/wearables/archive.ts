@@ -64,12 +64,19 @@ export class Archive {
     return counted(this.#chunks(0, this.#file.size), limit);
   }
 
-  /** Each CSV of the zip whole, in order of name; `undefined` for one over the limit. */
-  async *tables(): AsyncGenerator<Uint8Array | undefined> {
+  /** Each CSV of the zip whole, in order of name; one that cannot be read, or is too large, as its `Problem`. */
+  async *tables(): AsyncGenerator<Uint8Array | Problem> {
     const tables = this.#entries.filter((entry) => isFile(entry, ".csv"));
-    for (const entry of tables.sort((a, b) => byCodePoints(a.name, b.name))) {
-      if (entry.size > this.#limits.ecgBytes) yield undefined;
-      else yield await gathered(this.#chunksOf(entry, this.#limits.ecgBytes), Infinity);
+    for (const entry of tables.sort((a, b) => byCodePoints(a.name, b.name))) yield await this.#table(entry);
+  }
+
+  async #table(entry: Entry): Promise<Uint8Array | Problem> {
+    if (entry.size > this.#limits.ecgBytes) return overLimit();
+    try {
+      return await gathered(this.#chunksOf(entry, this.#limits.ecgBytes), Infinity);
+    } catch (error) {
+      if (error instanceof Problem) return error;
+      throw error;
     }
   }
 
@@ -88,7 +95,7 @@ export class Archive {
         const next = await reading(() => source.next());
         if (next.done) return;
         given += next.value.length;
-        if (given > limit) throw new Problem("too-large", "The export is larger than the limit.");
+        if (given > limit) throw overLimit();
         if (given > RATIO_APPLIES_FROM && given > entry.packedSize * this.#limits.ratio) {
           throw new Problem("too-large", "The zip unpacks to far more than an export does.");
         }
@@ -127,7 +134,7 @@ async function* counted(chunks: AsyncGenerator<Uint8Array>, limit: number): Asyn
   let given = 0;
   for await (const chunk of chunks) {
     given += chunk.length;
-    if (given > limit) throw new Problem("too-large", "The export is larger than the limit.");
+    if (given > limit) throw overLimit();
     yield chunk;
   }
 }
@@ -165,6 +172,10 @@ async function reading<T>(read: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw error instanceof Problem ? error : damaged();
   }
+}
+
+function overLimit(): Problem {
+  return new Problem("too-large", "The export is larger than the limit.");
 }
 
 function damaged(): Problem {

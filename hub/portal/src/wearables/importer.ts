@@ -16,6 +16,7 @@ import { dump } from "./json.ts";
 import type { Ledger, Mark } from "./ledger.ts";
 import { DAY, moment } from "./moments.ts";
 import { identity } from "./observations.ts";
+import { Problem } from "../problems.ts";
 import { Spill } from "./spill.ts";
 
 const MAX_BYTES = 256 << 10;
@@ -65,7 +66,8 @@ export function emptyReport(): Report {
 /**
  * Everything in an export that the ledger does not know yet. `patient` is the patient's id (`p-…`).
  *
- * Throws `Problem` for a file that cannot be read; where it is the XML, nothing of it has been given out.
+ * Throws `Problem` for a file whose XML cannot be read; then nothing of it has been given out. What else in it cannot
+ * be read is left.
  */
 export async function* read(file: Blob, patient: string, options: Options): AsyncGenerator<Batch> {
   const { ledger, report, limits = LIMITS } = options;
@@ -165,12 +167,16 @@ class Run {
     yield* this.#items(made.items);
   }
 
-  /** One CSV beside the export. */
-  async *ecg(table: Uint8Array | undefined): AsyncGenerator<Batch> {
+  /** One CSV beside the export; what is wrong with it holds back nothing else. */
+  async *ecg(table: Uint8Array | Problem): AsyncGenerator<Batch> {
     this.#report.read += 1;
-    const found = table && ecg.isEcg(table) ? ecg.parse(table) : undefined;
+    if (table instanceof Problem) {
+      leave(this.#report, table.code === "too-large" ? "too-large" : "unreadable", 1);
+      return;
+    }
+    const found = ecg.isEcg(table) ? ecg.parse(table) : undefined;
     if (found === undefined) {
-      leave(this.#report, !table ? "too-large" : ecg.isEcg(table) ? "unreadable" : "not-supported", 1);
+      leave(this.#report, ecg.isEcg(table) ? "unreadable" : "not-supported", 1);
       return;
     }
     const key = ecg.recordKey(this.#patient, found);
