@@ -1,6 +1,7 @@
 """What she wrote herself and takes back: it goes at all who read it, with their next page."""
 
 from connectors.entries import Entry
+from connectors.local_database import transaction
 from connectors.patient.reading import Reading
 from consent.sealing import handle
 from fhir_profiles.problems import Problem
@@ -10,8 +11,11 @@ def delete(reading: Reading, name: str) -> None:
     """Take back a resource of her own, `Type/id`. Raises `Problem`.
 
     What came with others under one handle (an import) first stands alone under its own, so that only it goes. Both
-    are queued in one transaction.
+    are queued in one transaction, and with them the ledger is told, so that this device's next import leaves it out.
     """
+    # By then `reading` has loaded what a ledger needs; most commands do without.
+    from connectors.wearables import ledger  # noqa: PLC0415
+
     client = reading.client
     (found,) = reading.read(name)
     if found.author != client.account:
@@ -23,5 +27,7 @@ def delete(reading: Reading, name: str) -> None:
     entries = [Entry(client.account, category, [], name, deletes=True)]
     if found.handle != handle(to.stream, name, client.keyring.handle_key):
         entries.insert(0, Entry(client.account, category, [found.body], name))
-    client.outbox.put(entries)
+    with transaction(client.db):
+        client.outbox.put(entries)
+        ledger.SqliteLedger(client.db).add(ledger.deletions(found.id))
     client.flush()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from connectors.wearables import daily, intake
 from connectors.wearables.apple_health import date_time, moment, rank
@@ -48,7 +49,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One resource of `vitals` or `traces`: `key` names what it tells of, `records` is how many it was made from."""
+    """One resource: `key` names what it tells of, in hexadecimal its id; `records` is how many it was made from."""
 
     category: str
     key: bytes
@@ -61,8 +62,7 @@ class Day:
     """What became of the records of one day."""
 
     name: str
-    activity: list[bytes] = field(default_factory=list, repr=False)
-    activity_records: int = 0
+    activity: list[Item] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     duplicates: int = 0
     left: Counter[str] = field(default_factory=Counter)
@@ -95,7 +95,6 @@ class Days:
             if slot == intake.SLOT_HEART_RATE:
                 self._heart_rate(made, pieces)
                 continue
-            made.activity_records += sum(piece.counted for piece in pieces)
             if slot == intake.SLOT_SLEEP:
                 self._sleep(made, pieces)
             else:
@@ -122,11 +121,12 @@ class Days:
             method=TOTAL_METHOD,
             status=self._status,
         )
-        made.activity.append(dump(observation))
+        made.activity.append(_of_day(key, observation, pieces))
 
     def _sleep(self, made: Day, pieces: list[Piece]) -> None:
         seconds = daily.night(pieces, STAGES, self._rank)
         asleep = [seconds[stage] for stage in ("asleep", "light", "deep", "rem") if stage in seconds]
+        key = identity(self._patient, "sleep-night", made.name)
         observation = panel(
             METRICS["sleep-night"],
             [
@@ -135,14 +135,14 @@ class Days:
                 if stage in seconds
             ],
             _span(pieces),
-            identity(self._patient, "sleep-night", made.name),
+            key,
             self._context(pieces),
             value=number(sum(asleep) / 60, 1) if asleep else None,
             status=self._status,
         )
         if not observation["component"]:
             del observation["component"]
-        made.activity.append(dump(observation))
+        made.activity.append(_of_day(key, observation, pieces))
 
     def _heart_rate(self, made: Day, pieces: list[Piece]) -> None:
         rate = daily.heart_rate(pieces, self._rank)
@@ -155,15 +155,16 @@ class Days:
             )
         ]
         first = min(self._rank(piece.source) for piece in pieces)
+        key = identity(self._patient, "heart-rate-day", made.name)
         observation = panel(
             METRICS["heart-rate-day"],
             components,
             _whole_day(made.name, pieces),
-            identity(self._patient, "heart-rate-day", made.name),
+            key,
             self._context(piece for piece in pieces if self._rank(piece.source) == first),
             status=self._status,
         )
-        made.activity.append(dump(observation))
+        made.activity.append(_of_day(key, observation, ()))  # its records count with the hours
         hours: defaultdict[tuple[int, int, str], list[Piece]] = defaultdict(list)
         for piece in pieces:
             hours[(piece.start // 60 + piece.offset) // 60, piece.offset, self._devices[piece.source]].append(piece)
@@ -236,8 +237,7 @@ class Days:
         else:
             resource = _template(name, self._patient, device)(key, start, end, single.value)
         if name in ACTIVITY_SINGLES:
-            made.activity.append(resource)
-            made.activity_records += 1
+            made.activity.append(Item("activity", key, resource, 1))
         else:
             made.items.append(Item("vitals", key, resource, 1))
 
@@ -285,6 +285,10 @@ class Days:
             status=self._status,
         )
         return Item("traces", key, dump(observation), len(readings))
+
+
+def _of_day(key: bytes, observation: dict[str, Any], pieces: Iterable[Piece]) -> Item:
+    return Item("activity", key, dump(observation), sum(piece.counted for piece in pieces))
 
 
 @lru_cache(maxsize=1000)

@@ -33,6 +33,7 @@ from fhir_profiles.resources import dump
 
 MAX_BYTES = 256 << 10
 MAX_RESOURCES = 1000
+DELETED = "deleted"
 OLDER = "older-export"
 TOO_LARGE = "too-large"
 LARGE = 32 << 20
@@ -177,7 +178,7 @@ class _Run:
             found.setdefault(device_id(self._patient, about), []).append(about)
         items = []
         for name, about in sorted(latest_software(found).items()):
-            key = identity(self._patient, "device", name)
+            key = bytes.fromhex(name)
             if key not in self._done:
                 self._done.add(key)
                 items.append(Item("vitals", key, dump(device(self._patient, about)), 0))
@@ -187,11 +188,15 @@ class _Run:
         """A day's activity as one batch that replaces the one before; the rest to what is waiting."""
         self._report.duplicates += made.duplicates
         self._report.left.update(made.left)
-        if made.activity:
-            key = identity(self._patient, "day", made.name)
-            mark = Mark(key, _digest(b"\n".join(made.activity)), self._exported)
-            if self._is_new(mark, self._ledger.seen([key]), made.activity_records):
-                yield self._batch("activity", f"day/{made.name}", tuple(made.activity), (mark,))
+        key = identity(self._patient, "day", made.name)
+        seen = self._ledger.seen([key, *(item.key for item in made.activity)])
+        kept = [item for item in made.activity if not self._is_deleted(item, seen)]
+        if kept:
+            # Of all that the export says: a deletion alone does not change the day.
+            content = _digest(b"\n".join(item.resource for item in made.activity))
+            mark = Mark(key, content, self._exported)
+            if self._is_new(mark, seen, sum(item.records for item in kept)):
+                yield self._batch("activity", f"day/{made.name}", tuple(item.resource for item in kept), (mark,))
         yield from self._items(made.items)
 
     def ecg(self, table: bytes | Problem) -> Iterator[Batch]:
@@ -225,7 +230,7 @@ class _Run:
     def _items(self, items: Sequence[Item]) -> Iterator[Batch]:
         seen = self._ledger.seen([item.key for item in items])
         for item in items:
-            if not self._is_new(self._mark(item), seen, item.records):
+            if self._is_deleted(item, seen) or not self._is_new(self._mark(item), seen, item.records):
                 continue
             waiting = self._waiting[item.category]
             if len(waiting) >= MAX_RESOURCES or self._bytes[item.category] + len(item.resource) + 1 > MAX_BYTES:
@@ -236,6 +241,15 @@ class _Run:
 
     def _mark(self, item: Item) -> Mark:
         return Mark(item.key, _digest(item.resource), self._exported)
+
+    def _is_deleted(self, item: Item, seen: dict[bytes, Mark]) -> bool:
+        """Count the records of what the patient took back: it does not come again."""
+        known = seen.get(item.key)
+        if known is None or not known.is_deletion:
+            return False
+        if item.records:
+            self._report.left[DELETED] += item.records
+        return True
 
     def _is_new(self, mark: Mark, seen: dict[bytes, Mark], records: int) -> bool:
         """Count the records by whether this was queued before; what an older export says of it does not come back."""

@@ -2,9 +2,10 @@
 
 A `Mark` says: what `key` names was queued with `content`, out of an export made at `at`. Marks must be written in the
 same transaction in which their batch is queued; then an import that is cut off anywhere and started again loses nothing
-and doubles nothing.
+and doubles nothing. What the patient deletes is marked, too, so that no later import brings it back.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -23,12 +24,25 @@ _INSERT = (
 )
 
 
+_MADE_BY_IMPORT = re.compile(r"[0-9a-f]{32}")
+
+
 class Mark(NamedTuple):
-    """`key` 16 bytes, `content` 16 bytes or none where the key says all, `at` seconds since 1970."""
+    """`key` 16 bytes, `content` 16 bytes or none of what was deleted, `at` seconds since 1970."""
 
     key: bytes
     content: bytes
     at: int
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether what the key names was taken back."""
+        return not self.content
+
+
+def deletions(id_: str) -> list[Mark]:
+    """The mark of a resource that was taken back, by its id; none where no import gives such ids."""
+    return [Mark(bytes.fromhex(id_), b"", 0)] if _MADE_BY_IMPORT.fullmatch(id_) else []
 
 
 class Ledger(Protocol):

@@ -8,7 +8,12 @@ from connectors.entries import Entry
 from connectors.gateway.enrolment import send_request
 from connectors.patient import access_log, closing, deletion, permits, sharing
 from connectors.patient.client import Client
+from connectors.patient.intake import Intake
+from connectors.wearables.importer import Report, read
+from consent.categories import NAMES
 from fhir_profiles.problems import Problem
+from tests.connectors.wearables import exports
+from tests.connectors.wearables.exports import DAY
 from tests.journeys.conftest import give, obhut
 from tests.journeys.test_sharing import VITALS, found, weight, write
 
@@ -17,6 +22,9 @@ from tests.journeys.test_sharing import VITALS, found, weight, write
 def database_url(tmp_path):
     """One database is enough here; the hub's part is tested on both in tests/hub."""
     return f"sqlite:///{tmp_path / 'hub.sqlite'}"
+
+
+ASLEEP = ("HKCategoryTypeIdentifierSleepAnalysis", "HKCategoryValueSleepAnalysisAsleepDeep")
 
 
 class Crash(Exception):  # noqa: N818 - what happens, not what went wrong
@@ -56,6 +64,38 @@ def test_what_was_written_again_is_there_again(ada, readers):
     ada.client.outbox.put([Entry(ada.account, VITALS, [weight(ada.client, 1, "75.00")], "Observation/w1")])
     ada.client.flush()
     assert "w1" in found(readers, ada.client)
+
+
+def test_what_she_deleted_does_not_come_back_with_her_next_import(ada, practice, tmp_path):
+    """A night, an hour and a weight out of a watch's day: the next export tells more of that day, but not of these."""
+    sharing.grant(ada.client, practice.account, range(len(NAMES)))
+    hours = [exports.record("HeartRate", "60", f"{DAY} 1{n}:00:00 +0200", unit="count/min") for n in range(2)]
+    weights = [exports.record("BodyMass", f"8{n}", f"{DAY} 07:00:00 +0200", unit="kg") for n in range(2)]
+    night = exports.record(ASLEEP[0], ASLEEP[1], f"{DAY} 00:30:00 +0200", f"{DAY} 06:00:00 +0200")
+    walk = exports.steps(100, "08:00:00", "08:10:00")
+    lines = (*hours, *weights, night, walk)
+    brought(ada, exports.zipped(tmp_path / "a.zip", exports.document(*lines, exported=f"{DAY} 11:30:00 +0200")))
+    before = set(ada.reads("Observation"))
+    gone = {ada.reads(f"Observation?{search}")[0] for search in ("code=93832-4", "code=29463-7&value-quantity=81")}
+    gone.add(ada.reads("Observation?status=preliminary&date=ge2026-10-01T11:00:00%2B02:00&code=8867-4")[0])
+    for id_ in gone:
+        deletion.delete(ada.reading, f"Observation/{id_}")
+    more = (*lines, exports.record("HeartRate", "70", f"{DAY} 11:40:00 +0200", unit="count/min"))
+    later = exports.zipped(tmp_path / "b.zip", exports.document(*more, exported="2026-10-02 12:00:00 +0200"))
+    report = brought(ada, later)
+    assert (len(gone), report.left) == (3, {"deleted": 4})
+    assert set(ada.reads("Observation")) == before - gone
+    assert found(practice, ada.client) == before - gone
+
+
+def brought(person, path):
+    """What the command `obhut wearable import` does with an export."""
+    intake, report = Intake(person.directory), Report()
+    for batch in read(path, intake.patient, report=report, ledger=intake.ledger):
+        intake.put(batch)
+    intake.flush()
+    exports.adds_up(report)
+    return report
 
 
 def test_what_is_not_there_cannot_be_deleted(ada):

@@ -218,6 +218,35 @@ def test_an_export_of_apple_health(visitors, patient, tmp_path):
     assert len(set(digits(found))) == len(found)
 
 
+def test_what_she_deleted_does_not_come_back_with_her_next_import(visitors, newcomer, tmp_path):
+    """The next export tells more of the day whose night she took back: the day is there, and not the night."""
+    patient, sleep = newcomer, "HKCategoryTypeIdentifierSleepAnalysis"
+    asleep = "HKCategoryValueSleepAnalysisAsleepDeep"
+    lines = [
+        exports.record(sleep, asleep, f"{exports.DAY} 00:30:00 +0200", f"{exports.DAY} 06:00:00 +0200"),
+        exports.steps(100, "08:00:00", "08:10:00"),
+    ]
+    first = exports.zipped(tmp_path / "a.zip", exports.document(*lines, exported=f"{exports.DAY} 12:00:00 +0200"))
+    second = exports.zipped(tmp_path / "b.zip", exports.document(*lines, exported="2026-10-02 12:00:00 +0200"))
+    visitor = visitors(viewport=DESK)
+    writes(visitor, patient)
+    visitor.field("import.file").set_input_files(first)
+    arrives(visitor, patient, "Observation?code=93832-4", len)
+    visitor.follow("import.look")
+    opens(visitor, visitor.text("metric.93832-4"))
+    visitor.press("entry.delete")
+    visitor.press("entry.take-back")
+    arrives(visitor, patient, "Observation?code=93832-4", lambda found: found == [])
+    visitor.follow("bring.short")
+    visitor.field("import.file").set_input_files(second)
+    said = visitor.text("import.left", reason=visitor.text("import.left-deleted"), count=1)
+    expect(visitor.page.get_by_text(said)).to_be_visible()
+    visitor.is_well()
+    arrives(visitor, patient, "Observation", lambda found: [one["status"] for one in found] == ["final"])
+    (walked,) = reads(patient, "Observation")
+    assert walked["valueQuantity"]["value"] == 100
+
+
 def test_an_import_ends_where_the_device_is_locked(visitors, newcomer, tmp_path):
     """Nothing is read or sealed behind a locked page; the same file goes on where it was, and doubles nothing."""
     patient = newcomer

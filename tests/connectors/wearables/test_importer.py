@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 
 from connectors.wearables.generator import _ENGLISH, generate
 from connectors.wearables.importer import Batch, Report, read
-from connectors.wearables.ledger import Mark, MemoryLedger, SqliteLedger
+from connectors.wearables.ledger import Mark, MemoryLedger, SqliteLedger, deletions
 from fhir_profiles.problems import Problem
 from tests.connectors.wearables.exports import (
     DAY,
@@ -22,6 +22,8 @@ from tests.connectors.wearables.exports import (
     taken,
     zipped,
 )
+
+ASLEEP, ASLEEP_VALUE = "HKCategoryTypeIdentifierSleepAnalysis", "HKCategoryValueSleepAnalysisAsleep"
 
 
 def test_the_same_export_gives_nothing_new(tmp_path: Path) -> None:
@@ -65,6 +67,24 @@ def test_an_older_export_takes_nothing_back(tmp_path: Path) -> None:
     report, batches = taken(zipped(tmp_path / "a.zip", document(*old, exported=f"{DAY} 08:30:00 +0200")), ledger)
     assert batches == []
     assert report.left == {"older-export": 1}
+
+
+def test_what_was_deleted_is_left_and_its_day_stays_known(tmp_path: Path) -> None:
+    """By the id that it has in the record. Nothing else is sent because of it, and of a day all deleted nothing."""
+    walk, weight = steps(10, "08:00:00", "08:10:00"), record("BodyMass", "80", f"{DAY} 07:00:00 +0200", unit="kg")
+    night = record(ASLEEP, f"{ASLEEP_VALUE}Deep", f"{DAY} 00:30:00 +0200", f"{DAY} 06:00:00 +0200")
+    ledger = MemoryLedger()
+    whole = zipped(tmp_path / "a.zip", document(walk, weight, night))
+    report, batches = taken(whole, ledger)
+    ids = {made["code"]["text"]: made["id"] for made in observations(batches)}
+    ledger.add([*deletions(ids["Schlaf"]), *deletions(ids["Körpergewicht"]), *deletions("w1")])
+    report, batches = taken(whole, ledger)
+    assert (batches, report.left, report.duplicates) == ([], {"deleted": 2}, 1)
+    ledger.add(deletions(ids["Schritte am Tag"]))
+    report, batches = taken(
+        zipped(whole, document(walk, walk, weight, night, exported="2026-11-01 00:00:00 +0100")), ledger
+    )
+    assert (batches, report.left) == ([], {"deleted": 3})
 
 
 def test_an_hour_that_went_on_is_the_same_observation_with_more_in_it(tmp_path: Path) -> None:

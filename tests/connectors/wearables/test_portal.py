@@ -13,7 +13,7 @@ import pytest
 from connectors.wearables.archive import RATIO_APPLIES_FROM, Limits
 from connectors.wearables.generator import _ENGLISH, _GERMAN, DOCTYPE, generate
 from connectors.wearables.importer import Batch, Report, read
-from connectors.wearables.ledger import Mark, MemoryLedger
+from connectors.wearables.ledger import Mark, MemoryLedger, deletions
 from fhir_profiles.problems import Problem
 from tests.browser import import_in_chromium as in_chromium
 from tests.connectors.wearables.broken_exports import BYTES, DOCUMENTS, PROLOGS, WHOLE, spliced
@@ -207,11 +207,15 @@ def test_zips_of_every_kind_are_read_or_refused_alike(portal, tmp_path):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_what_is_known_is_left_alike(portal, tmp_path, seed):
-    """After an import that was cut off, and after an older or a newer export of other records."""
+    """After an import that was cut off, after an older or a newer export of other records, and what was deleted."""
     path = zipped(tmp_path / "a.zip", odd_export(seed, 100))
-    marks = [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(expected(path))]
+    brought = expected(path)
+    marks = [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(brought)]
+    lines = [json.loads(line) for batch in brought["batches"] for line in batch["resources"]]
+    gone = [mark for resource in lines[::3] for mark in deletions(resource["id"])]
     other = zipped(tmp_path / "b.zip", odd_export(seed, 150))
-    for known in (marks, marks[::2], [mark._replace(content=bytes(16)) for mark in marks]):
+    assert expected(path, gone)["report"]["left"]["deleted"] > 10
+    for known in (marks, marks[::2], [mark._replace(content=bytes(16)) for mark in marks], gone, marks + gone):
         for older in (-1, 1):
             moved = [mark._replace(at=mark.at + older) for mark in known]
             for file in (path, other):

@@ -7,11 +7,13 @@ import type { Client } from "./client.ts";
 import { checkLaw } from "./member.ts";
 import type { Entry } from "./entries.ts";
 import { Problem } from "../problems.ts";
+import { deletions } from "../wearables/index.ts";
 import type { Stored } from "./stored.ts";
 
 /**
- * Take back what this account wrote in a patient's record, its own or another's. What came with others under one handle (an import) first stands alone under its own,
- * so that only it goes; both are queued together. Throws `Problem`.
+ * Take back what this account wrote in a patient's record, its own or another's. What came with others under one handle
+ * (an import) first stands alone under its own, so that only it goes; both are queued together. With them, the next
+ * import in this browser is told to leave it out. Throws `Problem`.
  */
 export async function takeBack(client: Client, patient: string, stored: Stored): Promise<void> {
   const { author, category, resource, raw, stream, handle: hd } = stored;
@@ -25,5 +27,5 @@ export async function takeBack(client: Client, patient: string, stored: Stored):
   if (hd !== handle(to.stream, name, keyring.handleKey)) {
     entries.unshift({ patient, category, lines: [raw], handle: name, deletes: false });
   }
-  await outbox.put(entries);
+  await outbox.put(entries, patient === account ? deletions(String(resource["id"])) : []);
 }

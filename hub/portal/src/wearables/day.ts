@@ -10,26 +10,22 @@ import * as daily from "./daily.ts";
 import type { Piece } from "./daily.ts";
 import { deviceId, type Description } from "./devices.ts";
 import { SLOT_HEART_RATE, SLOT_SINGLES, SLOT_SLEEP, STAGES, TOTAL_METRICS, singles, type Single } from "./intake.ts";
-import { dump } from "./json.ts";
+import { dump, type Json } from "./json.ts";
 import { dateTime, dayName, moment, written, zone } from "./moments.ts";
 import * as numbers from "./numbers.ts";
 import { identity, panel, quantity, series, type Component, type Context, type Effective } from "./observations.ts";
 import { components, days as tables, healthKit, metric, units } from "./tables.ts";
 import { byCodePoints } from "./texts.ts";
 
-/** One resource of `vitals` or `traces`: `key` names what it tells of, `records` is how many it was made from. */
-export type Item = {
-  readonly category: "vitals" | "traces";
-  readonly key: string;
-  readonly resource: Uint8Array;
-  readonly records: number;
-};
+/** One resource: `key` names what it tells of and is its id, `records` is how many it was made from. */
+export type Part = { readonly key: string; readonly resource: Uint8Array; readonly records: number };
+/** One that does not come as part of a day's activity. */
+export type Item = Part & { readonly category: "vitals" | "traces" };
 
 /** What became of the records of one day. */
 export type Day = {
   readonly name: string;
-  readonly activity: Uint8Array[];
-  activityRecords: number;
+  readonly activity: Part[];
   readonly items: Item[];
   duplicates: number;
   unpaired: number;
@@ -65,7 +61,7 @@ export class Days {
 
   /** The resources of a local day, `day` in days since 1970, from the packed records of each slot. */
   build(day: number, slots: ReadonlyMap<number, Uint8Array>): Day {
-    const made: Day = { name: dayName(day), activity: [], activityRecords: 0, items: [], duplicates: 0, unpaired: 0 };
+    const made: Day = { name: dayName(day), activity: [], items: [], duplicates: 0, unpaired: 0 };
     this.#status = day < this.#today ? "final" : "preliminary";
     for (const [slot, packed] of slots) {
       if (slot === SLOT_SINGLES) {
@@ -78,7 +74,6 @@ export class Days {
         this.#heartRate(made, pieces);
         continue;
       }
-      made.activityRecords += pieces.filter(({ counted }) => counted).length;
       if (slot === SLOT_SLEEP) this.#sleep(made, pieces);
       else this.#total(made, TOTAL_METRICS[slot] ?? "", pieces);
     }
@@ -100,7 +95,7 @@ export class Days {
     const key = identity(this.#patient, name, "day", made.name);
     const extras = { method: tables.totalMethod, status: this.#status };
     const observation = quantity(metric(name), value, wholeDay(made.name, pieces), key, this.#context(pieces), extras);
-    made.activity.push(encoder.encode(dump(observation)));
+    made.activity.push(ofDay(key, observation, pieces));
   }
 
   #sleep(made: Day, pieces: readonly Piece[]): void {
@@ -108,33 +103,35 @@ export class Days {
     const asleep = ["asleep", "light", "deep", "rem"].filter((stage) => seconds.has(stage));
     const slept = asleep.reduce((total, stage) => total + (seconds.get(stage) ?? 0), 0);
     const parts = Object.entries(tables.stages).filter(([stage]) => seconds.has(stage));
+    const key = identity(this.#patient, "sleep-night", made.name);
     const observation = panel(
       metric("sleep-night"),
       parts.map(([stage, codings]): Component => {
         return [codings, numbers.written((seconds.get(stage) ?? 0) / 60, 1), units.minute];
       }),
       span(pieces),
-      identity(this.#patient, "sleep-night", made.name),
+      key,
       this.#context(pieces),
       { value: asleep.length > 0 ? numbers.written(slept / 60, 1) : undefined, status: this.#status },
     );
-    made.activity.push(encoder.encode(dump(observation)));
+    made.activity.push(ofDay(key, observation, pieces));
   }
 
   #heartRate(made: Day, pieces: readonly Piece[]): void {
     const best = daily.best(pieces, this.#ranks);
     const rate = daily.heartRate(best);
+    const key = identity(this.#patient, "heart-rate-day", made.name);
     const observation = panel(
       metric("heart-rate-day"),
       (["least", "mean", "greatest"] as const).map((name): Component => {
         return [components[name], numbers.written(rate[name], 1), units.perMinute];
       }),
       wholeDay(made.name, pieces),
-      identity(this.#patient, "heart-rate-day", made.name),
+      key,
       this.#context(best),
       { status: this.#status },
     );
-    made.activity.push(encoder.encode(dump(observation)));
+    made.activity.push(ofDay(key, observation, [])); // its records count with the hours
     const hours = daily.grouped(pieces, ({ start, offset, source }) => {
       return `${Math.floor((Math.floor(start / 60) + offset) / 60)} ${offset} ${this.#device(source)}`;
     });
@@ -202,8 +199,7 @@ export class Days {
     const observation = quantity(metric(name), single.value, effective, key, context, extras);
     const resource = encoder.encode(dump(observation));
     if (tables.activitySingles.includes(name)) {
-      made.activity.push(resource);
-      made.activityRecords += 1;
+      made.activity.push({ key, resource, records: 1 });
     } else {
       made.items.push({ category: "vitals", key, resource, records: 1 });
     }
@@ -262,6 +258,11 @@ export class Days {
     );
     return { category: "traces", key, resource: encoder.encode(dump(observation)), records: readings.length };
   }
+}
+
+function ofDay(key: string, observation: Json, pieces: readonly Piece[]): Part {
+  const records = pieces.filter(({ counted }) => counted).length;
+  return { key, resource: encoder.encode(dump(observation)), records };
 }
 
 function glucose(single: Single): "mass" | "moles" {

@@ -8,7 +8,7 @@
 import { Export } from "./apple_health.ts";
 import { LIMITS, type Limits } from "./archive.ts";
 import { digest } from "./blake2b.ts";
-import { Days, type Day, type Item } from "./day.ts";
+import { Days, type Day, type Item, type Part } from "./day.ts";
 import { device, deviceId, latest, type Description } from "./devices.ts";
 import * as ecg from "./ecg.ts";
 import { Intake } from "./intake.ts";
@@ -144,11 +144,11 @@ class Run {
     }
     const items: Item[] = [];
     for (const name of [...found.keys()].sort()) {
-      const key = identity(this.#patient, "device", name);
       const about = latest(found.get(name) ?? []);
-      if (about === undefined || this.#done.has(key)) continue;
-      this.#done.add(key);
-      items.push({ category: "vitals", key, resource: encoder.encode(dump(device(this.#patient, about))), records: 0 });
+      if (about === undefined || this.#done.has(name)) continue;
+      this.#done.add(name);
+      const resource = encoder.encode(dump(device(this.#patient, about)));
+      items.push({ category: "vitals", key: name, resource, records: 0 });
     }
     yield* this.#items(items);
   }
@@ -157,11 +157,16 @@ class Run {
   async *day(made: Day): AsyncGenerator<Batch> {
     this.#report.duplicates += made.duplicates;
     leave(this.#report, "unpaired", made.unpaired);
-    if (made.activity.length > 0) {
-      const key = identity(this.#patient, "day", made.name);
-      const mark = this.#mark(key, joined(made.activity));
-      if (this.#isNew(mark, await this.#ledger.seen([key]), made.activityRecords)) {
-        yield this.#batch("activity", `day/${made.name}`, made.activity, [mark]);
+    const key = identity(this.#patient, "day", made.name);
+    const seen = await this.#ledger.seen([key, ...made.activity.map((part) => part.key)]);
+    const kept = made.activity.filter((part) => !this.#isDeleted(part, seen));
+    if (kept.length > 0) {
+      // Of all that the export says: a deletion alone does not change the day.
+      const mark = this.#mark(key, joined(made.activity.map(({ resource }) => resource)));
+      const records = kept.reduce((sum, part) => sum + part.records, 0);
+      if (this.#isNew(mark, seen, records)) {
+        const resources = kept.map(({ resource }) => resource);
+        yield this.#batch("activity", `day/${made.name}`, resources, [mark]);
       }
     }
     yield* this.#items(made.items);
@@ -199,9 +204,10 @@ class Run {
 
   async *#items(items: readonly Item[]): AsyncGenerator<Batch> {
     const seen = await this.#ledger.seen(items.map(({ key }) => key));
-    for (const { category, key, resource, records } of items) {
+    for (const item of items) {
+      const { category, key, resource, records } = item;
       const mark = this.#mark(key, resource);
-      if (!this.#isNew(mark, seen, records)) continue;
+      if (this.#isDeleted(item, seen) || !this.#isNew(mark, seen, records)) continue;
       const waiting = this.#waiting[category];
       const isFull = waiting.marks.length >= MAX_RESOURCES || waiting.bytes + resource.length + 1 > MAX_BYTES;
       if (isFull) yield* this.#flushed(category);
@@ -213,6 +219,13 @@ class Run {
 
   #mark(key: string, content: Uint8Array): Mark {
     return { key, content: digest(content, "obhut-mark"), at: this.#exported };
+  }
+
+  /** Count the records of what the patient took back: it does not come again. */
+  #isDeleted({ key, records }: Part, seen: ReadonlyMap<string, Mark>): boolean {
+    if (seen.get(key)?.content !== "") return false;
+    leave(this.#report, "deleted", records);
+    return true;
   }
 
   /** Count the records by whether this was queued before; what an older export says of it does not come back. */

@@ -3,4 +3,4 @@
 export { Problem } from "../problems.ts";
 export { emptyReport, read, type Batch, type Report } from "./importer.ts";
 export { importBy, type Sink } from "./importing.ts";
-export { MemoryLedger, type Ledger, type Mark } from "./ledger.ts";
+export { deletions, MemoryLedger, type Ledger, type Mark } from "./ledger.ts";

@@ -2,15 +2,23 @@
  * What has been brought in already, so that the same export or a newer one doubles nothing.
  *
  * Marks must be written in the same transaction in which their batch is queued; then an import that is cut off anywhere
- * and started again loses nothing and doubles nothing.
+ * and started again loses nothing and doubles nothing. What the patient deletes is marked, too, so that no later import
+ * brings it back.
  */
 
 /**
  * What `key` names was queued with `content`, out of an export made at `at`, in seconds since 1970.
  *
- * Both are the hexadecimal digits of the 16 bytes that the Python importer keeps.
+ * Both are the hexadecimal digits of the 16 bytes that the Python importer keeps; no content of what was deleted.
  */
 export type Mark = { readonly key: string; readonly content: string; readonly at: number };
+
+const MADE_BY_IMPORT = /^[0-9a-f]{32}$/;
+
+/** The mark of a resource that was taken back, by its id; none where no import gives such ids. */
+export function deletions(id: string): Mark[] {
+  return MADE_BY_IMPORT.test(id) ? [{ key: id, content: "", at: 0 }] : [];
+}
 
 /** What the importer reads. */
 export type Ledger = {
