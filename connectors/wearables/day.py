@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from connectors.wearables import daily, intake
-from connectors.wearables.apple_health import date_time, moment, rank
+from connectors.wearables.apple_health import date_time, rank
 from connectors.wearables.daily import Piece
 from connectors.wearables.healthkit import DIASTOLIC, DIGITS, SYSTOLIC
 from connectors.wearables.intake import STAGES, TOTAL_METRICS, Single
@@ -58,12 +58,28 @@ class Item:
 
 
 @dataclass(slots=True)
+class Glucose:
+    """A device's readings of a day in one unit, by their keys; `key` names the series that they may be.
+
+    `singly` are they each for itself, where the device is no sensor.
+    """
+
+    key: bytes
+    kind: str
+    context: Context
+    status: str
+    readings: dict[bytes, Single] = field(default_factory=dict, repr=False)
+    singly: list[Item] = field(default_factory=list, repr=False)
+
+
+@dataclass(slots=True)
 class Day:
-    """What became of the records of one day."""
+    """What became of the records of one day. What becomes of `glucose`, hangs on what went out before."""
 
     name: str
     activity: list[Item] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
+    glucose: list[Glucose] = field(default_factory=list)
     duplicates: int = 0
     left: Counter[str] = field(default_factory=Counter)
 
@@ -182,7 +198,7 @@ class Days:
             METRICS["heart-rate-minute"],
             data,
             60_000,
-            Period(_written(first * 60, offset), _written((last + 1) * 60, offset)),
+            Period(written(first * 60, offset), written((last + 1) * 60, offset)),
             key=key,
             context=Context(self._patient, device),
             status="final" if (hour + 1) * 3600 - offset * 60 <= self._exported else "preliminary",
@@ -206,22 +222,30 @@ class Days:
             else:
                 found[key] = single
         pressures: dict[bytes, Single] = {}
-        sensed: defaultdict[tuple[str, str], list[Single]] = defaultdict(list)
+        glucose: defaultdict[tuple[str, str], dict[bytes, Single]] = defaultdict(dict)
         for key, single in found.items():
             device = self._devices[single.source]
             if single.metric == "blood-pressure":
                 pressures[key] = single
-            elif single.metric == "glucose" and device in self._monitors:
-                sensed[device, "mass" if "mg" in single.unit else "moles"].append(single)
+            elif single.metric == "glucose":
+                glucose[device, _kind(single)][key] = single
             else:
-                self._single(made, key, single, device)
+                item = self._single(key, single, device)
+                (made.activity if item.category == "activity" else made.items).append(item)
         self._pressures(made, pressures)
-        made.items += [self._sensed(made.name, *key, sensed[key]) for key in sorted(sensed)]
+        made.glucose = [self._glucose(made.name, *source, glucose[source]) for source in sorted(glucose)]
 
-    def _single(self, made: Day, key: bytes, single: Single, device: str) -> None:
+    def _glucose(self, name: str, device: str, kind: str, readings: dict[bytes, Single]) -> Glucose:
+        key = identity(self._patient, f"cgm-{kind}", device, name)
+        found = Glucose(key, kind, Context(self._patient, device), self._status, readings)
+        if device not in self._monitors:
+            found.singly = [self._single(key, single, device) for key, single in readings.items()]
+        return found
+
+    def _single(self, key: bytes, single: Single, device: str) -> Item:
         name = single.metric
         if name == "glucose":
-            name = "glucose-blood-mass" if "mg" in single.unit else "glucose-blood-moles"
+            name = f"glucose-blood-{_kind(single)}"
         start, end = date_time(single.start), date_time(single.end)
         if single.entered or name in ACTIVITY_SINGLES:
             observation = quantity(
@@ -236,10 +260,7 @@ class Days:
             resource = dump(observation)
         else:
             resource = _template(name, self._patient, device)(key, start, end, single.value)
-        if name in ACTIVITY_SINGLES:
-            made.activity.append(Item("activity", key, resource, 1))
-        else:
-            made.items.append(Item("vitals", key, resource, 1))
+        return Item("activity" if name in ACTIVITY_SINGLES else "vitals", key, resource, 1)
 
     def _pressures(self, made: Day, found: dict[bytes, Single]) -> None:
         """Systolic and diastolic of one source and moment belong together, in a Correlation or not."""
@@ -263,28 +284,9 @@ class Days:
             if odd:
                 made.left[UNPAIRED] += odd
 
-    def _sensed(self, name: str, device: str, kind: str, readings: list[Single]) -> Item:
-        """A day of a glucose sensor on a grid of five minutes, or of one where two readings would fall together."""
-        readings = sorted(readings, key=lambda single: moment(single.start).epoch)
-        first = moment(readings[0].start)
-        for interval in (300, 60):
-            half = interval // 2
-            grid = {(moment(single.start).epoch - first.epoch + half) // interval: single for single in readings}
-            if len(grid) == len(readings):
-                break
-        data = " ".join(grid[place].value if place in grid else "E" for place in range(max(grid) + 1))
-        key = identity(self._patient, f"cgm-{kind}", device, name)
-        end = _written(first.epoch + max(grid) * interval, moment(readings[-1].start).offset)
-        observation = series(
-            METRICS[f"cgm-{kind}"],
-            data,
-            interval * 1000,
-            Period(date_time(readings[0].start), end),
-            key=key,
-            context=Context(self._patient, device),
-            status=self._status,
-        )
-        return Item("traces", key, dump(observation), len(readings))
+
+def _kind(glucose: Single) -> str:
+    return "mass" if "mg" in glucose.unit else "moles"
 
 
 def _of_day(key: bytes, observation: dict[str, Any], pieces: Iterable[Piece]) -> Item:
@@ -304,7 +306,8 @@ def number(value: float, digits: int) -> Number:
     return Decimal(f"{value:.{digits}f}").normalize()
 
 
-def _written(epoch: int, offset: int) -> str:
+def written(epoch: int, offset: int) -> str:
+    """Seconds since 1970 as a FHIR dateTime at an offset in minutes."""
     zone = timezone(timedelta(minutes=offset))
     return datetime.fromtimestamp(epoch, zone).isoformat(timespec="seconds")
 
@@ -312,7 +315,7 @@ def _written(epoch: int, offset: int) -> str:
 def _span(pieces: Iterable[Piece]) -> Period:
     found = sorted(pieces)
     last = max(found, key=lambda piece: piece.end)
-    return Period(_written(found[0].start, found[0].offset), _written(last.end, last.offset))
+    return Period(written(found[0].start, found[0].offset), written(last.end, last.offset))
 
 
 def _whole_day(name: str, pieces: Sequence[Piece]) -> Period:

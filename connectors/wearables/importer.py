@@ -16,11 +16,11 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from connectors.wearables import detect, ecg
+from connectors.wearables import detect, ecg, glucose
 from connectors.wearables.apple_health import Export, latest_software, moment
 from connectors.wearables.archive import Limits
 from connectors.wearables.daily import DAY
-from connectors.wearables.day import Day, Days, Item
+from connectors.wearables.day import Day, Days, Glucose, Item
 from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Taken, take_in
 from connectors.wearables.ledger import Ledger, Mark, MemoryLedger
 from connectors.wearables.pool import Pool
@@ -198,6 +198,26 @@ class _Run:
             if self._is_new(mark, seen, sum(item.records for item in kept)):
                 yield self._batch("activity", f"day/{made.name}", tuple(item.resource for item in kept), (mark,))
         yield from self._items(made.items)
+        for found in made.glucose:
+            yield from self._items(self._glucose(found))
+
+    def _glucose(self, found: Glucose) -> list[Item]:
+        """As it went out before, should this export judge otherwise; so nothing is there in both ways."""
+        seen = self._ledger.seen([found.key, *found.readings])
+        if found.singly and found.key not in seen:
+            return found.singly
+        apart = [seen[key] for key in found.readings if key in seen]
+        for mark in apart:
+            if mark.is_deletion:
+                self._report.left[DELETED] += 1
+            else:
+                self._report.duplicates += 1
+        if len(apart) == len(found.readings):
+            return []
+        item, crowded = glucose.series(found, [single for key, single in found.readings.items() if key not in seen])
+        if crowded:
+            self._report.left[glucose.SAME_MINUTE] += crowded
+        return [item]
 
     def ecg(self, table: bytes | Problem) -> Iterator[Batch]:
         """One CSV beside the export; what is wrong with it holds back nothing else."""

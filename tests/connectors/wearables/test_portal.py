@@ -17,8 +17,9 @@ from connectors.wearables.ledger import Mark, MemoryLedger, deletions
 from fhir_profiles.problems import Problem
 from tests.browser import import_in_chromium as in_chromium
 from tests.connectors.wearables.broken_exports import BYTES, DOCUMENTS, PROLOGS, WHOLE, spliced
-from tests.connectors.wearables.exports import PATIENT, document, taken, zipped
+from tests.connectors.wearables.exports import DAY, PATIENT, document, taken, zipped
 from tests.connectors.wearables.odd_exports import odd_export
+from tests.connectors.wearables.test_glucose import fingers, reading, sensed
 
 BODY = WHOLE.partition("?>")[2]
 PROGRAM = Path(__file__).with_name("portal.mjs")
@@ -220,6 +221,18 @@ def test_what_is_known_is_left_alike(portal, tmp_path, seed):
             moved = [mark._replace(at=mark.at + older) for mark in known]
             for file in (path, other):
                 same(portal.imported(file, moved), expected(file, moved))
+
+
+@pytest.mark.parametrize("kept", [1, 20, 100])
+def test_glucose_stays_as_it_went_out_alike(portal, tmp_path, kept):
+    """A sensor's first readings, its whole day, and that day among finger readings; two of them in one minute."""
+    exports = (sensed(kept), [*sensed(280), reading(250, f"{DAY} 00:00:30")], [*sensed(kept), *fingers(30)])
+    paths = [zipped(tmp_path / f"{n}.zip", document(*lines)) for n, lines in enumerate(exports)]
+    for first in paths:
+        known = [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(expected(first))]
+        for half in (known, known[::2], [mark._replace(content=b"") for mark in known]):
+            for path in paths:
+                same(portal.imported(path, half), expected(path, half))
 
 
 def _marks(found: Answer) -> list[list[Any]]:

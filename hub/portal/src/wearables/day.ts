@@ -11,7 +11,7 @@ import type { Piece } from "./daily.ts";
 import { deviceId, type Description } from "./devices.ts";
 import { SLOT_HEART_RATE, SLOT_SINGLES, SLOT_SLEEP, STAGES, TOTAL_METRICS, singles, type Single } from "./intake.ts";
 import { dump, type Json } from "./json.ts";
-import { dateTime, dayName, moment, written, zone } from "./moments.ts";
+import { dateTime, dayName, written, zone } from "./moments.ts";
 import * as numbers from "./numbers.ts";
 import { identity, panel, quantity, series, type Component, type Context, type Effective } from "./observations.ts";
 import { components, days as tables, healthKit, metric, units } from "./tables.ts";
@@ -22,11 +22,25 @@ export type Part = { readonly key: string; readonly resource: Uint8Array; readon
 /** One that does not come as part of a day's activity. */
 export type Item = Part & { readonly category: "vitals" | "traces" };
 
-/** What became of the records of one day. */
+/**
+ * A device's readings of a day in one unit, by their keys; `key` names the series that they may be. `singly` are they
+ * each for itself, where the device is no sensor.
+ */
+export type Glucose = {
+  readonly key: string;
+  readonly kind: string;
+  readonly context: Context;
+  readonly status: string;
+  readonly readings: ReadonlyMap<string, Single>;
+  readonly singly: readonly Item[];
+};
+
+/** What became of the records of one day. What becomes of `glucose`, hangs on what went out before. */
 export type Day = {
   readonly name: string;
   readonly activity: Part[];
   readonly items: Item[];
+  readonly glucose: Glucose[];
   duplicates: number;
   unpaired: number;
 };
@@ -61,7 +75,7 @@ export class Days {
 
   /** The resources of a local day, `day` in days since 1970, from the packed records of each slot. */
   build(day: number, slots: ReadonlyMap<number, Uint8Array>): Day {
-    const made: Day = { name: dayName(day), activity: [], items: [], duplicates: 0, unpaired: 0 };
+    const made: Day = { name: dayName(day), activity: [], items: [], glucose: [], duplicates: 0, unpaired: 0 };
     this.#status = day < this.#today ? "final" : "preliminary";
     for (const [slot, packed] of slots) {
       if (slot === SLOT_SINGLES) {
@@ -175,34 +189,44 @@ export class Days {
       else found.set(key, single);
     }
     const pressures: Single[] = [];
-    const sensed: Single[] = [];
+    const sources = new Map<string, Map<string, Single>>();
     for (const [key, single] of found) {
-      if (single.metric === "blood-pressure") pressures.push(single);
-      else if (single.metric === "glucose" && this.#monitors.has(this.#device(single.source))) sensed.push(single);
-      else this.#single(made, key, single);
+      const device = this.#device(single.source);
+      if (single.metric === "blood-pressure") {
+        pressures.push(single);
+      } else if (single.metric === "glucose") {
+        const source = `${device} ${kindOf(single)}`;
+        sources.set(source, (sources.get(source) ?? new Map<string, Single>()).set(key, single));
+      } else {
+        const part = this.#single(key, single);
+        if (tables.activitySingles.includes(single.metric)) made.activity.push(part);
+        else made.items.push({ ...part, category: "vitals" });
+      }
     }
     this.#pressures(made, pressures);
-    const series = daily.grouped(sensed, (single) => `${this.#device(single.source)} ${glucose(single)}`);
-    for (const [key, readings] of [...series].sort(([a], [b]) => byCodePoints(a, b))) {
-      const [device = "", kind = ""] = key.split(" ");
-      made.items.push(this.#sensed(made.name, device, kind, readings));
+    for (const [source, readings] of [...sources].sort(([a], [b]) => byCodePoints(a, b))) {
+      const [device = "", kind = ""] = source.split(" ");
+      made.glucose.push(this.#glucose(made.name, device, kind, readings));
     }
   }
 
-  #single(made: Day, key: string, single: Single): void {
-    const name = single.metric === "glucose" ? `glucose-blood-${glucose(single)}` : single.metric;
+  #glucose(name: string, device: string, kind: string, readings: ReadonlyMap<string, Single>): Glucose {
+    const key = identity(this.#patient, `cgm-${kind}`, device, name);
+    const isSensor = this.#monitors.has(device);
+    const parts = isSensor ? [] : [...readings].map(([key, single]) => this.#single(key, single));
+    const singly = parts.map((part) => ({ ...part, category: "vitals" as const }));
+    return { key, kind, context: { patient: this.#patient, device }, status: this.#status, readings, singly };
+  }
+
+  #single(key: string, single: Single): Part {
+    const name = single.metric === "glucose" ? `glucose-blood-${kindOf(single)}` : single.metric;
     const [start, end] = [dateTime(single.start), dateTime(single.end)];
     const context = { patient: this.#patient, device: this.#device(single.source) };
     const method = name === "vo2max" ? tables.estimated : undefined;
     const effective = start === end ? start : { start, end };
     const extras = { method, entered: single.entered };
     const observation = quantity(metric(name), single.value, effective, key, context, extras);
-    const resource = encoder.encode(dump(observation));
-    if (tables.activitySingles.includes(name)) {
-      made.activity.push({ key, resource, records: 1 });
-    } else {
-      made.items.push({ category: "vitals", key, resource, records: 1 });
-    }
+    return { key, resource: encoder.encode(dump(observation)), records: 1 };
   }
 
   /** Systolic and diastolic of one source and moment belong together, in a Correlation or not. */
@@ -231,33 +255,6 @@ export class Days {
       made.unpaired += Math.abs(systolic.length - diastolic.length);
     }
   }
-
-  /** A day of a glucose sensor on a grid of five minutes, or of one where two readings would fall together. */
-  #sensed(name: string, device: string, kind: string, found: readonly Single[]): Item {
-    const readings = found.map((single) => ({ value: single.value, at: moment(single.start)!, start: single.start }));
-    readings.sort((a, b) => a.at.epoch - b.at.epoch);
-    const [first, last] = [readings[0]!, readings.at(-1)!];
-    const gridOf = (interval: number): Map<number, string> => {
-      const place = (epoch: number): number => Math.floor((epoch - first.at.epoch + interval / 2) / interval);
-      return new Map(readings.map(({ at, value }) => [place(at.epoch), value]));
-    };
-    const wide = gridOf(300);
-    const interval = wide.size === readings.length ? 300 : 60;
-    const grid = interval === 300 ? wide : gridOf(60);
-    const end = Math.max(...grid.keys());
-    const data = Array.from({ length: end + 1 }, (_, place) => grid.get(place) ?? "E");
-    const key = identity(this.#patient, `cgm-${kind}`, device, name);
-    const observation = series(
-      metric(`cgm-${kind}`),
-      data.join(" "),
-      interval * 1000,
-      { start: dateTime(first.start), end: written(first.at.epoch + end * interval, last.at.offset) },
-      key,
-      { patient: this.#patient, device },
-      this.#status,
-    );
-    return { category: "traces", key, resource: encoder.encode(dump(observation)), records: readings.length };
-  }
 }
 
 function ofDay(key: string, observation: Json, pieces: readonly Piece[]): Part {
@@ -265,7 +262,7 @@ function ofDay(key: string, observation: Json, pieces: readonly Piece[]): Part {
   return { key, resource: encoder.encode(dump(observation)), records };
 }
 
-function glucose(single: Single): "mass" | "moles" {
+function kindOf(single: Single): "mass" | "moles" {
   return single.unit.includes("mg") ? "mass" : "moles";
 }
 

@@ -8,10 +8,11 @@
 import { Export } from "./apple_health.ts";
 import { LIMITS, type Limits } from "./archive.ts";
 import { digest } from "./blake2b.ts";
-import { Days, type Day, type Item, type Part } from "./day.ts";
+import { Days, type Day, type Glucose, type Item, type Part } from "./day.ts";
 import { device, deviceId, latest, type Description } from "./devices.ts";
 import * as ecg from "./ecg.ts";
-import { Intake } from "./intake.ts";
+import { series } from "./glucose.ts";
+import { Intake, type Single } from "./intake.ts";
 import { dump } from "./json.ts";
 import type { Ledger, Mark } from "./ledger.ts";
 import { DAY, moment } from "./moments.ts";
@@ -170,6 +171,24 @@ class Run {
       }
     }
     yield* this.#items(made.items);
+    for (const found of made.glucose) yield* this.#items(await this.#glucose(found));
+  }
+
+  /** As it went out before, should this export judge otherwise; so nothing is there in both ways. */
+  async #glucose(found: Glucose): Promise<readonly Item[]> {
+    const seen = await this.#ledger.seen([found.key, ...found.readings.keys()]);
+    if (found.singly.length > 0 && !seen.has(found.key)) return found.singly;
+    const left: Single[] = [];
+    for (const [key, single] of found.readings) {
+      const known = seen.get(key);
+      if (known === undefined) left.push(single);
+      else if (known.content === "") leave(this.#report, "deleted", 1);
+      else this.#report.duplicates += 1;
+    }
+    if (left.length === 0) return [];
+    const { item, crowded } = series(found, left);
+    leave(this.#report, "same-minute", crowded);
+    return [item];
   }
 
   /** One CSV beside the export; what is wrong with it holds back nothing else. */

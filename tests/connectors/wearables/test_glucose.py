@@ -1,0 +1,102 @@
+"""Glucose is in the record once, however often an export is brought and whatever it makes of its source."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from connectors.wearables.importer import Batch
+from connectors.wearables.ledger import MemoryLedger
+from fhir_profiles.resources import check
+from tests.connectors.wearables.exports import DAY, document, observations, record, taken, zipped
+
+
+def reading(value: int, at: str, source: str = "Sensor") -> str:
+    """A reading in mg/dL."""
+    return record("BloodGlucose", str(value), f"{at} +0200", unit="mg/dL", source=source)
+
+
+def sensed(count: int, first: int = 100) -> list[str]:
+    """So many readings from midnight on, one each five minutes."""
+    return [reading(first + n, f"{DAY} {n // 12:02}:{n % 12 * 5:02}:20") for n in range(count)]
+
+
+def fingers(days: int) -> list[str]:
+    """Four a day."""
+    return [
+        reading(1000 + 4 * day + n, f"2026-11-{day + 1:02} {hour}:00:00")
+        for day in range(days)
+        for n, hour in enumerate(("07", "12", "18", "22"))
+    ]
+
+
+class Kept(dict[str, Any]):
+    """A record as readers hold it: the newest of each resource by its id."""
+
+    def take(self, batches: list[Batch]) -> None:
+        """Take in what an import gave out."""
+        self.update((made["id"], made) for made in observations(batches))
+
+    def values(self) -> list[int]:  # type: ignore[override]
+        """All readings, each as often as it is there."""
+        found: list[int] = []
+        for made in super().values():
+            series = made.get("valueSampledData", {}).get("data", str(made.get("valueQuantity", {}).get("value")))
+            found += [int(value) for value in series.split() if value != "E"]
+        return sorted(found)
+
+
+def test_of_two_readings_in_one_minute_the_first_is_kept_and_the_other_told(tmp_path: Path) -> None:
+    """A grid has one place for both: what is not in it is not said to be taken."""
+    report, batches = taken(zipped(tmp_path / "a.zip", document(*sensed(30), reading(250, f"{DAY} 00:00:30"))))
+    (made,) = observations(batches)
+    check(made)
+    assert made["valueSampledData"]["data"].startswith("100 E E E E 101 ")
+    assert (report.read, report.taken, report.left) == (31, 30, {"same-minute": 1})
+
+
+def test_a_first_morning_of_a_sensor_stays_as_it_went_out(tmp_path: Path) -> None:
+    """Too few readings to know it for a sensor: the series of the whole day begins where they end."""
+    ledger, kept = MemoryLedger(), Kept()
+    for count, exported in (
+        (20, f"{DAY} 02:00:00 +0200"),
+        (100, f"{DAY} 12:00:00 +0200"),
+        (280, "2026-10-02 12:00:00 +0200"),
+    ):
+        report, batches = taken(zipped(tmp_path / "a.zip", document(*sensed(count), exported=exported)), ledger)
+        kept.take(batches)
+        assert kept.values() == list(range(100, 100 + count))
+    assert (report.taken, report.duplicates, len(kept)) == (260, 20, 21)
+
+
+def test_a_sensors_day_stays_a_series_when_its_app_is_used_otherwise(tmp_path: Path) -> None:
+    """Months of finger readings from the same app do not take the sensor's readings apart."""
+    ledger, kept = MemoryLedger(), Kept()
+    for lines, exported in (
+        (sensed(100), f"{DAY} 12:00:00 +0200"),
+        (sensed(100) + fingers(28), "2026-12-01 12:00:00 +0100"),
+        (sensed(100) + fingers(28), "2026-12-02 12:00:00 +0100"),
+    ):
+        report, batches = taken(zipped(tmp_path / "a.zip", document(*lines, exported=exported)), ledger)
+        kept.take(batches)
+    assert kept.values() == [*range(100, 200), *range(1000, 1112)]
+    assert (report.taken, report.duplicates, len(kept)) == (0, 212, 113)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_growing_exports_double_and_lose_no_reading(tmp_path: Path, seed: int) -> None:
+    """Dense hours and sparse ones of one app, brought again and again while they become more."""
+    random = Random(seed)
+    minutes = sorted(random.sample(range(48 * 12), 60) + [n for n in range(576) if n // 36 % 5 == seed % 5])
+    places = [5 * minute for minute in dict.fromkeys(minutes)]
+    lines = [
+        reading(1000 + n, f"2026-10-0{1 + m // 1440} {m // 60 % 24:02}:{m % 60:02}:00") for n, m in enumerate(places)
+    ]
+    ledger, kept = MemoryLedger(), Kept()
+    for count in [*sorted(random.sample(range(1, len(lines)), 5)), len(lines)]:
+        m = places[count - 1] + 1
+        exported = f"2026-10-0{1 + m // 1440} {m // 60 % 24:02}:{m % 60:02}:00 +0200"
+        _, batches = taken(zipped(tmp_path / "a.zip", document(*lines[:count], exported=exported)), ledger)
+        kept.take(batches)
+        assert kept.values() == list(range(1000, 1000 + count))
