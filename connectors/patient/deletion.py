@@ -1,10 +1,14 @@
 """What she wrote herself and takes back: it goes at all who read it, with their next page."""
 
+import re
+
 from connectors.entries import Entry
 from connectors.local_database import transaction
 from connectors.patient.reading import Reading
 from consent.sealing import handle
 from fhir_profiles.problems import Problem
+
+_NAME = re.compile(r"[A-Z][A-Za-z]*/[A-Za-z0-9.-]{1,64}")
 
 
 def delete(reading: Reading, name: str) -> None:
@@ -16,6 +20,8 @@ def delete(reading: Reading, name: str) -> None:
     # By then `reading` has loaded what a ledger needs; most commands do without.
     from connectors.wearables import ledger  # noqa: PLC0415
 
+    if not _NAME.fullmatch(name):
+        raise Problem("invalid", "say which one, as Type/id: obhut patient read lists them")
     client = reading.client
     (found,) = reading.read(name)
     if found.author != client.account:

@@ -19,6 +19,8 @@ from fhir_profiles.problems import Problem
 BAD_INPUT = 2
 RESUMABLE = 3
 _ABOUT_INPUT = frozenset({"invalid", "not-supported", "too-large", "structure", "value", "media-type"})
+_NEVER_BY_ITSELF = frozenset({"not-found", "forbidden", "gone"})
+"""What the same command would say for ever: no account there, none that may write, none any more."""
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _BUNDLE_HEAD = b'{"resourceType":"Bundle","type":"collection"'
 BUNDLE_BASE = "https://fhir.obhut.org/convert"
@@ -89,8 +91,8 @@ def import_file(
 ) -> None:
     """Import FILE (an Apple Health export) into an account.
 
-    Importing the same or a newer export again doubles nothing. Exit codes: 0 done, 2 bad input, 3 can be resumed by
-    running it again.
+    Importing the same or a newer export again doubles nothing. Exit codes: 0 done, 2 bad input or no account, 3 can be
+    resumed by running it again.
     """
     if (account is None) == (not dry_run):
         raise click.UsageError("Give either --account or --dry-run.")
@@ -158,7 +160,7 @@ def _exit_codes(report: Report, *, as_json: bool) -> Iterator[None]:
         yield
     except Problem as problem:
         click.echo(problem.detail, err=True)
-        if problem.code in _ABOUT_INPUT:
+        if problem.code in _ABOUT_INPUT | _NEVER_BY_ITSELF:
             sys.exit(BAD_INPUT)
         _resumable(report, as_json=as_json)
     except (KeyboardInterrupt, OSError):

@@ -98,6 +98,16 @@ def brought(person, path):
     return report
 
 
+@pytest.mark.parametrize("name", ["Observation", "Observation/", "Observation?code=29463-7", "Observation/w1?x", ""])
+def test_what_names_no_one_resource_deletes_nothing(ada, name):
+    """Not even where there is only one that it could mean."""
+    write(ada.client, 1)
+    assert ada.reads() == ["w1"]
+    with pytest.raises(Problem, match="Type/id"):
+        deletion.delete(ada.reading, name)
+    assert ada.reads() == ["w1"]
+
+
 def test_what_is_not_there_cannot_be_deleted(ada):
     """The command says so."""
     done = obhut("patient", "delete", "Observation/w9", "--account", str(ada.directory))

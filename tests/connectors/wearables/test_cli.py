@@ -96,6 +96,15 @@ def test_what_can_be_taken_up_again_ends_with_three(
     assert "again" in result.stderr
 
 
+def test_without_an_account_the_remedy_is_told(export: Path, tmp_path: Path) -> None:
+    """Running the same again would never help, and nothing is made of the directory."""
+    result = CliRunner().invoke(wearable, ["import", str(export), "--account", str(tmp_path / "nowhere")])
+    assert result.exit_code == 2
+    assert "enrol one first" in result.stderr
+    assert "again" not in result.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.parametrize("words", [[], ["--dry-run", "--account", "x"], ["--account", "x", "--out", "y"]])
 def test_account_and_dry_run_exclude_each_other(export: Path, words: list[str]) -> None:
     """Usage, not surprise."""
