@@ -1,5 +1,7 @@
 /** The closed list of errors, of the hub and of what is found here. The twin of `fhir_profiles/problems.py`. */
 
+import { Rejected } from "./rejected.ts";
+
 /** Code → the status by which a hub's answer means it where it names none itself; 0 for what no hub says. */
 const STATUS = {
   invalid: 400,
@@ -54,6 +56,11 @@ export class Problem extends Error {
   get reason(): string {
     return typeof this.extra["reason"] === "string" ? this.extra["reason"] : "";
   }
+}
+
+/** What nobody foresaw is for the console, too; all else the page says in words. */
+export function reportUnforeseen(error: unknown): void {
+  if (!(error instanceof Problem || error instanceof Rejected)) reportError(error);
 }
 
 const PREFIX = "urn:obhut:problem:";

@@ -10,7 +10,7 @@
 
 import { account as parseAccount } from "../identifiers.ts";
 import { Rejected, unb64 } from "../primitives.ts";
-import { Problem } from "../problems.ts";
+import { Problem, reportUnforeseen } from "../problems.ts";
 import { checkPermit } from "../relations.ts";
 import { parsePermit } from "../statements.ts";
 import type { FeedPage } from "./api.ts";
@@ -126,7 +126,7 @@ export class Reading {
     } catch (error) {
       if (this.#client.locked.aborted) return;
       [this.state, this.problem] = ["offline", error];
-      if (!(error instanceof Problem || error instanceof Rejected)) reportError(error);
+      reportUnforeseen(error);
     }
     this.#changed();
   }

@@ -6,7 +6,7 @@ import { takeBack } from "../client/deletion.ts";
 import { hiddenNow } from "../client/restrictions.ts";
 import { referenceOf, type Stored } from "../client/stored.ts";
 import { measurement } from "../measurements.ts";
-import { Problem } from "../problems.ts";
+import { reportUnforeseen } from "../problems.ts";
 import { text } from "../text.ts";
 import { Button, LinkButton } from "../ui/button.tsx";
 import { Done } from "../ui/done.tsx";
@@ -41,7 +41,7 @@ function useHiding(client: Client, { patient }: Shown): Hiding {
   const look = async () => set(await hiddenNow(client));
   useEffect(() => {
     // Without the hub it may not be known which they are; nothing is told as hidden then.
-    if (isOwn) void look().catch((error: unknown) => error instanceof Problem || reportError(error));
+    if (isOwn) void look().catch(reportUnforeseen);
   }, [client]);
   return isOwn ? { hidden, look } : null;
 }

@@ -2,8 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Reading } from "../client/reading.ts";
-import { Rejected } from "../primitives.ts";
-import { Problem } from "../problems.ts";
+import { reportUnforeseen } from "../problems.ts";
 import { type Task, useTask } from "./task.ts";
 
 export type Loaded<T> = {
@@ -28,14 +27,10 @@ export function useLoaded<T>(client: Follows, local: () => Promise<T>, fetch: ()
   });
   useEffect(() => {
     void fresh.run();
-    return client.reading.subscribe(() => void read().catch(later));
+    // What does not fit together yet, or is closed to her since, is told by what she does next.
+    return client.reading.subscribe(() => void read().catch(reportUnforeseen));
   }, []);
   return { value, fresh };
-}
-
-/** What does not fit together yet, or is closed to her since, is told by what she does next. */
-function later(error: unknown): void {
-  if (!(error instanceof Problem || error instanceof Rejected)) throw error;
 }
 
 async function nothing(): Promise<void> {}

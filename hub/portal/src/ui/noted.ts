@@ -2,8 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Stored } from "../client/stored.ts";
-import { Problem } from "../problems.ts";
-import { Rejected } from "../rejected.ts";
+import { reportUnforeseen } from "../problems.ts";
 import type { Shown } from "./shown.ts";
 
 /** `shown`: what may be shown; `problem`: why the rest could not be noted, or `null`. */
@@ -31,7 +30,7 @@ export function useNoted({ patient, purpose, note }: Told, entries: readonly Sto
       // The next reading tries again.
       for (const name of names) asked.current.delete(name);
       setProblem(error);
-      if (!(error instanceof Problem || error instanceof Rejected)) reportError(error);
+      reportUnforeseen(error);
     };
     void note(fresh).then(done, failed);
   }, [patient, purpose, entries]);

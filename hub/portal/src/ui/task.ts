@@ -1,8 +1,7 @@
 /** An action that takes a while: whether it is under way, and what went wrong with it. */
 
 import { useRef, useState } from "preact/hooks";
-import { Problem } from "../problems.ts";
-import { Rejected } from "../rejected.ts";
+import { reportUnforeseen } from "../problems.ts";
 
 export type Task<A extends readonly unknown[]> = {
   readonly run: (...given: A) => Promise<void>;
@@ -22,8 +21,7 @@ export function useTask<A extends readonly unknown[]>(action: (...given: A) => P
     setProblem(null);
     await action(...given).catch((error: unknown) => {
       setProblem(error);
-      // What nobody foresaw is for the console, too.
-      if (!(error instanceof Problem || error instanceof Rejected)) reportError(error);
+      reportUnforeseen(error);
     });
     running.current = false;
     setBusy(false);
