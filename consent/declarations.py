@@ -71,7 +71,7 @@ class Declaration:
             raise broken("unknown")
         if not grant.live(now):
             raise broken("ended")
-        if grant.rules.body["nb"] > now:
+        if grant.begins > now:
             raise broken("time")
         if not grant.emergency:
             raise broken("emergency")

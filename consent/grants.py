@@ -104,10 +104,7 @@ def tainted(record: Record, moment: Moment, time: int) -> bool:
 
 def _handed_too_far(record: Record, moment: Moment, time: int) -> bool:
     for oth, relation in record.relations.items():
-        covered = 0
-        for grant in relation.live(time):
-            first, mask = grant.cover.get(moment.set.oth, (0, 0))
-            covered |= mask if first <= moment.number else 0
+        covered = relation.covered(moment.set.oth, moment.number, time)
         bad = record.accounts[oth].bad_keys if oth in record.accounts else set()
         for grant in relation.grants.values():
             for row in grant.handed:
@@ -145,11 +142,9 @@ def covers(
     `declared`: grants for emergencies that were declared within their span.
     """
     for grant in relation.live(time):
-        first, mask = grant.cover.get(set_id, (0, 0))
         if (
-            mask >> index & 1
-            and first <= epoch
-            and grant.rules.body["nb"] <= time
+            grant.reaches(set_id, index, epoch)
+            and grant.begins <= time
             and within(purpose, grant.purposes)
             and (not grant.emergency or grant.gid in declared)
         ):
@@ -159,7 +154,7 @@ def covers(
 
 def narrows(before: Grant, after: Grant) -> bool:
     """Whether an amendment takes anything back: a stream, an epoch, a purpose, time."""
-    if after.until < before.until or after.rules.body["nb"] > before.rules.body["nb"]:
+    if after.until < before.until or after.begins > before.begins:
         return True
     if set(before.purposes) - set(after.purposes) or (after.emergency and after.emergency != before.emergency):
         return True

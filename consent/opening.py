@@ -122,8 +122,7 @@ def _check_grant(envelope: Envelope, set_id: str, index: int, reader: Reader, no
     if reader.relation is None:
         return
     for grant in reader.relation.live(now):
-        first, mask = grant.cover.get(set_id, (0, 0))
-        if mask >> index & 1 and first <= envelope.ep:
+        if grant.reaches(set_id, index, envelope.ep):
             break
     else:
         raise Rejected("not-for-you", "grant")

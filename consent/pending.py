@@ -19,7 +19,7 @@ def _reasons(record: Record, moment: Moment, now: int) -> Iterator[int]:
             for row in grant.handed:
                 if not holds(row, moment.set, moment.number, moment.digest):
                     continue
-                if row.mask & ~_covered(relation, moment, now):
+                if row.mask & ~relation.covered(moment.set.oth, moment.number, now):
                     yield _narrowed(relation, grant, now)
                 yield from (iat for iat in _compromised(record, relation.oth, row.rk) if iat <= now)
     account = record.account
@@ -32,15 +32,6 @@ def _reasons(record: Record, moment: Moment, now: int) -> Iterator[int]:
         other, appointed = record.accounts.get(delegate.to), account.links[delegate.since].iat
         losses = other.losses if other is not None else []
         yield from (x.iat for x in losses if x.client and x.iat > moment.iat and x.iat >= appointed)
-
-
-def _covered(relation: RelationState, moment: Moment, now: int) -> int:
-    """The bits that the counterpart may have at this epoch now."""
-    covered = 0
-    for grant in relation.live(now):
-        first, mask = grant.cover.get(moment.set.oth, (0, 0))
-        covered |= mask if first <= moment.number else 0
-    return covered
 
 
 def _narrowed(relation: RelationState, grant: Grant, now: int) -> int:

@@ -58,6 +58,11 @@ class Grant:
         return tuple(self.rules.body["purpose"])
 
     @property
+    def begins(self) -> int:
+        """Unix second from which on anything is released by it."""
+        return int(self.rules.body["nb"])
+
+    @property
     def until(self) -> int:
         """Unix second at which it stops to hold."""
         return int(self.rules.body["until"])
@@ -78,8 +83,17 @@ class Grant:
         return tuple(row for bundle in self.bundles for row in bundle.rows)
 
     def live(self, time: int) -> bool:
-        """Not ended and not expired; `nb` is asked at release."""
+        """Not ended and not expired; `begins` is asked at release."""
         return not self.ended and time < self.until
+
+    def bits(self, set_id: str, epoch: int) -> int:
+        """The mask of what it covers of a set in an epoch."""
+        first, mask = self.cover.get(set_id, (0, 0))
+        return mask if first <= epoch else 0
+
+    def reaches(self, set_id: str, index: int, epoch: int) -> bool:
+        """Whether a stream in an epoch is among what it covers."""
+        return bool(self.bits(set_id, epoch) >> index & 1)
 
 
 @dataclass
@@ -96,6 +110,13 @@ class RelationState(Chain):
     def live(self, time: int) -> list[Grant]:
         """The live grants."""
         return [grant for grant in self.grants.values() if grant.live(time)]
+
+    def covered(self, set_id: str, epoch: int, time: int) -> int:
+        """The mask of what the live grants cover of a set in an epoch."""
+        found = 0
+        for grant in self.live(time):
+            found |= grant.bits(set_id, epoch)
+        return found
 
     def permitted(self, set_id: str) -> bool:
         """Whether the counterpart may write into the set now."""

@@ -83,7 +83,7 @@ class Granted:
         grants = self.grants(patient)
         opened = self._opened(patient, now) if any(grant.emergency for grant in grants) else []
         for grant in grants:
-            if grant.rules.body["nb"] > now:
+            if grant.begins > now:
                 continue
             terms = self._consents.terms(patient, grant)
             rules = grant.gid if terms.rules is not None else ""
@@ -101,7 +101,7 @@ class Granted:
         self._note(patient, {grant.gid for grant in grants}, now)
         self._turns.pop(patient, None)
         if grants:
-            moments = [moment for g in grants for moment in (g.rules.body["nb"], g.until)]
+            moments = [moment for g in grants for moment in (g.begins, g.until)]
             moments += [one.until for one in opened]
             self._turns[patient] = min(moment for moment in moments if moment > now)
         else:
@@ -112,7 +112,7 @@ class Granted:
         relation = self._chains.relations.get((patient, self._me))
         if relation is not None and self._house:
             known = [grant for grant in relation.grants.values() if not grant.emergency]
-            begun = [one for one in known if one.gid in live and one.rules.body["nb"] <= now]
+            begun = [one for one in known if one.gid in live and one.begins <= now]
             counting = [one for one in begun if self._consents.terms(patient, one).categories]
             audit.decided(
                 self._store, self._me, patient, counting, [one for one in known if one.gid not in live], now

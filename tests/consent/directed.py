@@ -120,19 +120,18 @@ def _forked() -> object:
 
 def _narrowings() -> object:
     """Whatever an amendment takes back narrows; what it adds, or leaves, does not."""
-    base = {"until": 10, "nb": 5, "purposes": ("A", "B"), "emergency": [60], "cover": {"set": (2, 0b11)}}
+    base = {"until": 10, "begins": 5, "purposes": ("A", "B"), "emergency": [60], "cover": {"set": (2, 0b11)}}
 
     def grant(**changes: object) -> object:
-        terms = SimpleNamespace(**{**base, **changes})
-        terms.rules = SimpleNamespace(body={"nb": terms.nb})
-        return terms
+        return SimpleNamespace(**{**base, **changes})
 
     less = (
-        {"until": 9}, {"nb": 6}, {"purposes": ("A",)}, {"emergency": [30]}, {"cover": {"set": (2, 0b01)}},
+        {"until": 9}, {"begins": 6}, {"purposes": ("A",)}, {"emergency": [30]}, {"cover": {"set": (2, 0b01)}},
         {"cover": {"set": (3, 0b11)}}, {"cover": {}},
     )  # fmt: skip
     more = (
-        {}, {"until": 11}, {"nb": 4}, {"purposes": ("A", "B", "C")}, {"emergency": []}, {"cover": {"set": (1, 0b111)}},
+        {}, {"until": 11}, {"begins": 4}, {"purposes": ("A", "B", "C")}, {"emergency": []},
+        {"cover": {"set": (1, 0b111)}},
     )  # fmt: skip
     for change in less:
         assert grants.narrows(grant(), grant(**change)), change
