@@ -15,7 +15,7 @@ from consent.accounts import AccountState
 from consent.envelope import Envelope, Stamp
 from consent.grants import Record
 from consent.primitives import Rejected, broken, unb64
-from consent.relations import check_permit
+from consent.relations import Grant, check_permit
 from consent.rules import Place
 from consent.statements import Permit, parse_permit
 from hub import rights
@@ -167,10 +167,12 @@ class _Desk:
     now: int
     offered: Sequence[Given]
     kept: list[tuple[Kept, set[str]]] = field(default_factory=list)
-    readers: dict[Place, set[str]] = field(default_factory=dict)
+    covering: dict[Place, list[tuple[str, Grant]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         conn, acc = self.tx.conn, self.record.account.acc
+        opened = rights.open_grants(conn, self.record, self.now)
+        self.grants = [(reader, grant) for reader, grant in opened if domain_of(reader) == self.tx.home]
         self.streams = store.streams_named(conn, acc, (one.envelope.str for one in self.offered))
         self.known = set(store.by_bid(conn, acc, (one.envelope.bid for one in self.offered)))
         self.taken = {
@@ -182,7 +184,10 @@ class _Desk:
         }
 
     def take(self, one: Given) -> None:
-        """Keep one envelope, if it is new and somebody here may have it."""
+        """Keep one envelope, if it is new and somebody here may have it, now or as soon as a grant begins.
+
+        It began by the clock of the hub that gave it, and is not given again when this one's has come as far.
+        """
         e = one.envelope
         if e.bid in self.known:
             return
@@ -194,10 +199,12 @@ class _Desk:
             self.known.discard(other)
         stream = self.streams[e.str]
         place = Place(stream.set, stream.index, e.ep)
-        if place not in self.readers:
-            found = rights.readers(self.tx.conn, self.record, [place], self.now)
-            self.readers[place] = {reader for reader in found if domain_of(reader) == self.tx.home}
-        if here := self.readers[place]:
+        if place not in self.covering:
+            self.covering[place] = [
+                (reader, grant) for reader, grant in self.grants if grant.reaches(place.set, place.index, place.epoch)
+            ]
+        if covering := self.covering[place]:
+            here = {reader for reader, grant in covering if grant.begins <= self.now}
             self.known.add(e.bid)
             self.taken[e.str, one.pos] = e.bid
             self.kept.append((Kept(e.str, one.pos, e.bid, e.ep, e.raw, one.stamp.frame.raw), here))

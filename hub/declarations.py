@@ -18,7 +18,7 @@ from hub.auth import Caller
 from hub.context import Hub
 from hub.refusals import refusal
 from hub.rights import nothing_here
-from hub.statements import announce_cover
+from hub.statements import open_cover
 from hub.store import audit
 from hub.store import declarations as store
 from hub.store.database import Tx
@@ -102,12 +102,15 @@ def _refused(tx: Tx, caller: Caller, relation: RelationState, declared: Declarat
 
 
 def keep(tx: Tx, record: Record, opening: Opening, now: int) -> None:
-    """Keep what was opened; tell the patient, her delegates and the house, and announce to the house what it covers."""
+    """Keep what was opened; tell the patient, her delegates and the house, and announce to the house what it covers.
+
+    Elsewhere than at home the clock may be behind: then that grant may not have begun by it.
+    """
     store.put(tx, opening)
     delegates = {one.to for one in record.account.delegates if one.until is None and one.live(record.account.last, now)}
     announce(tx, {record.account.acc, opening.oth, *delegates}, [Notice(DECLARE, opening.rnd, size=len(opening.frame))])
     grant = record.relations[opening.oth].grants[opening.gid]
-    announce_cover(tx, record, grant, opening.oth, now)
+    open_cover(tx, record, grant, opening.oth, now)
 
 
 # --- at another hub -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from consent.accounts import AccountState
 from consent.grants import Record
 from consent.primitives import Rejected
-from consent.relations import RelationState
+from consent.relations import Grant, RelationState
 from consent.rules import Place
 from fhir_profiles.problems import Problem
 from hub.states import Chains
@@ -124,18 +124,19 @@ def opened(conn: Connection, relations: Iterable[RelationState], now: int) -> fr
     return frozenset(gid for _, gid in for_emergencies) & declared
 
 
+def open_grants(conn: Connection, record: Record, now: int) -> list[tuple[str, Grant]]:
+    """The live grants with whose each is; those for emergencies while one is declared. Some may not have begun yet."""
+    live = [] if record.account.closed else list(record.live_grants(now))
+    declared = opened(conn, record.relations.values(), now)
+    return [(relation.oth, grant) for relation, grant in live if not grant.emergency or grant.gid in declared]
+
+
 def readers(conn: Connection, record: Record, places: Iterable[Place], now: int) -> set[str]:
     """The patient, and everybody whom a grant lets see one of these places now."""
-    found = {record.account.acc}
-    declared = opened(conn, record.relations.values(), now)
-    for relation, grant in record.live_grants(now):
-        if (grant.emergency and grant.gid not in declared) or grant.rules.body["nb"] > now:
-            continue
-        for place in places:
-            first, mask = grant.cover.get(place.set, (0, 0))
-            if mask >> place.index & 1 and first <= place.epoch:
-                found.add(relation.oth)
-    return found
+    begun = [(who, grant) for who, grant in open_grants(conn, record, now) if grant.begins <= now]
+    return {record.account.acc} | {
+        who for place in places for who, grant in begun if grant.reaches(place.set, place.index, place.epoch)
+    }
 
 
 def opens_bundle(conn: Connection, relation: RelationState, lst: str, who: str, now: int) -> bool:

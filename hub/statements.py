@@ -208,14 +208,18 @@ def _takes_back(before: Record, after: Record, st: Statement) -> bool:
 def _open(tx: Tx, before: Record, after: Record, st: Statement, now: int) -> None:
     """Announce what a grant newly covers, now or when it begins; one for emergencies, while one is declared."""
     grant = after.relations[st.oth].grants[st.body["gid"]]
-    begins = int(grant.rules.body["nb"])
     if grant.emergency and grant.gid not in declarations.opened(tx.conn, tx.acc, now):
         put_opening(tx, grant.gid, st.oth, None)
-        return
-    later = grant.live(now) and begins > now
-    put_opening(tx, grant.gid, st.oth, begins if later else None)
+    else:
+        open_cover(tx, before, grant, st.oth, now)
+
+
+def open_cover(tx: Tx, before: Record, grant: Grant, recipient: str, now: int) -> None:
+    """Announce what a grant newly covers: now, or when it begins."""
+    later = grant.live(now) and grant.begins > now
+    put_opening(tx, grant.gid, recipient, grant.begins if later else None)
     if grant.live(now) and not later:
-        announce_cover(tx, before, grant, st.oth, now)
+        announce_cover(tx, before, grant, recipient, now)
 
 
 def announce_cover(tx: Tx, before: Record, grant: Grant, recipient: str, now: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from consent.grants import Record
 from consent.relations import Grant
+from hub import rights
 from hub.context import Hub
 from hub.store import chains as chain_store
 from hub.store import declarations, objects, peers
@@ -21,7 +22,7 @@ def drop(tx: Tx, record: Record, at: int) -> None:
     live = [] if record.account.closed else list(record.live_grants(at))
     own = [grant for relation, grant in live if domain_of(relation.oth) == tx.home]
     opened = declarations.opened(tx.conn, record.account.acc, at)
-    reading = {grant.gid: grant for grant in own if not grant.emergency or grant.gid in opened}
+    reading = {grant.gid: grant for who, grant in rights.open_grants(tx.conn, record, at) if domain_of(who) == tx.home}
     for stream in store.streams_written(tx.conn, record.account.acc):
         first = _first_covered(reading.values(), stream)
         store.drop(tx, stream.id, first)

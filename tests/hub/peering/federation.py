@@ -1,4 +1,4 @@
-"""Two hubs that know each other, each behind a real socket, with one clock that stands still until told."""
+"""Two hubs that know each other, each behind a real socket, by one clock that stands still until told."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -53,6 +53,18 @@ class _Client(PeerClient):
             return super()._signed(*request)
         finally:
             self.close()
+
+
+@dataclass
+class Shifted:
+    """A hub's own clock: so many seconds ahead of the one by which the test goes."""
+
+    clock: Callable[[], float]
+    ahead: int = 0
+
+    def __call__(self) -> float:
+        """The time as this hub has it."""
+        return self.clock() + self.ahead
 
 
 @dataclass
@@ -124,7 +136,7 @@ def _serving(directory: Path, databases: tuple[str, str], clock: Any) -> Iterato
     for number, ((domain, data), server) in enumerate(zip(places, servers, strict=True)):
         (data / "peers.toml").write_text(blocks[1 - number])
         town = build(
-            databases[number], data, clock, domain, url=f"http://127.0.0.1:{server.port}",
+            databases[number], data, Shifted(clock), domain, url=f"http://127.0.0.1:{server.port}",
             peers=str(data / "peers.toml"),
         )  # fmt: skip
         server.app = town.app

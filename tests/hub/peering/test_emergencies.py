@@ -7,8 +7,9 @@ import pytest
 from consent import declarations
 from consent.primitives import b64
 from fhir_profiles.problems import Problem
-from hub import peer_client
+from hub import peer_client, uncovered
 from hub.declarations import Opened
+from hub.peer_models import endings
 from hub.replicas import Replicas
 from tests.consent.delegation import appoint
 from tests.consent.world import DAY, DOMAIN, START
@@ -162,3 +163,51 @@ def test_it_opens_what_an_ordinary_grant_had_opened_before(both_hubs):
     assert declare(both_hubs.b, patient, er, gid).status_code == 200
     both_hubs.read()
     assert both_hubs.b.envelopes(er) == [*written, later]
+
+
+@pytest.mark.parametrize("ahead", [-2, 2, -60, 60])
+def test_what_comes_with_a_declaration_is_kept_though_the_clocks_differ(both_hubs, clock, ahead):
+    """The other hub releases all of it at once; and at the end, by its own clock, nothing is left there."""
+    patient, er, mine, gid = ready(both_hubs)
+    both_hubs.b.clock.ahead = ahead
+    first = patient.write(patient.me, mine)
+    both_hubs.read()
+    assert declare(both_hubs.b, patient, er, gid).status_code == 200
+    both_hubs.read()
+    second = patient.write(patient.me, mine)
+    both_hubs.read()
+    assert both_hubs.b.envelopes(er) == [first, second]
+    clock.now = START + SPAN - ahead
+    both_hubs.read()
+    assert both_hubs.b.envelopes(er) == []
+    both_hubs.pull(both_hubs.b).keep_up()
+    assert copies(both_hubs.b)["envelopes"] == 0
+
+
+def test_what_a_declaration_brought_stays_when_copies_are_looked_through(hubs):
+    """As of the moment that was confirmed last, which is before the declaration."""
+    patient, er, mine, gid = ready(hubs)
+    written = patient.write(patient.me, mine)
+    declare(hubs.b, patient, er, gid)
+    hubs.read()
+    with hubs.b.hub.db.write() as tx:
+        tx.conn.execute(endings.delete())
+    uncovered.look_through(hubs.b.hub, DOMAIN, START - 1)
+    assert hubs.b.envelopes(er) == [written]
+
+
+@pytest.mark.parametrize("ahead", [-2, 2])
+def test_a_grant_for_emergencies_that_begins_later_begins_by_each_clock(hubs, clock, ahead):
+    """Declared as it begins at the patient's hub: the other one releases in that second of its own clock."""
+    patient, er, mine, _ = ready(hubs)
+    hubs.b.clock.ahead = ahead
+    gid = allow(patient, er, nb=START + 100)
+    written = patient.write(patient.me, mine)
+    hubs.read()
+    clock.now = START + 100
+    assert declare(hubs.b, patient, er, gid).status_code == 200
+    hubs.read()
+    assert hubs.b.envelopes(er) == ([] if ahead < 0 else [written])
+    clock.advance(2)
+    hubs.read()
+    assert hubs.b.envelopes(er)[-1:] == [written]
