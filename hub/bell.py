@@ -4,9 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fhir_profiles.problems import Problem
-
-RETRY_SECONDS = 2
+PLACES_EACH = 8
+"""So many of one account, or of one hub, may wait at a time: no one shall take all places."""
 LOOK_SECONDS = 0.5
 """So soon a feed looks again by itself: what another process commits rings no bell here."""
 
@@ -22,17 +21,20 @@ class Bell:
         self._ended = False
 
     @contextmanager
-    def listen(self, account: str, seconds: float) -> Iterator[Iterator[None]]:
+    def listen(self, account: str, seconds: float) -> Iterator[Iterator[None] | None]:
         """Turns to look for something in: one at once, and one whenever something may have come for the account.
 
-        The last one is after so many seconds, or when the process ends. Raises `Problem(busy)` when no place is left.
+        The last one is after so many seconds, or when the process ends. None where no place is left.
         """
         event = threading.Event()
         with self._lock:
-            if self.count >= self._places:
-                raise Problem("busy", "too many wait here already", retry_after=RETRY_SECONDS)
-            self.count += 1
-            self._waiting.setdefault(account, set()).add(event)
+            full = self.count >= self._places or len(self._waiting.get(account, ())) >= PLACES_EACH
+            if not full:
+                self.count += 1
+                self._waiting.setdefault(account, set()).add(event)
+        if full:
+            yield None
+            return
         try:
             yield self._turns(event, seconds)
         finally:

@@ -34,7 +34,7 @@ class Config:
     database: str = ""  # postgresql://… or sqlite:///FILE; hub.sqlite in the data directory if empty
     workers: int = 1  # processes
     threads: int = 64  # threads a process
-    waiters: int = 48  # feeds of one process that may wait at a time; below threads
+    waiters: int = 48  # feeds of one process that may wait at a time, 8 of one account; below threads
     rate: int = 600  # requests a minute and address at doors without a token; 0 counts nothing
     attempts: int = 10  # tries to open an account in ten minutes, by address; ten times as many in all; 0: no limit
     peers: str = ""  # TOML file of the hubs it knows: [[peer]] blocks as `obhut hub peer` prints them

@@ -48,12 +48,15 @@ class Page:
 
 
 def wait_for_page(hub: Hub, peer: Peer, cursors: Mapping[str, Cursor], nonce: str, seconds: float) -> Page:
-    """The next page of the first feed that has anything; waits for it up to `seconds`. Raises `Problem(busy)`."""
+    """The next page of the first feed that has anything; waits for it up to `seconds`, where there is a place to wait.
+
+    Where there is none it is the page at hand: without its note the other hub would soon release nothing any more.
+    """
     page = read_page(hub, peer, cursors, nonce)
     if page.events or seconds <= 0:
         return page
     with hub.bell.listen(peer.domain, seconds) as turns:
-        for _ in turns:
+        for _ in turns or ():
             page = read_page(hub, peer, page.cursors, nonce)
             if page.events:
                 break

@@ -69,6 +69,11 @@ class Pull:
     _ahead: _Question | None = None
     _line: Executor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
+    @property
+    def ahead(self) -> bool:
+        """Whether the next page was asked for together with the last one, and so is not waited for."""
+        return self._ahead is not None
+
     def step(self, wait: int) -> bool:
         """Take in the next page, which is waited for at most `wait` seconds; whether there was anything.
 

@@ -35,6 +35,8 @@ LOOK_SECONDS = 1.0
 NOTICE_SECONDS = 0.2
 """So soon what comes to this hub's doors is seen here."""
 WAIT_SECONDS = 10
+ASK_SECONDS = 1.0
+"""So far apart are questions that find nothing: a peer with no place left to wait answers at once."""
 PAUSES = (0.5, 15.0)
 """Before the first try after a failure, and at most, in seconds."""
 KEEP_UP_SECONDS = 60.0
@@ -89,7 +91,9 @@ def _pull(home: Hub, peer: Peer) -> Step:
         if time.monotonic() >= due:
             pull.keep_up()
             due = time.monotonic() + KEEP_UP_SECONDS
-        pull.step(WAIT_SECONDS)
+        waits, asked = not pull.ahead, time.monotonic()
+        if not pull.step(WAIT_SECONDS) and waits:
+            time.sleep(max(0.0, asked + ASK_SECONDS - time.monotonic()))
 
     return step
 

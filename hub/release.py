@@ -30,6 +30,7 @@ from hub.store.hashing import digest
 
 PAGE_BYTES = 4 * 1024 * 1024
 PAGE_ROWS = 256
+RETRY_SECONDS = 2
 MAX_LOGGED = 64
 """So long is the purpose in the access log."""
 KINDS = {"statement": CHAINS, "envelope": ("envelope",), "message": ("message",), DECLARE: (DECLARE,)}
@@ -88,6 +89,8 @@ def wait_for_page(hub: Hub, caller: Caller, after: Cursor, wish: Wish, seconds: 
     if page.events or seconds <= 0:
         return page
     with hub.bell.listen(caller.acc, seconds) as turns:
+        if turns is None:
+            raise Problem("busy", "too many wait here already", retry_after=RETRY_SECONDS)
         for _ in turns:
             page = read_page(hub, caller, page.next, wish)
             if page.events:

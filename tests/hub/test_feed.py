@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,6 +12,7 @@ from consent.vault import Terms
 from fhir_profiles.problems import Problem
 from hub import rights
 from hub.auth import Caller
+from hub.bell import PLACES_EACH
 from hub.release import Cursor, release
 from hub.store import feed as store
 from hub.store.feed import Notice
@@ -244,14 +246,24 @@ def test_more_waiters_than_places_are_sent_away(town):
     """Beyond the cap: 503 with Retry-After, at once."""
     person = town.person()
     cursor = town.get("/v1/feed", person).json["next"]
-    places = [town.hub.bell.listen(person.account, 1) for _ in range(town.hub.config.waiters)]
-    for place in places:
-        place.__enter__()
-    answer = town.get("/v1/feed", person, after=cursor, wait=25)
-    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
-    for place in places:
-        place.__exit__(None, None, None)
-    assert town.get("/v1/feed", person, after=cursor, wait=0).json["events"] == []
+    with ExitStack() as places:
+        for number in range(town.hub.config.waiters):
+            places.enter_context(town.hub.bell.listen(f"account-{number}", 1))
+        answer = town.get("/v1/feed", person, after=cursor, wait=25)
+        assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    assert town.get("/v1/feed", person, after=cursor, wait=1).json["events"] == []
+
+
+def test_one_account_cannot_take_all_places(town):
+    """It is sent away beyond its own cap, and the others wait on; what ended makes room again."""
+    person, other = town.person(), town.person()
+    cursors = {who.account: town.get("/v1/feed", who).json["next"] for who in (person, other)}
+    with ExitStack() as places:
+        for _ in range(PLACES_EACH):
+            places.enter_context(town.hub.bell.listen(person.account, 1))
+        assert town.get("/v1/feed", person, after=cursors[person.account], wait=25).status_code == 503
+        assert town.get("/v1/feed", other, after=cursors[other.account], wait=1).status_code == 200
+    assert town.get("/v1/feed", person, after=cursors[person.account], wait=1).status_code == 200
 
 
 @pytest.mark.parametrize("cursor", ["x", "1.2", "1.2.3.4", "-1.0.0", "1.2.x", "9" * 30 + ".0.0", "١.٢.٣"])

@@ -1,8 +1,12 @@
 """A hub that is cut off: nothing of its patients is released after a minute, and afterwards all is, in order, once."""
 
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+
 import pytest
 
 from fhir_profiles.problems import Problem
+from hub import relay
 from hub.peer_client import PeerClient
 from tests.consent.world import DOMAIN
 from tests.hub.people import VITALS, problem
@@ -30,6 +34,46 @@ def test_a_minute_of_silence_stops_the_release(both_hubs, clock, seconds, status
         assert both_hubs.b.envelopes(hospital) == []
     both_hubs.read(both_hubs.b)
     assert both_hubs.b.envelopes(hospital) == [written]
+
+
+def test_a_hub_at_which_no_place_to_wait_is_left_confirms_all_the_same(hubs, clock):
+    """Other hubs get the page at hand with its note, so that what they hold of its patients is released on."""
+    patient, hospital, mine, _ = hubs.shared()
+    patient.write(patient.me, mine)
+    hubs.read()
+    clock.advance(61)
+    with _no_place(hubs.a):
+        assert not hubs.pull(hubs.b).step(10)
+    assert stream(hubs, patient, mine, hospital).status_code == 200
+
+
+def test_who_is_answered_at_once_that_there_is_nothing_pauses(hubs, monkeypatch):
+    """No question follows at once on one that was to wait and could not; one that came with a page needed not wait."""
+    pauses = []
+    monkeypatch.setattr(relay, "clients", hubs.line.client)
+    monkeypatch.setattr(relay, "time", SimpleNamespace(monotonic=lambda: 1.0, sleep=pauses.append))
+    hubs.shared()
+    step = relay._pull(hubs.b.hub, hubs.b.hub.peers[DOMAIN])
+    pull = hubs.pull(hubs.b)
+    while pull.step(0):
+        pass
+    hubs.a.patient()
+    hubs.a.organisation("praxis")
+    with _no_place(hubs.a):
+        step()
+        step()
+        assert pauses == []
+        step()
+    assert pauses == [relay.ASK_SECONDS]
+
+
+@contextmanager
+def _no_place(town):
+    """Others wait at all places of a hub."""
+    with ExitStack() as places:
+        for number in range(town.hub.config.waiters):
+            places.enter_context(town.hub.bell.listen(f"account-{number}", 1))
+        yield
 
 
 def test_an_operator_sees_since_when_a_peer_is_silent(hubs, clock):
