@@ -3,7 +3,7 @@
 A hub speaks for its own accounts and for nobody else; what it brings is checked as if they had come themselves.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -20,6 +20,7 @@ from hub import declarations, deposit, emergencies, heads, objects, peer_feed, p
 from hub.auth import Caller
 from hub.context import hub
 from hub.deposit import MAX_FRAMES
+from hub.envelopes import MAX_EVENTS
 from hub.peer_auth import caller, json_caller
 from hub.peer_client import clients
 from hub.peer_objects import STRETCH_BYTES
@@ -40,7 +41,6 @@ MAX_WAIT_SECONDS = 10
 BODY_BYTES = 64 * 1024
 BATCH_BYTES = 16 * 1024 * 1024
 MAX_DETAIL = 4096
-ACTIONS = ("release", "refusal", "read")
 
 pages = Blueprint("peering", __name__, url_prefix="/v1/peer")
 
@@ -239,13 +239,33 @@ def take_entries() -> Response:
     return wire.answer({"results": wire.array(body["items"], "items", _each(_entry, peer), MAX_FRAMES)})
 
 
+def _count(value: Any, where: str) -> int:
+    """How many envelopes were released by one page."""
+    if not 1 <= (count := wire.integer(value, where)) <= MAX_EVENTS:
+        raise Problem("invalid", f"A number from 1 to {MAX_EVENTS} is expected in {where}.")
+    return count
+
+
+_TOLD: Mapping[str, Mapping[str, Callable[[Any, str], object]]] = {
+    "release": {"set": wire.text, "stream": wire.text, "count": _count, "from": wire.integer, "to": wire.integer},
+    "refusal": {"what": wire.text, "name": wire.text, "reason": wire.text},
+    "read": {"at": wire.integer},
+}
+"""The actions of which another hub tells, and the members of each (PROTOCOL.md 5.17)."""
+
+
 def _entry(peer: Peer, value: Any, where: str) -> None:
     names = ("ref", "acc", "at", "actor", "device", "action", "purpose", "detail")
     item = wire.closed(value, where, *names, optional=["sealed"])
     acc, actor = _account(item["acc"], where), _account(item["actor"], where)
-    detail, action = item["detail"], wire.text(item["action"], where)
+    action = wire.text(item["action"], where)
     purpose, device = wire.text(item["purpose"], where, 64), wire.text(item["device"], where, 17)
-    if not isinstance(detail, dict) or action not in ACTIONS or not _canonical([purpose, device, detail]):
+    if action not in _TOLD:
+        raise Problem("invalid", f"This is no entry of an access log in {where}.")
+    detail = wire.closed(item["detail"], where, *_TOLD[action])
+    for name, check in _TOLD[action].items():
+        check(detail[name], where)
+    if not _canonical([purpose, device, detail]):
         raise Problem("invalid", f"This is no entry of an access log in {where}.")
     sealed = wire.sealed(item["sealed"], where, MAX_SEALED) if "sealed" in item else None
     home = hub()

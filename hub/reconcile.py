@@ -108,7 +108,7 @@ def _sums(log: Sequence[Entry]) -> Mapping[str, int]:
 def _released(log: Sequence[Entry]) -> int:
     """So many as the entries tell of; what was removed because of its age is told by the last removal."""
     swept = [entry.detail["released"] for entry in log if entry.action == SWEPT]
-    counts = [int(entry.detail.get("count", 0)) for entry in log if entry.action == audit.RELEASE]
+    counts = [audit.told_released(entry.action, entry.detail) for entry in log]
     return sum(counts) + int(swept[-1] if swept else 0)
 
 

@@ -1,6 +1,7 @@
 """The access log: entries that name the ones before them (`consent.log`)."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select
@@ -36,7 +37,7 @@ def write(
     tx.log_seq += 1
     entry = Entry(tx.acc, tx.log_seq, at, actor, device, action, purpose, detail, sealed or b"")
     tx.log_hash = entry.hash_behind(tx.log_hash)
-    tx.released += _released(action, detail)
+    tx.released += told_released(action, detail)
     tx.entries.append({
         "acc": tx.acc, "seq": tx.log_seq, "at": at, "actor": actor, "device": device, "action": action,
         "purpose": purpose, "detail": json.dumps(detail, separators=(",", ":"), sort_keys=True), "sealed": sealed,
@@ -50,7 +51,8 @@ def _known(tx: Tx, ref: str) -> bool:
     return tx.conn.execute(select(log.c.seq).where(log.c.acc == tx.acc, log.c.ref == ref)).first() is not None
 
 
-def _released(action: str, detail: dict[str, Any]) -> int:
+def told_released(action: str, detail: Mapping[str, Any]) -> int:
+    """Of how many released envelopes an entry tells; what an earlier version took for a count and is none counts 0."""
     count = detail.get("count", 0) if action == RELEASE else 0
     return count if isinstance(count, int) else 0
 
@@ -112,7 +114,7 @@ def sweep(tx: Tx, before: int, now: int) -> int:
     released = 0
     for _, _, action, text in rows:
         detail = json.loads(text)
-        released = detail["released"] if action == SWEPT else released + _released(action, detail)
+        released = detail["released"] if action == SWEPT else released + told_released(action, detail)
     tx.conn.execute(delete(log).where(old))
     said = {"last": rows[-1][0], "hash": rows[-1][1], "before": before, "released": released}
     write(tx, at=now, actor=tx.home, action=SWEPT, detail=said)

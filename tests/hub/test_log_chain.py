@@ -70,6 +70,15 @@ def test_many_at_once_leave_one_chain(towns, shared):
     assert list(reconcile(towns.hub.db)) == []
 
 
+@pytest.mark.parametrize("count", [["x"], "7"])
+def test_a_count_that_is_none_is_counted_nowhere(towns, shared, count):
+    """As an earlier version took it from another hub: not in the sum, nor where the entries are held against it."""
+    patient, practice, _ = shared
+    with towns.hub.db.write(patient.me.account) as tx:
+        audit.write(tx, at=towns.now, actor=practice.account, action="release", detail={"count": count})
+    assert list(reconcile(towns.hub.db)) == []
+
+
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 

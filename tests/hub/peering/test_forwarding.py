@@ -8,9 +8,12 @@ from consent.primitives import b64, unb64
 from fhir_profiles.problems import Problem
 from hub.peer_client import clients
 from hub.pushing import Push
+from hub.reconcile import reconcile
 from hub.store import audit, forwards
 from tests.consent import world
 from tests.hub.people import LINE, VITALS, problem
+
+RELEASED = {"set": "s", "stream": "s", "count": 1, "from": 1, "to": 1}
 
 
 def results(answer):
@@ -126,8 +129,8 @@ def test_a_hub_speaks_for_its_own_accounts_only(hubs):
     item = {"ref": "r", "from": patient.me.account, "device": "d", "to": patient.me.account, "frame": "AAAA", "fp": ""}
     assert client.post("/v1/peer/messages", {"items": [item]})["results"] == [{"status": 404}]
     entry = {
-        "ref": "r", "acc": patient.me.account, "at": 1, "actor": patient.me.account, "device": "d", "action": "release",
-        "purpose": "", "detail": {},
+        "ref": "r", "acc": patient.me.account, "at": 1, "actor": patient.me.account, "device": "d", "action": "read",
+        "purpose": "", "detail": {"at": 1},
     }  # fmt: skip
     assert client.post("/v1/peer/entries", {"items": [entry]})["results"] == [{"status": 404}]
 
@@ -195,9 +198,9 @@ def test_what_another_hub_tells_late_or_in_another_spelling(hubs):
     patient, hospital, _, _ = hubs.shared()
     entry = {
         "ref": "late", "acc": patient.me.account, "at": 2, "actor": hospital.account, "device": "", "action": "read",
-        "purpose": "", "detail": {},
+        "purpose": "", "detail": {"at": 2},
     }  # fmt: skip
-    items = [entry, entry | {"ref": "odd", "detail": {"x": 1.5}}, entry | {"ref": "text", "purpose": '"'}]
+    items = [entry, entry | {"ref": "odd", "device": '"'}, entry | {"ref": "text", "purpose": '"'}]
     client = hubs.line.client(hubs.b.hub)(hubs.a.domain)
     answers = [client.post("/v1/peer/entries", {"items": [item]})["results"][0]["status"] for item in items]
     assert answers == [202, 400, 400]
@@ -205,6 +208,53 @@ def test_what_another_hub_tells_late_or_in_another_spelling(hubs):
         e for e in hubs.a.get(f"/v1/log/{patient.me.account}", patient.me).json["entries"] if e["action"] == "read"
     ]
     assert told["at"] == hubs.a.now - audit.LATE_DAYS * 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("action", "detail"),
+    [
+        *(("release", RELEASED | {"count": count}) for count in (["x"], "7", 0, 1001, 2**53 - 1, True, None)),
+        ("release", RELEASED | {"from": "1"}),
+        ("release", RELEASED | {"more": 1}),
+        ("release", {"count": 1}),
+        ("release", [1]),
+        ("refusal", {"what": "stream", "name": "s", "reason": 1}),
+        ("refusal", {}),
+        ("read", {"at": "1"}),
+        ("deposit", {"set": "s", "stream": "s", "count": 1}),
+        ("swept", {"released": 7}),
+    ],
+)
+def test_what_an_entry_of_another_hub_may_say_is_closed(hubs, action, detail):
+    """Anything but an action's own members, as they are written here, is refused: neither kept nor counted."""
+    patient, hospital, _, _ = hubs.shared()
+    before = log_end(hubs.a, patient)
+    assert report(hubs, patient, hospital, action, detail) == 400
+    assert log_end(hubs.a, patient) == before
+    assert list(reconcile(hubs.a.hub.db)) == []
+
+
+def test_what_a_hub_releases_at_most_at_once_is_counted(hubs):
+    """A whole page, by its entry."""
+    patient, hospital, _, _ = hubs.shared()
+    assert report(hubs, patient, hospital, "release", RELEASED | {"count": 1000}) == 202
+    assert log_end(hubs.a, patient)[2] == 1000
+    assert list(reconcile(hubs.a.hub.db)) == []
+
+
+def report(hubs, patient, hospital, action, detail):
+    """The status of an entry that B tells A."""
+    entry = {
+        "ref": "told", "acc": patient.me.account, "at": hubs.a.now, "actor": hospital.account,
+        "device": hospital.device, "action": action, "purpose": "TREAT", "detail": detail,
+    }  # fmt: skip
+    client = hubs.line.client(hubs.b.hub)(hubs.a.domain)
+    return client.post("/v1/peer/entries", {"items": [entry]})["results"][0]["status"]
+
+
+def log_end(town, patient):
+    with town.hub.db.read() as conn:
+        return audit.end(conn, patient.me.account)
 
 
 def test_a_hubs_name_for_an_entry_hides_no_entry_of_anybody_else(hubs):
@@ -216,7 +266,7 @@ def test_a_hubs_name_for_an_entry_hides_no_entry_of_anybody_else(hubs):
         audit.write(tx, at=1, actor=practice.account, action="release", detail={}, ref="known")
     entry = {
         "ref": "known", "acc": patient.me.account, "at": 2, "actor": hospital.account, "device": "", "action": "read",
-        "purpose": "", "detail": {},
+        "purpose": "", "detail": {"at": 2},
     }  # fmt: skip
     client = hubs.line.client(hubs.b.hub)(hubs.a.domain)
     for _ in range(2):
