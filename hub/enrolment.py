@@ -52,11 +52,12 @@ def enrol(home: Hub, offers: Sequence[Offer], registration: ClientRegistration, 
     if identifiers.account(acc).domain != home.config.domain:
         raise Problem("unprocessable", "The account's domain is not this hub's.")
     now = home.now()
-    with home.db.write() as tx:
-        if not store.create_account(home.db, tx, acc, str(offers[0].statement.body.get("class", ""))):
+    with home.db.write(acc) as tx:
+        if tx.known:
             _same_again(tx, acc, offers)
             _register(tx, home.chains(tx.conn).account(acc), registration, now)
             return 200
+        store.create_account(tx, str(offers[0].statement.body.get("class", "")))
         if not identifiers.account(acc).is_person and not store.use_admission(tx, acc, digest(admission), now):
             raise Problem("forbidden", "The hub's operator has not admitted an account of this name by this code.")
         record = Record(AccountState(acc))

@@ -276,7 +276,7 @@ class _Keeper:
     def _keep(self, before: Record, after: Record, link: Link) -> None:
         st, blob = link.statement, link.blob
         if not self.tx.known:
-            directory.create_account(self.hub.db, self.tx, st.acc, after.account.cls)
+            directory.create_account(self.tx, after.account.cls)
         if blob is not None and (
             "lst" not in st.body
             or rules.blob_hash(blob) != st.body["lst"]

@@ -20,15 +20,11 @@ class Organisation:
     part_of: str = ""
 
 
-def create_account(db: Database, tx: Tx, acc: str, cls: str) -> bool:
-    """Make the row of an account, and hold it. False if there is one already."""
-    make = upsert_postgresql if db.postgresql else upsert_sqlite
-    values = {
-        "acc": acc, "cls": cls, "log_seq": 0, "verifier": "", "fetch": "", "fetch_before": "", "fetch_changed": 0,
-    }  # fmt: skip
-    made = tx.conn.execute(make(accounts).values(**values).on_conflict_do_nothing().returning(accounts.c.acc))
-    tx.acc, tx.known = acc, True
-    return made.first() is not None
+def create_account(tx: Tx, cls: str) -> None:
+    """Make the row of the account that `tx` holds, where it is not known yet."""
+    values = {"cls": cls, "log_seq": 0, "verifier": "", "fetch": "", "fetch_before": "", "fetch_changed": 0}
+    tx.conn.execute(insert(accounts).values(acc=tx.acc, **values))
+    tx.known = True
 
 
 # --- organisations ------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def test_two_who_make_an_account_at_once_make_it_once(towns):
         with towns.hub.db.write(acc) as tx:
             known.append(tx.known)
             if not tx.known:
-                directory.create_account(towns.hub.db, tx, acc, "org")
+                directory.create_account(tx, "org")
 
     threads = [threading.Thread(target=make) for _ in range(4)]
     for thread in threads:

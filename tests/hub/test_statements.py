@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from consent import statements, steps
+from consent import messages, statements, steps
 from consent.keys import RecoveryCode, SigningKey
+from consent.log import KEEP_DAYS
 from consent.primitives import b64, unb64
 from consent.steps import Written
+from hub.reconcile import reconcile
+from hub.store import audit
 from hub.store.hashing import digest
 from tests.consent import world
 from tests.hub.people import VITALS, problem
@@ -46,6 +49,41 @@ def test_the_same_account_again_is_no_error_and_another_of_its_name_is(towns):
     )
     twin.add("device", twin.device_body("client"), towns.now)
     assert problem(towns.enrol(twin, status=409))["type"].endswith("conflict")
+    assert towns.dump() == before
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_the_same_account_again_with_another_token_key_goes_on_with_its_log(towns, clock, swept):
+    """The device's newest key counts from then on, and that is said behind what is in the log, or was swept from it."""
+    who = towns.person()
+    clock.advance((KEEP_DAYS + 1) * world.DAY)
+    if swept:
+        with towns.hub.db.write(who.account) as tx:
+            audit.sweep(tx, towns.now - KEEP_DAYS * world.DAY, towns.now)
+    with towns.hub.db.read() as conn:
+        before, _, _ = audit.end(conn, who.account)
+    towns.keys[who.device] = SigningKey.generate()
+    towns.enrol(who, status=200)
+    assert towns.ask_token(towns.assertion(who)).status_code == 200
+    with towns.hub.db.read() as conn:
+        assert [(one.seq, one.action) for one in audit.entries(conn, who.account, before, 9)] == [
+            (before + 1, "client")
+        ]
+    assert list(reconcile(towns.hub.db)) == []
+
+
+def test_an_account_is_no_way_around_the_registration_of_a_token_key(towns, clock):
+    """Together with its known statements an elder key is refused, and so is one that its device did not sign."""
+    who = towns.person()
+    elder, now = SigningKey.generate(), towns.now
+    clock.advance(5)
+    towns.keys[who.device] = SigningKey.generate()
+    towns.enrol(who, status=200)
+    before = towns.dump()
+    for key, at, status in ((who.sign, now, 409), (SigningKey.generate(), towns.now, 401)):
+        frame = messages.register(key, acc=who.account, dev=who.device, token_key=elder.public, at=at)
+        body = {"frames": [b64(raw) for raw in who.frames], "client": b64(frame)}
+        assert towns.post("/v1/accounts", body).status_code == status
     assert towns.dump() == before
 
 
