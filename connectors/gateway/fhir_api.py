@@ -24,6 +24,7 @@ from connectors.gateway.change import Change
 from connectors.gateway.linking import asked_about, is_obhut, known_as, widened
 from connectors.gateway.links import PAGE, Args, Links
 from connectors.gateway.negotiation import Return, versions
+from connectors.gateway.records import Page, Stored
 from connectors.gateway.references import check_query
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope, scope
@@ -197,8 +198,16 @@ def search_type(
     _report(gateway, reader, type_, found, lambda connection: asked_about(connection, query) if begins else (), address)
     if page.after is not None:
         links["next"] = f"{gateway.base_url}/{type_}?{PAGE}={gateway.links.write(type_, list(query.used), page.after)}"
-    entries = (Entry(f"{gateway.base_url}/{type_}/{stored.id}", stored.body) for stored in page.matches)
+    entries = (Entry(_full_url(gateway, each, page), each.body) for each in page.matches)
     return Answer(200, bundles.searchset(entries, page.total, links))
+
+
+def _full_url(gateway: Gateway, stored: Stored, page: Page) -> str:
+    """The address of a match, https://hl7.org/fhir/R4/bundle.html#invs (bdl-7); one that leads nowhere, rather than to
+    another patient's."""
+    if stored.rid in page.elsewhere:
+        return uuid.uuid5(uuid.NAMESPACE_URL, f"{stored.owner}/{stored.type}/{stored.id}").urn
+    return f"{gateway.base_url}/{stored.type}/{stored.id}"
 
 
 def _query(gateway: Gateway, type_: str, args: Args, lenient: bool) -> tuple[search.Query, bool]:

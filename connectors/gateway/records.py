@@ -126,11 +126,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a search: what matched, where the next page begins (`None`: there is none), and how many in all."""
+    """One page of a search: what matched, where the next page begins (`None`: there is none), and how many in all.
+
+    `elsewhere`: the `rid` of matches to which their address does not lead, because another patient's has the same id.
+    """
 
     matches: Sequence[Stored]
     after: tuple[Any, ...] | None
     total: int | None
+    elsewhere: frozenset[int] = frozenset()
 
 
 @dataclass

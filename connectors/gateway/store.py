@@ -7,9 +7,10 @@ are bytes and come back as they were put.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -34,12 +35,32 @@ from connectors.gateway.records import Deletion, Item, Live, Page, Place, Stored
 from connectors.gateway.references import without_hidden
 from connectors.gateway.visibility import Scope, visible
 from consent.readers import Readers
+from fhir_profiles.problems import Problem
 from fhir_profiles.resources import parse
 from fhir_profiles.search import Query
 
 _HERE = and_(resources.c.type == bindparam("type"), resources.c.id == bindparam("id"))
-_READ = select(*stored_columns).where(_HERE).order_by(resources.c.rid).limit(1)
-_READ_VISIBLE = _READ.where(visible(resources))
+_READ = select(*stored_columns).where(_HERE).order_by(resources.c.deleted, resources.c.rid).limit(1)
+_OWN = or_(resources.c.author.in_(["", bindparam("v_house")]), resources.c.owner == bindparam("v_own")).label("own")
+_READ_VISIBLE = (
+    select(*stored_columns, _OWN)
+    .where(_HERE, visible(resources))
+    .order_by(resources.c.deleted, _OWN.desc(), resources.c.rid)
+    .limit(2)
+)
+_NAMED = and_(resources.c.type == bindparam("type"), resources.c.id.in_(bindparam("ids", expanding=True)))
+# Told by one index, so that it costs little where no two patients use one id, as usual.
+_SHARED = (
+    select(resources.c.id)
+    .where(_NAMED)
+    .group_by(resources.c.id)
+    .having(func.min(resources.c.owner) != func.max(resources.c.owner))
+)
+_NAMESAKES = (
+    select(resources.c.id, resources.c.rid, _OWN)
+    .where(_NAMED, resources.c.deleted.is_(False), visible(resources))
+    .order_by(resources.c.id, _OWN.desc(), resources.c.rid)
+)
 OWNED_ROWS = 500
 _OWNED = (
     select(*stored_columns)
@@ -65,13 +86,16 @@ class Store:
     def read(self, type_: str, id_: str, scope: Scope | None = None, change: Change | None = None) -> Stored | None:
         """The resource as it is now, a deleted one too; `None` for one absent or not visible for the scope.
 
-        With `change`, as that transaction sees it; so too below.
+        Several patients' authors may use one id: the house's own goes first, and of others' none is taken for another.
+        Raises `Problem(conflict)` for those. With `change`, as that transaction sees it; so too below.
         """
         statement = _READ if scope is None else _READ_VISIBLE
         parameters = {"type": type_, "id": id_} | (scope.parameters() if scope is not None else {})
         with self._reading(change) as connection:
-            row = connection.execute(statement, parameters).first()
-            found = _shown(connection, [] if row is None else [row], scope)
+            rows = connection.execute(statement, parameters).all()
+            if len(rows) > 1 and not rows[0].own and not rows[1].deleted:
+                raise _namesakes()
+            found = _shown(connection, rows[:1], scope)
         return found[0] if found else None
 
     def search(
@@ -90,13 +114,14 @@ class Store:
         with self._reading(change) as connection:
             rows = connection.execute(prepared.statement, prepared.parameters).all()
             matches = _shown(connection, rows[:size], scope)
+            elsewhere = _elsewhere(connection, matches, scope)
         following = tuple(rows[size - 1][-prepared.keys :]) if len(rows) > size else None
         total = None
         if query.total in {"accurate", "estimate"}:
             total = sum(self.count(query, scope, change).values())
         elif query.total is None and after is None and following is None:
             total = len(rows)  # all are on this page, so that counting costs nothing
-        return Page(matches, following, total)
+        return Page(matches, following, total, elsewhere)
 
     def count(self, query: Query, scope: Scope | None = None, change: Change | None = None) -> dict[str, int]:
         """How many match and are visible for the scope, by owner ('': house-local)."""
@@ -140,11 +165,17 @@ class Store:
             self._spans[type_] = max(span, self._spans.get(type_, 0))
 
     def find(self, change: Change, query: Query, scope: Scope | None = None) -> list[Stored]:
-        """Two of the matches that are visible for the scope, as seen by a running transaction."""
+        """Two of the matches that are visible for the scope, as seen by a running transaction.
+
+        Raises `Problem(conflict)` for one to which its address does not lead.
+        """
         change.flush()
         prepared = some(query, scope, 2)
         rows = change.connection.execute(prepared.statement, prepared.parameters).all()
-        return _shown(change.connection, rows, scope)
+        found = _shown(change.connection, rows, scope)
+        if len(found) == 1 and _elsewhere(change.connection, found, scope):
+            raise _namesakes()
+        return found
 
     def put_many(
         self, items: Iterable[Item | Deletion], states: Mapping[str, str] | None = None, now: float | None = None
@@ -321,6 +352,28 @@ class Store:
 def _shown(connection: Connection, rows: Sequence[Row[Any]], scope: Scope | None) -> list[Stored]:
     found = [stored(row) for row in rows]
     return found if scope is None else without_hidden(connection, found, scope)
+
+
+def _elsewhere(connection: Connection, found: Sequence[Stored], scope: Scope | None) -> frozenset[int]:
+    """The `rid` of each of these (of one type) that is not what `read` gives for its id."""
+    if scope is None or not found:
+        return frozenset()
+    named = {"type": found[0].type, "ids": [each.id for each in found]}
+    shared = connection.execute(_SHARED, named).scalars().all()
+    if not shared:
+        return frozenset()
+    led_to: set[int] = set()
+    rows = connection.execute(_NAMESAKES, named | {"ids": shared} | scope.parameters())
+    for _, same in groupby(rows, key=lambda row: row.id):
+        first, *others = same
+        if first.own or not others:
+            led_to.add(first.rid)
+    return frozenset(each.rid for each in found if each.id in shared and each.rid not in led_to)
+
+
+def _namesakes() -> Problem:
+    detail = "Resources of several patients have this id: search for it with `_id` and the patient."
+    return Problem("conflict", detail)
 
 
 def _live_key(row: Mapping[Any, Any]) -> tuple[str, str, int, str, str]:

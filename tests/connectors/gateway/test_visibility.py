@@ -15,7 +15,8 @@ from connectors.gateway.links import PAGE
 from connectors.gateway.models import index_date, index_quantity, index_text, resources
 from connectors.gateway.records import Deletion, Item, Live, Source
 from connectors.gateway.store import HOUSE_ACCOUNT
-from tests.connectors.gateway.conftest import ids, link, observation
+from fhir_profiles import resources as fhir
+from tests.connectors.gateway.conftest import BASE, ids, issue, link, observation
 
 PATIENT = "p-aaaaaaaaaaaaaaaaaaaaaaaaaa@hub.test"
 OTHER = "p-bbbbbbbbbbbbbbbbbbbbbbbbba@hub.test"
@@ -243,6 +244,73 @@ def test_nobody_shadows_what_another_author_wrote(doctor, store):
     assert ids(doctor.get("Observation")) == ["o1"]
     store.set_live(PATIENT, [live("s2")])
     assert doctor.get("Observation/o1").data == foreign.body
+
+
+@pytest.fixture
+def both(doctor, store):
+    """Two patients have granted the house what is theirs; both records hold an `Observation/o1`."""
+    store.put_many([item("b1", "o1"), item("b2", "o1", owner=OTHER), item("b3", "o2", owner=OTHER)])
+    store.set_live(PATIENT, [live()])
+    store.set_live(OTHER, [live()])
+    return doctor
+
+
+def test_an_id_of_two_patients_is_read_of_neither(both, store):
+    """Rather than to show one's for the other's: 409, and nobody is told of a read; either is found by its patient."""
+    answer = both.get("Observation/o1")
+    assert (answer.status_code, issue(answer)["code"]) == (409, "conflict")
+    assert access.pending_reports(store.database) == []
+    for patient in (PATIENT, OTHER):
+        [entry] = both.get(f"Observation?_id=o1&patient={patient.partition('@')[0]}").json["entry"]
+        assert entry["resource"]["subject"]["reference"] == f"Patient/{patient.partition('@')[0]}"
+
+
+def test_the_full_url_of_a_match_never_leads_to_another_patients(both):
+    """Where two have one id each has a name of its own, always the same; bdl-7 holds."""
+    found = both.get("Observation").json
+    fhir.check(found)
+    urls = {
+        (each["resource"]["subject"]["reference"], each["resource"]["id"]): each["fullUrl"] for each in found["entry"]
+    }
+    hers = f"Patient/{OTHER.partition('@')[0]}"
+    assert urls[hers, "o2"] == f"{BASE}/Observation/o2"
+    assert urls[hers, "o1"].startswith("urn:uuid:")
+    [again] = both.get(f"Observation?_id=o1&patient={hers}").json["entry"]
+    assert again["fullUrl"] == urls[hers, "o1"]
+
+
+def test_a_hidden_namesake_changes_no_address(both, store):
+    """Of what is withheld not even the id shows."""
+    store.set_live(OTHER, [])
+    assert both.get("Observation/o1").json["subject"]["reference"] == f"Patient/{LOCAL}"
+    [entry] = both.get("Observation").json["entry"]
+    assert entry["fullUrl"] == f"{BASE}/Observation/o1"
+
+
+def test_an_id_of_the_house_stays_its_own_whoever_else_uses_it(both, store):
+    """Read under its address; a patient's with the same id has another."""
+    with store.change() as change:
+        local = observation(id="o2", subject={"reference": "Patient/4711"})
+        change.add(local, orjson.dumps(local), 1, 0)
+    assert both.get("Observation/o2").json["subject"]["reference"] == "Patient/4711"
+    urls = {each["resource"]["subject"]["reference"]: each["fullUrl"]
+            for each in both.get("Observation?_id=o2").json["entry"]}  # fmt: skip
+    assert urls["Patient/4711"] == f"{BASE}/Observation/o2"
+    assert urls[f"Patient/{OTHER.partition('@')[0]}"].startswith("urn:uuid:")
+
+
+def test_what_the_house_deleted_hides_nothing_that_came_since(doctor, store):
+    """Read as it is found: a granted resource has the id now."""
+    with store.change() as change:
+        local = observation(id="o1", subject={"reference": "Patient/4711"})
+        change.add(local, orjson.dumps(local), 1, 0)
+    with store.change() as change:
+        change.bury(change.find_own("Observation", "o1", HOUSE), 1, 2)
+    assert doctor.get("Observation/o1").status_code == 410
+    store.put_many([item("b1", "o1")])
+    store.set_live(PATIENT, [live()])
+    assert ids(doctor.get("Observation?_id=o1")) == ["o1"]
+    assert doctor.get("Observation/o1").status_code == 200
 
 
 def test_a_purge_leaves_nothing_but_what_the_house_wrote(doctor, store, database_url):

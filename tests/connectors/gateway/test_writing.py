@@ -58,13 +58,13 @@ def queue(store):
     return [(row.patient, row.category, row.resource, row.version, row.deletes) for row in rows]
 
 
-def foreign(store, id_="o1", author=COLLEAGUE, stream="c1", shown=True):
+def foreign(store, id_="o1", author=COLLEAGUE, stream="c1", shown=True, owner=PATIENT):
     """Something that another author wrote about the patient."""
-    resource = about(id=id_)
-    source = Source(PATIENT, "set-c", stream, 1, 1, author, f"b-{id_}-{stream}")
+    resource = about(f"Patient/{owner.partition('@')[0]}", id=id_)
+    source = Source(owner, "set-c", stream, 1, 1, author, f"b-{id_}-{stream}")
     store.put_many([Item(orjson.dumps(resource), resource, source)])
     if shown:
-        store.set_live(PATIENT, [Live(stream, 1, FAR, frozenset({"TREAT"}))])
+        store.set_live(owner, [Live(stream, 1, FAR, frozenset({"TREAT"}))])
 
 
 # --- where it belongs
@@ -225,6 +225,30 @@ def test_what_another_author_wrote_is_not_changed(nurse, store):
         assert (answer.status_code, issue(answer)["code"]) == (403, "forbidden")
     assert nurse.get("Observation/o1").data == before
     assert queue(store) == []
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_an_id_of_two_patients_is_written_for_neither(nurse, store, own):
+    """No write under it, and no condition, meets another patient's resource; what is the house's own is written."""
+    store.confirm([OTHER], int(time.time()), FAR)
+    if own:
+        nurse.put("Observation/o1", about("Patient/4711", id="o1"))
+    foreign(store)
+    foreign(store, owner=OTHER, stream="c2")
+    status = 200 if own else 409
+    assert nurse.put("Observation/o1", about("Patient/4711", id="o1")).status_code == status
+    condition = f"_id=o1&patient={HERS}"
+    answer = nurse.post("Observation", about("Patient/4711"), If_None_Exist=condition)
+    assert (answer.status_code, "Location" in answer.headers) == (409, False)
+    entry = {
+        "fullUrl": "urn:uuid:88f151c0-a954-468a-88bd-5ae15c08e059",
+        "resource": about("Patient/4711", derivedFrom=[{"reference": f"Observation?{condition}"}]),
+        "request": {"method": "POST", "url": "Observation"},
+    }
+    assert nurse.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).status_code == 409
+    assert nurse.delete("Observation/o1").status_code == (204 if own else 409)
+    for owner in (PATIENT, OTHER):
+        assert ids(nurse.get(f"Observation?patient={owner.partition('@')[0]}")) == ["o1"]
 
 
 def test_an_id_that_stands_for_something_hidden_is_as_good_as_any(nurse, store):
