@@ -17,7 +17,7 @@ from connectors.gateway.granted import Granted
 from connectors.gateway.keystore import Keystore
 from connectors.gateway.objects import Objects
 from connectors.gateway.own_entry import OwnEntry
-from connectors.gateway.records import Deletion, Item, Source, Taken, read_resource
+from connectors.gateway.records import Deletion, Item, Newer, Source, Taken, read_resource
 from connectors.gateway.reporting import report_reads
 from connectors.gateway.store import Store
 from connectors.hub_client import HubClient
@@ -289,7 +289,7 @@ class Inbox:
             return None
         envelope = opened.envelope
         here = (envelope.aut, envelope.dev, envelope.str, envelope.seq)
-        newer = frozenset[str]() if self.keystore.known(*here) else self.keystore.newer(*here)
+        newer = self.keystore.newer(*here)
         self.keystore.db.execute("INSERT OR IGNORE INTO sequences VALUES (?, ?, ?, ?, ?)", (*here, envelope.hash))
         if opened.deletes:
             self._take_back(event["acc"], envelope)
@@ -307,7 +307,7 @@ class Inbox:
             if same == (deletion.str, deletion.aut, deletion.dev, deletion.hd) and waiting.seq < deletion.seq:
                 self.keystore.arrived([bid])
 
-    def _items(self, event: Mapping[str, Any], opened: Opened, newer: frozenset[str]) -> list[Item | Deletion]:
+    def _items(self, event: Mapping[str, Any], opened: Opened, newer: Newer | None) -> list[Item | Deletion]:
         """What an opened envelope holds; of each resource it is said which grants with finer rules permit it."""
         envelope, patient = opened.envelope, event["acc"]
         source = Source(

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, insert, or_, select, tuple_
 
 from connectors.gateway.change import Change, stored
 from connectors.gateway.models import deletions, envelopes, resources, stored_columns
-from connectors.gateway.records import Deletion, Item, Source
+from connectors.gateway.records import Deletion, Item, Newer, Source
 
 Identity = tuple[str, str]
 
@@ -43,7 +43,7 @@ def take(change: Change, items: Iterable[Item | Deletion], updated: int) -> int:
             change.flush()
             pending.clear()
         pending |= names
-        newer = _newer(change, source, list(by_identity)) if source.newer else []
+        newer = _newer(change, source, source.newer, list(by_identity)) if source.newer is not None else []
         if source.handle and any(handle == source.handle for _, _, handle in newer):
             continue
         for type_, id_, _ in newer:
@@ -127,15 +127,15 @@ def _deleted_since(change: Change, source: Source) -> bool:
         deletions.c.owner == source.owner, deletions.c.stream == source.stream, deletions.c.author == source.author,
         deletions.c.handle == source.handle,
     )  # fmt: skip
-    return any(bid in source.newer or at > source.at for bid, at in change.connection.execute(taken_back))
+    here = change.connection.execute(taken_back).all()
+    return any(at > source.at or (source.newer is not None and source.newer(bid)) for bid, at in here)
 
 
-def _newer(change: Change, source: Source, identities: list[Identity]) -> list[tuple[str, str, str]]:
+def _newer(change: Change, source: Source, is_newer: Newer, identities: list[Identity]) -> list[tuple[str, str, str]]:
     """Type, id and handle of what a late envelope would replace and the device wrote later than that."""
-    change.flush()
     columns = resources.c.type, resources.c.id, resources.c.handle, resources.c.bid
     rows = change.connection.execute(select(*columns).where(_replaced(source, identities)))
-    return [(type_, id_, handle) for type_, id_, handle, bid in rows if bid in source.newer]
+    return [(type_, id_, handle) for type_, id_, handle, bid in rows if is_newer(bid)]
 
 
 def _replaced(source: Source, identities: list[Identity]) -> ColumnElement[bool]:

@@ -149,10 +149,18 @@ class Keystore:
         row = self.db.execute(query, (author, device, stream, seq)).fetchone()
         return None if row is None else str(row[0])
 
-    def newer(self, author: str, device: str, stream: str, seq: int) -> frozenset[str]:
-        """The hashes of envelopes that the device wrote later and that came before."""
-        query = "SELECT hash FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq > ?"
-        return frozenset(row[0] for row in self.db.execute(query, (author, device, stream, seq)))
+    def newer(self, author: str, device: str, stream: str, seq: int) -> Callable[[str], bool] | None:
+        """Whether a hash is of an envelope that the device wrote later; `None` where no such has been opened.
+
+        It asks when it is called: of what a new grant brings again, nearly all has newer ones.
+        """
+        later = "FROM sequences WHERE author = ? AND device = ? AND stream = ? AND seq > ?"
+        here = author, device, stream, seq
+
+        def is_newer(hash_: str) -> bool:
+            return self.db.execute(f"SELECT 1 {later} AND hash = ?", (*here, hash_)).fetchone() is not None
+
+        return is_newer if self.db.execute(f"SELECT 1 {later} LIMIT 1", here).fetchone() else None
 
     # --- envelopes that wait for chains, seeds or their object
 

@@ -1,7 +1,7 @@
 """What the store keeps of a resource beside its index."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +12,16 @@ from consent.primitives import broken
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
 
+Newer = Callable[[str], bool]
+"""Of an envelope: whether that of a hash was written later, by the same device in the same stream."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a resource came from. `owner` is the patient's account; all empty for what is house-local.
 
-    `bid` names the envelope, `at` the second of its stamp; `newer` those of the same device in this stream that were
-    written later and came before. `own`: the house wrote it itself.
+    `bid` names the envelope, `at` the second of its stamp; `newer` knows those that were written later, where any came
+    before. `own`: the house wrote it itself.
     """
 
     owner: str = ""
@@ -29,7 +32,7 @@ class Source:
     author: str = ""
     bid: str = ""
     handle: str = ""
-    newer: frozenset[str] = frozenset()
+    newer: Newer | None = None
     at: int = 0
     own: bool = False
 

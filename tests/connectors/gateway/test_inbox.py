@@ -113,7 +113,24 @@ def test_a_late_envelope_replaces_what_is_older(scene):
     assert b"72.5" in scene.body(1)
 
 
-def test_an_envelope_that_comes_late_does_not_replace_a_newer_one(scene):
+@pytest.fixture(params=[False, True], ids=["at once", "again"])
+def take_late(request, scene, monkeypatch):
+    """Takes in what came late, at once or after the store has failed on it."""
+
+    def take():
+        if request.param:
+            busy = Problem("busy", "The disk is full.")
+            kept = scene.store.put_many
+            monkeypatch.setattr(scene.store, "put_many", lambda *_: (_ for _ in ()).throw(busy))
+            with pytest.raises(Problem, match="busy"):
+                scene.inbox.catch_up()
+            monkeypatch.setattr(scene.store, "put_many", kept)
+        scene.inbox.catch_up()
+
+    return take
+
+
+def test_an_envelope_that_comes_late_does_not_replace_a_newer_one(scene, take_late):
     """A hub that holds an envelope back cannot bring an older value back with it."""
     scene.grant()
     first = scene.write(weight(scene, 1, "72.5"))
@@ -122,11 +139,26 @@ def test_an_envelope_that_comes_late_does_not_replace_a_newer_one(scene):
     scene.inbox.catch_up()
     assert first and b"80.5" in scene.body(1)
     scene.wire.events.append(held_back)
-    scene.inbox.catch_up()
+    take_late()
     assert b"80.5" in scene.body(1)
 
 
-def test_a_late_envelope_does_not_bring_back_what_was_deleted(scene):
+def test_a_new_grant_brings_the_newest_again_in_whatever_order(scene):
+    """Purged and granted anew, what comes late is late as before."""
+    scene.grant()
+    scene.write(weight(scene, 1, "72.5"))
+    held_back = scene.wire.events.pop()
+    scene.write(weight(scene, 1, "80.5"))
+    scene.wire.events.append(held_back)
+    scene.inbox.catch_up()
+    scene.store.purge(scene.patient.me.account, keep_author=scene.practice.account)
+    assert scene.store.read("Observation", "w1") is None
+    scene.wire.events += [event for event in scene.wire.events if event["type"] == "envelope"]
+    scene.inbox.catch_up()
+    assert b'"value": 80.5' in scene.store.read("Observation", "w1").body
+
+
+def test_a_late_envelope_does_not_bring_back_what_was_deleted(scene, take_late):
     """A deletion that came first wins over what the same device wrote before it; what is written after it is there."""
     scene.grant()
     scene.write(weight(scene, 1), hd=HANDLE)
@@ -134,7 +166,7 @@ def test_a_late_envelope_does_not_bring_back_what_was_deleted(scene):
     scene.write(hd=HANDLE, cty=DELETE)
     scene.inbox.catch_up()
     scene.wire.events.append(held_back)
-    scene.inbox.catch_up()
+    take_late()
     assert scene.found() == set()
     scene.write(weight(scene, 1), hd=HANDLE)
     scene.inbox.catch_up()
