@@ -70,7 +70,9 @@ MODIFIERS: Final[Mapping[str, frozenset[str]]] = {
 """The modifiers served for each type of parameter; references take the name of a resource type as well."""
 
 MAX_COUNT = 1000
+MAX_CRITERIA = 50
 MAX_VALUES = 1000
+MAX_SORT = 10
 _TOTALS = frozenset({"none", "estimate", "accurate"})
 _UNSORTED = frozenset({"reference"})
 
@@ -126,7 +128,8 @@ def parse(
     `offered`: the parameters that the server serves (all that `parameters` knows if not given); `other`: names that are
     the server's own (a cursor, the format); `lenient`: an unknown parameter or modifier is left out and not `used`;
     `base`: the server's FHIR base, below which absolute references are local.
-    Raises `Problem`: `not-supported` for an unknown type, parameter or modifier, `invalid` for a value that is none.
+    Raises `Problem`: `not-supported` for an unknown type, parameter or modifier, `invalid` for a value that is none,
+    `too-large` for too many of them.
     """
     if resource_type not in resource_types():
         raise Problem("not-supported", "there is no such resource type in FHIR R4")
@@ -158,6 +161,10 @@ def parse(
                 continue
             raise
         used.append((name, text))
+    if len(criteria) > MAX_CRITERIA:
+        raise Problem("too-large", f"a search may have {MAX_CRITERIA} criteria")
+    if sum(len(criterion.values) for criterion in criteria) > MAX_VALUES:
+        raise Problem("too-large", f"the criteria of a search may have {MAX_VALUES} values")
     return Query(resource_type, tuple(criteria), sort, count, total, tuple(used))
 
 
@@ -174,7 +181,10 @@ def _total(text: str) -> str:
 
 
 def _sort(known: Mapping[str, Parameter], text: str) -> Iterator[Sort]:
-    for key in text.split(","):
+    keys = text.split(",")
+    if len(keys) > MAX_SORT:
+        raise Problem("too-large", f"an order may have {MAX_SORT} parameters")
+    for key in keys:
         name = key.removeprefix("-")
         parameter = known.get(name)
         if parameter is None or parameter.type in _UNSORTED:
@@ -192,11 +202,9 @@ def _criterion(known: Mapping[str, Parameter], scene: Scene, name: str, text: st
     if modifier and not typed and modifier not in MODIFIERS[kind]:
         raise Problem("not-supported", f"this modifier or chain of {code} is not served here")
     try:
-        values = tuple(read_value(kind, modifier, each, scene) for each in split(text, ","))
+        values = tuple(dict.fromkeys(read_value(kind, modifier, each, scene) for each in split(text, ",")))
     except ValueError:
         raise Problem("invalid", f"a value of {code} cannot be understood as {kind}") from None
-    if len(values) > MAX_VALUES:
-        raise Problem("too-large", f"a parameter may have {MAX_VALUES} values")
     return Criterion(code, kind, values, negated=modifier == "not")
 
 

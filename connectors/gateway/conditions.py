@@ -8,9 +8,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, literal_column, or_, select, true
+from sqlalchemy import Boolean, ColumnElement, Select, and_, false, literal_column, or_, select, true
 from sqlalchemy import Text as TextType
-from sqlalchemy.sql import FromClause
+from sqlalchemy.sql import FromClause, operators
+from sqlalchemy.sql.elements import BinaryExpression, Grouping
 
 from connectors.gateway.indexing import LONGEST, WHOLE, fit
 from connectors.gateway.models import index_date, index_quantity, index_text
@@ -34,6 +35,12 @@ LAST = "\U0010ffff"
 
 INSTANT = 1000
 """Microseconds that an instant with milliseconds lasts."""
+
+IN_A_ROW = 100
+"""So many conditions stand side by side."""
+
+FEW = 10
+"""So many values are looked up for each row that is led to; of more it is quicker to find all that fit."""
 
 How = tuple[Hashable, ...]
 Condition = ColumnElement[bool]
@@ -183,6 +190,15 @@ def _unit(table: FromClause, operands: Operands, with_system: bool) -> Condition
     return or_(table.c.code == operands[0], table.c.unit == operands[0])
 
 
+def any_of(conditions: Sequence[Condition]) -> Condition:
+    """One of many: in groups within groups, because SQLite takes no deeper expression than a thousand in a row."""
+    if len(conditions) <= IN_A_ROW:
+        return or_(*conditions)
+    half = len(conditions) // 2
+    first, second = Grouping(any_of(conditions[:half])), Grouping(any_of(conditions[half:]))
+    return BinaryExpression(first, second, operators.or_, type_=Boolean())
+
+
 def on(row: FromClause, type_: str, shape: Part, operands: Sequence[Operands], patient: Any = None) -> Condition:
     """A criterion as a condition on the resource `row`, by all resources that fit; of one patient only, if named."""
     parts = []
@@ -194,17 +210,18 @@ def on(row: FromClause, type_: str, shape: Part, operands: Sequence[Operands], p
             parts.append(~present if how[1] else present)
         else:
             parts.append(row.c.rid.in_(_rids(type_, shape, how, each, patient)))
-    return ~or_(*parts) if shape.negated else or_(*parts)
+    return ~any_of(parts) if shape.negated else any_of(parts)
 
 
 def beside(
     leader: FromClause, row: FromClause, type_: str, shape: Part, operands: Sequence[Operands], patient: Any
 ) -> Condition:
-    """The same, looked up for one row of the text index at a time where that is possible.
+    """The same, looked up for one row of the text index at a time where that is possible and the values are few.
 
     All text rows of a resource repeat its patient and date, so that the place of the one looked for is known.
     """
-    if shape.param in OWN_COLUMNS or any(how[0] not in _LOOKED_UP for how in shape.hows):
+    few = len(shape.hows) <= FEW
+    if not few or shape.param in OWN_COLUMNS or any(how[0] not in _LOOKED_UP for how in shape.hows):
         return on(row, type_, shape, operands, patient)
     table = table_of(shape.kind)
     parts = []
@@ -214,7 +231,7 @@ def beside(
             same += [table.c.patient == leader.c.patient, table.c.low == leader.c.low]
         # OFFSET 0 keeps PostgreSQL from turning the look-up into a join over all that fits.
         parts.append(select(table.c.rid).where(*same).offset(0).exists())
-    return ~or_(*parts) if shape.negated else or_(*parts)
+    return ~any_of(parts) if shape.negated else any_of(parts)
 
 
 _LOOKED_UP = frozenset({"Token", "Identifier", "Reference", "Dates", "Number"})

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, or_, select, tuple_
 
-from connectors.gateway.conditions import Part, fits, word
+from connectors.gateway.conditions import Part, any_of, fits, word
 from connectors.gateway.indexing import PATIENT_PARAMETERS, WHOLE
 from connectors.gateway.models import index_text, resources
 from connectors.gateway.records import Stored
@@ -176,7 +176,7 @@ def leads(
         target.c.type == named.c.qualifier, target.c.id == named.c.value, target.c.owner == referrer.c.owner,
         target.c.deleted.is_(False), shown(target),
     )  # fmt: skip
-    fitting = or_(*(fits(named, how, each) for how, each in zip(part.hows, operands, strict=True)))
+    fitting = any_of([fits(named, how, each) for how, each in zip(part.hows, operands, strict=True)])
     by_others = (
         select(named.c.rid)
         .join_from(named, referrer, referrer.c.rid == named.c.rid)

@@ -1,7 +1,6 @@
 """The rim: every error leaves as an OperationOutcome, and none says more than a caller may know."""
 
 import logging
-from functools import partial
 
 import orjson
 from flask import Flask, Response
@@ -24,8 +23,7 @@ def init_app(app: Flask, database: Database) -> None:
     """Render problems, Flask's own errors, what the database could not do, and defects."""
     app.register_error_handler(Problem, answer)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(DBAPIError, partial(_database, database))
-    app.register_error_handler(Exception, _defect)
+    app.register_error_handler(Exception, lambda error: answer(defect(database, error)))
 
 
 def answer(problem: Problem) -> Response:
@@ -53,17 +51,14 @@ def _http_error(error: HTTPException) -> Response:
     return response
 
 
-def _database(database: Database, error: DBAPIError) -> Response:
-    """What fails while the tables are of another version does so for that reason."""
-    try:
-        with database.read() as connection:
-            schema.check(connection)
-    except Problem as problem:
-        return answer(problem)
-    return _defect(error)
-
-
-def _defect(error: Exception) -> Response:
+def defect(database: Database, error: Exception) -> Problem:
+    """What is told of a failure that is no problem of the list: nothing, but that the tables are of another version."""
+    if isinstance(error, DBAPIError):
+        try:
+            with database.read() as connection:
+                schema.check(connection)
+        except Problem as problem:
+            return problem
     # The type and the places, never the message: it may quote what it stumbled over.
     log.error("defect", extra={"error": type(error).__name__, "where": places(error)})
-    return answer(Problem("internal", "Something failed here; it has been noted."))
+    return Problem("internal", "Something failed here; it has been noted.")

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-from connectors.gateway import fhir_api
+from connectors.gateway import fhir_api, rim
 from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer, written
 from connectors.gateway.change import Change
@@ -60,9 +60,12 @@ def _alone(
         if scopes is not None:
             require_entry(scopes, request)
         return _result(gateway, _do(gateway, request, wanted, reader))
-    except Problem as problem:
-        outcome = _moved(problem, place).outcome()
-        return Result(f"{problem.status} {HTTPStatus(problem.status).phrase}", outcome=outcome)
+    except Problem as told:
+        problem = told
+    except Exception as failed:  # noqa: BLE001 - whoever is not told that the other entries are done repeats them
+        problem = rim.defect(gateway.store.database, failed)
+    outcome = _moved(problem, place).outcome()
+    return Result(f"{problem.status} {HTTPStatus(problem.status).phrase}", outcome=outcome)
 
 
 def _do(gateway: Gateway, request: Request, wanted: Return, reader: Reader | None) -> Answer:

@@ -5,6 +5,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from connectors.gateway import access
+from connectors.gateway.access import Reader
+from connectors.gateway.app import FORM
 from fhir_profiles import resources
 from tests.connectors.gateway.conftest import BASE, ids, issue, link, observation
 from tests.fhir_profiles import examples
@@ -141,9 +144,8 @@ def test_a_count_has_no_entries(api, wanted):
 def test_a_search_by_form_finds_the_same(api):
     """POST _search, with parameters in the address besides."""
     api.post("Observation", observation())
-    form = "application/x-www-form-urlencoded"
     body = urlencode({"code": "http://loinc.org|8867-4"}).encode()
-    posted = api.post("Observation/_search?patient=p-1", body, Content_Type=form)
+    posted = api.post("Observation/_search?patient=p-1", body, Content_Type=FORM)
     assert ids(posted) == ids(api.get("Observation?patient=p-1&code=http://loinc.org|8867-4")) != []
     assert api.post("Observation/_search", {}).status_code == 415
 
@@ -172,6 +174,44 @@ def test_what_is_not_understood_is_refused(api, text, code):
     """Never ignored: 400, with the reason."""
     answer = api.get(f"Observation?{text}")
     assert (answer.status_code, issue(answer)["code"]) == (400, code)
+
+
+MANY = [
+    ("_id", ["o", *(f"o{number}" for number in range(999))]),
+    ("encounter", ["Encounter/e", *(f"Encounter/{number}" for number in range(999))]),
+    ("encounter:Encounter", ["e", *map(str, range(999))]),
+    ("value-quantity", ["72||/min", *(f"{number}|http://unitsofmeasure.org|kg" for number in range(999))]),
+    ("code:not", [f"x{number}" for number in range(1000)]),
+]
+
+
+@pytest.mark.parametrize("about", [[], [("patient", "p-1")]], ids=["any", "one"])
+def test_a_thousand_values_are_searched_for(api, house, store, database, about):
+    """Of any type of parameter, about one patient or all, at a plain server and in a house."""
+    api.put("Observation/o", observation(id="o", encounter={"reference": "Encounter/e"}))
+    house.headers["Authorization"] = f"Bearer {access.issue_token(database, Reader('Ada', '', 'TREAT'), 600)}"
+    for server in (api, house):
+        for name, values in MANY:
+            args = [*about, (name, ",".join(values[: 1000 - len(about)]))]
+            found = server.post("Observation/_search", urlencode(args).encode(), Content_Type=FORM)
+            assert ids(found) == ["o"], name
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [("_id", ",".join(map(str, range(1001))))],
+        [("_id", "1,2"), ("code", ",".join(map(str, range(999))))],
+        [("code", "x")] * 1200,
+        [("code", "x")] * 51,
+        [("_sort", ",".join(["code"] * 70))],
+    ],
+    ids=["values", "values in all", "many criteria", "criteria", "order"],
+)
+def test_a_search_that_is_too_large_is_refused(api, args):
+    """By a rule, not by what the database happens to bear."""
+    answer = api.post("Observation/_search", urlencode(args).encode(), Content_Type=FORM)
+    assert (answer.status_code, issue(answer)["code"]) == (413, "too-long")
 
 
 def test_who_asks_for_it_is_answered_without_what_is_unknown(api):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from connectors.gateway import fhir_api
 from tests.connectors.gateway.conftest import BASE, ids, issue, observation
 
 NARRATIVE = '<div xmlns="http://www.w3.org/1999/xhtml"><a href="urn:uuid:{0}">x</a></div>'
@@ -181,6 +182,15 @@ def test_an_empty_bundle_does_nothing(api, kind):
         "resourceType": "Bundle",
         "type": f"{kind}-response",
     }
+
+
+def test_a_defect_in_a_batch_is_its_entrys(api, monkeypatch):
+    """Else who is not told that the first entry was written would write it again."""
+    monkeypatch.setattr(fhir_api, "read", lambda *_, **__: (_ for _ in ()).throw(KeyError("Frau Muster")))
+    entries = entry("POST", "Patient", {"resourceType": "Patient"}), entry("GET", "Patient/1")
+    answer = api.post("", bundle(*entries, kind="batch"))
+    assert statuses(answer) == ["201", "500"]
+    assert b"Muster" not in answer.data
 
 
 def test_prefer_minimal_leaves_the_bodies_out(api):
