@@ -30,6 +30,9 @@ PARTIES = frozenset(
 UNKNOWN = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
 """Where a reference is required and none can be shown: https://hl7.org/fhir/R4/extension-data-absent-reason.html"""
 
+AT_ONCE = 5000
+"""So many targets are looked up at once: a database takes so many values in a statement."""
+
 Target = tuple[str, str, str]
 """Owner, type, id."""
 
@@ -82,8 +85,13 @@ _SEEN = select(resources.c.owner, resources.c.type, resources.c.id).where(
 
 
 def _visible(connection: Connection, targets: Collection[Target], scope: Scope) -> set[Target]:
-    found = connection.execute(_SEEN, {"targets": sorted(targets)} | scope.parameters())
-    return {(owner, type_, id_) for owner, type_, id_ in found}
+    seen: set[Target] = set()
+    ordered = sorted(targets)
+    for start in range(0, len(ordered), AT_ONCE):
+        some = {"targets": ordered[start : start + AT_ONCE]}
+        found = connection.execute(_SEEN, some | scope.parameters())
+        seen |= {(owner, type_, id_) for owner, type_, id_ in found}
+    return seen
 
 
 def _without(row: Stored, hidden: Collection[Target]) -> Stored:

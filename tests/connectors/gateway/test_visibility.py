@@ -129,6 +129,15 @@ def test_whoever_asks_for_a_patient_and_is_shown_nothing_is_noted_all_the_same(d
     ]  # fmt: skip
 
 
+def test_a_resource_may_refer_to_any_number_of_others(doctor, store):
+    """More than a database takes values in one statement: those that are shown stay, all others go."""
+    members = [{"reference": f"Observation/{id_}"} for id_ in ("o2", *(f"x{number}" for number in range(22_000)))]
+    resource = observation(id="o1", subject={"reference": f"Patient/{LOCAL}"}, hasMember=members)
+    store.put_many([Item(orjson.dumps(resource), resource, source("b1")), item("b2", "o2")])
+    store.set_live(PATIENT, [live()])
+    assert doctor.get("Observation/o1").json["hasMember"] == [{"reference": "Observation/o2"}]
+
+
 def test_a_page_counts_only_what_is_visible(doctor, store):
     """Totals, pages and links are of what is shown, though as much lies hidden between."""
     store.put_many([item(f"b{n}", f"o{n}", stream="s1" if n % 2 else "s2") for n in range(10)])
