@@ -22,7 +22,7 @@ from connectors.gateway.visibility import Scope
 from consent.categories import NAMES, category
 from consent.identifiers import new_id
 from consent.opening import subject
-from fhir_profiles import resources, search
+from fhir_profiles import paths, resources, search
 from fhir_profiles.problems import Problem
 
 WAITING, QUEUED, REFUSED = "waiting", "queued", "refused"
@@ -94,6 +94,8 @@ class Writing:
     def _write(self, resource: dict[str, Any], before: Stored | None) -> Stored:
         outlet = None
         audit.check_writer(self.reader, resource["resourceType"])
+        if resource["resourceType"] != "Bundle":  # within one a reference leads to its entries first, by their address
+            resource = _relative(resource, f"{self.base_url}/")
         if self.reader is not None:
             resource = linking.renamed(self.change.connection, resource, self.base_url)
             if proposals.is_proposal(resource):
@@ -193,6 +195,24 @@ class Writing:
             f" obhut patient permit --to {house or 'the account of this house'}"
         )
         return Problem("forbidden", detail)
+
+
+def _relative(value: Any, base: str) -> Any:
+    """A copy in which references by this server's own address are relative: as such they are found, here and elsewhere.
+
+    https://hl7.org/fhir/R4/references.html#literal
+    """
+    if isinstance(value, list):
+        return [_relative(each, base) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: _relative(each, base) for name, each in value.items()}
+    text = found.get("reference")
+    if isinstance(text, str) and text.startswith(base):
+        local = text.removeprefix(base)
+        if local.startswith(f"{paths.target(local)[0]}/"):
+            found["reference"] = local
+    return found
 
 
 def _match(before: Stored | None, if_match: str | None) -> None:

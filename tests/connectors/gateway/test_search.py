@@ -141,6 +141,16 @@ def test_a_count_has_no_entries(api, wanted):
     assert (answer["total"], "entry" in answer) == (1, False)
 
 
+def test_a_reference_by_this_servers_own_address_is_found(api):
+    """It is kept as a relative one; another server's stays as it is, and is found by its whole address."""
+    for id_, base in (("a", BASE), ("b", "http://elsewhere.test/fhir")):
+        api.put(f"Observation/{id_}", observation(id=id_, subject={"reference": f"{base}/Patient/1"}))
+    for text in ("subject=Patient/1", f"subject={BASE}/Patient/1", "patient=1", "subject:Patient=1"):
+        assert ids(api.get(f"Observation?{text}")) == ["a"], text
+    assert api.get("Observation/a").json["subject"] == {"reference": "Patient/1"}
+    assert ids(api.get("Observation?subject=http://elsewhere.test/fhir/Patient/1")) == ["b"]
+
+
 def test_a_search_by_form_finds_the_same(api):
     """POST _search, with parameters in the address besides."""
     api.post("Observation", observation())
