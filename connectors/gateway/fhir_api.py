@@ -22,7 +22,7 @@ from connectors.gateway.access import Reader
 from connectors.gateway.answers import Answer, written
 from connectors.gateway.change import Change
 from connectors.gateway.linking import asked_about, is_obhut, known_as, widened
-from connectors.gateway.links import PAGE, Args, Links
+from connectors.gateway.links import LONGEST_LINK, PAGE, Args, Links
 from connectors.gateway.negotiation import Return, versions
 from connectors.gateway.records import Page, Stored
 from connectors.gateway.references import check_query
@@ -193,13 +193,24 @@ def search_type(
         _report(gateway, reader, type_, numbers, lambda connection: asked_about(connection, query), address)
         return Answer(200, bundles.searchset([], sum(numbers.values()), links))
     page = gateway.store.search(query, seen, after, change)
+    if page.after is not None:
+        links["next"] = _next(gateway, query, page.after)
     found = Counter(stored.owner for stored in page.matches)
     begins = after is None
     _report(gateway, reader, type_, found, lambda connection: asked_about(connection, query) if begins else (), address)
-    if page.after is not None:
-        links["next"] = f"{gateway.base_url}/{type_}?{PAGE}={gateway.links.write(type_, list(query.used), page.after)}"
     entries = (Entry(_full_url(gateway, each, page), each.body) for each in page.matches)
     return Answer(200, bundles.searchset(entries, page.total, links))
+
+
+def _next(gateway: Gateway, query: search.Query, after: tuple[object, ...]) -> str:
+    """The link to the page behind `after`. Raises `Problem(too-large)` where nobody could follow it."""
+    link = f"{gateway.base_url}/{query.type}?{PAGE}={gateway.links.write(query.type, list(query.used), after)}"
+    if len(link) > LONGEST_LINK:
+        detail = (
+            "The search has more than a page, and is too long for a link to the next: ask for less, or raise _count."
+        )
+        raise Problem("too-large", detail)
+    return link
 
 
 def _full_url(gateway: Gateway, stored: Stored, page: Page) -> str:

@@ -7,6 +7,8 @@ from consent.primitives import NONCE_BYTES, Rejected, b64, decrypt, encrypt, lab
 from fhir_profiles.problems import Problem
 
 PAGE = "_page"
+LONGEST_LINK = 8000
+"""Bytes of a link that can be followed: a request's first line has 8190 at most, here and behind most proxies."""
 KEY_STATE = "page-key"
 
 Args = list[tuple[str, str]]

@@ -106,6 +106,17 @@ def test_a_link_to_a_page_tells_nothing(api):
     assert issue(api.get(f"Patient?_page={token}"))["code"] == "invalid"
 
 
+def test_a_search_that_is_too_long_for_a_link_is_answered_on_one_page_or_not_at_all(api):
+    """Rather than with a link that no server takes; with a page for all of it, it is answered."""
+    for id_ in ("a", "b"):
+        api.put(f"Observation/{id_}", observation(id=id_))
+    codes = ",".join(["8867-4", *(f"{number}-{number % 10}" for number in range(10_000, 10_999))])
+    refused = api.post("Observation/_search", urlencode({"code": codes, "_count": "1"}).encode(), Content_Type=FORM)
+    assert (refused.status_code, issue(refused)["code"]) == (413, "too-long")
+    whole = api.post("Observation/_search", urlencode({"code": codes}).encode(), Content_Type=FORM)
+    assert sorted(ids(whole)) == ["a", "b"]
+
+
 def test_the_last_page_has_no_next(api):
     """Ten on pages of five are two pages."""
     for day in range(10):
