@@ -57,6 +57,7 @@ class Request:
     full_url: str | None = None
     if_none_exist: str | None = None
     if_match: str | None = None
+    if_none_match: str | None = None
     resource: dict[str, Any] | None = field(default=None, repr=False)
 
 
@@ -146,6 +147,7 @@ def _request(index: int, entry: Mapping[str, Any]) -> Request:
         entry.get("fullUrl"),
         request.get("ifNoneExist"),
         request.get("ifMatch"),
+        request.get("ifNoneMatch"),
         resource,
     )
 

@@ -1,7 +1,7 @@
 """Code systems, codes and units as names: what is measured, how it is coded, in which unit, and whose category it is.
 
 `METRICS` is the one table. A `Metric` names the codings of an Observation in order (LOINC first where there is one),
-its unit in UCUM, the profiles it claims, and its `stream`: the category a patient consents to (`vitals`, `activity`,
+its unit in UCUM, the profiles it claims, and its `category`, which a patient consents to (`vitals`, `activity`,
 `traces`). LOINC codes carry a check digit (`loinc_is_valid`), and some in the wild are shuffled: the tests look at both
 digit and display.
 

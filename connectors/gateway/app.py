@@ -13,7 +13,7 @@ from connectors.gateway.config import Config
 from connectors.gateway.database import Database
 from connectors.gateway.fhir_api import Gateway
 from connectors.gateway.links import Args, Links
-from connectors.gateway.negotiation import FHIR_JSON, accept, bearer, json_body, lenient, preferred
+from connectors.gateway.negotiation import FHIR_JSON, accept, accept_format, bearer, json_body, lenient, preferred
 from connectors.gateway.store import Store
 from fhir_profiles import resources
 from fhir_profiles.problems import Problem
@@ -85,6 +85,7 @@ def _fhir(app: Flask, gateway: Gateway) -> None:
         reader = _begin(gateway)
         if request.mimetype != FORM:
             raise Problem("media-type", f"Send the parameters as {FORM}.")
+        accept_format(request.form.get("_format"))
         args = _args() + list(request.form.items(multi=True))
         return _response(gateway, _search(type_, args, reader))
 
@@ -112,8 +113,9 @@ def _writing(app: Flask, gateway: Gateway) -> None:
         reader = _begin(gateway)
         resource = resources.parse(json_body(request))
         wanted = preferred(request.headers.get("Prefer"))
-        if_match = request.headers.get("If-Match")
-        return _response(gateway, fhir_api.update(gateway, type_, id_, resource, reader, if_match, wanted))
+        if_match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+        answer = fhir_api.update(gateway, type_, id_, resource, reader, if_match, wanted, none_match)
+        return _response(gateway, answer)
 
     @app.delete("/fhir/<type_>/<id_>")
     def delete(type_: str, id_: str) -> Response:

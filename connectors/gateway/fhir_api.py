@@ -182,13 +182,13 @@ def search_type(
     tokens = [value for name, value in args if name == PAGE]
     if tokens:
         args, after = gateway.links.read(type_, tokens[0])
-    query, counting = _query(gateway, type_, args, lenient)
+    query, summaries = _query(gateway, type_, args, lenient)
     if not tokens:
-        own_link = urlencode(query.used)
+        own_link = urlencode([*query.used, *((SUMMARY, each) for each in summaries)])
     seen = _scope(gateway, reader)
     links = {"self": f"{gateway.base_url}/{type_}" + ("?" + own_link if own_link else "")}
     address = f"{type_}?{urlencode(args)}"
-    if counting:
+    if "count" in summaries or query.count == 0:
         numbers = gateway.store.count(query, seen, change)
         _report(gateway, reader, type_, numbers, lambda connection: asked_about(connection, query), address)
         return Answer(200, bundles.searchset([], sum(numbers.values()), links))
@@ -221,13 +221,14 @@ def _full_url(gateway: Gateway, stored: Stored, page: Page) -> str:
     return f"{gateway.base_url}/{stored.type}/{stored.id}"
 
 
-def _query(gateway: Gateway, type_: str, args: Args, lenient: bool) -> tuple[search.Query, bool]:
-    """The search that the arguments mean, and whether only its total is wanted."""
-    summaries = {value for name, value in args if name == SUMMARY}
-    if not summaries <= {"count", "false"}:
+def _query(gateway: Gateway, type_: str, args: Args, lenient: bool) -> tuple[search.Query, list[str]]:
+    """The search that the arguments mean, and which summaries of it are wanted."""
+    asked = [value for name, value in args if name == SUMMARY]
+    summaries = [value for value in asked if value in {"count", "false"}]
+    if summaries != asked and not lenient:
         raise Problem("not-supported", "Of _summary only count is served here.")
     query = search.parse(type_, args, other=(*NOT_SEARCHED, SUMMARY), lenient=lenient, base=gateway.base_url)
-    return _widened(gateway, query), "count" in summaries or query.count == 0
+    return _widened(gateway, query), summaries
 
 
 def _widened(gateway: Gateway, query: search.Query) -> search.Query:
@@ -289,15 +290,19 @@ def update(
     reader: Reader | None,
     if_match: str | None,
     wanted: Return,
+    if_none_match: str | None = None,
 ) -> Answer:
-    """https://hl7.org/fhir/R4/http.html#update, #upsert (creates under the client's id) and #concurrency (If-Match)."""
+    """https://hl7.org/fhir/R4/http.html#update, #upsert (creates under the client's id) and #concurrency (If-Match).
+
+    `If-None-Match: *` (RFC 9110, 13.1.2) creates, and changes nothing.
+    """
     served(type_)
     may_write(gateway, reader)
     named(resource, id_)
     checked(type_, resource)
     with noted(gateway, reader, "update", type_), gateway.store.change() as change:
         change.alone([f"{type_}/{id_}"])
-        stored, created = writing(gateway, change, reader).put(resource, if_match)
+        stored, created = writing(gateway, change, reader).put(resource, if_match, if_none_match)
     return written(stored, created, wanted)
 
 

@@ -87,7 +87,7 @@ index_date = Table(
     "index_date",
     metadata,
     Column("param", Word, nullable=False),
-    Column("low", BigInteger, nullable=False),  # microseconds since 1970, both ends included
+    Column("low", BigInteger, nullable=False),  # microseconds since 1970, half-open: `high` is excluded
     Column("high", BigInteger, nullable=False),
     Column("rid", BigInteger, nullable=False),
     PrimaryKeyConstraint("param", "low", "high", "rid"),

@@ -21,8 +21,7 @@ def accept(request: Request) -> None:
     """Refuse a client that does not take FHIR JSON, https://hl7.org/fhir/R4/http.html#mime-type. Raises `Problem`."""
     wanted = request.args.get("_format")
     if wanted is not None:
-        if parse_options_header(wanted)[0] not in _FORMATS:
-            raise Problem("not-acceptable", "Only JSON is served here: _format=json.")
+        accept_format(wanted)
         return
     header = request.headers.get("Accept")
     if header is None or header in _ACCEPTED:
@@ -32,6 +31,12 @@ def accept(request: Request) -> None:
         if kind in _ACCEPTED and media[1] > 0 and options.get("fhirversion", "4.0") == "4.0":
             return
     raise Problem("not-acceptable", f"Only {FHIR_JSON} of FHIR 4.0 is served here.")
+
+
+def accept_format(wanted: str | None) -> None:
+    """Refuse another format than JSON in `_format`, which a form may name too. Raises `Problem`."""
+    if wanted is not None and parse_options_header(wanted)[0] not in _FORMATS:
+        raise Problem("not-acceptable", "Only JSON is served here: _format=json.")
 
 
 def bearer(request: Request) -> str:

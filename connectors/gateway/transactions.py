@@ -74,7 +74,8 @@ def _do(gateway: Gateway, request: Request, wanted: Return, reader: Reader | Non
         case "POST":
             return fhir_api.create(gateway, type_, resource, reader, request.if_none_exist, wanted)
         case "PUT":
-            return fhir_api.update(gateway, type_, id_, resource, reader, request.if_match, wanted)
+            matches = request.if_match, wanted, request.if_none_match
+            return fhir_api.update(gateway, type_, id_, resource, reader, *matches)
         case "DELETE":
             return fhir_api.delete(gateway, type_, id_, reader, request.if_match)
     return _get(gateway, request, reader)
@@ -82,7 +83,7 @@ def _do(gateway: Gateway, request: Request, wanted: Return, reader: Reader | Non
 
 def _get(gateway: Gateway, request: Request, reader: Reader | None, change: Change | None = None) -> Answer:
     if request.id is not None:
-        return fhir_api.read(gateway, request.type or "", request.id, reader, change=change)
+        return fhir_api.read(gateway, request.type or "", request.id, reader, request.if_none_match, change)
     args = parse_qsl(request.query or "", keep_blank_values=True)
     return fhir_api.search_type(gateway, request.type or "", args, reader, change)
 
@@ -196,7 +197,7 @@ def _write(writing: Writing, request: Request, wanted: Return) -> Answer:
         writing.bury(type_, id_, request.if_match)
         return Answer(204)
     if request.method == "PUT":
-        stored, created = writing.put(resource, request.if_match)
+        stored, created = writing.put(resource, request.if_match, request.if_none_match)
     else:
         stored, created = writing.add(resource, id_), True
     if _UNRESOLVED in stored.body:

@@ -51,13 +51,17 @@ class Writing:
         """Put a new resource under a new id."""
         return self._write(resource | {"id": id_}, None)
 
-    def put(self, resource: dict[str, Any], if_match: str | None) -> tuple[Stored, bool]:
+    def put(
+        self, resource: dict[str, Any], if_match: str | None, if_none_match: str | None = None
+    ) -> tuple[Stored, bool]:
         """Put a resource under its own id; the second value says whether it was created.
 
         Raises `Problem`: `precondition`, or `forbidden` for what another author wrote.
         """
         before = self._before(resource["resourceType"], resource["id"])
         _match(before, if_match)
+        if if_none_match is not None and _is_at(before, if_none_match):
+            raise Problem("precondition", "The resource is there, at a version that If-None-Match names.")
         return self._write(resource, before), before is None or before.deleted
 
     def bury(self, type_: str, id_: str, if_match: str | None) -> None:
@@ -216,8 +220,9 @@ def _relative(value: Any, base: str) -> Any:
 
 
 def _match(before: Stored | None, if_match: str | None) -> None:
-    if if_match is None:
-        return
-    here = before is not None and not before.deleted
-    if not here or not set(versions(if_match)) & {"*", str(before.version if before else "")}:
+    if if_match is not None and not _is_at(before, if_match):
         raise Problem("precondition", "The resource is not at the version that If-Match names.")
+
+
+def _is_at(before: Stored | None, tags: str) -> bool:
+    return before is not None and not before.deleted and bool({"*", str(before.version)} & set(versions(tags)))

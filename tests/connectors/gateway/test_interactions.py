@@ -82,6 +82,19 @@ def test_an_update_of_what_has_changed_is_refused(api):
     assert api.get("Patient/a").json["active"] is True
 
 
+def test_an_update_that_must_create_replaces_nothing(api):
+    """If-None-Match of any version, or of the one that is there, answers 412; what was deleted is not there."""
+    patient = {"resourceType": "Patient", "id": "a"}
+    assert api.put("Patient/a", patient, If_None_Match="*").status_code == 201
+    for tags in ("*", 'W/"7", W/"1"'):
+        refused = api.put("Patient/a", patient | {"active": True}, If_None_Match=tags)
+        assert (refused.status_code, issue(refused)["code"]) == (412, "conflict")
+    assert "active" not in api.get("Patient/a").json
+    assert api.put("Patient/a", patient, If_None_Match='W/"7"').status_code == 200
+    api.delete("Patient/a")
+    assert api.put("Patient/a", patient, If_None_Match="*").status_code == 201
+
+
 def test_an_update_under_a_new_id_creates(api):
     """PUT to an id that was never there creates under it."""
     assert api.put("Patient/new", {"resourceType": "Patient", "id": "new"}).status_code == 201

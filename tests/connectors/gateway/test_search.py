@@ -163,16 +163,19 @@ def test_a_reference_by_this_servers_own_address_is_found(api):
 
 
 def test_a_search_by_form_finds_the_same(api):
-    """POST _search, with parameters in the address besides."""
+    """POST _search, with parameters in the address besides; a format is asked for there as well."""
     api.post("Observation", observation())
     body = urlencode({"code": "http://loinc.org|8867-4"}).encode()
     posted = api.post("Observation/_search?patient=p-1", body, Content_Type=FORM)
     assert ids(posted) == ids(api.get("Observation?patient=p-1&code=http://loinc.org|8867-4")) != []
     assert api.post("Observation/_search", {}).status_code == 415
+    assert api.post("Observation/_search", b"_format=xml", Content_Type=FORM).status_code == 406
+    assert api.post("Observation/_search", b"_format=json", Content_Type=FORM).status_code == 200
 
 
 def test_the_self_link_says_what_was_searched(api):
-    """Parameters as understood, after the base."""
+    """Parameters as understood, after the base, and that only the number was wanted."""
+    assert link(api.get("Observation?_summary=count"), "self") == f"{BASE}/Observation?_summary=count"
     assert link(api.get("Observation?code=8867-4&_format=json"), "self") == f"{BASE}/Observation?code=8867-4"
 
 
@@ -244,6 +247,7 @@ def test_who_asks_for_it_is_answered_without_what_is_unknown(api):
     assert link(page, "self") == f"{BASE}/Observation?code=8867-4&_count=2"
     assert len(ids(page)) == 2
     assert len(ids(api.get(link(page, "next")))) == 1
+    assert link(api.get("Observation?_summary=true", Prefer=preferred), "self") == f"{BASE}/Observation"
     assert issue(api.get("Observation?date=yesterday", Prefer=preferred))["code"] == "invalid"
     assert issue(api.get("Observation?nothing=1", Prefer="handling=strict"))["code"] == "not-supported"
 

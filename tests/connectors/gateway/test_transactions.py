@@ -184,6 +184,19 @@ def test_an_empty_bundle_does_nothing(api, kind):
     }
 
 
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_an_entry_may_say_at_which_version_it_is_not_wanted(api, kind):
+    """`ifNoneMatch`: a read of what is known already answers 304, a write of what must not be there 412."""
+    patient = {"resourceType": "Patient", "id": "a"}
+    api.put("Patient/a", patient)
+    read = api.post("", bundle(entry("GET", "Patient/a", ifNoneMatch='W/"1"'), kind=kind))
+    assert statuses(read) == ["304"]
+    assert "resource" not in read.json["entry"][0]
+    refused = api.post("", bundle(entry("PUT", "Patient/a", patient, ifNoneMatch="*"), kind=kind))
+    assert statuses(refused) == ["412"] if kind == "batch" else refused.status_code == 412
+    assert api.get("Patient/a").headers["ETag"] == 'W/"1"'
+
+
 def test_a_defect_in_a_batch_is_its_entrys(api, monkeypatch):
     """Else who is not told that the first entry was written would write it again."""
     monkeypatch.setattr(fhir_api, "read", lambda *_, **__: (_ for _ in ()).throw(KeyError("Frau Muster")))
