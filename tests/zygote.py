@@ -7,6 +7,7 @@ that `kill -9` of the group ends it with all its workers.
 import atexit
 import ctypes
 import gc
+import importlib
 import json
 import os
 import signal
@@ -15,12 +16,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 0.005
@@ -64,19 +65,36 @@ class Started:
 
 
 class Zygote:
-    """The process that forks. Safe to use from many threads."""
+    """The process that forks, by the ends of its pipes. Safe to use from many threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, asks: IO[str], answers: IO[str], end: Callable[[], object]) -> None:
+        self._asks, self._answers, self._end = asks, answers, end
         self._turn = threading.Lock()
         self._directory = tempfile.TemporaryDirectory(prefix="obhut-zygote-")
         self._count = 0
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.zygote"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+
+    @classmethod
+    def started(cls) -> Self:
+        """Another program, which imports everything first."""
+        words, pipe = [sys.executable, "-m", "tests.zygote"], subprocess.PIPE
+        process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        return cls(process.stdin, process.stdout, process.wait)
+
+    @classmethod
+    def forked(cls) -> Self:
+        """A fork of this process, which was forked itself by one that had imported everything."""
+        (to_read, asks), (answers, to_write) = os.pipe(), os.pipe()
+        if (pid := os.fork()) == 0:
+            os.close(asks)
+            os.close(answers)
+            with os.fdopen(to_read) as asked, os.fdopen(to_write, "w") as answered:
+                _fork_for(asked, answered)
+            os._exit(0)
+        os.close(to_read)
+        os.close(to_write)
+        return cls(os.fdopen(asks, "w"), os.fdopen(answers), lambda: os.waitpid(pid, 0))
 
     def start(
         self, words: Sequence[str], environment: Mapping[str, str], out: Path, err: Path | None = None
@@ -92,11 +110,9 @@ class Zygote:
                 "words": list(words), "environment": os.environ | dict(environment), "cwd": str(Path.cwd()),
                 "out": str(out), "err": str(err or out), "status": str(status),
             }  # fmt: skip
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            return Started(int(self._process.stdout.readline()), status)
+            self._asks.write(json.dumps(request) + "\n")
+            self._asks.flush()
+            return Started(int(self._answers.readline()), status)
 
     def run(self, words: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
@@ -107,14 +123,16 @@ class Zygote:
 
     def close(self) -> None:
         """End it; what it started goes on."""
-        self._process.communicate()
+        self._asks.close()
+        self._answers.close()
+        self._end()
         self._directory.cleanup()
 
 
 @cache
 def zygote() -> Zygote:
     """The one of this process."""
-    made = Zygote()
+    made = Zygote.started()
     atexit.register(made.close)
     return made
 
@@ -139,16 +157,21 @@ def _serve() -> None:
     compiled.once()
     _live_once()
     gc.freeze()  # what is shared with the forks is not touched by their collectors
+    _fork_for(sys.stdin, sys.stdout)
+
+
+def _fork_for(asked: IO[str], answered: IO[str]) -> None:
+    """Fork for each line, until there are no more."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who ends is gone at once
     if sys.platform == "linux":  # and so are the workers of who was killed, whom the system may take long to bury
         ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
-    for line in sys.stdin:
+    for line in asked:
         request = json.loads(line)
         pid = os.fork()
         if pid == 0:
             _become(request)
-        sys.stdout.write(f"{pid}\n")
-        sys.stdout.flush()
+        answered.write(f"{pid}\n")
+        answered.flush()
 
 
 def _live_once() -> None:
@@ -190,15 +213,13 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _run(words: list[str]) -> int:
-    if words[0].startswith("tests."):
-        import importlib  # noqa: PLC0415
-
-        importlib.import_module(words[0]).main(words[1:])
-        return 0
     from fhir_profiles.command import main  # noqa: PLC0415
 
     try:
-        main(words, prog_name="obhut")
+        if words[0].startswith("tests."):
+            importlib.import_module(words[0]).main(words[1:])
+        else:
+            main(words, prog_name="obhut")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return 0

@@ -1,7 +1,7 @@
 """`obhut demo --once --json`, quickly: real programs, each a fork of one that has imported everything."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +9,19 @@ import pytest
 from click.testing import CliRunner
 
 from connectors.demo import cli
-from connectors.demo.programs import Programs
+from tests.forked import Forked
 from tests.ports import free_port
-from tests.zygote import zygote
 
 OFFSETS = (1, 2, 101, 102, 103)
 """Where the story's servers listen, from its base port on."""
 
 
-class Shortly(Programs):
-    """Starts programs as the journeys do, with an export of a few thousand records."""
+class Shortly(Forked):
+    """With an export of a few thousand records."""
 
     def attempt(self, *words: str, environment: Mapping[str, str] | None = None) -> Any:
         few = ("--records", "8000") if words[:2] == ("wearable", "generate") else ()
-        return zygote().run((*words, *few), environment or {})
-
-    def _start(self, words: Sequence[str], environment: Mapping[str, str] | None, log: Path) -> Any:
-        log.touch()
-        return zygote().start(words, environment or {}, log)
+        return super().attempt(*words, *few, environment=environment)
 
 
 def story(directory: Path, *options: str) -> tuple[int, list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from connectors.patient import enrolment
 from connectors.patient.client import Client
@@ -65,6 +65,12 @@ def hub_for_browsers(home: Path) -> RunningHub:
     running.url = running.environment["OBHUT_HUB_URL"] = running.url.replace("127.0.0.1", "localhost")
     running.start()
     return running
+
+
+def answered(status: int, type_: str) -> Callable[[Route], None]:
+    """What a hub says that can or will not, for a route: every question is answered so."""
+    body = json.dumps({"type": f"urn:obhut:problem:{type_}", "status": status, "detail": "no"})
+    return lambda route: route.fulfill(status=status, body=body, content_type="application/problem+json")
 
 
 class Visitor:

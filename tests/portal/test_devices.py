@@ -1,6 +1,5 @@
 """A further device by QR code or text, with digits to compare; and what is changed of this browser, or left of it."""
 
-import json
 import re
 import time
 from types import SimpleNamespace
@@ -22,7 +21,7 @@ from hub.config import Config
 from tests.browser import chromium
 from tests.journeys.conftest import DOMAIN
 from tests.journeys.test_pairing import organisation
-from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor
+from tests.portal.conftest import DESK, PHONE, WORDS, Typist, Visitor, answered
 from tests.portal.test_getting_in import (
     OTHER_WORDS,
     choose_words,
@@ -229,11 +228,7 @@ def test_signing_out(visitors, patient):
     visitor.follow("sign-out.title")
     visitor.sees("sign-out.title")
     visitor.is_well()
-    unknown = json.dumps({"type": "urn:obhut:problem:unauthenticated", "status": 401, "detail": "no"})
-    kind = "application/problem+json"
-    visitor.page.route(
-        "**/v1/feed?*", lambda route: route.fulfill(status=401, body=unknown, content_type=kind), times=1
-    )
+    visitor.page.route("**/v1/feed?*", answered(401, "unauthenticated"), times=1)
     visitor.press("sign-out.sign-out")
     visitor.sees("welcome.title")
     assert visitor.page.evaluate(KEPT) == {}

@@ -4,7 +4,6 @@ Which pages there are is read where the portal says it: a new page is looked at 
 light and dark, with the system's own colours, on the narrowest screen, and with letters twice as large.
 """
 
-import json
 import re
 import time
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from consent.identifiers import account
 from consent.lockout import FULL
 from tests.journeys.conftest import Practice, name_delegate
 from tests.portal import record
-from tests.portal.conftest import DESK, PHONE, ROOT, TEXTS, WORDS
+from tests.portal.conftest import DESK, PHONE, ROOT, TEXTS, WORDS, answered
 from tests.portal.test_acting import END, act_for
 from tests.portal.test_carers import NURSE, found, open_patient
 from tests.portal.test_getting_in import sign_in
@@ -59,12 +58,6 @@ EDGELESS = """() => [...document.querySelectorAll("button, .button, input, selec
   return one.getClientRects().length > 0 && !isEdged && !["radio", "checkbox", "file"].includes(one.type)
 }).map((one) => one.outerHTML.slice(0, 120))"""
 MOVES = "document.getAnimations().filter((one) => one.playState === 'running').length"
-
-
-def answered(status, type_):
-    """Every question is answered so."""
-    body = json.dumps({"type": f"urn:obhut:problem:{type_}", "status": status, "detail": "no"})
-    return lambda route: route.fulfill(status=status, body=body, content_type="application/problem+json")
 
 
 STATES = {

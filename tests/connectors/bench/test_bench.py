@@ -23,6 +23,7 @@ from connectors.bench.load import Load, joined
 from connectors.bench.turns import ROUNDS, Place, in_turn
 from connectors.demo.programs import Programs
 from tests.conftest import empty
+from tests.connectors.bench import forked
 from tests.soak.programs import until
 from tests.zygote import zygote
 
@@ -48,7 +49,7 @@ def program(*words):
 
 
 def bench(*words, **environment):
-    return zygote().run(["bench", *words], environment)
+    return zygote().run([forked.__name__, *words], environment)
 
 
 def lines(*words, **environment):
