@@ -1,8 +1,9 @@
 """References to what the reader may not see: they are not shown, and nothing is found by them.
 
 A reference that leads nowhere would tell that there is something. So in what other authors wrote, one to a resource of
-the patient's record is left out unless its target is visible too, whether it is withheld or was never there. Who took
-part and where (practitioners, organisations, places) is kept: these stand at most once in a house, and seldom here.
+the patient's record is left out unless its target is visible too, whether it is withheld or was never there. So is one
+that would lead elsewhere, because the house itself has a resource of that id. Who took part and where (practitioners,
+organisations, places) is kept: these stand at most once in a house, and seldom here.
 """
 
 import re
@@ -10,13 +11,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, bindparam, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, bindparam, or_, select, tuple_
 
 from connectors.gateway.conditions import Part, any_of, fits, word
 from connectors.gateway.indexing import PATIENT_PARAMETERS, WHOLE
 from connectors.gateway.models import index_text, resources
 from connectors.gateway.records import Stored
-from connectors.gateway.visibility import Scope, shown
+from connectors.gateway.visibility import Scope, own, shown
 from fhir_profiles import search
 from fhir_profiles.problems import Problem
 from fhir_profiles.resources import check, dump, parse
@@ -47,7 +48,7 @@ def without_hidden(connection: Connection, rows: Sequence[Stored], scope: Scope)
     """The rows without references that lead to nothing visible; what the reader's house wrote is as it wrote it."""
     named = [set(_targets(row, scope)) for row in rows]
     wanted = set().union(*named)
-    hidden = wanted - _visible(connection, wanted, scope) if wanted else wanted
+    hidden = wanted - _led_to(connection, wanted, scope) if wanted else wanted
     return [_without(row, gone) if (gone := each & hidden) else row for row, each in zip(rows, named, strict=True)]
 
 
@@ -84,14 +85,31 @@ _SEEN = select(resources.c.owner, resources.c.type, resources.c.id).where(
 )
 
 
-def _visible(connection: Connection, targets: Collection[Target], scope: Scope) -> set[Target]:
-    seen: set[Target] = set()
+_OWN = select(resources.c.owner, resources.c.type, resources.c.id).where(
+    tuple_(resources.c.type, resources.c.id).in_(bindparam("targets", expanding=True)),
+    resources.c.deleted.is_(False),
+    own(resources),
+)
+
+
+def _led_to(connection: Connection, targets: Collection[Target], scope: Scope) -> set[Target]:
+    """The targets that are visible, and whose addresses do not lead to what the house itself has."""
+    seen = _found(connection, _SEEN, targets, scope)
+    owned = _found(connection, _OWN, {target[1:] for target in seen}, scope)
+    taken = {target[1:] for target in owned}
+    return {target for target in seen if target in owned or target[1:] not in taken}
+
+
+def _found(
+    connection: Connection, statement: Select[Any], targets: Collection[tuple[str, ...]], scope: Scope
+) -> set[Target]:
+    found: set[Target] = set()
     ordered = sorted(targets)
     for start in range(0, len(ordered), AT_ONCE):
         some = {"targets": ordered[start : start + AT_ONCE]}
-        found = connection.execute(_SEEN, some | scope.parameters())
-        seen |= {(owner, type_, id_) for owner, type_, id_ in found}
-    return seen
+        rows = connection.execute(statement, some | scope.parameters())
+        found |= {(owner, type_, id_) for owner, type_, id_ in rows}
+    return found
 
 
 def _without(row: Stored, hidden: Collection[Target]) -> Stored:
@@ -193,8 +211,7 @@ def leads(
     )
     if patient is not None:
         by_others = by_others.where(named.c.patient == patient)
-    written = row.c.author.in_(["", bindparam("v_house")])
-    return or_(written, row.c.owner == bindparam("v_own"), row.c.rid.in_(by_others))
+    return or_(own(row), row.c.rid.in_(by_others))
 
 
 def _is_elsewhere(kind: str, param: str) -> bool:

@@ -33,7 +33,7 @@ from connectors.gateway.models import (
 from connectors.gateway.query import PAGE_SIZE, numbers, page, some
 from connectors.gateway.records import Deletion, Item, Live, Page, Place, Stored, microseconds
 from connectors.gateway.references import without_hidden
-from connectors.gateway.visibility import Scope, visible
+from connectors.gateway.visibility import Scope, own, visible
 from consent.readers import Readers
 from fhir_profiles.problems import Problem
 from fhir_profiles.resources import parse
@@ -41,7 +41,7 @@ from fhir_profiles.search import Query
 
 _HERE = and_(resources.c.type == bindparam("type"), resources.c.id == bindparam("id"))
 _READ = select(*stored_columns).where(_HERE).order_by(resources.c.deleted, resources.c.rid).limit(1)
-_OWN = or_(resources.c.author.in_(["", bindparam("v_house")]), resources.c.owner == bindparam("v_own")).label("own")
+_OWN = own(resources).label("own")
 _READ_VISIBLE = (
     select(*stored_columns, _OWN)
     .where(_HERE, visible(resources))

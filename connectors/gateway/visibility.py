@@ -76,6 +76,11 @@ def visible(row: FromClause) -> ColumnElement[bool]:
     return shown(row) & ~shadowed
 
 
+def own(row: FromClause) -> ColumnElement[bool]:
+    """House-local, written by the house, or a person's in her own record: what its address leads to before all else."""
+    return or_(row.c.author.in_(["", bindparam("v_house")]), row.c.owner == bindparam("v_own"))
+
+
 def shown(row: FromClause) -> ColumnElement[bool]:
     """`visible`, whoever else uses the id."""
     live, confirmed, finer = live_streams.alias(), confirmations.alias(), permitted.alias()

@@ -308,6 +308,19 @@ def test_an_id_of_the_house_stays_its_own_whoever_else_uses_it(both, store):
     assert urls[f"Patient/{OTHER.partition('@')[0]}"].startswith("urn:uuid:")
 
 
+def test_a_reference_never_leads_to_what_the_house_has_under_the_same_id(doctor, store):
+    """In a patient's resource it is left out, as one to what is hidden; else it leads where it should."""
+    panel = observation(id="o1", subject={"reference": f"Patient/{LOCAL}"}, hasMember=[{"reference": "Observation/o2"}])
+    store.put_many([Item(orjson.dumps(panel), panel, source("b1")), item("b2", "o2")])
+    store.set_live(PATIENT, [live()])
+    assert doctor.get("Observation/o1").json["hasMember"] == [{"reference": "Observation/o2"}]
+    with store.change() as change:
+        local = observation(id="o2", subject={"reference": "Patient/4711"})
+        change.add(local, orjson.dumps(local), 1, 0)
+    assert "hasMember" not in doctor.get("Observation/o1").json
+    assert doctor.get("Observation/o2").json["subject"]["reference"] == "Patient/4711"
+
+
 def test_what_the_house_deleted_hides_nothing_that_came_since(doctor, store):
     """Read as it is found: a granted resource has the id now."""
     with store.change() as change:
