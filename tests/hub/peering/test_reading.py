@@ -196,23 +196,23 @@ def test_a_grant_that_begins_later_opens_then_at_the_other_hub(hubs, clock):
 
 @pytest.mark.parametrize("ahead", [-2, 2])
 @pytest.mark.parametrize("wait", [0, 100])
-def test_a_grant_begins_by_each_hubs_clock_and_nothing_is_lost(both_hubs, clock, ahead, wait):
+def test_a_grant_begins_by_each_hubs_clock_and_nothing_is_lost(hubs, clock, ahead, wait):
     """What is brought when it begins at the patient's hub is released at the other one in that second of its own."""
-    patient, hospital, mine, gid = both_hubs.shared()
+    patient, hospital, mine, gid = hubs.shared()
     patient.withdraw(hospital, gid)
-    both_hubs.b.clock.ahead = ahead
+    hubs.b.clock.ahead = ahead
     written = [patient.write(patient.me, mine)]
-    begins = both_hubs.a.now + wait
+    begins = hubs.a.now + wait
     patient.grant(hospital, {VITALS}, nb=begins)
-    both_hubs.read()
+    hubs.read()
     clock.now = patient.now = begins
     written.append(patient.write(patient.me, mine))
-    both_hubs.read()
-    assert both_hubs.b.envelopes(hospital) == (written if ahead > 0 else [])
-    cursor = both_hubs.b.get("/v1/feed", hospital).json["next"]
+    hubs.read()
+    assert hubs.b.envelopes(hospital) == (written if ahead > 0 else [])
+    cursor = hubs.b.get("/v1/feed", hospital).json["next"]
     clock.advance(2)
-    both_hubs.read()
-    assert both_hubs.b.envelopes(hospital, cursor) == ([] if ahead > 0 else written)
+    hubs.read()
+    assert hubs.b.envelopes(hospital, cursor) == ([] if ahead > 0 else written)
 
 
 def test_a_hospital_of_another_hub_rotates_its_reading_key(hubs):
