@@ -33,7 +33,7 @@ demo: install ## run the story and stay: two hubs, practices, a hospital, tokens
 # Where pytest sees CI, it prints differences of any length, and hides the rest among them.
 test: install ## every test, PostgreSQL and browser too, report in build/junit.xml; some: make test T=tests/consent
 	@$(BIN)/python tests/browser/chromium.py
-	@env -u CI $(BIN)/python -m pytest -n 4 --dist=loadfile --no-loadscope-reorder --junitxml=build/junit.xml $(T)
+	@env -u CI $(BIN)/python -m pytest -n 5 --dist=loadfile --no-loadscope-reorder --junitxml=build/junit.xml $(T)
 
 # 1,000 kills: 500 on each kind of database; OBHUT_SOAK_SEED chooses other moments.
 soak: install ## long runs: 1,000 kills under load, 100,000 states of consent, state machine, outbox and search with many examples

@@ -39,6 +39,8 @@ export class Reading {
   readonly #permits = new Map<string, Uint8Array>();
   readonly #listeners = new Set<() => void>();
   #running: Promise<void> | null = null;
+  /** What was asked for meanwhile. */
+  #following: Promise<void> | null = null;
   #loaded = false;
   #knownUntil = 0;
   /** Up to where this page has read. Other tabs have a place of their own; the one that is kept is for the next start. */
@@ -101,17 +103,26 @@ export class Reading {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Open what is kept here, then everything new. Without the hub what is here can still be read. Never throws. */
+  /**
+   * Open what is kept here, then everything new up to this call: one that is under way may have begun before that, so
+   * another follows. Without the hub what is here can still be read. Never throws.
+   */
   refresh(): Promise<void> {
-    this.#running ??= this.#refresh().finally(() => {
+    if (this.#running !== null) return (this.#following ??= this.#running.then(() => this.#follows()));
+    this.#running = this.#refresh().finally(() => {
       this.#running = null;
     });
     return this.#running;
   }
 
+  #follows(): Promise<void> {
+    this.#following = null;
+    return this.refresh();
+  }
+
   /** When what is under way has come to its end. */
   async ended(): Promise<void> {
-    await this.#running;
+    await (this.#following ?? this.#running);
   }
 
   async #refresh(): Promise<void> {
