@@ -53,15 +53,23 @@ class Period:
 
 
 def identity(patient: str, *parts: str) -> bytes:
-    """16 bytes that name a reading of a patient: hash of (type, source, start, end, value, unit), each by length.
+    """16 bytes that name a reading of a patient: hash of what was measured and when, each part by its length.
 
-    The patient enters too, so that two people's equal readings never share an id at a practice.
+    The patient enters too, so that two people's equal readings never share an id at a practice. What a source says
+    otherwise tomorrow, its unit, its zone, its own name, should be no part; several at once are `numbered`.
     """
     state = hashlib.blake2b(digest_size=16, person=b"obhut-record")
     for part in (patient, *parts):
         raw = part.encode()
         state.update(len(raw).to_bytes(4, "little") + raw)
     return state.digest()
+
+
+def numbered(key: bytes, place: int) -> bytes:
+    """The name of the one at a place, counted from 0, among several readings of one `identity`."""
+    if place == 0:
+        return key
+    return hashlib.blake2b(key + place.to_bytes(4, "little"), digest_size=16, person=b"obhut-numbered").digest()
 
 
 def quantity(

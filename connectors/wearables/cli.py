@@ -91,8 +91,8 @@ def import_file(
 ) -> None:
     """Import FILE (an Apple Health export) into an account.
 
-    Importing the same or a newer export again doubles nothing; only where units were switched in Health in between,
-    single measurements come twice. Exit codes: 0 done, 2 bad input or no account, 3 can be resumed by running it again.
+    Importing the same or a newer export again doubles nothing. Exit codes: 0 done, 2 bad input or no account, 3 can be
+    resumed by running it again.
     """
     if (account is None) == (not dry_run):
         raise click.UsageError("Give either --account or --dry-run.")

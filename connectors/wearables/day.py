@@ -1,21 +1,23 @@
-"""Second pass: one local day of an export as FHIR, sorted into the categories a patient consents to.
+"""Second pass: one day of an export as FHIR, sorted into the categories a patient consents to.
 
-`activity` comes as a whole (the day's totals, sleep, heart rate; a later export may replace them), `vitals` and
-`traces` come one by one.
+`activity` comes as a whole (the local day's totals, sleep, heart rate; a later export may replace them), `vitals` and
+`traces` come one by one, by the day, and by the hour, of UTC. Health writes all times of an export in the zone in which
+it is made, and each source by the name that it has then: what is told of an hour hangs on neither, nor on units.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 from connectors.wearables import daily, intake
-from connectors.wearables.apple_health import date_time, rank
-from connectors.wearables.daily import Piece
-from connectors.wearables.healthkit import DIASTOLIC, DIGITS, SYSTOLIC
+from connectors.wearables.apple_health import date_time, moment, rank
+from connectors.wearables.daily import DAY, Piece
+from connectors.wearables.healthkit import DIASTOLIC, DIGITS, OF_THE_DAY, SYSTOLIC
 from connectors.wearables.intake import STAGES, TOTAL_METRICS, Single
 from fhir_profiles import codes
 from fhir_profiles.codes import METRICS
@@ -26,6 +28,7 @@ from fhir_profiles.observations import (
     Period,
     blood_pressure,
     identity,
+    numbered,
     panel,
     quantity,
     series,
@@ -34,7 +37,6 @@ from fhir_profiles.observations import (
 from fhir_profiles.resources import dump
 
 UNPAIRED = "unpaired"
-ACTIVITY_SINGLES = frozenset({"resting-heart-rate", "vo2max"})
 TOTAL_METHOD = "Summe ohne Doppelzählung gleichzeitiger Quellen (Uhr vor Telefon vor anderen)"
 ESTIMATED = "Schätzung des Geräts"
 STAGE_CODES = {
@@ -49,17 +51,25 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One resource: `key` names what it tells of, in hexadecimal its id; `records` is how many it was made from."""
+    """One resource: `key` says what it tells of and when, and is its id in hexadecimal; made from so many `records`.
+
+    Several that were measured at once have one `key`, until they are placed.
+    """
 
     category: str
     key: bytes
     resource: bytes = field(repr=False)
     records: int
 
+    def at_place(self, place: int) -> "Item":
+        """The same as the one at a place, counted from 0, among those of its key."""
+        key = numbered(self.key, place)
+        return replace(self, key=key, resource=self.resource.replace(self.key.hex().encode(), key.hex().encode()))
+
 
 @dataclass(slots=True)
 class Glucose:
-    """A device's readings of a day in one unit, by their keys; `key` names the series that they may be.
+    """A device's readings of a day by UTC in one unit, by their keys; `key` names the series that they may be.
 
     `singly` are they each for itself, where the device is no sensor.
     """
@@ -99,22 +109,27 @@ class Days:
         self._today = today
 
     def build(self, day: int, slots: dict[int, bytes]) -> Day:
-        """The resources of a local day, `day` in days since 1970, from the packed records of each slot."""
+        """The resources of a day, `day` in days since 1970, from the packed records of each slot."""
         made = Day(date.fromordinal(_EPOCH_DAY + day).isoformat())
         self._status = "final" if day < self._today else "preliminary"
+        hourly: list[Piece] = []
         for slot, packed in slots.items():
             if slot == intake.SLOT_SINGLES:
-                self._singles(made, packed)
+                self._singles(made, packed, "final" if (day + 1) * DAY <= self._exported else "preliminary")
                 continue
             pieces, repeated = daily.unique(packed)
+            if slot == intake.SLOT_HOURS:
+                hourly += pieces
+                continue
             made.duplicates += repeated
             if slot == intake.SLOT_HEART_RATE:
                 self._heart_rate(made, pieces)
-                continue
-            if slot == intake.SLOT_SLEEP:
+                hourly += [piece for piece in pieces if piece.start // DAY == day]
+            elif slot == intake.SLOT_SLEEP:
                 self._sleep(made, pieces)
             else:
                 self._total(made, TOTAL_METRICS[slot], pieces)
+        self._hours(made, sorted(hourly))
         return made
 
     def _rank(self, source: int) -> tuple[int, str]:
@@ -181,73 +196,75 @@ class Days:
             status=self._status,
         )
         made.activity.append(_of_day(key, observation, ()))  # its records count with the hours
-        hours: defaultdict[tuple[int, int, str], list[Piece]] = defaultdict(list)
+
+    def _hours(self, made: Day, pieces: Iterable[Piece]) -> None:
+        hours: defaultdict[tuple[int, str], list[Piece]] = defaultdict(list)
         for piece in pieces:
-            hours[(piece.start // 60 + piece.offset) // 60, piece.offset, self._devices[piece.source]].append(piece)
+            hours[piece.start // 3600, self._devices[piece.source]].append(piece)
         made.items += [self._hour(*hour, hours[hour]) for hour in sorted(hours)]
 
-    def _hour(self, hour: int, offset: int, device: str, pieces: list[Piece]) -> Item:
+    def _hour(self, hour: int, device: str, pieces: Sequence[Piece]) -> Item:
         """One hour of one device by the minute; it begins with the first minute measured and ends after the last."""
         means = daily.minute_means(pieces)
         first, last = min(means), max(means)
         data = " ".join(
             format(number(means[minute], 1), "") if minute in means else "E" for minute in range(first, last + 1)
         )
-        key = identity(self._patient, "heart-rate-minute", device, str(hour), str(offset))
+        key = identity(self._patient, "heart-rate-minute", str(hour))
         observation = series(
             METRICS["heart-rate-minute"],
             data,
             60_000,
-            Period(written(first * 60, offset), written((last + 1) * 60, offset)),
+            Period(written(first * 60, pieces[0].offset), written((last + 1) * 60, pieces[-1].offset)),
             key=key,
             context=Context(self._patient, device),
-            status="final" if (hour + 1) * 3600 - offset * 60 <= self._exported else "preliminary",
+            status="final" if (hour + 1) * 3600 <= self._exported else "preliminary",
         )
         return Item("traces", key, dump(observation), len(pieces))
 
-    def _singles(self, made: Day, packed: bytes) -> None:
-        found: dict[bytes, Single] = {}
+    def _singles(self, made: Day, packed: bytes, status: str) -> None:
+        """`status` is that of the day by UTC."""
+        found: dict[tuple[bytes, str, str, str], Single] = {}
         for single in intake.singles(packed):
-            key = identity(
-                self._patient,
-                single.type,
-                self._devices[single.source],
-                single.start,
-                single.end,
-                single.raw,
-                single.unit,
-            )
-            if key in found:
+            start, end = moment(single.start).epoch, moment(single.end).epoch
+            key = identity(self._patient, single.type, str(start), str(end))
+            measured = key, self._devices[single.source], single.value, single.unit
+            if measured in found:
                 made.duplicates += 1
             else:
-                found[key] = single
-        pressures: dict[bytes, Single] = {}
-        glucose: defaultdict[tuple[str, str], dict[bytes, Single]] = defaultdict(dict)
-        for key, single in found.items():
-            device = self._devices[single.source]
+                found[measured] = single
+        pressures: list[Single] = []
+        glucose: defaultdict[tuple[str, str], list[tuple[bytes, Single]]] = defaultdict(list)
+        of_the_day: Counter[bytes] = Counter()
+        for (key, device, _, _), single in found.items():
             if single.metric == "blood-pressure":
-                pressures[key] = single
+                pressures.append(single)
             elif single.metric == "glucose":
-                glucose[device, _kind(single)][key] = single
+                glucose[device, _kind(single)].append((key, single))
+            elif single.metric in OF_THE_DAY:
+                made.activity.append(self._single(key, single, device).at_place(of_the_day[key]))
+                of_the_day[key] += 1
             else:
-                item = self._single(key, single, device)
-                (made.activity if item.category == "activity" else made.items).append(item)
+                made.items.append(self._single(key, single, device))
         self._pressures(made, pressures)
-        made.glucose = [self._glucose(made.name, *source, glucose[source]) for source in sorted(glucose)]
+        made.glucose = [self._glucose(made.name, *source, glucose[source], status) for source in sorted(glucose)]
 
-    def _glucose(self, name: str, device: str, kind: str, readings: dict[bytes, Single]) -> Glucose:
-        key = identity(self._patient, f"cgm-{kind}", device, name)
-        found = Glucose(key, kind, Context(self._patient, device), self._status, readings)
-        if device not in self._monitors:
-            found.singly = [self._single(key, single, device) for key, single in readings.items()]
-        return found
+    def _glucose(
+        self, name: str, device: str, kind: str, found: Sequence[tuple[bytes, Single]], status: str
+    ) -> Glucose:
+        readings: dict[bytes, Single] = {}
+        for key, single in found:
+            readings[next(free for n in count() if (free := numbered(key, n)) not in readings)] = single
+        singly = [] if device in self._monitors else [self._single(key, single, device) for key, single in found]
+        series = identity(self._patient, "cgm", device, name)
+        return Glucose(series, kind, Context(self._patient, device), status, readings, singly)
 
     def _single(self, key: bytes, single: Single, device: str) -> Item:
         name = single.metric
         if name == "glucose":
             name = f"glucose-blood-{_kind(single)}"
         start, end = date_time(single.start), date_time(single.end)
-        if single.entered or name in ACTIVITY_SINGLES:
+        if single.entered or name in OF_THE_DAY:
             observation = quantity(
                 METRICS[name],
                 Decimal(single.value),
@@ -260,17 +277,17 @@ class Days:
             resource = dump(observation)
         else:
             resource = _template(name, self._patient, device)(key, start, end, single.value)
-        return Item("activity" if name in ACTIVITY_SINGLES else "vitals", key, resource, 1)
+        return Item("activity" if name in OF_THE_DAY else "vitals", key, resource, 1)
 
-    def _pressures(self, made: Day, found: dict[bytes, Single]) -> None:
+    def _pressures(self, made: Day, found: Iterable[Single]) -> None:
         """Systolic and diastolic of one source and moment belong together, in a Correlation or not."""
         halves: defaultdict[tuple[str, str], tuple[list[Single], list[Single]]] = defaultdict(lambda: ([], []))
-        for single in found.values():
+        for single in found:
             place = (SYSTOLIC, DIASTOLIC).index(single.type)
             halves[self._devices[single.source], single.start][place].append(single)
         for (device, start), (systolic, diastolic) in halves.items():
+            key = identity(self._patient, "blood-pressure", str(moment(start).epoch))
             for upper, lower in zip(systolic, diastolic, strict=False):
-                key = identity(self._patient, "blood-pressure", device, start, upper.raw, lower.raw, upper.unit)
                 observation = blood_pressure(
                     Decimal(upper.value),
                     Decimal(lower.value),

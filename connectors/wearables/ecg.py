@@ -114,7 +114,8 @@ def _made(head: dict[str, str], voltages: list[str]) -> Ecg:
 
 def record_key(patient: str, found: Ecg) -> bytes:
     """What names the recording: when, with what, and the voltages themselves."""
-    return identity(patient, "ecg", found.about.hardware, found.recorded, found.lead, found.unit.code, found.data)
+    at = str(moment(found.recorded).epoch)
+    return identity(patient, "ecg", found.about.hardware, at, found.lead, found.unit.code, found.data)
 
 
 def observation(found: Ecg, key: bytes, context: Context) -> dict[str, Any]:

@@ -126,6 +126,9 @@ SINGLES: Mapping[str, tuple[str, Mapping[str, Conversion]]] = MappingProxyType(
 )
 """Type → (metric, unit → conversion): what stays a measurement of its own."""
 
+OF_THE_DAY = frozenset({"resting-heart-rate", "vo2max"})
+"""Single measurements that a device works out for a day: they are told with its totals."""
+
 FRACTIONS = frozenset({"oxygen-saturation", "body-fat"})
 """HealthKit says 0.97 with the unit %; these are moved two places where they are not above 1."""
 

@@ -7,7 +7,6 @@ Batches depend on the file and the ledger only, so an import that is cut off is 
 queued is known, the rest comes. The report adds up at every end: read = taken + left + duplicates.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -19,10 +18,11 @@ from typing import Any, Protocol, TypeVar
 from connectors.wearables import detect, ecg, glucose
 from connectors.wearables.apple_health import Export, latest_software, moment
 from connectors.wearables.archive import Limits
+from connectors.wearables.coincident import placed
 from connectors.wearables.daily import DAY
 from connectors.wearables.day import Day, Days, Glucose, Item
 from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Taken, take_in
-from connectors.wearables.ledger import Ledger, Mark, MemoryLedger
+from connectors.wearables.ledger import Ledger, Mark, MemoryLedger, content
 from connectors.wearables.pool import Pool
 from connectors.wearables.sections import Indivisible, cut, taken_from
 from connectors.wearables.spill import Spill
@@ -193,13 +193,10 @@ class _Run:
         kept = [item for item in made.activity if not self._is_deleted(item, seen)]
         if kept:
             # Of all that the export says: a deletion alone does not change the day.
-            content = _digest(b"\n".join(item.resource for item in made.activity))
-            mark = Mark(key, content, self._exported)
+            mark = Mark(key, content(b"\n".join(item.resource for item in made.activity)), self._exported)
             if self._is_new(mark, seen, sum(item.records for item in kept)):
                 yield self._batch("activity", f"day/{made.name}", tuple(item.resource for item in kept), (mark,))
-        yield from self._items(made.items)
-        for found in made.glucose:
-            yield from self._items(self._glucose(found))
+        yield from self._items([*made.items, *(item for found in made.glucose for item in self._glucose(found))])
 
     def _glucose(self, found: Glucose) -> list[Item]:
         """As it went out before, should this export judge otherwise; so nothing is there in both ways."""
@@ -249,7 +246,7 @@ class _Run:
 
     def _items(self, items: Sequence[Item]) -> Iterator[Batch]:
         seen = self._ledger.seen([item.key for item in items])
-        for item in items:
+        for item in placed(items, self._ledger, seen):
             if self._is_deleted(item, seen) or not self._is_new(self._mark(item), seen, item.records):
                 continue
             waiting = self._waiting[item.category]
@@ -260,7 +257,7 @@ class _Run:
             self._bytes[item.category] += len(item.resource) + 1
 
     def _mark(self, item: Item) -> Mark:
-        return Mark(item.key, _digest(item.resource), self._exported)
+        return Mark(item.key, content(item.resource), self._exported)
 
     def _is_deleted(self, item: Item, seen: dict[bytes, Mark]) -> bool:
         """Count the records of what the patient took back: it does not come again."""
@@ -292,7 +289,3 @@ class _Run:
     def _batch(self, category: str, key: str, resources: tuple[bytes, ...], marks: tuple[Mark, ...]) -> Batch:
         self._report.envelopes += 1
         return Batch(category, key, resources, marks)
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16, person=b"obhut-mark").digest()

@@ -22,6 +22,7 @@ from connectors.wearables.healthkit import (
     GLUCOSE,
     HEART_RATE,
     HEART_RATE_UNITS,
+    OF_THE_DAY,
     SINGLES,
     SLEEP,
     SLEEP_STAGES,
@@ -41,6 +42,8 @@ TOTAL_METRICS = tuple(dict.fromkeys(metric for metric, _ in TOTALS.values()))
 SLOT_HEART_RATE = 100
 SLOT_SLEEP = 101
 SLOT_SINGLES = 102
+SLOT_HOURS = 103
+"""Heart rates once more, where their day by UTC is another than their local one: the hours are told of by UTC."""
 
 STAGES = tuple(dict.fromkeys(SLEEP_STAGES.values()))
 LONGEST = 31 * DAY
@@ -61,20 +64,19 @@ class _Plan:
 
 
 class Single(NamedTuple):
-    """A measurement of its own, as it waits for its day. `value` is converted, `raw` and `unit` are as written."""
+    """A measurement of its own, as it waits for its day. `value` is converted, `unit` is as written."""
 
     metric: str
     source: int
     start: str
     end: str
     value: str
-    raw: str
     unit: str
     entered: bool
     type: str
 
     def __repr__(self) -> str:
-        return f"Single({len(self.raw)} characters)"
+        return f"Single({len(self.value)} characters)"
 
 
 @dataclass(slots=True)
@@ -193,7 +195,10 @@ class _Intake:
         epoch = local - offset * 60
         day = local // DAY
         if local + duration <= (day + 1) * DAY or plan.slot == SLOT_HEART_RATE:
-            self._buffers[day, plan.slot] += PIECE.pack(epoch, duration, offset, 1, value, record.source)
+            packed = PIECE.pack(epoch, duration, offset, 1, value, record.source)
+            self._buffers[day, plan.slot] += packed
+            if plan.slot == SLOT_HEART_RATE and epoch // DAY != day:
+                self._buffers[epoch // DAY, SLOT_HOURS] += packed
             return epoch
         first, left = epoch, duration
         while left:
@@ -232,12 +237,12 @@ class _Intake:
             record.start,
             record.end,
             format(plan.conversion.apply(value), "f"),
-            record.value,
             record.unit,
             record.entered,
             record.type,
         )
-        self._buffers[begin.local // DAY, SLOT_SINGLES] += orjson.dumps(tuple(single)) + b"\n"
+        day = (begin.local if plan.metric in OF_THE_DAY else begin.epoch) // DAY
+        self._buffers[day, SLOT_SINGLES] += orjson.dumps(tuple(single)) + b"\n"
         if record.type == GLUCOSE:
             self._reading(record.source, begin.epoch)
         return begin.epoch

@@ -5,6 +5,7 @@ same transaction in which their batch is queued; then an import that is cut off 
 and doubles nothing. What the patient deletes is marked, too, so that no later import brings it back.
 """
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -38,6 +39,11 @@ class Mark(NamedTuple):
     def is_deletion(self) -> bool:
         """Whether what the key names was taken back."""
         return not self.content
+
+
+def content(resource: bytes) -> bytes:
+    """What a mark keeps of a resource, or of several: 16 bytes, a hash."""
+    return hashlib.blake2b(resource, digest_size=16, person=b"obhut-mark").digest()
 
 
 def deletions(id_: str) -> list[Mark]:

@@ -51,7 +51,7 @@ def tables() -> dict[str, Any]:
         "days": {
             "digits": dict(healthkit.DIGITS),
             "stages": {stage: _codings((coding,)) for stage, coding in day.STAGE_CODES.items()},
-            "activitySingles": sorted(day.ACTIVITY_SINGLES),
+            "ofTheDay": sorted(healthkit.OF_THE_DAY),
             "totalMethod": day.TOTAL_METHOD,
             "estimated": day.ESTIMATED,
             "nightBeginsBefore": daily.NIGHT_BEGINS_BEFORE,

@@ -59,26 +59,31 @@ def ward(tmp_path, portal_hub, patient):
 
 
 def test_the_overview_counts_what_is_hers(visitors, patient, ward):
-    """Her own and a practice's entries are opened; what was replaced counts once, what was taken back not at all."""
+    """Her own and a practice's entries are opened; what was replaced counts once, what was taken back not at all.
+
+    What moved from one day to another, as an export made in another zone moves it, stays when the first is replaced.
+    """
     write(patient, 1, 2)
     own = [(3, [weight(patient, 3)], False), (3, [weight(patient, 3, "73.1")], False), (4, [weight(patient, 4)], False)]
     for number, lines, deletes in [*own, (4, [], True)]:
         patient.outbox.put([Entry(patient.account, VITALS, lines, f"Observation/w{number}", deletes)])
+    for day, numbers in (("day/1", [5]), ("day/2", [5, 6]), ("day/1", [7])):
+        patient.outbox.put([Entry(patient.account, VITALS, [weight(patient, number) for number in numbers], day)])
     patient.flush()
     visitor = visitors(viewport=DESK)
     sign_in(visitor, patient.account)
-    counted(visitor, 3)
+    counted(visitor, 6)
     ward.put(pressure(patient, "p1"))
     ward.pass_on()
     come_back(visitor)
-    counted(visitor, 4)
+    counted(visitor, 7)
     visitor.is_well()
     assert not visitor.gave_away(WORDS, "29463-7", "73.1")
     visitor.page.route("**/v1/**", lambda route: route.abort())
     visitor.complaints = []
     come_back(visitor)
     expect(visitor.page.get_by_text(visitor.text("reading.offline"))).to_be_visible()
-    counted(visitor, 4)
+    counted(visitor, 7)
     visitor.is_well()
     visitor.complaints = []  # of what it could not reach
 

@@ -236,6 +236,14 @@ def test_a_later_envelope_replaces_by_handle_and_by_id(doctor, store):
     assert ids(doctor.get(f"Observation?patient={LOCAL}&code=8867-4")) == ["o2"]
 
 
+def test_what_moved_to_another_handle_stays_when_the_first_is_replaced(doctor, store):
+    """Told by another day of an export, as one made in another zone does, it is not the first day's any more."""
+    store.set_live(PATIENT, [live()])
+    for bid, id_, handle in (("b1", "o1", "h1"), ("b2", "o1", "h2"), ("b3", "o3", "h1")):
+        store.put_many([item(bid, id_, handle=handle)])
+    assert sorted(ids(doctor.get("Observation"))) == ["o1", "o3"]
+
+
 def test_within_one_delivery_the_last_counts(doctor, store):
     """Envelopes of one page of the feed replace each other as if they came one by one."""
     store.set_live(PATIENT, [live()])

@@ -13,8 +13,8 @@ from tests.connectors.wearables.exports import DAY, document, observations, reco
 
 
 def reading(value: int, at: str, source: str = "Sensor") -> str:
-    """A reading in mg/dL."""
-    return record("BloodGlucose", str(value), f"{at} +0200", unit="mg/dL", source=source)
+    """A reading in mg/dL, the time by UTC."""
+    return record("BloodGlucose", str(value), f"{at} +0000", unit="mg/dL", source=source)
 
 
 def sensed(count: int, first: int = 100) -> list[str]:

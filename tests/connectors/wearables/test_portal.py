@@ -17,8 +17,9 @@ from connectors.wearables.ledger import Mark, MemoryLedger, deletions
 from fhir_profiles.problems import Problem
 from tests.browser import import_in_chromium as in_chromium
 from tests.connectors.wearables.broken_exports import BYTES, DOCUMENTS, PROLOGS, WHOLE, spliced
-from tests.connectors.wearables.exports import DAY, PATIENT, document, taken, zipped
+from tests.connectors.wearables.exports import DAY, PATIENT, document, record, taken, zipped
 from tests.connectors.wearables.odd_exports import odd_export
+from tests.connectors.wearables.retold import abroad, in_other_units, renamed
 from tests.connectors.wearables.test_glucose import fingers, reading, sensed
 
 BODY = WHOLE.partition("?>")[2]
@@ -221,6 +222,24 @@ def test_what_is_known_is_left_alike(portal, tmp_path, seed):
             moved = [mark._replace(at=mark.at + older) for mark in known]
             for file in (path, other):
                 same(portal.imported(file, moved), expected(file, moved))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_told_otherwise_takes_its_place_alike(portal, tmp_path, seed):
+    """In other units, in another zone, under another name; several of one moment, in another order and one less."""
+    lines = [
+        record("BodyMass", str(60 + n), f"{DAY} 0{n % 3}:00:00 +0200", unit="kg", source=f"Waage {n % 2}")
+        for n in range(12)
+    ]
+    rest = odd_export(seed, 300)
+    first = rest.replace("</H", "".join(lines) + "</H")
+    path = zipped(tmp_path / "a.zip", first)
+    known = [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(expected(path))]
+    again = [first, rest.replace("</H", "".join(lines[:0:-1]) + "</H")]
+    for later in (*again, in_other_units(first), abroad(first, 345), renamed(first, "Telefon", "Handy")):
+        zipped(path, later)
+        for half in (known, known[::2], [mark._replace(content=b"") for mark in known[::2]] + known[1::2]):
+            same(portal.imported(path, half), expected(path, half))
 
 
 @pytest.mark.parametrize("kept", [1, 20, 100])

@@ -201,17 +201,17 @@ def test_a_glucose_sensor_becomes_a_trace_and_a_finger_stays_a_reading(tmp_path:
             unit="mg/dL",
             source="Sensor",
         )
-        for minute in range(0, 300, 5)
-        if minute != 100
+        for minute in range(120, 420, 5)
+        if minute != 220
     ]
     finger = record("BloodGlucose", "99", f"{DAY} 07:00:00 +0200", unit="mg/dL", source="Tagebuch")
     report, batches = taken(zipped(tmp_path / "a.zip", document(*sensor, finger)))
     (trace,) = observations([batch for batch in batches if batch.category == "traces"])
     assert trace["code"]["coding"][0]["code"] == "99504-3"
     data = trace["valueSampledData"]["data"].split()
-    assert (len(data), data[0], data[20], data[-1]) == (60, "100.0", "E", "129.5")
+    assert (len(data), data[0], data[20], data[-1]) == (60, "112.0", "E", "141.5")
     assert trace["valueSampledData"]["period"] == 300_000
-    assert trace["effectivePeriod"] == {"start": "2026-10-01T00:00:20+02:00", "end": "2026-10-01T04:55:20+02:00"}
+    assert trace["effectivePeriod"] == {"start": "2026-10-01T02:00:20+02:00", "end": "2026-10-01T06:55:20+02:00"}
     assert [made["valueQuantity"]["value"] for made in observations(batches, "Glukose im Blut")] == [99]
     assert report.taken == 60
 

@@ -47,7 +47,11 @@ export class Store {
     if (handle) {
       const before = this.#versions.get(place);
       if (before !== undefined && isNewer(before, { at, device, seq })) return;
-      for (const name of before?.names ?? []) this.#resources.delete(name);
+      for (const name of before?.names ?? []) {
+        const here = this.#resources.get(name);
+        // What another handle has brought since then is not of this one any more.
+        if (here?.stream === stream && here.handle === handle) this.#resources.delete(name);
+      }
       this.#versions.set(place, { at, device, seq, names });
     }
     this.#all = null;

@@ -72,7 +72,8 @@ function unpack(packed: Uint8Array): Piece[] {
   return found;
 }
 
-function inOrder(a: Piece, b: Piece): number {
+/** Pieces by time; equal ones are the same record. */
+export function inOrder(a: Piece, b: Piece): number {
   return (
     a.start - b.start ||
     a.duration - b.duration ||

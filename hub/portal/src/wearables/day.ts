@@ -1,29 +1,41 @@
 /**
- * Second pass: one local day of an export as FHIR, sorted into the categories a patient consents to.
+ * Second pass: one day of an export as FHIR, sorted into the categories a patient consents to.
  *
- * The twin of `connectors/wearables/day.py`. `activity` comes as a whole (a later export may replace it), `vitals` and
- * `traces` come one by one.
+ * The twin of `connectors/wearables/day.py`, which says why. `activity` comes as a whole by the local day (a later
+ * export may replace it), `vitals` and `traces` come one by one, by the day, and by the hour, of UTC.
  */
 
 import { ranks } from "./apple_health.ts";
 import * as daily from "./daily.ts";
 import type { Piece } from "./daily.ts";
 import { deviceId, type Description } from "./devices.ts";
-import { SLOT_HEART_RATE, SLOT_SINGLES, SLOT_SLEEP, STAGES, TOTAL_METRICS, singles, type Single } from "./intake.ts";
+import { SLOT_HEART_RATE, SLOT_HOURS, SLOT_SINGLES, SLOT_SLEEP, STAGES, TOTAL_METRICS } from "./intake.ts";
+import { singles, type Single } from "./intake.ts";
 import { dump, type Json } from "./json.ts";
-import { dateTime, dayName, written, zone } from "./moments.ts";
+import { DAY, dateTime, dayName, moment, written, zone } from "./moments.ts";
 import * as numbers from "./numbers.ts";
-import { identity, panel, quantity, series, type Component, type Context, type Effective } from "./observations.ts";
+import { identity, numbered, panel, quantity, series } from "./observations.ts";
+import type { Component, Context, Effective } from "./observations.ts";
 import { components, days as tables, healthKit, metric, units } from "./tables.ts";
 import { byCodePoints } from "./texts.ts";
 
-/** One resource: `key` names what it tells of and is its id, `records` is how many it was made from. */
+/**
+ * One resource: `key` says what it tells of and when, and is its id; `records` is how many it was made from. Several
+ * that were measured at once have one `key`, until they are placed.
+ */
 export type Part = { readonly key: string; readonly resource: Uint8Array; readonly records: number };
 /** One that does not come as part of a day's activity. */
 export type Item = Part & { readonly category: "vitals" | "traces" };
 
+/** The same as the one at a place, counted from 0, among those of its key. */
+export function atPlace<Any extends Part>(part: Any, place: number): Any {
+  if (place === 0) return part;
+  const key = numbered(part.key, place);
+  return { ...part, key, resource: encoder.encode(decoder.decode(part.resource).replaceAll(part.key, key)) };
+}
+
 /**
- * A device's readings of a day in one unit, by their keys; `key` names the series that they may be. `singly` are they
+ * A device's readings of a day by UTC in one unit, by their keys; `key` names the series that they may be. `singly` are they
  * each for itself, where the device is no sensor.
  */
 export type Glucose = {
@@ -46,6 +58,7 @@ export type Day = {
 };
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Builds days. */
 export class Days {
@@ -73,24 +86,32 @@ export class Days {
     this.#today = today;
   }
 
-  /** The resources of a local day, `day` in days since 1970, from the packed records of each slot. */
+  /** The resources of a day, `day` in days since 1970, from the packed records of each slot. */
   build(day: number, slots: ReadonlyMap<number, Uint8Array>): Day {
     const made: Day = { name: dayName(day), activity: [], items: [], glucose: [], duplicates: 0, unpaired: 0 };
     this.#status = day < this.#today ? "final" : "preliminary";
+    let hourly: Piece[] = [];
     for (const [slot, packed] of slots) {
       if (slot === SLOT_SINGLES) {
-        this.#singles(made, singles(packed));
+        this.#singles(made, singles(packed), (day + 1) * DAY <= this.#exported ? "final" : "preliminary");
         continue;
       }
       const { pieces, repeated } = daily.unique(packed);
+      if (slot === SLOT_HOURS) {
+        hourly = hourly.concat(pieces);
+        continue;
+      }
       made.duplicates += repeated;
       if (slot === SLOT_HEART_RATE) {
         this.#heartRate(made, pieces);
-        continue;
+        hourly = hourly.concat(pieces.filter(({ start }) => Math.floor(start / DAY) === day));
+      } else if (slot === SLOT_SLEEP) {
+        this.#sleep(made, pieces);
+      } else {
+        this.#total(made, TOTAL_METRICS[slot] ?? "", pieces);
       }
-      if (slot === SLOT_SLEEP) this.#sleep(made, pieces);
-      else this.#total(made, TOTAL_METRICS[slot] ?? "", pieces);
     }
+    this.#hours(made, hourly.sort(daily.inOrder));
     return made;
   }
 
@@ -146,19 +167,22 @@ export class Days {
       { status: this.#status },
     );
     made.activity.push(ofDay(key, observation, [])); // its records count with the hours
-    const hours = daily.grouped(pieces, ({ start, offset, source }) => {
-      return `${Math.floor((Math.floor(start / 60) + offset) / 60)} ${offset} ${this.#device(source)}`;
+  }
+
+  #hours(made: Day, pieces: readonly Piece[]): void {
+    const hours = daily.grouped(pieces, ({ start, source }) => {
+      return `${Math.floor(start / 3600)} ${this.#device(source)}`;
     });
     const found = [...hours].map(([key, mine]) => {
-      const [hour, offset, device = ""] = key.split(" ");
-      return { hour: Number(hour), offset: Number(offset), device, mine };
+      const [hour, device = ""] = key.split(" ");
+      return { hour: Number(hour), device, mine };
     });
-    found.sort((a, b) => a.hour - b.hour || a.offset - b.offset || byCodePoints(a.device, b.device));
-    for (const { hour, offset, device, mine } of found) made.items.push(this.#hour(hour, offset, device, mine));
+    found.sort((a, b) => a.hour - b.hour || byCodePoints(a.device, b.device));
+    for (const { hour, device, mine } of found) made.items.push(this.#hour(hour, device, mine));
   }
 
   /** One hour of one device by the minute; it begins with the first minute measured and ends after the last. */
-  #hour(hour: number, offset: number, device: string, pieces: readonly Piece[]): Item {
+  #hour(hour: number, device: string, pieces: readonly Piece[]): Item {
     const means = daily.minuteMeans(pieces);
     const minutes = [...means.keys()];
     const [first, last] = [Math.min(...minutes), Math.max(...minutes)];
@@ -167,55 +191,75 @@ export class Days {
       const mean = means.get(minute);
       data.push(mean === undefined ? "E" : numbers.written(mean, 1));
     }
-    const key = identity(this.#patient, "heart-rate-minute", device, String(hour), String(offset));
+    const key = identity(this.#patient, "heart-rate-minute", String(hour));
+    const [begun, ended] = [pieces[0]!.offset, pieces.at(-1)!.offset];
     const observation = series(
       metric("heart-rate-minute"),
       data.join(" "),
       60_000,
-      { start: written(first * 60, offset), end: written((last + 1) * 60, offset) },
+      { start: written(first * 60, begun), end: written((last + 1) * 60, ended) },
       key,
       { patient: this.#patient, device },
-      (hour + 1) * 3600 - offset * 60 <= this.#exported ? "final" : "preliminary",
+      (hour + 1) * 3600 <= this.#exported ? "final" : "preliminary",
     );
     return { category: "traces", key, resource: encoder.encode(dump(observation)), records: pieces.length };
   }
 
-  #singles(made: Day, all: readonly Single[]): void {
-    const found = new Map<string, Single>();
+  /** `status` is that of the day by UTC. */
+  #singles(made: Day, all: readonly Single[], status: string): void {
+    const found = new Map<string, { readonly key: string; readonly device: string; readonly single: Single }>();
     for (const single of all) {
-      const { type, start, end, raw, unit } = single;
-      const key = identity(this.#patient, type, this.#device(single.source), start, end, raw, unit);
-      if (found.has(key)) made.duplicates += 1;
-      else found.set(key, single);
+      const { type, start, end, value, unit } = single;
+      const [begun, ended] = [moment(start)!.epoch, moment(end)!.epoch];
+      const key = identity(this.#patient, type, String(begun), String(ended));
+      const device = this.#device(single.source);
+      const measured = [key, device, value, unit].join(" ");
+      if (found.has(measured)) made.duplicates += 1;
+      else found.set(measured, { key, device, single });
     }
     const pressures: Single[] = [];
-    const sources = new Map<string, Map<string, Single>>();
-    for (const [key, single] of found) {
-      const device = this.#device(single.source);
+    const sources = new Map<string, [string, Single][]>();
+    const ofTheDay = new Map<string, number>();
+    for (const { key, device, single } of found.values()) {
       if (single.metric === "blood-pressure") {
         pressures.push(single);
       } else if (single.metric === "glucose") {
         const source = `${device} ${kindOf(single)}`;
-        sources.set(source, (sources.get(source) ?? new Map<string, Single>()).set(key, single));
+        const readings = sources.get(source);
+        if (readings === undefined) sources.set(source, [[key, single]]);
+        else readings.push([key, single]);
+      } else if (tables.ofTheDay.includes(single.metric)) {
+        const place = ofTheDay.get(key) ?? 0;
+        made.activity.push(atPlace(this.#single(key, single), place));
+        ofTheDay.set(key, place + 1);
       } else {
-        const part = this.#single(key, single);
-        if (tables.activitySingles.includes(single.metric)) made.activity.push(part);
-        else made.items.push({ ...part, category: "vitals" });
+        made.items.push({ ...this.#single(key, single), category: "vitals" });
       }
     }
     this.#pressures(made, pressures);
     for (const [source, readings] of [...sources].sort(([a], [b]) => byCodePoints(a, b))) {
       const [device = "", kind = ""] = source.split(" ");
-      made.glucose.push(this.#glucose(made.name, device, kind, readings));
+      made.glucose.push(this.#glucose(made.name, device, kind, readings, status));
     }
   }
 
-  #glucose(name: string, device: string, kind: string, readings: ReadonlyMap<string, Single>): Glucose {
-    const key = identity(this.#patient, `cgm-${kind}`, device, name);
-    const isSensor = this.#monitors.has(device);
-    const parts = isSensor ? [] : [...readings].map(([key, single]) => this.#single(key, single));
+  #glucose(
+    name: string,
+    device: string,
+    kind: string,
+    found: readonly (readonly [string, Single])[],
+    status: string,
+  ): Glucose {
+    const readings = new Map<string, Single>();
+    for (const [key, single] of found) {
+      let place = 0;
+      while (readings.has(numbered(key, place))) place += 1;
+      readings.set(numbered(key, place), single);
+    }
+    const parts = this.#monitors.has(device) ? [] : found.map(([key, single]) => this.#single(key, single));
     const singly = parts.map((part) => ({ ...part, category: "vitals" as const }));
-    return { key, kind, context: { patient: this.#patient, device }, status: this.#status, readings, singly };
+    const key = identity(this.#patient, "cgm", device, name);
+    return { key, kind, context: { patient: this.#patient, device }, status, readings, singly };
   }
 
   #single(key: string, single: Single): Part {
@@ -236,9 +280,9 @@ export class Days {
       const [device = "", start = ""] = place.split("\0");
       const systolic = halves.filter(({ type }) => type === healthKit.systolic);
       const diastolic = halves.filter(({ type }) => type === healthKit.diastolic);
+      const key = identity(this.#patient, "blood-pressure", String(moment(start)!.epoch));
       systolic.slice(0, diastolic.length).forEach((upper, at) => {
         const lower = diastolic[at]!;
-        const key = identity(this.#patient, "blood-pressure", device, start, upper.raw, lower.raw, upper.unit);
         const observation = panel(
           metric("blood-pressure"),
           [

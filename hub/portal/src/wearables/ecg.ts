@@ -95,7 +95,8 @@ function intervalOf(text: string): string | undefined {
 
 /** What names the recording: when, with what, and the voltages themselves. */
 export function recordKey(patient: string, found: Ecg): string {
-  return identity(patient, "ecg", found.about.hardware, found.recorded, found.lead, found.unit.code, found.data);
+  const at = String(moment(found.recorded)!.epoch);
+  return identity(patient, "ecg", found.about.hardware, at, found.lead, found.unit.code, found.data);
 }
 
 /** The recording as an Observation. */

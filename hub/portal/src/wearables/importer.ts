@@ -7,16 +7,16 @@
 
 import { Export } from "./apple_health.ts";
 import { LIMITS, type Limits } from "./archive.ts";
-import { digest } from "./blake2b.ts";
 import { Days, type Day, type Glucose, type Item, type Part } from "./day.ts";
 import { device, deviceId, latest, type Description } from "./devices.ts";
 import * as ecg from "./ecg.ts";
 import { series } from "./glucose.ts";
 import { Intake, type Single } from "./intake.ts";
 import { dump } from "./json.ts";
-import type { Ledger, Mark } from "./ledger.ts";
+import { content, type Ledger, type Mark } from "./ledger.ts";
 import { DAY, moment } from "./moments.ts";
 import { identity } from "./observations.ts";
+import { placed } from "./coincident.ts";
 import { Problem } from "../problems.ts";
 import { Spill } from "./spill.ts";
 
@@ -170,8 +170,9 @@ class Run {
         yield this.#batch("activity", `day/${made.name}`, resources, [mark]);
       }
     }
-    yield* this.#items(made.items);
-    for (const found of made.glucose) yield* this.#items(await this.#glucose(found));
+    const items = [...made.items];
+    for (const found of made.glucose) items.push(...(await this.#glucose(found)));
+    yield* this.#items(items);
   }
 
   /** As it went out before, should this export judge otherwise; so nothing is there in both ways. */
@@ -222,8 +223,8 @@ class Run {
   }
 
   async *#items(items: readonly Item[]): AsyncGenerator<Batch> {
-    const seen = await this.#ledger.seen(items.map(({ key }) => key));
-    for (const item of items) {
+    const seen = new Map(await this.#ledger.seen(items.map(({ key }) => key)));
+    for (const item of await placed(items, this.#ledger, seen)) {
       const { category, key, resource, records } = item;
       const mark = this.#mark(key, resource);
       if (this.#isDeleted(item, seen) || !this.#isNew(mark, seen, records)) continue;
@@ -236,8 +237,8 @@ class Run {
     }
   }
 
-  #mark(key: string, content: Uint8Array): Mark {
-    return { key, content: digest(content, "obhut-mark"), at: this.#exported };
+  #mark(key: string, resource: Uint8Array): Mark {
+    return { key, content: content(resource), at: this.#exported };
   }
 
   /** Count the records of what the patient took back: it does not come again. */

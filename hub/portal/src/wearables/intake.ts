@@ -15,6 +15,8 @@ export const STAGES = [...new Set(Object.values(healthKit.sleepStages))];
 export const SLOT_HEART_RATE = 100;
 export const SLOT_SLEEP = 101;
 export const SLOT_SINGLES = 102;
+/** Heart rates once more, where their day by UTC is another than their local one: the hours are told of by UTC. */
+export const SLOT_HOURS = 103;
 
 const LONGEST = 31 * DAY;
 const MAX_VALUE = 1e12;
@@ -31,14 +33,13 @@ type Numbers = { readonly slot: number; readonly factor: number };
 type Singles = { readonly metric: string; readonly convert: Convert };
 type Plan = Numbers | Singles;
 
-/** A measurement of its own, as it waits for its day. `value` is converted, `raw` and `unit` are as written. */
+/** A measurement of its own, as it waits for its day. `value` is converted, `unit` is as written. */
 export type Single = {
   readonly metric: string;
   readonly source: number;
   readonly start: string;
   readonly end: string;
   readonly value: string;
-  readonly raw: string;
   readonly unit: string;
   readonly entered: boolean;
   readonly type: string;
@@ -103,6 +104,10 @@ export class Intake {
     let day = Math.floor(begin.local / DAY);
     if (begin.local + duration <= (day + 1) * DAY || slot === SLOT_HEART_RATE) {
       pack(this.#spill.at(day, slot), begin.epoch, duration, begin.offset, record.source, true, value);
+      const utc = Math.floor(begin.epoch / DAY);
+      if (slot === SLOT_HEART_RATE && utc !== day) {
+        pack(this.#spill.at(utc, SLOT_HOURS), begin.epoch, duration, begin.offset, record.source, true, value);
+      }
       return true;
     }
     let first = begin.epoch;
@@ -131,9 +136,10 @@ export class Intake {
     const isFine = value !== undefined && isBelow(rounded(value), 12) && adjusted(value) >= -12;
     const converted = isFine ? plan.convert(value) : undefined;
     if (converted === undefined) return false;
-    const fields = [plan.metric, record.source, record.start, record.end, converted, record.value, record.unit];
+    const fields = [plan.metric, record.source, record.start, record.end, converted, record.unit];
     const line = `${JSON.stringify([...fields, record.entered, record.type])}\n`;
-    this.#spill.at(Math.floor(begin.local / DAY), SLOT_SINGLES).write(encoder.encode(line));
+    const at = days.ofTheDay.includes(plan.metric) ? begin.local : begin.epoch;
+    this.#spill.at(Math.floor(at / DAY), SLOT_SINGLES).write(encoder.encode(line));
     if (record.type === healthKit.glucose) this.#reading(record.source, begin.epoch);
     return true;
   }
@@ -155,8 +161,8 @@ const decoder = new TextDecoder();
 export function singles(packed: Uint8Array): Single[] {
   const lines = decoder.decode(packed).trimEnd().split("\n");
   return lines.map((line) => {
-    const [metric, source, start, end, value, raw, unit, entered, type] = JSON.parse(line);
-    return { metric, source, start, end, value, raw, unit, entered, type };
+    const [metric, source, start, end, value, unit, entered, type] = JSON.parse(line);
+    return { metric, source, start, end, value, unit, entered, type };
   });
 }
 

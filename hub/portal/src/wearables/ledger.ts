@@ -6,12 +6,19 @@
  * brings it back.
  */
 
+import { digest } from "./blake2b.ts";
+
 /**
  * What `key` names was queued with `content`, out of an export made at `at`, in seconds since 1970.
  *
  * Both are the hexadecimal digits of the 16 bytes that the Python importer keeps; no content of what was deleted.
  */
 export type Mark = { readonly key: string; readonly content: string; readonly at: number };
+
+/** What a mark keeps of a resource, or of several: a hash. */
+export function content(resource: Uint8Array): string {
+  return digest(resource, "obhut-mark");
+}
 
 const MADE_BY_IMPORT = /^[0-9a-f]{32}$/;
 

@@ -18,7 +18,10 @@ type Members = { [name: string]: Json };
 
 const encoder = new TextEncoder();
 
-/** 16 bytes, in hexadecimal digits, that name a reading of a patient: a hash of what it says, each part by length. */
+/**
+ * 16 bytes, in hexadecimal digits, that name a reading of a patient: a hash of what was measured and when, each part by
+ * its length. What a source says otherwise tomorrow should be no part; several at once are `numbered`.
+ */
 export function identity(patient: string, ...parts: string[]): string {
   const raws = [patient, ...parts].map((part) => encoder.encode(part));
   const whole = new Uint8Array(raws.reduce((length, raw) => length + 4 + raw.length, 0));
@@ -30,6 +33,15 @@ export function identity(patient: string, ...parts: string[]): string {
     at += 4 + raw.length;
   }
   return digest(whole, "obhut-record");
+}
+
+/** The name of the one at a place, counted from 0, among several readings of one `identity`. */
+export function numbered(key: string, place: number): string {
+  if (place === 0) return key;
+  const whole = new Uint8Array(20);
+  whole.set(Uint8Array.from(key.match(/../g) ?? [], (byte) => parseInt(byte, 16)));
+  new DataView(whole.buffer).setUint32(16, place, true);
+  return digest(whole, "obhut-numbered");
 }
 
 type Extras = { readonly status?: string; readonly method?: string | undefined; readonly entered?: boolean };

@@ -47,7 +47,7 @@ type Tables = {
   readonly days: {
     readonly digits: By<0 | 1>;
     readonly stages: By<Codings>;
-    readonly activitySingles: readonly string[];
+    readonly ofTheDay: readonly string[];
     readonly totalMethod: string;
     readonly estimated: string;
     readonly nightBeginsBefore: number;

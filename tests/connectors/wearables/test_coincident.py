@@ -1,0 +1,229 @@
+"""A newer export doubles nothing, in whatever units, zone and names it tells what the one before told."""
+
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from connectors.wearables.generator import generate
+from connectors.wearables.importer import Batch
+from connectors.wearables.ledger import MemoryLedger, deletions
+from fhir_profiles.resources import parse
+from tests.connectors.wearables.exports import DAY, WATCH, document, observations, record, taken, zipped
+from tests.connectors.wearables.odd_exports import odd_export
+from tests.connectors.wearables.retold import abroad, in_other_units, renamed
+
+NEWER = "2026-11-05 08:00:00 +0100"
+AT = f"{DAY} 07:00:00 +0200"
+
+
+class Held:
+    """What who reads the record holds: the newest of each resource by its id, of a day what its last batch says."""
+
+    def __init__(self) -> None:
+        self.resources: dict[str, dict[str, Any]] = {}
+        self._came_with: dict[str, str] = {}
+
+    def take(self, batches: list[Batch]) -> None:
+        """Take in what an import gave out."""
+        for batch in batches:
+            if batch.key:
+                for id_ in [id_ for id_, key in self._came_with.items() if key == batch.key]:
+                    del self.resources[id_], self._came_with[id_]
+            for resource in map(parse, batch.resources):
+                self.resources[resource["id"]] = resource
+                self._came_with[resource["id"]] = batch.key
+
+    def forget(self, id_: str) -> None:
+        """It was taken back."""
+        del self.resources[id_], self._came_with[id_]
+
+    def told(self) -> Counter[str]:
+        """How many Observations there are of each kind."""
+        return Counter(made["code"]["text"] for made in self.observations())
+
+    def observations(self) -> list[dict[str, Any]]:
+        """All of them."""
+        return [made for made in self.resources.values() if made["resourceType"] == "Observation"]
+
+    def values(self, text: str = "Körpergewicht") -> list[Decimal]:
+        """All values of a kind, in order."""
+        found = [made["valueQuantity"]["value"] for made in self.observations() if made["code"]["text"] == text]
+        return sorted(map(Decimal, found))
+
+
+def weight(value: str, *, unit: str = "kg", source: str = "Waage", at: str = AT) -> str:
+    """One weighing."""
+    return record("BodyMass", value, at, unit=unit, source=source)
+
+
+def brought(path: Path, *exports: list[str], held: Held | None = None, ledger: MemoryLedger | None = None) -> Held:
+    """What is held after these exports, one after the other."""
+    held, ledger = Held() if held is None else held, ledger or MemoryLedger()
+    for n, lines in enumerate(exports):
+        held.take(
+            taken(zipped(path / "a.zip", document(*lines, exported=f"2026-11-{n + 1:02} 08:00:00 +0100")), ledger)[1]
+        )
+    return held
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A generated export of a week, with readings of a glucose sensor and of a finger."""
+    path = tmp_path_factory.mktemp("week") / "week.zip"
+    generate(path, seed=3, days=7, records=6000)
+    with zipfile.ZipFile(path) as archive:
+        xml = archive.read("apple_health_export/Export.xml").decode()
+    glucose = [
+        record("BloodGlucose", str(90 + n % 40), f"{DAY} {3 + n // 12:02}:{n % 12 * 5:02}:20 +0200", unit="mg/dL")
+        for n in range(100)
+    ]
+    finger = record("BloodGlucose", "99", AT, unit="mg/dL", source="Tagebuch")
+    return xml.replace("</HealthData>", "".join([*glucose, finger]) + "</HealthData>")
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(in_other_units, id="units"),
+        pytest.param(lambda xml: abroad(xml, 180), id="an hour east"),
+        pytest.param(lambda xml: abroad(xml, -240), id="New York"),
+        pytest.param(lambda xml: abroad(xml, 345), id="Kathmandu"),
+        pytest.param(lambda xml: renamed(xml, "Jürgens Apple\u00a0Watch", "Uhr"), id="name"),
+        pytest.param(lambda xml: abroad(in_other_units(xml), 570), id="units in Adelaide"),
+    ],
+)
+def test_an_export_told_otherwise_doubles_nothing(tmp_path: Path, week: str, later: Callable[[str], str]) -> None:
+    """After it there is of all vitals and traces what there was, under the ids that they had, as it says it now."""
+    ledger, held = MemoryLedger(), Held()
+    _, before = taken(zipped(tmp_path / "a.zip", week), ledger)
+    held.take(before)
+    newer = later(week)
+    assert newer != week
+    report, after = taken(zipped(tmp_path / "b.zip", newer), ledger)
+    held.take(after)
+    assert report.taken > 0
+    _, alone = taken(zipped(tmp_path / "b.zip", newer))
+
+    def ids(batches: list[Batch]) -> list[str]:
+        return sorted(made["id"] for made in observations([batch for batch in batches if batch.category != "activity"]))
+
+    assert ids(before) == ids(alone)
+    fresh = Held()
+    fresh.take(alone)
+    assert {id_: held.resources[id_] for id_ in fresh.resources} == fresh.resources
+    assert held.told() == fresh.told()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_two_of_an_import_have_one_id(tmp_path: Path, seed: int) -> None:
+    """Many sources at the same moments, in all zones: none takes the place of another."""
+    lines = [
+        record("BodyMass", str(50 + n), f"{DAY} 0{n % 3}:00:00 +0{n % 2}00", unit="kg", source=f"Waage {n % 5}")
+        for n in range(30)
+    ]
+    xml = odd_export(seed, 3000).replace("</H", "".join(lines) + "</H")
+    _, batches = taken(zipped(tmp_path / "a.zip", xml))
+    ids = [made["id"] for batch in batches for made in map(parse, batch.resources) if made["resourceType"] != "Device"]
+    assert len(set(ids)) == len(ids)
+    assert len(observations(batches, "Körpergewicht")) > 30
+
+
+def test_several_of_one_moment_are_all_there(tmp_path: Path) -> None:
+    """Of one source and of two; the same of the same source only once."""
+    lines = [weight("80"), weight("81"), weight("80"), weight("80", source="Uhr")]
+    report, batches = taken(zipped(tmp_path / "a.zip", document(*lines)))
+    assert [made["valueQuantity"]["value"] for made in observations(batches)] == [80, 81, 80]
+    assert len({made["id"] for made in observations(batches)}) == 3
+    assert (report.taken, report.duplicates) == (3, 1)
+
+
+def test_pressures_of_two_cuffs_at_one_moment_are_both_there(tmp_path: Path) -> None:
+    """Each with its own halves."""
+    lines = [
+        record(f"BloodPressure{half}", value, AT, unit="mmHg", source=source)
+        for source, values in (("A", ("120", "80")), ("B", ("130", "85")))
+        for half, value in zip(("Systolic", "Diastolic"), values, strict=True)
+    ]
+    _, batches = taken(zipped(tmp_path / "a.zip", document(*lines)))
+    found = [[part["valueQuantity"]["value"] for part in made["component"]] for made in observations(batches)]
+    assert found == [[120, 80], [130, 85]]
+    assert len({made["id"] for made in observations(batches)}) == 2
+
+
+def test_two_sources_in_one_hour_are_two_traces(tmp_path: Path) -> None:
+    """A watch and a chest strap; when the strap's readings come later, the watch's stay what they were."""
+    watch, strap = (
+        [record("HeartRate", value, f"{DAY} 08:0{n}:00 +0200", unit="count/min", source=source) for n in range(3)]
+        for source, value in (("Uhr", "60"), ("Gurt", "90"))
+    )
+    for first, second in ((watch, strap), (strap, watch)):
+        held = brought(tmp_path, first, second + first)
+        traces = [made for made in held.observations() if "valueSampledData" in made]
+        assert sorted(made["valueSampledData"]["data"] for made in traces) == ["60 60 60", "90 90 90"]
+
+
+def test_a_value_corrected_in_health_takes_the_place_of_the_wrong_one(tmp_path: Path) -> None:
+    """She deletes it there and enters it again for the same minute; an older export does not bring it back."""
+    ledger = MemoryLedger()
+    held = brought(tmp_path, [weight("800")], [weight("80")], held=Held(), ledger=ledger)
+    assert held.values() == [80]
+    report, batches = taken(
+        zipped(tmp_path / "a.zip", document(weight("800"), exported="2026-11-01 09:00:00 +0100")), ledger
+    )
+    assert (batches, report.left) == ([], {"older-export": 1})
+
+
+@pytest.mark.parametrize(
+    ("exports", "expected"),
+    [
+        ([["80", "81"], ["81"]], [80, 81]),
+        ([["80", "81"], ["81", "82"]], [81, 82]),
+        ([["80"], ["81", "80"], ["82", "81", "80"]], [80, 81, 82]),
+        ([["80", "81"], ["81", "80"]], [80, 81]),
+        ([["80", "81"], ["82"], ["82", "80"]], [80, 82]),
+    ],
+)
+def test_what_comes_and_goes_at_one_moment_is_never_there_twice(
+    tmp_path: Path, exports: list[list[str]], expected: list[int]
+) -> None:
+    """What Health still says keeps its place, what is new takes that of what is gone."""
+    held = brought(tmp_path, *([weight(value) for value in values] for values in exports))
+    assert held.values() == expected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_exports_say_of_one_moment_each_value_is_there_once(tmp_path: Path, seed: int) -> None:
+    """All that the last one says, and nothing twice, in whatever order."""
+    random = Random(seed)
+    ledger, held = MemoryLedger(), Held()
+    for n in range(8):
+        values = random.sample(range(70, 76), random.randrange(1, 5))
+        lines = [weight(str(value), source="AB"[value % 2]) for value in values]
+        path = zipped(tmp_path / "a.zip", document(*lines, exported=f"2026-11-0{n + 1} 08:00:00 +0100"))
+        held.take(taken(path, ledger)[1])
+        assert len(set(held.values())) == len(held.values())
+        assert set(values) <= set(held.values())
+
+
+def test_what_was_deleted_stays_so_in_other_units_and_zones(tmp_path: Path) -> None:
+    """One of two of a moment, and the resting heart rate of a day."""
+    resting = record("RestingHeartRate", "55", AT, unit="count/min", device=WATCH)
+    xml = document(weight("80"), weight("81"), weight("82", at=f"{DAY} 09:00:00 +0200"), resting)
+    ledger, held = MemoryLedger(), Held()
+    held.take(taken(zipped(tmp_path / "a.zip", xml), ledger)[1])
+    gone = [made["id"] for made in held.observations() if made["valueQuantity"]["value"] in {80, 55}]
+    for id_ in gone:
+        held.forget(id_)
+        ledger.add(deletions(id_))
+    for later in (xml, in_other_units(xml), abroad(xml, 540)):
+        report, batches = taken(zipped(tmp_path / "a.zip", later.replace("2026-10-31", "2026-11-01")), ledger)
+        held.take(batches)
+        assert report.left["deleted"] == 2
+        assert held.values() == [81, 82]
+        assert not held.values("Ruheherzfrequenz")
