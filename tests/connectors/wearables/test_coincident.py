@@ -51,6 +51,11 @@ class Held:
         """All of them."""
         return [made for made in self.resources.values() if made["resourceType"] == "Observation"]
 
+    def said(self) -> Counter[str]:
+        """What they say but for their ids, of vitals and traces."""
+        singly = [made for made in self.observations() if not self._came_with[made["id"]]]
+        return Counter(repr(made | {"id": "", "identifier": []}) for made in singly)
+
     def values(self, text: str = "Körpergewicht") -> list[Decimal]:
         """All values of a kind, in order."""
         found = [made["valueQuantity"]["value"] for made in self.observations() if made["code"]["text"] == text]
@@ -209,6 +214,32 @@ def test_whatever_exports_say_of_one_moment_each_value_is_there_once(tmp_path: P
         held.take(taken(path, ledger)[1])
         assert len(set(held.values())) == len(held.values())
         assert set(values) <= set(held.values())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_growing_exports_told_in_turn_otherwise_hold_what_the_last_says(tmp_path: Path, seed: int) -> None:
+    """Many sources that measure at once; each export with more, in other order and units, another zone and names."""
+    random = Random(seed)
+    lines = [
+        record(
+            kind, str(random.randrange(40, 90)), f"{DAY} {at:02}:{random.randrange(3)}0:00 +0200", unit=unit, source=who
+        )
+        for kind, unit in (("BodyMass", "kg"), ("HeartRate", "count/min"), ("BloodPressureSystolic", "mmHg"))
+        for at in random.choices(range(24), k=60)
+        for who in random.sample(["Waage", "Uhr", "Ring"], 2)
+    ]
+    lines += [line.replace("Systolic", "Diastolic") for line in lines if "Systolic" in line]
+    random.shuffle(lines)
+    ledger, held = MemoryLedger(), Held()
+    for n in range(5):
+        part = random.sample(lines[: 80 * (n + 1)], min(80 * (n + 1), len(lines)))
+        xml = document(*part, exported=f"2026-11-0{n + 1} 08:00:00 +0100")
+        xml = renamed(abroad(xml, random.choice((60, 120, 345, -210))), "Uhr", random.choice(("Uhr", "Meine Uhr")))
+        path = zipped(tmp_path / "a.zip", random.choice((str, in_other_units))(xml))
+        held.take(taken(path, ledger)[1])
+        fresh = Held()
+        fresh.take(taken(path)[1])
+        assert held.said() == fresh.said()
 
 
 def test_what_was_deleted_stays_so_in_other_units_and_zones(tmp_path: Path) -> None:
