@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from connectors.chain_store import account_now
-from connectors.command_line import plainly
+from connectors.command_line import HUB, plainly
 from connectors.gateway import keystore, proposals
 from connectors.gateway.keystore import Keystore
 from connectors.hub_client import HubClient
@@ -29,7 +29,7 @@ KEYSTORE = click.option(
 @click.command()
 @KEYSTORE
 @click.option("--root", type=click.Path(path_type=Path), required=True, help="Where the root key goes.")
-@click.option("--hub", required=True, help="URL of the hub.")
+@HUB
 @click.option("--name", required=True, help="Name of the account, before the @.")
 @click.option("--admission", required=True, help="The code from the hub's operator.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")

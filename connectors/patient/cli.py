@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from connectors.command_line import TAKES_ID, plainly
+from connectors.command_line import HUB, TAKES_ID, plainly
 from connectors.patient import (
     emergency_cli,
     enrolment,
@@ -36,6 +36,7 @@ from connectors.patient.reading_cli import close, delete, export, read
 from connectors.patient.restrictions_cli import hide, sign, unhide, warn
 from connectors.patient.side import Side
 from consent.categories import NAMES
+from consent.identifiers import account as account_of
 from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
 
@@ -54,7 +55,7 @@ for command in (
 
 @patient.command()
 @ACCOUNT
-@click.option("--hub", required=True, help="URL of the home hub.")
+@HUB
 @JSON
 @plainly
 def enrol(directory: Path, hub: str, as_json: bool) -> None:
@@ -180,7 +181,10 @@ def grant(
                 raise Problem("invalid", "--confidential goes with a counterpart alone: else all of a category is open")
             offer = offers.offered(to, template_name, request, chosen, purposes, end, client.now, whole)
         else:
-            offer = offers.at_one_tap(to, sharing.type_of(client, to), end, client.now, confidential)
+            type_ = sharing.type_of(client, to)
+            if not (type_ or fingerprint or account_of(to).is_person):
+                raise sharing.unknown(to)
+            offer = offers.at_one_tap(to, type_, end, client.now, confidential)
         if dry_run and isinstance(client, Client):
             click.echo(offers.foreseen(directory, client, offer, language, as_json))
             return
@@ -318,7 +322,7 @@ def passphrase(directory: Path, passphrase: str) -> None:
 
 @patient.command()
 @ACCOUNT
-@click.option("--hub", required=True)
+@HUB
 @click.option("--name", required=True, help="The account, p-…@hub.")
 @click.option("--passphrase", prompt=True, hide_input=True)
 @JSON
@@ -330,7 +334,7 @@ def join(directory: Path, hub: str, name: str, passphrase: str, as_json: bool) -
 
 @patient.command()
 @ACCOUNT
-@click.option("--hub", required=True)
+@HUB
 @click.option("--name", required=True, help="The account, p-…@hub.")
 @click.option("--code", prompt="Recovery code", help="As on the recovery sheet.")
 @JSON

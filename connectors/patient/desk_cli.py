@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from connectors.command_line import plainly
+from connectors.command_line import HUB, plainly
 from connectors.patient import desk as visits
 from connectors.patient import enrolment
 from connectors.patient.client import Client
@@ -23,7 +23,7 @@ def desk() -> None:
 
 @desk.command()
 @DIRECTORY
-@click.option("--hub", required=True, help="URL of the home hub.")
+@HUB
 @click.option("--desk", "house", required=True, help="The desk's own card or account, an organisation's.")
 @click.option("--name", default="", help="The account on her sheet, p-…@hub; a new one without.")
 @plainly

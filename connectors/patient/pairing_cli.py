@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from connectors.command_line import plainly
+from connectors.command_line import HUB, plainly
 from connectors.patient import pairing
 from connectors.patient.client import Client
 from connectors.patient.options import ACCOUNT
@@ -18,7 +18,7 @@ def _grouped(shown: str) -> str:
 
 @click.command()
 @ACCOUNT
-@click.option("--hub", required=True, help="URL of the home hub.")
+@HUB
 @plainly
 def pair(directory: Path, hub: str) -> None:
     """Open an account on this device by one that has it: there `obhut patient add-device`, or in its browser."""

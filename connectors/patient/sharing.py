@@ -161,14 +161,26 @@ def put(
 def meet(client: Side, counterpart: str, *, fingerprint: str = "", request: bool = False) -> None:
     """Fetch the counterpart's whole account chain, and open the relation with it if it is new.
 
-    `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches.
+    `fingerprint`: from its card or, with `request`, from what it sent; without one the hub's directory vouches. Raises
+    `Problem(not-found)` where there is no such account, or it is not that of the card.
     """
-    state = client.chains.account(counterpart, fingerprint)
+    try:
+        state = client.chains.account(counterpart, fingerprint)
+    except Problem as problem:
+        if problem.code != "not-found":
+            raise
+        raise unknown(counterpart) from None
     # Its reading key may be a new one; and what was known of it must still be there.
     client.chains.recheck("acct", counterpart, fingerprint=state.fingerprint)
     if counterpart not in client.record.relations:
         met = "request" if request else "card" if fingerprint else "directory"
         client.post([steps.open_relation(client.record, state.acc, met, client.keyring.signer, client.now)])
+
+
+def unknown(counterpart: str) -> Problem:
+    """The refusal of whom the hub does not know."""
+    remedy = "obhut patient directory lists whom it vouches for; others give you their card"
+    return Problem("not-found", f"your hub knows no {counterpart}: {remedy}")
 
 
 def type_of(client: Side, counterpart: str) -> str:

@@ -57,12 +57,22 @@ def test_errors_name_the_cause_and_the_remedy(enrolled, hub, tmp_path):
     assert "choose of person" in fails("grant", *account, "--to", "x@hub.example.org", "--categories", "vitls")
     assert "obhut patient requests" in fails("grant", *account, "--request", "x", "--categories", "vitals")
     nobody = f"praxis-x@{told['account'].split('@')[1]}"
-    assert "nothing here" in fails("grant", *account, "--to", nobody, "--categories", "vitals").lower()
+    for words in (("--categories", "vitals"), ()):
+        said = fails("grant", nobody, *words, *account)
+        assert nobody in said
+        assert "obhut patient directory" in said
     assert "obhut patient show" in fails("withdraw", *account, "--to", "praxis-x@hub.example.org")
     assert "enrol one first" in fails("show", "--account", str(tmp_path / "nobody"))
     code = told["recovery"][:-1] + ("A" if told["recovery"][-1] != "A" else "B")
     recover = ("recover", "--account", str(tmp_path / "new"), "--hub", hub.url, "--name", told["account"], "--code")
     assert "code" in fails(*recover, code)
+
+
+def test_an_address_that_is_no_url_is_said_to_be_none(hub, tmp_path):
+    """Without its scheme it is not tried and said to be out of reach."""
+    done = obhut("patient", "enrol", "--account", str(tmp_path / "new"), "--hub", hub.url.removeprefix("http://"))
+    assert done.returncode == 2
+    assert "https:// or http://" in done.stderr
 
 
 def test_an_unreachable_hub_is_said_and_nothing_is_lost(enrolled, hub):
