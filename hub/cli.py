@@ -32,6 +32,15 @@ def _config(**given: Any) -> Config:
         raise click.ClickException(str(error)) from None
 
 
+def _existing() -> Config:
+    """The settings of a hub that is there already: what looks after one must not make another beside it."""
+    config = _config()
+    if not (Path(config.data) / keys.STAMP_KEY).exists():
+        remedy = "set OBHUT_HUB_DATA and what else `obhut hub serve` has, or start it first"
+        raise click.ClickException(f"There is no hub in {config.data}: {remedy}.")
+    return config
+
+
 @hub.command()
 @click.option("--bind", help="Address and port to listen on.")
 @click.option("--data", help="Directory of keys and of the SQLite database.")
@@ -76,7 +85,7 @@ def backup(directory: Path) -> None:
     """Write keys and all tables into the new DIRECTORY, while the hub serves."""
     from hub import backup as backups  # noqa: PLC0415 - loads SQLAlchemy and Alembic only where they are needed
 
-    backups.backup(_config(), directory)
+    backups.backup(_existing(), directory)
     click.echo(f"backup in {directory}")
 
 
@@ -97,7 +106,7 @@ def reconcile() -> None:
     from hub import schema  # noqa: PLC0415
     from hub.store.database import Database  # noqa: PLC0415
 
-    config = _config()
+    config = _existing()
     db = Database(config.database_url, home=config.domain)
     try:
         with db.read() as conn:
@@ -125,7 +134,7 @@ def admit(name: str, type_: str, title: str, part_of: str) -> None:
     """Let an organisation make the account NAME; prints its admission code, good once."""
     from hub.admission import admit as admitted  # noqa: PLC0415 - loads the whole hub only where it is needed
 
-    with _opened(_config()) as home:
+    with _opened(_existing()) as home:
         code = admitted(home, name, type_, title, part_of)
     click.echo(code or f"{name} has joined already: its entry was changed, and it needs no code.", err=not code)
 
@@ -135,7 +144,7 @@ def console() -> None:
     """Print a link to the operator's page, good once and for ten minutes; who opens it has the page for eight hours."""
     from hub.console import new_link  # noqa: PLC0415 - loads the whole hub only where it is needed
 
-    with _opened(_config()) as home:
+    with _opened(_existing()) as home:
         click.echo(new_link(home))
 
 

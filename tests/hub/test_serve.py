@@ -131,9 +131,20 @@ def test_a_secret_may_stand_in_a_file(tmp_path):
     assert not config.migrates_itself
 
 
+@pytest.mark.parametrize("words", [ADMIT, ("console",), ("reconcile",), ("backup", "b")], ids=lambda words: words[0])
+def test_a_hub_that_is_not_there_is_not_made_by_looking_after_it(tmp_path, words):
+    """In another directory than the hub's own its operator is told so, and no second hub comes to be."""
+    data = tmp_path / "data"
+    done = CliRunner().invoke(hub, words, env={"OBHUT_HUB_DATA": str(data)})
+    assert done.exit_code == 1
+    assert re.fullmatch(r"Error: There is no hub in [^\n]+OBHUT_HUB_DATA[^\n]+\.\n", done.output)
+    assert not data.exists()
+
+
 @pytest.mark.parametrize("arguments", [["p-" + "a" * 26], ["Praxis"], ["x"], ["praxis", "--type", "shop"]])
 def test_only_organisations_are_admitted(tmp_path, arguments):
     """Names of people, names that are none, and unknown types are refused."""
+    keys.load(tmp_path, keys.STAMP_KEY)
     given = ["admit", *arguments, *(["--type", "practice"] if len(arguments) == 1 else []), "--title", "T"]
     done = CliRunner().invoke(hub, given, env={"OBHUT_HUB_DATA": str(tmp_path)})
     assert done.exit_code == 1
