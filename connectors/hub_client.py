@@ -20,6 +20,7 @@ from consent.primitives import Rejected, b64, unb64
 from consent.steps import Written
 from fhir_profiles.problems import Problem
 
+SHUT_OUT = "the hub does not know this device any more: open the account once more, in another directory"
 RETRIES = 4
 TIMEOUT_SECONDS = 35
 MAX_BATCH_FRAMES = 100
@@ -153,9 +154,8 @@ class HubClient:
     @understood
     def cited(self, acc: str, fingerprint: str = "", token: str = "") -> dict[str, list[bytes]]:
         """The whole chains of those whom an account's chain relies on, by their names: delegates who signed in it."""
-        body = self._json(
-            "GET", f"/v1/chains/acct/{acc}", params={"fp": fingerprint} if fingerprint else {}, token=token
-        )
+        params = {"fp": fingerprint} if fingerprint else {}
+        body = self._json("GET", f"/v1/chains/acct/{acc}", params=params, token=token)
         return {name: [unb64(frame) for frame in frames] for name, frames in body.get("cited", {}).items()}
 
     @understood
@@ -195,9 +195,8 @@ class HubClient:
     @understood
     def sign_in(self, account: str, key: bytes) -> str:
         """A short token for the sealed vault, by the passphrase's sign-in key."""
-        return str(
-            self._json("POST", "/v1/sign-in", json={"account": account, "key": b64(key)}, auth=False)["access_token"]
-        )
+        body = self._json("POST", "/v1/sign-in", json={"account": account, "key": b64(key)}, auth=False)
+        return str(body["access_token"])
 
     @understood
     def recover(self, account: str, fetch_token: bytes) -> str:
@@ -395,6 +394,7 @@ class HubClient:
 def _problem(response: requests.Response) -> Problem:
     try:
         # An error of OAuth (RFC 6749, 5.2) says its status only in the first line.
-        return Problem.from_details({"status": response.status_code} | response.json())
+        body = {"status": response.status_code} | response.json()
+        return Problem.from_details({"detail": SHUT_OUT} | body if body.get("error") == "invalid_client" else body)
     except (ValueError, KeyError, TypeError, AttributeError):
         return Problem("busy", f"the hub answered {response.status_code} without saying why")

@@ -75,6 +75,17 @@ def test_an_address_that_is_no_url_is_said_to_be_none(hub, tmp_path):
     assert "https:// or http://" in done.stderr
 
 
+def test_a_device_that_was_shut_out_is_told_so(hub, tmp_path):
+    """After a recovery elsewhere; not that it should sign in, which it cannot."""
+    lost = str(tmp_path / "lost")
+    told = json.loads(obhut("patient", "enrol", "--account", lost, "--hub", hub.url, "--json").stdout)
+    words = ("--hub", hub.url, "--name", told["account"], "--code", told["recovery"])
+    assert obhut("patient", "recover", "--account", str(tmp_path / "new"), *words).returncode == 0
+    said = fails("show", "--account", lost)
+    assert "this device" in said
+    assert "in another directory" in said
+
+
 def test_an_unreachable_hub_is_said_and_nothing_is_lost(enrolled, hub):
     """Without the hub a command says so; afterwards it works again."""
     directory, _ = enrolled
