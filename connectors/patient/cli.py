@@ -28,7 +28,17 @@ from connectors.patient.delegation import Deputy
 from connectors.patient.delegation_cli import FOR, acting, delegate, undelegate, with_keys
 from connectors.patient.documents_cli import add
 from connectors.patient.log_cli import log, object_command
-from connectors.patient.options import ACCOUNT, CATEGORIES, JSON, LANGUAGE, PAPER, TEMPLATE, read_categories, read_party
+from connectors.patient.options import (
+    ACCOUNT,
+    CATEGORIES,
+    JSON,
+    LANGUAGE,
+    PAPER,
+    TEMPLATE,
+    read_categories,
+    read_code,
+    read_party,
+)
 from connectors.patient.overview import for_another, lines, overview
 from connectors.patient.pairing_cli import add_device, pair
 from connectors.patient.reading import Reading
@@ -37,7 +47,6 @@ from connectors.patient.restrictions_cli import hide, sign, unhide, warn
 from connectors.patient.side import Side
 from consent.categories import NAMES
 from consent.identifiers import account as account_of
-from consent.keys import RecoveryCode
 from fhir_profiles.problems import Problem
 
 
@@ -341,7 +350,7 @@ def join(directory: Path, hub: str, name: str, passphrase: str, as_json: bool) -
 @plainly
 def recover(directory: Path, hub: str, name: str, code: str, as_json: bool) -> None:
     """Open an existing account on this device by the recovery sheet; all other devices end."""
-    client, fresh = enrolment.recover(directory, hub, name, RecoveryCode.parse(code))
+    client, fresh = enrolment.recover(directory, hub, read_party(name)[0], read_code(code))
     _print_account(client, as_json, recovery=str(fresh))
 
 

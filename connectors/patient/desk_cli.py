@@ -9,8 +9,7 @@ from connectors.command_line import HUB, plainly
 from connectors.patient import desk as visits
 from connectors.patient import enrolment
 from connectors.patient.client import Client
-from connectors.patient.options import LANGUAGE, read_party
-from consent.keys import RecoveryCode
+from connectors.patient.options import LANGUAGE, read_code, read_party
 from fhir_profiles.problems import Problem
 
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
@@ -37,7 +36,7 @@ def visit(directory: Path, hub: str, house: str, name: str) -> None:
     account, _ = read_party(name) if name else ("", "")
     code = None
     if account and not visits.is_open(directory):
-        code = RecoveryCode.parse(click.prompt("Recovery code"))
+        code = read_code(click.prompt("Recovery code"))
     with closing(visits.visit(directory, hub, party, fingerprint=fingerprint, account=account, code=code)) as client:
         click.echo(f"account   {client.account}\ncard      {enrolment.card(client)}")
     if account:

@@ -6,6 +6,7 @@ import click
 
 from consent import identifiers
 from consent.categories import INDEX, NAMES
+from consent.keys import RecoveryCode
 from consent.primitives import Rejected
 from consent.words import EN, LANGUAGES
 from fhir_profiles.problems import Problem
@@ -45,3 +46,13 @@ def read_party(text: str) -> tuple[str, str]:
         return str(identifiers.account(text)), ""
     except Rejected:
         raise Problem("invalid", "this is neither a card, obhut:p-…@hub.example#…, nor an account, name@hub") from None
+
+
+def read_code(text: str) -> RecoveryCode:
+    """The code of a recovery sheet, as it is typed. Raises `Problem(invalid)`."""
+    try:
+        return RecoveryCode.parse(text)
+    except Rejected:
+        raise Problem(
+            "invalid", "this is no code of a recovery sheet: look at all 14 groups, one is mistyped"
+        ) from None

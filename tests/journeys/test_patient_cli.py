@@ -65,7 +65,8 @@ def test_errors_name_the_cause_and_the_remedy(enrolled, hub, tmp_path):
     assert "enrol one first" in fails("show", "--account", str(tmp_path / "nobody"))
     code = told["recovery"][:-1] + ("A" if told["recovery"][-1] != "A" else "B")
     recover = ("recover", "--account", str(tmp_path / "new"), "--hub", hub.url, "--name", told["account"], "--code")
-    assert "code" in fails(*recover, code)
+    assert "14 groups" in fails(*recover, code)
+    assert "neither a card" in fails(*recover[:6], "nobody", "--code", told["recovery"])
 
 
 def test_an_address_that_is_no_url_is_said_to_be_none(hub, tmp_path):
