@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -77,10 +78,20 @@ def demo(once: bool, directory: Path | None, as_json: bool, base_port: int, brok
     """The whole story on this machine: two hubs, practices, a hospital, a care service, a patient, a relative."""
     with ends_in_order(), _stage(directory) as programs:
         story = Story(programs, base_port)
+        _check_ports(story)
         if not play(story, _teller(as_json), broken):
             raise SystemExit(1)
         if not once:
             _stay(story)
+
+
+def _check_ports(story: Story) -> None:
+    """Raises `Problem(conflict)` for a port on which something else listens."""
+    for port in story.ports:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            raise Problem("conflict", f"port {port} is taken: --base-port takes others") from None
 
 
 def summary(story: Story) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Story:
         self.visitor = Person(self.hub_a, "visit")
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """Where its servers listen."""
+        return tuple(self.base_port + offset for offset in (1, 2, 101, 102, 103))
+
+    @property
     def hubs_in_order(self) -> tuple[Hub, Hub]:
         """Both hubs."""
         return self.hub_a, self.hub_b

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import time
 import zipfile
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 from playwright.sync_api import expect
 
+from connectors.demo.cli import demo
 from connectors.demo.story import STEPS
 from connectors.gateway import keystore
 from connectors.patient import enrolment
@@ -201,3 +204,13 @@ def test_a_directory_in_use_is_refused(tmp_path):
     done = obhut("demo", "--once", "--dir", str(tmp_path))
     assert (done.returncode, (tmp_path / "mine").read_text()) == (2, "keep")
     assert "not empty" in done.stderr
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_a_port_that_is_taken_is_told_before_anything_starts(offset):
+    """Which one, and how to take others: the log of a program that does not start goes with the story's directory."""
+    base = free_port(*OFFSETS)
+    with socket.create_server(("127.0.0.1", base + offset)):
+        done = CliRunner().invoke(demo, ["--once", "--base-port", str(base)])
+    assert str(done.exception) == f"conflict: port {base + offset} is taken: --base-port takes others"
+    assert done.stdout == ""
