@@ -71,7 +71,8 @@ class Config:
                 "--auth goes with --standalone: a gateway of a hub gives tokens to the people of its house."
             )
         elif not (self.hub_url and self.keystore and self.database):
-            raise ValueError("A gateway needs a hub URL, a keystore and a database; or --standalone.")
+            needed = f"{PREFIX}HUB_URL, {PREFIX}KEYSTORE and {PREFIX}DATABASE"
+            raise ValueError(f"A gateway needs {needed}, or --standalone.")
         if not 0 <= self.port <= 65535:
             raise ValueError("The port must be between 0 and 65535.")
         if self.workers < 1 or self.threads < 1 or self.max_body < 1:
