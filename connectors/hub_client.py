@@ -20,7 +20,7 @@ from consent.primitives import Rejected, b64, unb64
 from consent.steps import Written
 from fhir_profiles.problems import Problem
 
-SHUT_OUT = "the hub does not know this device any more: open the account once more, in another directory"
+SHUT_OUT = "this device is not taken: its clock is wrong, or it was removed (open the account in another directory)"
 RETRIES = 4
 TIMEOUT_SECONDS = 35
 MAX_BATCH_FRAMES = 100
