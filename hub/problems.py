@@ -6,9 +6,10 @@ RFC 9457 problem details (https://www.rfc-editor.org/rfc/rfc9457), and under `/f
 import logging
 
 from flask import Flask, Response, g, request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from consent.primitives import Rejected
 from fhir_profiles.logs import places
@@ -36,6 +37,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(Problem, render)
     app.register_error_handler(Rejected, lambda rejected: render(refusal(rejected)))
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(ParseException, lambda _: render(Problem("invalid", "The body is not sent as HTTP.")))
+    app.register_error_handler(ClientDisconnected, lambda _: render(Problem("busy", "The body stopped coming.")))
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
     app.register_error_handler(Exception, _unexpected)

@@ -1,6 +1,8 @@
 """The hub under gunicorn, started by program; `gthread`, so that many feeds may wait in few processes."""
 
 import signal
+import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from hub.store.database import Database
 
 STOP_SECONDS = 5
 CONNECTIONS = 2000
+STALLED_SECONDS = 30
+"""Of whom nothing comes for so long in the middle of a request is not waited for: it would hold a thread for ever."""
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -43,7 +47,9 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         logs.set_up(self._config.log)
         return create_app(self._config)
 
-    def _ready(self, _: Any) -> None:
+    def _ready(self, arbiter: Any) -> None:
+        for listener in arbiter.LISTENERS:  # what it accepts inherits this
+            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", STALLED_SECONDS, 0))
         click.echo(f"listening {self._config.base_url}")
 
 

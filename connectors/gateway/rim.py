@@ -4,8 +4,9 @@ import logging
 
 import orjson
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from connectors.gateway import schema
 from connectors.gateway.database import Database
@@ -23,6 +24,8 @@ def init_app(app: Flask, database: Database) -> None:
     """Render problems, Flask's own errors, what the database could not do, and defects."""
     app.register_error_handler(Problem, answer)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ParseException, lambda _: answer(Problem("invalid", "The body is not sent as HTTP.")))
+    app.register_error_handler(ClientDisconnected, lambda _: answer(Problem("busy", "The body stopped coming.")))
     app.register_error_handler(Exception, lambda error: answer(defect(database, error)))
 
 

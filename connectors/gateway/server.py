@@ -1,6 +1,8 @@
 """Run the gateway's app under gunicorn: some processes, some threads each, one line when all of them answer."""
 
 import multiprocessing
+import socket
+import struct
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,9 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from connectors.gateway.config import Config
+
+STALLED_SECONDS = 30
+"""Of whom nothing comes for so long in the middle of a request is not waited for: it would hold a thread for ever."""
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -50,6 +55,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _note_address(self, arbiter: Any) -> None:
         # Before the workers fork, so that they know the port when it was 0.
+        for listener in arbiter.LISTENERS:  # what it accepts inherits this
+            listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", STALLED_SECONDS, 0))
         host, port = arbiter.LISTENERS[0].getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         self._base_url = self._base_url or f"http://{host}:{port}/fhir"

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,12 +25,13 @@ from tests.consent.world import DOMAIN
 from tests.ports import free_port
 
 MAIN = "from fhir_profiles.command import main; main()"
+IMPATIENT = "import hub.server; hub.server.STALLED_SECONDS = 1; " + MAIN
 ADMIT = ("admit", "praxis", "--type", "practice", "--title", "Praxis")
 
 
 @pytest.fixture
-def served(tmp_path):
-    """A hub process on a free port."""
+def served(request, tmp_path):
+    """A hub process on a free port; it may be another program."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OBHUT_")} | {
         "OBHUT_HUB_BIND": f"127.0.0.1:{free_port()}", "OBHUT_HUB_DATA": str(tmp_path / "data"),
         "OBHUT_HUB_DOMAIN": DOMAIN,
@@ -37,7 +39,10 @@ def served(tmp_path):
     with (
         (tmp_path / "log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-c", MAIN, "hub", "serve"], env=environment, stdout=subprocess.PIPE, stderr=log
+            [sys.executable, "-c", getattr(request, "param", MAIN), "hub", "serve"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
         ) as process,
     ):
         line = process.stdout.readline().decode()
@@ -159,3 +164,34 @@ def test_two_first_starts_agree_on_one_key(tmp_path):
     for thread in threads:
         thread.join()
     assert len(set(found)) == 1
+
+
+def _said(url: str, *parts: bytes) -> bytes:
+    """What a server answers to bytes as they are, until it closes the connection."""
+    host, _, port = url.split("/")[2].partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        for part in parts:
+            connection.sendall(part)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+HEAD = b"POST /v1/sign-in HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+def test_a_body_that_is_no_http_is_refused(served):
+    """A chunk without a length is the client's fault, not the hub's."""
+    _, url, _, directory = served
+    said = _said(url, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n{}\r\n")
+    assert said.startswith(b"HTTP/1.1 400")
+    assert b"urn:obhut:problem:invalid" in said
+    assert '"fault"' not in (directory / "log").read_text()
+
+
+@pytest.mark.parametrize("served", [IMPATIENT], indirect=True)
+def test_who_stops_in_the_middle_of_a_request_holds_nothing_up(served):
+    """In a head or in a body: the connection ends, after a while, and others are served."""
+    _, url, _, directory = served
+    assert _said(url, HEAD) == b""
+    assert _said(url, HEAD + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 503")
+    assert requests.get(f"{url}/healthz", timeout=60).ok
+    assert '"fault"' not in (directory / "log").read_text()
