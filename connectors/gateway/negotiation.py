@@ -28,14 +28,14 @@ def accept(request: Request) -> None:
         return
     for media in request.accept_mimetypes:
         kind, options = parse_options_header(media[0])
-        if kind in _ACCEPTED and media[1] > 0 and options.get("fhirversion", "4.0") == "4.0":
+        if kind.lower() in _ACCEPTED and media[1] > 0 and options.get("fhirversion", "4.0") == "4.0":
             return
     raise Problem("not-acceptable", f"Only {FHIR_JSON} of FHIR 4.0 is served here.")
 
 
 def accept_format(wanted: str | None) -> None:
     """Refuse another format than JSON in `_format`, which a form may name too. Raises `Problem`."""
-    if wanted is not None and parse_options_header(wanted)[0] not in _FORMATS:
+    if wanted is not None and parse_options_header(wanted)[0].lower() not in _FORMATS:
         raise Problem("not-acceptable", "Only JSON is served here: _format=json.")
 
 
@@ -48,7 +48,7 @@ def bearer(request: Request) -> str:
 def json_body(request: Request) -> bytes:
     """The body of a request that declares JSON. Raises `Problem(media-type)`."""
     kind, options = parse_options_header(request.headers.get("Content-Type"))
-    if kind not in _FORMATS or options.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+    if kind.lower() not in _FORMATS or options.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
         raise Problem("media-type", f"Send {FHIR_JSON} in UTF-8.")
     if options.get("fhirversion", "4.0") != "4.0":
         raise Problem("media-type", "Send FHIR 4.0.")

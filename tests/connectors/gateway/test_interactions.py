@@ -233,6 +233,13 @@ def test_format_in_the_address_goes_before_the_header(api, wanted, status):
     assert api.get(f"Patient?_format={wanted}", Accept="text/html").status_code == status
 
 
+def test_media_types_are_read_without_case(api):
+    """RFC 9110, 8.3.1: in a body's type, in `Accept` and in `_format`."""
+    kind = "Application/FHIR+JSON; fhirVersion=4.0"
+    assert api.post("Patient", {"resourceType": "Patient"}, Content_Type=kind, Accept=kind).status_code == 201
+    assert api.get("Patient?_format=JSON").status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/fhir+xml", "application/json; charset=latin-1", ""])
 def test_another_media_type_is_not_taken(api, kind):
     """A body must say that it is JSON in UTF-8: 415."""
