@@ -25,7 +25,7 @@ from connectors.gateway.linking import asked_about, is_obhut, known_as, widened
 from connectors.gateway.links import LONGEST_LINK, PAGE, Args, Links
 from connectors.gateway.negotiation import Return, versions
 from connectors.gateway.records import Page, Stored
-from connectors.gateway.references import check_query
+from connectors.gateway.references import check_query, without_refused
 from connectors.gateway.store import Store
 from connectors.gateway.visibility import Scope, scope
 from connectors.gateway.writing import Writing
@@ -228,6 +228,8 @@ def _query(gateway: Gateway, type_: str, args: Args, lenient: bool) -> tuple[sea
     if summaries != asked and not lenient:
         raise Problem("not-supported", "Of _summary only count is served here.")
     query = search.parse(type_, args, other=(*NOT_SEARCHED, SUMMARY), lenient=lenient, base=gateway.base_url)
+    if lenient and not gateway.standalone:
+        query = without_refused(query)
     return _widened(gateway, query), summaries
 
 

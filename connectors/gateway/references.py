@@ -182,13 +182,26 @@ def check_query(query: search.Query) -> None:
     """Raises `Problem(not-supported)` for a question about references whose answer would tell of hidden ones."""
     if query.type == "AuditEvent":
         return  # the house's own, which nothing hidden is in
-    for criterion in query.criteria:
-        if _is_elsewhere(criterion.kind, criterion.param) and any(
-            isinstance(value, search.Missing | search.Identifier) for value in criterion.values
-        ):
-            raise Problem("not-supported", "Of references only a search by the resource they lead to is served here.")
+    if any(map(_tells, query.criteria)):
+        raise Problem("not-supported", "Of references only a search by the resource they lead to is served here.")
     if any(_is_elsewhere(sort.kind, sort.param) for sort in query.sort):
         raise Problem("not-supported", "An order by references is not served here.")
+
+
+def without_refused(query: search.Query) -> search.Query:
+    """The search without the criteria that `check_query` refuses: for a client that wants the others obeyed."""
+    if query.type == "AuditEvent":
+        return query
+    refused = {f"{each.param}:{how}" for each in query.criteria if _tells(each) for how in ("missing", "identifier")}
+    criteria = tuple(each for each in query.criteria if not _tells(each))
+    return replace(query, criteria=criteria, used=tuple(each for each in query.used if each[0] not in refused))
+
+
+def _tells(criterion: search.Criterion) -> bool:
+    """Whether it asks if there is a reference, or for one by its identifier."""
+    return _is_elsewhere(criterion.kind, criterion.param) and any(
+        isinstance(value, search.Missing | search.Identifier) for value in criterion.values
+    )
 
 
 def leads(
