@@ -35,5 +35,5 @@ def delete(reading: Reading, name: str) -> None:
         entries.insert(0, Entry(client.account, category, [found.body], name))
     with transaction(client.db):
         client.outbox.put(entries)
-        ledger.SqliteLedger(client.db).add(ledger.deletions(found.id))
+        ledger.SqliteLedger(client.db).add(ledger.deletions(found.id, found.body))
     client.flush()

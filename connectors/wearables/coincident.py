@@ -4,8 +4,8 @@ A key says what was measured and when, and no more, because the rest is not said
 export in the units that are set at that moment, in the zone where the phone is, and calls a source as it is named now.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 
 from connectors.wearables.day import Item
@@ -16,50 +16,57 @@ from fhir_profiles.observations import numbered
 def placed(items: Iterable[Item], ledger: Ledger, seen: dict[bytes, Mark]) -> Iterator[Item]:
     """Each item under the id of its place among those of its key.
 
-    What went out just so stays where it is. The others take what places are free, then new ones: so what is told
-    otherwise than before, also because she has corrected it, replaces what it was. `seen` are the marks of the keys,
-    and learns those of further places.
+    What went out just so stays where it is, also where she has deleted it since. The others take what places are free,
+    then new ones: so what is told otherwise than before, also because she has corrected it, replaces what it was.
+    `seen` are the marks of the keys, and learns those of further places.
     """
     groups: defaultdict[bytes, list[Item]] = defaultdict(list)
     for item in items:
         groups[item.key].append(item)
-    doubtful = {key for key, group in groups.items() if len(group) > 1 or _is_changed(group[0], seen)}
-    known = _known(doubtful, ledger, seen)
+    doubtful = {key: len(group) for key, group in groups.items() if len(group) > 1 or _is_changed(group[0], seen)}
+    places = known(doubtful, ledger, seen)
     for key, group in groups.items():
-        yield from _assigned(group, known[key]) if key in known else group
+        yield from _assigned(group, places[key]) if key in places else group
 
 
 def _is_changed(item: Item, seen: Mapping[bytes, Mark]) -> bool:
     """Whether something else went out under its key."""
     mark = seen.get(item.key)
-    return mark is not None and mark.content != content(item.resource)
+    return mark is not None and mark.said != content(item.resource, item.key)
 
 
-def _known(keys: Collection[bytes], ledger: Ledger, seen: dict[bytes, Mark]) -> dict[bytes, list[Mark]]:
-    """What went out of each key, by place. There are no gaps."""
-    known: dict[bytes, list[Mark]] = {key: [] for key in keys}
+def known(keys: Mapping[bytes, int], ledger: Ledger, seen: dict[bytes, Mark]) -> dict[bytes, dict[int, Mark]]:
+    """What went out of each key, by place; so many places at least are looked at.
+
+    There are gaps where she deleted here what another device had brought. `seen` is as in `placed`.
+    """
+    found: dict[bytes, dict[int, Mark]] = {key: {} for key in keys}
+    left = list(keys)
     for place in count():
-        names = {key: numbered(key, place) for key in keys}
+        if not left:
+            break
+        names = {key: numbered(key, place) for key in left}
         if place:
             seen |= ledger.seen(list(names.values()))
-        keys = [key for key in keys if names[key] in seen]
-        if not keys:
-            break
-        for key in keys:
-            known[key].append(seen[names[key]])
-    return known
+        for key, name in names.items():
+            if name in seen:
+                found[key][place] = seen[name]
+        left = [key for key in left if place in found[key] or place + 1 < keys[key]]
+    return found
 
 
-def _assigned(group: Iterable[Item], known: Sequence[Mark]) -> list[Item]:
+def _assigned(group: Iterable[Item], places: Mapping[int, Mark]) -> list[Item]:
+    same: defaultdict[bytes, deque[int]] = defaultdict(deque)
+    for place, mark in places.items():
+        same[mark.said].append(place)
     found: dict[int, Item] = {}
     others = []
     for item in group:
-        free = (place for place in range(len(known)) if place not in found)
-        same = next((place for place in free if known[place].content == content(item.at_place(place).resource)), None)
-        if same is None:
-            others.append(item)
+        alike = same[content(item.resource, item.key)]
+        if alike:
+            found[alike.popleft()] = item
         else:
-            found[same] = item
+            others.append(item)
     free = (place for place in count() if place not in found)
     found |= dict(zip(free, others, strict=False))
     return [found[place].at_place(place) for place in sorted(found)]

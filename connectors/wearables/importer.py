@@ -257,7 +257,7 @@ class _Run:
             self._bytes[item.category] += len(item.resource) + 1
 
     def _mark(self, item: Item) -> Mark:
-        return Mark(item.key, content(item.resource), self._exported)
+        return Mark(item.key, content(item.resource, item.key), self._exported)
 
     def _is_deleted(self, item: Item, seen: dict[bytes, Mark]) -> bool:
         """Count the records of what the patient took back: it does not come again."""

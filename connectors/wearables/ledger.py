@@ -2,7 +2,8 @@
 
 A `Mark` says: what `key` names was queued with `content`, out of an export made at `at`. Marks must be written in the
 same transaction in which their batch is queued; then an import that is cut off anywhere and started again loses nothing
-and doubles nothing. What the patient deletes is marked, too, so that no later import brings it back.
+and doubles nothing. What the patient deletes is marked, too, so that no later import brings it back; what it said stays
+known, so that something else of the same moment is not taken for it.
 """
 
 import hashlib
@@ -26,10 +27,12 @@ _INSERT = (
 
 
 _MADE_BY_IMPORT = re.compile(r"[0-9a-f]{32}")
+_SIZE = 16
+_TAKEN_BACK = b"-"
 
 
 class Mark(NamedTuple):
-    """`key` 16 bytes, `content` 16 bytes or none of what was deleted, `at` seconds since 1970."""
+    """`key` 16 bytes, `content` 16 bytes, with a sign before them of what was deleted, `at` seconds since 1970."""
 
     key: bytes
     content: bytes
@@ -38,17 +41,27 @@ class Mark(NamedTuple):
     @property
     def is_deletion(self) -> bool:
         """Whether what the key names was taken back."""
-        return not self.content
+        return len(self.content) != _SIZE
+
+    @property
+    def said(self) -> bytes:
+        """The content, also of what was deleted."""
+        return self.content[-_SIZE:]
 
 
-def content(resource: bytes) -> bytes:
-    """What a mark keeps of a resource, or of several: 16 bytes, a hash."""
-    return hashlib.blake2b(resource, digest_size=16, person=b"obhut-mark").digest()
+def content(resource: bytes, key: bytes = b"") -> bytes:
+    """What a mark keeps of a resource, or of several: 16 bytes, a hash. The resource's own name, `key`, is no part."""
+    if key:
+        resource = resource.replace(key.hex().encode(), b"")
+    return hashlib.blake2b(resource, digest_size=_SIZE, person=b"obhut-mark").digest()
 
 
-def deletions(id_: str) -> list[Mark]:
-    """The mark of a resource that was taken back, by its id; none where no import gives such ids."""
-    return [Mark(bytes.fromhex(id_), b"", 0)] if _MADE_BY_IMPORT.fullmatch(id_) else []
+def deletions(id_: str, resource: bytes = b"") -> list[Mark]:
+    """The mark of a resource that was taken back, by its id and its JSON; none where no import gives such ids."""
+    if not _MADE_BY_IMPORT.fullmatch(id_):
+        return []
+    key = bytes.fromhex(id_)
+    return [Mark(key, _TAKEN_BACK + content(resource, key), 0)]
 
 
 class Ledger(Protocol):

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from connectors.wearables import coincident
 from connectors.wearables.generator import generate
 from connectors.wearables.importer import Batch
-from connectors.wearables.ledger import MemoryLedger, deletions
-from fhir_profiles.resources import parse
+from connectors.wearables.ledger import MemoryLedger, content, deletions
+from fhir_profiles.resources import dump, parse
 from tests.connectors.wearables.exports import DAY, WATCH, document, observations, record, taken, zipped
 from tests.connectors.wearables.odd_exports import odd_export
 from tests.connectors.wearables.retold import abroad, in_other_units, renamed
@@ -258,3 +259,45 @@ def test_what_was_deleted_stays_so_in_other_units_and_zones(tmp_path: Path) -> N
         assert report.left["deleted"] == 2
         assert held.values() == [81, 82]
         assert not held.values("Ruheherzfrequenz")
+
+
+@pytest.mark.parametrize("more", [["81", "80"], ["80", "81"], ["81", "80", "82"]])
+def test_what_was_deleted_stays_so_when_more_of_its_moment_comes(tmp_path: Path, more: list[str]) -> None:
+    """The new ones are taken, wherever Health lists them; the deleted one goes to none of their places."""
+    ledger = MemoryLedger()
+    held = brought(tmp_path, [weight("80", source="B")], ledger=ledger)
+    (gone,) = held.observations()
+    held.forget(gone["id"])
+    ledger.add(deletions(gone["id"], dump(gone)))
+    for _ in range(2):
+        held = brought(
+            tmp_path, [weight(value, source="AB"[value == "80"]) for value in more], held=held, ledger=ledger
+        )
+        assert held.values() == [int(value) for value in sorted(more) if value != "80"]
+
+
+def test_what_another_device_brought_is_left_where_it_was_deleted_here(tmp_path: Path) -> None:
+    """The second and third of a moment, too; the ledger of this device knows of the moment nothing else."""
+    lines = [weight(str(value)) for value in (80, 81, 82, 83)]
+    elsewhere = brought(tmp_path, lines)
+    ledger = MemoryLedger()
+    for made in elsewhere.observations()[1:3]:
+        ledger.add(deletions(made["id"], dump(made)))
+    assert brought(tmp_path, lines, ledger=ledger).values() == [80, 83]
+
+
+def test_many_of_one_moment_take_no_longer_than_many_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked at a few times, however many others there are, also where none is told as it was."""
+    asked: Counter[bytes] = Counter()
+
+    def counted(resource: bytes, key: bytes = b"") -> bytes:
+        asked[resource] += 1
+        return content(resource, key)
+
+    monkeypatch.setattr(coincident, "content", counted)
+    xml = document(*(weight(f"{50 + n / 10}") for n in range(300)))
+    ledger, held = MemoryLedger(), Held()
+    for later in (xml, in_other_units(xml).replace("2026-10-31", "2026-11-01")):
+        held.take(taken(zipped(tmp_path / "a.zip", later), ledger)[1])
+    assert len(held.values()) == 300
+    assert asked.total() < 5 * 300

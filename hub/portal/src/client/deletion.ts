@@ -27,5 +27,5 @@ export async function takeBack(client: Client, patient: string, stored: Stored):
   if (hd !== handle(to.stream, name, keyring.handleKey)) {
     entries.unshift({ patient, category, lines: [raw], handle: name, deletes: false });
   }
-  await outbox.put(entries, patient === account ? deletions(String(resource["id"])) : []);
+  await outbox.put(entries, patient === account ? deletions(String(resource["id"]), raw) : []);
 }

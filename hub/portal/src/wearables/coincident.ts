@@ -5,22 +5,22 @@
 
 import { grouped } from "./daily.ts";
 import { atPlace, type Item } from "./day.ts";
-import { content, type Ledger, type Mark } from "./ledger.ts";
+import { content, saidOf, type Ledger, type Mark } from "./ledger.ts";
 import { numbered } from "./observations.ts";
 
 /**
  * Each item under the id of its place among those of its key.
  *
- * What went out just so stays where it is. The others take what places are free, then new ones: so what is told
- * otherwise than before, also because she has corrected it, replaces what it was. `seen` are the marks of the keys, and
- * learns those of further places.
+ * What went out just so stays where it is, also where she has deleted it since. The others take what places are free,
+ * then new ones: so what is told otherwise than before, also because she has corrected it, replaces what it was. `seen`
+ * are the marks of the keys, and learns those of further places.
  */
 export async function placed(items: readonly Item[], ledger: Ledger, seen: Map<string, Mark>): Promise<Item[]> {
   const groups = grouped(items, ({ key }) => key);
   const doubtful = [...groups].filter(([, group]) => group.length > 1 || isChanged(group[0]!, seen));
-  const known = await knownOf(doubtful.map(([key]) => key), ledger, seen);
+  const places = await known(new Map(doubtful.map(([key, group]) => [key, group.length])), ledger, seen);
   return [...groups].flatMap(([key, group]) => {
-    const marks = known.get(key);
+    const marks = places.get(key);
     return marks === undefined ? group : inPlace(group, marks);
   });
 }
@@ -28,38 +28,40 @@ export async function placed(items: readonly Item[], ledger: Ledger, seen: Map<s
 /** Whether something else went out under its key. */
 function isChanged({ key, resource }: Item, seen: ReadonlyMap<string, Mark>): boolean {
   const mark = seen.get(key);
-  return mark !== undefined && mark.content !== content(resource);
+  return mark !== undefined && saidOf(mark) !== content(resource, key);
 }
 
-/** What went out of each key, by place. There are no gaps. */
-async function knownOf(
-  keys: readonly string[],
+/**
+ * What went out of each key, by place; so many places at least are looked at. There are gaps where she deleted here what
+ * another device had brought. `seen` is as in `placed`.
+ */
+export async function known(
+  keys: ReadonlyMap<string, number>,
   ledger: Ledger,
   seen: Map<string, Mark>,
-): Promise<ReadonlyMap<string, readonly Mark[]>> {
-  const known = new Map(keys.map((key): [string, Mark[]] => [key, []]));
-  for (let [left, place] = [keys, 0]; left.length > 0; place += 1) {
-    if (place > 0) {
-      for (const [key, mark] of await ledger.seen(left.map((key) => numbered(key, place)))) seen.set(key, mark);
-    }
-    left = left.filter((key) => {
-      const mark = seen.get(numbered(key, place));
-      if (mark !== undefined) known.get(key)?.push(mark);
-      return mark !== undefined;
+): Promise<ReadonlyMap<string, ReadonlyMap<number, Mark>>> {
+  const found = new Map([...keys.keys()].map((key): [string, Map<number, Mark>] => [key, new Map()]));
+  for (let [left, place] = [[...keys], 0]; left.length > 0; place += 1) {
+    const names = left.map(([key]) => numbered(key, place));
+    if (place > 0) for (const [name, mark] of await ledger.seen(names)) seen.set(name, mark);
+    left = left.filter(([key, least], at) => {
+      const mark = seen.get(names[at]!);
+      if (mark !== undefined) found.get(key)?.set(place, mark);
+      return mark !== undefined || place + 1 < least;
     });
   }
-  return known;
+  return found;
 }
 
-function inPlace(group: readonly Item[], known: readonly Mark[]): Item[] {
+function inPlace(group: readonly Item[], places: ReadonlyMap<number, Mark>): Item[] {
+  const same = grouped(places.keys(), (place) => saidOf(places.get(place)!));
+  for (const alike of same.values()) alike.reverse();
   const found = new Map<number, Item>();
   const others: Item[] = [];
   for (const item of group) {
-    const same = known.findIndex((mark, place) => {
-      return !found.has(place) && mark.content === content(atPlace(item, place).resource);
-    });
-    if (same < 0) others.push(item);
-    else found.set(same, item);
+    const place = same.get(content(item.resource, item.key))?.pop();
+    if (place === undefined) others.push(item);
+    else found.set(place, item);
   }
   let place = 0;
   for (const item of others) {

@@ -13,7 +13,7 @@ import * as ecg from "./ecg.ts";
 import { series } from "./glucose.ts";
 import { Intake, type Single } from "./intake.ts";
 import { dump } from "./json.ts";
-import { content, type Ledger, type Mark } from "./ledger.ts";
+import { content, isDeletion, type Ledger, type Mark } from "./ledger.ts";
 import { DAY, moment } from "./moments.ts";
 import { identity } from "./observations.ts";
 import { placed } from "./coincident.ts";
@@ -163,7 +163,8 @@ class Run {
     const kept = made.activity.filter((part) => !this.#isDeleted(part, seen));
     if (kept.length > 0) {
       // Of all that the export says: a deletion alone does not change the day.
-      const mark = this.#mark(key, joined(made.activity.map(({ resource }) => resource)));
+      const all = joined(made.activity.map(({ resource }) => resource));
+      const mark = { key, content: content(all), at: this.#exported };
       const records = kept.reduce((sum, part) => sum + part.records, 0);
       if (this.#isNew(mark, seen, records)) {
         const resources = kept.map(({ resource }) => resource);
@@ -183,7 +184,7 @@ class Run {
     for (const [key, single] of found.readings) {
       const known = seen.get(key);
       if (known === undefined) left.push(single);
-      else if (known.content === "") leave(this.#report, "deleted", 1);
+      else if (isDeletion(known)) leave(this.#report, "deleted", 1);
       else this.#report.duplicates += 1;
     }
     if (left.length === 0) return [];
@@ -238,12 +239,13 @@ class Run {
   }
 
   #mark(key: string, resource: Uint8Array): Mark {
-    return { key, content: content(resource), at: this.#exported };
+    return { key, content: content(resource, key), at: this.#exported };
   }
 
   /** Count the records of what the patient took back: it does not come again. */
   #isDeleted({ key, records }: Part, seen: ReadonlyMap<string, Mark>): boolean {
-    if (seen.get(key)?.content !== "") return false;
+    const known = seen.get(key);
+    if (known === undefined || !isDeletion(known)) return false;
     leave(this.#report, "deleted", records);
     return true;
   }
