@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 from connectors.wearables import daily, intake
@@ -53,13 +52,15 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 class Item:
     """One resource: `key` says what it tells of and when, and is its id in hexadecimal; made from so many `records`.
 
-    Several that were measured at once have one `key`, until they are placed.
+    Several that were measured at once have one `key`, until they are placed. `also`, where there is one, is marked with
+    it: what an export that tells this otherwise finds it by.
     """
 
     category: str
     key: bytes
     resource: bytes = field(repr=False)
     records: int
+    also: bytes = b""
 
     def at_place(self, place: int) -> "Item":
         """The same as the one at a place, counted from 0, among those of its key."""
@@ -69,16 +70,19 @@ class Item:
 
 @dataclass(slots=True)
 class Glucose:
-    """A device's readings of a day by UTC in one unit, by their keys; `key` names the series that they may be.
+    """A device's readings of a day by UTC in one unit; `key` names the series that they may be, as it does those of
+    other devices of the day, `sensor` says that this device's are one.
 
-    `singly` are they each for itself, where the device is no sensor.
+    A reading is its own key, what says that it is this device's, and itself; `singly` are they each for itself, where
+    the device is no sensor.
     """
 
     key: bytes
+    sensor: bytes
     kind: str
     context: Context
     status: str
-    readings: dict[bytes, Single] = field(default_factory=dict, repr=False)
+    readings: Sequence[tuple[bytes, bytes, Single]] = field(repr=False)
     singly: list[Item] = field(default_factory=list, repr=False)
 
 
@@ -252,12 +256,13 @@ class Days:
     def _glucose(
         self, name: str, device: str, kind: str, found: Sequence[tuple[bytes, Single]], status: str
     ) -> Glucose:
-        readings: dict[bytes, Single] = {}
-        for key, single in found:
-            readings[next(free for n in count() if (free := numbered(key, n)) not in readings)] = single
-        singly = [] if device in self._monitors else [self._single(key, single, device) for key, single in found]
-        series = identity(self._patient, "cgm", device, name)
-        return Glucose(series, kind, Context(self._patient, device), status, readings, singly)
+        readings = [(key, identity(self._patient, "glucose", device, key.hex()), single) for key, single in found]
+        singly = []
+        if device not in self._monitors:
+            singly = [replace(self._single(key, single, device), also=own) for key, own, single in readings]
+        series = identity(self._patient, "cgm", name)
+        sensor = identity(self._patient, "cgm", device, name)
+        return Glucose(series, sensor, kind, Context(self._patient, device), status, readings, singly)
 
     def _single(self, key: bytes, single: Single, device: str) -> Item:
         name = single.metric

@@ -41,4 +41,4 @@ def series(about: Glucose, found: Iterable[Single]) -> tuple[Item, int]:
         context=about.context,
         status=about.status,
     )
-    return Item("traces", about.key, dump(observation), len(grid)), len(readings) - len(grid)
+    return Item("traces", about.key, dump(observation), len(grid), about.sensor), len(readings) - len(grid)

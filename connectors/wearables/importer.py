@@ -7,7 +7,7 @@ Batches depend on the file and the ledger only, so an import that is cut off is 
 queued is known, the rest comes. The report adds up at every end: read = taken + left + duplicates.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ from typing import Any, Protocol, TypeVar
 from connectors.wearables import detect, ecg, glucose
 from connectors.wearables.apple_health import Export, latest_software, moment
 from connectors.wearables.archive import Limits
-from connectors.wearables.coincident import placed
+from connectors.wearables.coincident import known, placed
 from connectors.wearables.daily import DAY
 from connectors.wearables.day import Day, Days, Glucose, Item
-from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Taken, take_in
+from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Single, Taken, take_in
 from connectors.wearables.ledger import Ledger, Mark, MemoryLedger, content
 from connectors.wearables.pool import Pool
 from connectors.wearables.sections import Indivisible, cut, taken_from
@@ -196,25 +196,34 @@ class _Run:
             mark = Mark(key, content(b"\n".join(item.resource for item in made.activity)), self._exported)
             if self._is_new(mark, seen, sum(item.records for item in kept)):
                 yield self._batch("activity", f"day/{made.name}", tuple(item.resource for item in kept), (mark,))
-        yield from self._items([*made.items, *(item for found in made.glucose for item in self._glucose(found))])
+        yield from self._items([*made.items, *self._glucose(made.glucose)])
 
-    def _glucose(self, found: Glucose) -> list[Item]:
+    def _glucose(self, found: Sequence[Glucose]) -> list[Item]:
         """As it went out before, should this export judge otherwise; so nothing is there in both ways."""
-        seen = self._ledger.seen([found.key, *found.readings])
-        if found.singly and found.key not in seen:
-            return found.singly
-        apart = [seen[key] for key in found.readings if key in seen]
-        for mark in apart:
-            if mark.is_deletion:
+        readings = [reading for each in found for reading in each.readings]
+        seen = self._ledger.seen([*(each.sensor for each in found), *(key for names in readings for key in names[:2])])
+        sensors = [each for each in found if not each.singly or each.sensor in seen]
+        items = [item for each in found if each.sensor not in seen for item in each.singly]
+        places = known(Counter(key for each in sensors for key, *_ in each.readings), self._ledger, seen)
+        # Of what went out for itself at a moment, as much as still does is not a sensor's.
+        singly = Counter(item.key for item in items)
+        apart = {key: deque(list(marks.values())[singly[key] :]) for key, marks in places.items()}
+        waiting: list[list[Single]] = [[] for _ in sensors]
+        of_sensors = [(n, key, own, single) for n, each in enumerate(sensors) for key, own, single in each.readings]
+        for n, key, _, single in sorted(of_sensors, key=lambda reading: reading[2] not in seen):
+            if not apart[key]:
+                waiting[n].append(single)
+            elif apart[key].popleft().is_deletion:
                 self._report.left[DELETED] += 1
             else:
                 self._report.duplicates += 1
-        if len(apart) == len(found.readings):
-            return []
-        item, crowded = glucose.series(found, [single for key, single in found.readings.items() if key not in seen])
-        if crowded:
-            self._report.left[glucose.SAME_MINUTE] += crowded
-        return [item]
+        for each, mine in zip(sensors, waiting, strict=True):
+            if mine:
+                item, crowded = glucose.series(each, mine)
+                items.append(item)
+                if crowded:
+                    self._report.left[glucose.SAME_MINUTE] += crowded
+        return items
 
     def ecg(self, table: bytes | Problem) -> Iterator[Batch]:
         """One CSV beside the export; what is wrong with it holds back nothing else."""
@@ -259,6 +268,12 @@ class _Run:
     def _mark(self, item: Item) -> Mark:
         return Mark(item.key, content(item.resource, item.key), self._exported)
 
+    def _marks(self, item: Item) -> Iterator[Mark]:
+        mark = self._mark(item)
+        yield mark
+        if item.also:
+            yield mark._replace(key=item.also)
+
     def _is_deleted(self, item: Item, seen: dict[bytes, Mark]) -> bool:
         """Count the records of what the patient took back: it does not come again."""
         known = seen.get(item.key)
@@ -283,7 +298,7 @@ class _Run:
     def _flushed(self, stream: str) -> Iterator[Batch]:
         items, self._waiting[stream], self._bytes[stream] = self._waiting[stream], [], 0
         if items:
-            marks = tuple(self._mark(item) for item in items)
+            marks = tuple(mark for item in items for mark in self._marks(item))
             yield self._batch(stream, "", tuple(item.resource for item in items), marks)
 
     def _batch(self, category: str, key: str, resources: tuple[bytes, ...], marks: tuple[Mark, ...]) -> Batch:

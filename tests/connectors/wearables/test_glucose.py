@@ -10,6 +10,7 @@ from connectors.wearables.importer import Batch
 from connectors.wearables.ledger import MemoryLedger
 from fhir_profiles.resources import check
 from tests.connectors.wearables.exports import DAY, document, observations, record, taken, zipped
+from tests.connectors.wearables.retold import renamed
 
 
 def reading(value: int, at: str, source: str = "Sensor") -> str:
@@ -100,3 +101,46 @@ def test_growing_exports_double_and_lose_no_reading(tmp_path: Path, seed: int) -
         _, batches = taken(zipped(tmp_path / "a.zip", document(*lines[:count], exported=exported)), ledger)
         kept.take(batches)
         assert kept.values() == list(range(1000, 1000 + count))
+
+
+def test_a_finger_reading_at_the_moment_of_a_sensors_takes_nothing_from_its_series(tmp_path: Path) -> None:
+    """Also once it is known, and when it comes later than the series."""
+    finger = reading(999, f"{DAY} 00:10:20", source="Tagebuch")
+    both = document(*sensed(30), finger)
+    for first in (both, document(*sensed(30)), document(finger)):
+        ledger, kept = MemoryLedger(), Kept()
+        for xml in (first, both, both):
+            kept.take(taken(zipped(tmp_path / "a.zip", xml), ledger)[1])
+        assert kept.values() == [*range(100, 130), 999]
+
+
+def test_a_sensor_that_is_called_otherwise_later_is_one_series_still(tmp_path: Path) -> None:
+    """Told again in full, under the new name; that of another sensor of the day stays."""
+    other = [reading(500 + n, f"{DAY} 03:{n:02}:00", source="Zweiter") for n in range(30)]
+    ledger, kept = MemoryLedger(), Kept()
+    for name in ("Sensor", "Mein Sensor", "Sensor"):
+        xml = renamed(document(*sensed(30), *other), "Sensor", name)
+        kept.take(taken(zipped(tmp_path / "a.zip", xml), ledger)[1])
+        assert kept.values() == [*range(100, 130), *range(500, 530)]
+        assert len(kept) == 2
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_sources_that_measure_at_the_same_moments_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
+    """Sensors and fingers, each export with more, so that some are judged otherwise; and each told again."""
+    random = Random(seed)
+    moments = [f"2026-10-0{1 + n // 288} {n // 12 % 24:02}:{n % 12 * 5:02}:00" for n in range(576)]
+    lines: list[tuple[str, str]] = []
+    for source in random.sample("ABC", random.randrange(2, 4)):
+        begin = random.randrange(400)
+        dense = moments[begin : begin + random.randrange(30, 170)]
+        mine = dense if random.random() < 0.6 else random.sample(moments, random.randrange(1, 20))
+        lines += [(at, source) for at in mine if random.random() < 0.9]
+    told = [reading(1000 + n, *line) for n, line in enumerate(sorted(lines))]
+    ledger, kept = MemoryLedger(), Kept()
+    for n in range(1, 6):
+        part = document(*told[: len(told) * n // 5], exported=f"2026-10-{n + 2:02} 12:00:00 +0200")
+        path = zipped(tmp_path / "a.zip", part)
+        for _ in range(3):
+            kept.take(taken(path, ledger)[1])
+            assert kept.values() == [1000 + at for at in range(len(told) * n // 5)]

@@ -249,7 +249,12 @@ def test_what_is_told_otherwise_takes_its_place_alike(portal, tmp_path, seed):
 @pytest.mark.parametrize("kept", [1, 20, 100])
 def test_glucose_stays_as_it_went_out_alike(portal, tmp_path, kept):
     """A sensor's first readings, its whole day, and that day among finger readings; two of them in one minute."""
-    exports = (sensed(kept), [*sensed(280), reading(250, f"{DAY} 00:00:30")], [*sensed(kept), *fingers(30)])
+    others = [reading(999 + n, f"{DAY} 0{n}:10:20", source="Tagebuch") for n in range(3)]
+    exports = (
+        sensed(kept),
+        [*sensed(280), reading(250, f"{DAY} 00:00:30"), *others],
+        [*others, *sensed(kept), *fingers(30)],
+    )
     paths = [zipped(tmp_path / f"{n}.zip", document(*lines)) for n, lines in enumerate(exports)]
     for first in paths:
         known = [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(expected(first))]

@@ -24,8 +24,11 @@ import { byCodePoints } from "./texts.ts";
  * that were measured at once have one `key`, until they are placed.
  */
 export type Part = { readonly key: string; readonly resource: Uint8Array; readonly records: number };
-/** One that does not come as part of a day's activity. */
-export type Item = Part & { readonly category: "vitals" | "traces" };
+/**
+ * One that does not come as part of a day's activity. `also` is marked with it: what an export that tells this otherwise
+ * finds it by.
+ */
+export type Item = Part & { readonly category: "vitals" | "traces"; readonly also?: string };
 
 /** The same as the one at a place, counted from 0, among those of its key. */
 export function atPlace<Any extends Part>(part: Any, place: number): Any {
@@ -35,15 +38,17 @@ export function atPlace<Any extends Part>(part: Any, place: number): Any {
 }
 
 /**
- * A device's readings of a day by UTC in one unit, by their keys; `key` names the series that they may be. `singly` are they
- * each for itself, where the device is no sensor.
+ * A device's readings of a day by UTC in one unit; `key` names the series that they may be, as it does those of other devices
+ * of the day, `sensor` says that this device's are one. A reading is its own key, what says that it is this device's, and
+ * itself; `singly` are they each for itself, where the device is no sensor.
  */
 export type Glucose = {
   readonly key: string;
+  readonly sensor: string;
   readonly kind: string;
   readonly context: Context;
   readonly status: string;
-  readonly readings: ReadonlyMap<string, Single>;
+  readonly readings: readonly (readonly [key: string, own: string, single: Single])[];
   readonly singly: readonly Item[];
 };
 
@@ -250,16 +255,15 @@ export class Days {
     found: readonly (readonly [string, Single])[],
     status: string,
   ): Glucose {
-    const readings = new Map<string, Single>();
-    for (const [key, single] of found) {
-      let place = 0;
-      while (readings.has(numbered(key, place))) place += 1;
-      readings.set(numbered(key, place), single);
-    }
-    const parts = this.#monitors.has(device) ? [] : found.map(([key, single]) => this.#single(key, single));
-    const singly = parts.map((part) => ({ ...part, category: "vitals" as const }));
-    const key = identity(this.#patient, "cgm", device, name);
-    return { key, kind, context: { patient: this.#patient, device }, status, readings, singly };
+    const readings = found.map(([key, single]) => {
+      return [key, identity(this.#patient, "glucose", device, key), single] as const;
+    });
+    const singly = (this.#monitors.has(device) ? [] : readings).map(([key, also, single]): Item => {
+      return { ...this.#single(key, single), category: "vitals", also };
+    });
+    const key = identity(this.#patient, "cgm", name);
+    const sensor = identity(this.#patient, "cgm", device, name);
+    return { key, sensor, kind, context: { patient: this.#patient, device }, status, readings, singly };
   }
 
   #single(key: string, single: Single): Part {

@@ -45,6 +45,6 @@ export function series(about: Glucose, found: readonly Single[]): { readonly ite
     about.status,
   );
   const resource = encoder.encode(dump(observation));
-  const item = { category: "traces", key: about.key, resource, records: grid.size } as const;
+  const item = { category: "traces", key: about.key, resource, records: grid.size, also: about.sensor } as const;
   return { item, crowded: readings.length - grid.size };
 }

@@ -16,7 +16,7 @@ import { dump } from "./json.ts";
 import { content, isDeletion, type Ledger, type Mark } from "./ledger.ts";
 import { DAY, moment } from "./moments.ts";
 import { identity } from "./observations.ts";
-import { placed } from "./coincident.ts";
+import { known, placed } from "./coincident.ts";
 import { Problem } from "../problems.ts";
 import { Spill } from "./spill.ts";
 
@@ -171,26 +171,36 @@ class Run {
         yield this.#batch("activity", `day/${made.name}`, resources, [mark]);
       }
     }
-    const items = [...made.items];
-    for (const found of made.glucose) items.push(...(await this.#glucose(found)));
-    yield* this.#items(items);
+    yield* this.#items([...made.items, ...(await this.#glucose(made.glucose))]);
   }
 
   /** As it went out before, should this export judge otherwise; so nothing is there in both ways. */
-  async #glucose(found: Glucose): Promise<readonly Item[]> {
-    const seen = await this.#ledger.seen([found.key, ...found.readings.keys()]);
-    if (found.singly.length > 0 && !seen.has(found.key)) return found.singly;
-    const left: Single[] = [];
-    for (const [key, single] of found.readings) {
-      const known = seen.get(key);
-      if (known === undefined) left.push(single);
-      else if (isDeletion(known)) leave(this.#report, "deleted", 1);
+  async #glucose(found: readonly Glucose[]): Promise<readonly Item[]> {
+    const names = found.flatMap(({ sensor, readings }) => [sensor, ...readings.flatMap(([key, own]) => [key, own])]);
+    const seen = new Map(await this.#ledger.seen(names));
+    const sensors = found.filter(({ sensor, singly }) => singly.length === 0 || seen.has(sensor));
+    const items = found.flatMap(({ sensor, singly }) => (seen.has(sensor) ? [] : singly));
+    const all = sensors.flatMap((each) => each.readings.map(([key, own, single]) => ({ each, key, own, single })));
+    const places = await known(counted(all), this.#ledger, seen);
+    // Of what went out for itself at a moment, as much as still does is not a sensor's.
+    const singly = counted(items);
+    const apart = new Map([...places].map(([key, marks]) => {
+      return [key, [...marks.values()].slice(singly.get(key) ?? 0).reverse()];
+    }));
+    const waiting = new Map(sensors.map((each): [Glucose, Single[]] => [each, []]));
+    for (const { each, key, single } of all.sort((a, b) => Number(seen.has(b.own)) - Number(seen.has(a.own)))) {
+      const mark = apart.get(key)?.pop();
+      if (mark === undefined) waiting.get(each)?.push(single);
+      else if (isDeletion(mark)) leave(this.#report, "deleted", 1);
       else this.#report.duplicates += 1;
     }
-    if (left.length === 0) return [];
-    const { item, crowded } = series(found, left);
-    leave(this.#report, "same-minute", crowded);
-    return [item];
+    for (const [each, mine] of waiting) {
+      if (mine.length === 0) continue;
+      const { item, crowded } = series(each, mine);
+      items.push(item);
+      leave(this.#report, "same-minute", crowded);
+    }
+    return items;
   }
 
   /** One CSV beside the export; what is wrong with it holds back nothing else. */
@@ -226,14 +236,14 @@ class Run {
   async *#items(items: readonly Item[]): AsyncGenerator<Batch> {
     const seen = new Map(await this.#ledger.seen(items.map(({ key }) => key)));
     for (const item of await placed(items, this.#ledger, seen)) {
-      const { category, key, resource, records } = item;
+      const { category, key, resource, records, also } = item;
       const mark = this.#mark(key, resource);
       if (this.#isDeleted(item, seen) || !this.#isNew(mark, seen, records)) continue;
       const waiting = this.#waiting[category];
-      const isFull = waiting.marks.length >= MAX_RESOURCES || waiting.bytes + resource.length + 1 > MAX_BYTES;
+      const isFull = waiting.resources.length >= MAX_RESOURCES || waiting.bytes + resource.length + 1 > MAX_BYTES;
       if (isFull) yield* this.#flushed(category);
       waiting.resources.push(resource);
-      waiting.marks.push(mark);
+      waiting.marks.push(mark, ...(also === undefined ? [] : [{ ...mark, key: also }]));
       waiting.bytes += resource.length + 1;
     }
   }
@@ -275,6 +285,13 @@ class Run {
 }
 
 const encoder = new TextEncoder();
+
+/** How often each key is there. */
+function counted(keyed: Iterable<{ readonly key: string }>): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { key } of keyed) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
 
 /** Resources as NDJSON, no line end after the last. */
 export function joined(resources: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
