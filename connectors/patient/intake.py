@@ -22,7 +22,8 @@ class Intake:
 
     def put(self, batch: Batch) -> None:
         """Queue a batch, durably."""
-        entry = Entry(self._client.account, INDEX[batch.category], batch.resources, batch.key)
+        account, category = self._client.account, INDEX[batch.category]
+        entry = Entry(account, category, batch.resources, batch.key, deletes=not batch.resources)
         with transaction(self._client.db):
             self._client.outbox.put([entry])
             self.ledger.add(batch.marks)

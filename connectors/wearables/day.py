@@ -46,6 +46,7 @@ STAGE_CODES = {
     "in-bed": codes.SLEEP_IN_BED,
 }
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,24 @@ class Glucose:
 
 @dataclass(slots=True)
 class Day:
-    """What became of the records of one day. What becomes of `glucose`, hangs on what went out before."""
+    """What became of the records of one day. What becomes of `glucose`, hangs on what went out before.
 
+    `number` is in days since 1970; `begun` and `ended` are the seconds since 1970 between which its activity lies.
+    """
+
+    number: int
     name: str
     activity: list[Item] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     glucose: list[Glucose] = field(default_factory=list)
     duplicates: int = 0
     left: Counter[str] = field(default_factory=Counter)
+    begun: int = _NEVER
+    ended: int = -_NEVER
+
+    def reach(self, begun: int, ended: int) -> None:
+        """Some of its activity lies here."""
+        self.begun, self.ended = min(self.begun, begun), max(self.ended, ended)
 
 
 class Days:
@@ -114,7 +125,7 @@ class Days:
 
     def build(self, day: int, slots: dict[int, bytes]) -> Day:
         """The resources of a day, `day` in days since 1970, from the packed records of each slot."""
-        made = Day(date.fromordinal(_EPOCH_DAY + day).isoformat())
+        made = Day(day, day_name(day))
         self._status = "final" if day < self._today else "preliminary"
         hourly: list[Piece] = []
         for slot, packed in slots.items():
@@ -126,6 +137,7 @@ class Days:
                 hourly += pieces
                 continue
             made.duplicates += repeated
+            made.reach(pieces[0].start, max(piece.end for piece in pieces))
             if slot == intake.SLOT_HEART_RATE:
                 self._heart_rate(made, pieces)
                 hourly += [piece for piece in pieces if piece.start // DAY == day]
@@ -246,6 +258,7 @@ class Days:
             elif single.metric == "glucose":
                 glucose[device, _kind(single)].append((key, single))
             elif single.metric in OF_THE_DAY:
+                made.reach(moment(single.start).epoch, moment(single.start).epoch)
                 made.activity.append(self._single(key, single, device).at_place(of_the_day[key]))
                 of_the_day[key] += 1
             else:
@@ -318,6 +331,11 @@ def _of_day(key: bytes, observation: dict[str, Any], pieces: Iterable[Piece]) ->
 @lru_cache(maxsize=1000)
 def _template(name: str, patient: str, device: str) -> Callable[[bytes, str, str, str], bytes]:
     return template(METRICS[name], Context(patient, device))
+
+
+def day_name(day: int) -> str:
+    """A day, given in days since 1970, as `2026-10-01`."""
+    return date.fromordinal(_EPOCH_DAY + day).isoformat()
 
 
 def number(value: float, digits: int) -> Number:

@@ -20,7 +20,7 @@ from connectors.wearables.apple_health import Export, latest_software, moment
 from connectors.wearables.archive import Limits
 from connectors.wearables.coincident import known, placed
 from connectors.wearables.daily import DAY
-from connectors.wearables.day import Day, Days, Glucose, Item
+from connectors.wearables.day import Day, Days, Glucose, Item, day_name
 from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Single, Taken, take_in
 from connectors.wearables.ledger import Ledger, Mark, MemoryLedger, content
 from connectors.wearables.pool import Pool
@@ -38,6 +38,8 @@ OLDER = "older-export"
 TOO_LARGE = "too-large"
 LARGE = 32 << 20
 """Bytes of XML from which on processes are worth their start."""
+_NEAR = (-2, -1, 1, 2)
+"""How many days another zone may move a moment."""
 FEW_SOURCES = 1000
 """Up to so many, each day may travel to another process with all of them."""
 _SETTLE_EVERY = 50
@@ -50,7 +52,7 @@ class Batch:
     """Resources of one category that travel in one envelope.
 
     `category` is a name of `consent.categories`; `key`, where there is one, names what a later batch of the same key
-    replaces whole (`day/2026-10-01`); `resources` are JSON; `marks` go to the ledger with it.
+    replaces whole (`day/2026-10-01`), be it by nothing; `resources` are JSON; `marks` go to the ledger with it.
     """
 
     category: str
@@ -121,6 +123,7 @@ def read(
             yield from run.day(day)
         for table in export.electrocardiograms():
             yield from run.ecg(table)
+        yield from run.emptied()
         yield from run.rest()
 
 
@@ -170,6 +173,7 @@ class _Run:
         self._waiting: dict[str, list[Item]] = {"vitals": [], "traces": []}
         self._bytes = {"vitals": 0, "traces": 0}
         self._done: set[bytes] = set()
+        self._spans: dict[int, tuple[int, int]] = {}
 
     def devices(self, sources: Sequence[Description]) -> Iterator[Batch]:
         """The devices behind what was read; they stand with the vitals, as `consent.categories` has it."""
@@ -189,13 +193,16 @@ class _Run:
         self._report.duplicates += made.duplicates
         self._report.left.update(made.left)
         key = identity(self._patient, "day", made.name)
+        if made.activity:
+            self._spans[made.number] = made.begun, made.ended
         seen = self._ledger.seen([key, *(item.key for item in made.activity)])
         kept = [item for item in made.activity if not self._is_deleted(item, seen)]
         if kept:
             # Of all that the export says: a deletion alone does not change the day.
             mark = Mark(key, content(b"\n".join(item.resource for item in made.activity)), self._exported)
             if self._is_new(mark, seen, sum(item.records for item in kept)):
-                yield self._batch("activity", f"day/{made.name}", tuple(item.resource for item in kept), (mark,))
+                begun = Mark(self._begun(made.name), made.begun.to_bytes(16, "big", signed=True), self._exported)
+                yield self._batch("activity", f"day/{made.name}", tuple(item.resource for item in kept), (mark, begun))
         yield from self._items([*made.items, *self._glucose(made.glucose)])
 
     def _glucose(self, found: Sequence[Glucose]) -> list[Item]:
@@ -248,6 +255,25 @@ class _Run:
         yield from self.devices([found.about])
         yield from self._items([Item("traces", key, dump(ecg.observation(found, key, context)), 1)])
 
+    def emptied(self) -> Iterator[Batch]:
+        """Days that were told of, and are none any more: in the zone of this export, what they began with belongs to
+        another day. Where it tells nothing at all of that time, as from a new phone, they stay."""
+        near = sorted({day + away for day in self._spans for away in _NEAR} - self._spans.keys())
+        names = {day: (identity(self._patient, "day", day_name(day)), self._begun(day_name(day))) for day in near}
+        seen = self._ledger.seen([key for pair in names.values() for key in pair])
+        for day, (key, begun) in names.items():
+            if key not in seen or begun not in seen:
+                continue
+            at = int.from_bytes(seen[begun].content, "big", signed=True)
+            spans = [self._spans[day + away] for away in _NEAR if day + away in self._spans]
+            mark = Mark(key, content(b""), self._exported)
+            if any(first <= at <= last for first, last in spans) and self._is_new(mark, seen, 0):
+                yield self._batch("activity", f"day/{day_name(day)}", (), (mark,))
+
+    def _begun(self, name: str) -> bytes:
+        """What names the moment at which a day began when it was told of."""
+        return identity(self._patient, "day-begun", name)
+
     def rest(self) -> Iterator[Batch]:
         """What still waits."""
         for stream in self._waiting:
@@ -291,7 +317,7 @@ class _Run:
             return True
         if known.content == mark.content:
             self._report.duplicates += records
-        else:
+        elif records:
             self._report.left[OLDER] += records
         return False
 

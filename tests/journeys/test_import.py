@@ -11,6 +11,8 @@ from connectors.patient import enrolment, sharing
 from consent.categories import NAMES
 from consent.identifiers import account
 from fhir_profiles.search import parse
+from tests.connectors.wearables.exports import document, record, zipped
+from tests.connectors.wearables.retold import abroad
 from tests.journeys.conftest import killed, obhut
 
 TYPES = ("Observation", "Device")
@@ -43,6 +45,21 @@ def test_an_import_killed_at_any_moment_loses_nothing_and_doubles_nothing(hub, p
     wanted = sorted(plain.read_bytes().splitlines())
     assert sorted(held(practice)) == wanted
     assert len(set(wanted)) == len(wanted) > 100
+
+
+def test_a_day_that_an_export_from_abroad_tells_as_another_is_held_once(hub, practice, tmp_path):
+    """What it was told as at home is taken back, and goes at all who read."""
+    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
+    sharing.grant(client, practice.account, range(len(NAMES)))
+    client.close()
+    steps = record("StepCount", "7", "2026-10-06 02:10:00 +0200", unit="count")
+    for n, zone in enumerate((120, -480, 120)):
+        export = zipped(tmp_path / "a.zip", abroad(document(steps, exported=f"2026-11-0{n + 1} 08:00:00 +0100"), zone))
+        done = obhut("wearable", "import", str(export), "--account", str(tmp_path / "patient"))
+        assert done.returncode == 0, done.stderr
+        practice.inbox.catch_up()
+        (found,) = [made for made in map(json.loads, held(practice)) if made["resourceType"] == "Observation"]
+        assert found["effectivePeriod"]["start"].startswith("2026-10-05" if zone < 0 else "2026-10-06")
 
 
 def held(practice):

@@ -6,6 +6,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -261,6 +262,27 @@ def test_glucose_stays_as_it_went_out_alike(portal, tmp_path, kept):
         for half in (known, known[::2], [mark._replace(content=b"-" + mark.content) for mark in known]):
             for path in paths:
                 same(portal.imported(path, half), expected(path, half))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_days_that_move_with_the_zone_are_taken_back_alike(portal, tmp_path, seed):
+    """And told again at home; after an older export, too, and without some of the marks."""
+    random = Random(seed)
+    begun = [f"2026-10-{random.randrange(1, 6):02} {random.randrange(24):02}:10:00 +0200" for _ in range(8)]
+    lines = [record(*random.choice((("StepCount", "5"), ("HeartRate", "70"))), at, unit="count") for at in begun]
+    lines = [line.replace("count", "count/min") if "Heart" in line else line for line in lines]
+    lines += [record("RestingHeartRate", "60", at, unit="count/min") for at in begun[:4]]
+    known: list[Mark] = []
+    emptied = 0
+    for n, zone in enumerate((120, -480, 120, 840, -720, 120)):
+        made = document(*lines, exported=f"2026-11-0{n + 1 - 2 * (n == 4)} 08:00:00 +0100")
+        path = zipped(tmp_path / "a.zip", abroad(made, zone))
+        for half in (known[::2], known):
+            wanted = expected(path, half)
+            same(portal.imported(path, half), wanted)
+        emptied += sum(not batch["resources"] for batch in wanted["batches"])
+        known += [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(wanted)]
+    assert emptied > 0
 
 
 def _marks(found: Answer) -> list[list[Any]]:

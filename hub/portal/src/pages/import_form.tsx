@@ -50,7 +50,7 @@ export function ImportForm({ client }: { client: Client }) {
 }
 
 async function put({ account: patient, outbox }: Client, { category, key, resources, marks }: Batch): Promise<void> {
-  const entry = { patient, category: NAMES.indexOf(category), lines: resources, handle: key, deletes: false };
+  const entry = { patient, category: NAMES.indexOf(category), lines: resources, handle: key, deletes: resources.length === 0 };
   await outbox.put([entry], marks);
 }
 

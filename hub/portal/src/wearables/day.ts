@@ -52,15 +52,27 @@ export type Glucose = {
   readonly singly: readonly Item[];
 };
 
-/** What became of the records of one day. What becomes of `glucose`, hangs on what went out before. */
+/**
+ * What became of the records of one day. What becomes of `glucose`, hangs on what went out before. `number` is in days since
+ * 1970; `begun` and `ended` are the seconds since 1970 between which its activity lies.
+ */
 export type Day = {
+  readonly number: number;
   readonly name: string;
   readonly activity: Part[];
   readonly items: Item[];
   readonly glucose: Glucose[];
   duplicates: number;
   unpaired: number;
+  begun: number;
+  ended: number;
 };
+
+/** Some of the day's activity lies here. */
+function reach(made: Day, begun: number, ended: number): void {
+  made.begun = Math.min(made.begun, begun);
+  made.ended = Math.max(made.ended, ended);
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -93,7 +105,8 @@ export class Days {
 
   /** The resources of a day, `day` in days since 1970, from the packed records of each slot. */
   build(day: number, slots: ReadonlyMap<number, Uint8Array>): Day {
-    const made: Day = { name: dayName(day), activity: [], items: [], glucose: [], duplicates: 0, unpaired: 0 };
+    const nothing = { activity: [], items: [], glucose: [], duplicates: 0, unpaired: 0 };
+    const made: Day = { number: day, name: dayName(day), ...nothing, begun: Infinity, ended: -Infinity };
     this.#status = day < this.#today ? "final" : "preliminary";
     let hourly: Piece[] = [];
     for (const [slot, packed] of slots) {
@@ -107,6 +120,7 @@ export class Days {
         continue;
       }
       made.duplicates += repeated;
+      reach(made, pieces[0]!.start, pieces.reduce((last, piece) => Math.max(last, endOf(piece)), -Infinity));
       if (slot === SLOT_HEART_RATE) {
         this.#heartRate(made, pieces);
         hourly = hourly.concat(pieces.filter(({ start }) => Math.floor(start / DAY) === day));
@@ -235,6 +249,8 @@ export class Days {
         else readings.push([key, single]);
       } else if (tables.ofTheDay.includes(single.metric)) {
         const place = ofTheDay.get(key) ?? 0;
+        const { epoch } = moment(single.start)!;
+        reach(made, epoch, epoch);
         made.activity.push(atPlace(this.#single(key, single), place));
         ofTheDay.set(key, place + 1);
       } else {
@@ -314,11 +330,14 @@ function kindOf(single: Single): "mass" | "moles" {
   return single.unit.includes("mg") ? "mass" : "moles";
 }
 
+function endOf(piece: Piece): number {
+  return piece.start + piece.duration;
+}
+
 function span(pieces: readonly Piece[]): Effective {
-  const end = (piece: Piece): number => piece.start + piece.duration;
   const first = pieces[0]!;
-  const last = pieces.reduce((latest, piece) => (end(piece) > end(latest) ? piece : latest), first);
-  return { start: written(first.start, first.offset), end: written(end(last), last.offset) };
+  const last = pieces.reduce((latest, piece) => (endOf(piece) > endOf(latest) ? piece : latest), first);
+  return { start: written(first.start, first.offset), end: written(endOf(last), last.offset) };
 }
 
 /** The local day from its first to its last second, in the offsets it began and ended with. */

@@ -14,7 +14,7 @@ import { series } from "./glucose.ts";
 import { Intake, type Single } from "./intake.ts";
 import { dump } from "./json.ts";
 import { content, isDeletion, type Ledger, type Mark } from "./ledger.ts";
-import { DAY, moment } from "./moments.ts";
+import { DAY, dayName, moment } from "./moments.ts";
 import { identity } from "./observations.ts";
 import { known, placed } from "./coincident.ts";
 import { Problem } from "../problems.ts";
@@ -24,14 +24,16 @@ const MAX_BYTES = 256 << 10;
 const MAX_RESOURCES = 1000;
 const BUDGET = 96 << 20;
 const SETTLE_EVERY = 100_000;
+/** How many days another zone may move a moment. */
+const NEAR = [-2, -1, 1, 2];
 
 export type Category = "vitals" | "activity" | "traces";
 
 /**
  * Resources of one category that travel in one envelope.
  *
- * `key`, where there is one, names what a later batch of the same key replaces whole (`day/2026-10-01`); `resources`
- * are JSON, each without a line end; `marks` go to the ledger with it.
+ * `key`, where there is one, names what a later batch of the same key replaces whole (`day/2026-10-01`), be it by
+ * nothing; `resources` are JSON, each without a line end; `marks` go to the ledger with it.
  */
 export type Batch = {
   readonly category: Category;
@@ -83,6 +85,7 @@ export async function* read(file: Blob, patient: string, options: Options): Asyn
   const days = new Days(patient, found.sources, intake.monitors(), exported, today);
   for await (const [number, slots] of spill.days()) yield* run.day(days.build(number, slots));
   for await (const table of found.electrocardiograms()) yield* run.ecg(table);
+  yield* run.emptied();
   yield* run.rest();
 }
 
@@ -128,6 +131,7 @@ class Run {
     traces: { resources: [], marks: [], bytes: 0 },
   };
   readonly #done = new Set<string>();
+  readonly #spans = new Map<number, Pick<Day, "begun" | "ended">>();
 
   constructor(patient: string, ledger: Ledger, report: Report, exported: number) {
     this.#patient = patient;
@@ -159,6 +163,7 @@ class Run {
     this.#report.duplicates += made.duplicates;
     leave(this.#report, "unpaired", made.unpaired);
     const key = identity(this.#patient, "day", made.name);
+    if (made.activity.length > 0) this.#spans.set(made.number, made);
     const seen = await this.#ledger.seen([key, ...made.activity.map((part) => part.key)]);
     const kept = made.activity.filter((part) => !this.#isDeleted(part, seen));
     if (kept.length > 0) {
@@ -168,7 +173,8 @@ class Run {
       const records = kept.reduce((sum, part) => sum + part.records, 0);
       if (this.#isNew(mark, seen, records)) {
         const resources = kept.map(({ resource }) => resource);
-        yield this.#batch("activity", `day/${made.name}`, resources, [mark]);
+        const begun = { key: this.#begun(made.name), content: signed(made.begun), at: this.#exported };
+        yield this.#batch("activity", `day/${made.name}`, resources, [mark, begun]);
       }
     }
     yield* this.#items([...made.items, ...(await this.#glucose(made.glucose))]);
@@ -225,6 +231,35 @@ class Run {
     const context = { patient: this.#patient, device: deviceId(this.#patient, found.about) };
     const resource = encoder.encode(dump(ecg.observation(found, key, context)));
     yield* this.#items([{ category: "traces", key, resource, records: 1 }]);
+  }
+
+  /**
+   * Days that were told of, and are none any more: in the zone of this export, what they began with belongs to another
+   * day. Where it tells nothing at all of that time, as from a new phone, they stay.
+   */
+  async *emptied(): AsyncGenerator<Batch> {
+    const days = new Set([...this.#spans.keys()].flatMap((day) => NEAR.map((away) => day + away)));
+    const near = [...days].filter((day) => !this.#spans.has(day)).sort((a, b) => a - b);
+    const names = near.map((day) => {
+      const name = dayName(day);
+      return { day, name, key: identity(this.#patient, "day", name), begun: this.#begun(name) };
+    });
+    const seen = await this.#ledger.seen(names.flatMap(({ key, begun }) => [key, begun]));
+    for (const { day, name, key, begun } of names) {
+      const first = seen.get(begun);
+      if (!seen.has(key) || first === undefined) continue;
+      const at = Number(BigInt.asIntN(128, BigInt(`0x${first.content}`)));
+      const spans = NEAR.flatMap((away) => this.#spans.get(day + away) ?? []);
+      const mark = { key, content: content(new Uint8Array()), at: this.#exported };
+      if (spans.some(({ begun, ended }) => begun <= at && at <= ended) && this.#isNew(mark, seen, 0)) {
+        yield this.#batch("activity", `day/${name}`, [], [mark]);
+      }
+    }
+  }
+
+  /** What names the moment at which a day began when it was told of. */
+  #begun(name: string): string {
+    return identity(this.#patient, "day-begun", name);
   }
 
   /** What still waits. */
@@ -293,9 +328,15 @@ function counted(keyed: Iterable<{ readonly key: string }>): ReadonlyMap<string,
   return counts;
 }
 
+/** A whole number in 16 bytes, as hexadecimal digits. */
+function signed(value: number): string {
+  return BigInt.asUintN(128, BigInt(value)).toString(16).padStart(32, "0");
+}
+
 /** Resources as NDJSON, no line end after the last. */
 export function joined(resources: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(resources.reduce((length, resource) => length + resource.length + 1, -1));
+  const length = resources.reduce((sum, resource) => sum + resource.length + 1, 0);
+  const whole = new Uint8Array(Math.max(length - 1, 0));
   let at = 0;
   for (const resource of resources) {
     whole.set(resource, at);

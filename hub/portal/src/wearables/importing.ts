@@ -74,7 +74,7 @@ async function heard(
 /** The lines of NDJSON. */
 function split(body: Uint8Array): Uint8Array[] {
   const found: Uint8Array[] = [];
-  for (let start = 0; start <= body.length; ) {
+  for (let start = 0; start <= body.length && body.length > 0; ) {
     const end = body.indexOf(10, start);
     found.push(body.subarray(start, end < 0 ? body.length : end));
     start = end < 0 ? body.length + 1 : end + 1;
