@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from xml.parsers import expat
@@ -29,6 +30,7 @@ FARTHEST = 14 * 60
 _OTHER = frozenset({"Workout", "ActivitySummary", "ClinicalRecord", "Audiogram", "VisionPrescription"})
 _DEVICE_FIELDS = "name|manufacturer|model|hardware|firmware|software|localIdentifier|UDIDeviceIdentifier|creation date"
 _DEVICE_SPLIT = re.compile(rf"(?:^|, )({_DEVICE_FIELDS}):")
+_NO_NUMBER = Decimal(-1)
 _USER_ENTERED = "HKWasUserEntered"
 _ABSENT = dict.fromkeys(("type", "sourceName", "device", "startDate", "value", "unit"), "")
 
@@ -273,9 +275,12 @@ def _refuse(*_: Any) -> int:
     raise Problem("invalid", "The export declares XML entities, which no export of Apple Health does.")
 
 
-def natural(version: str) -> tuple[tuple[int, str], ...]:
+def natural(version: str) -> tuple[tuple[Decimal, str], ...]:
     """A key that sorts versions as people do: 9.6 before 10.1."""
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"[.\s]", version))
+    # A Decimal has as many digits as are written; an int is not read from more than some thousands.
+    return tuple(
+        (Decimal(part), "") if part.isdecimal() else (_NO_NUMBER, part) for part in re.split(r"[.\s]", version)
+    )
 
 
 def rank(about: Description) -> tuple[int, str]:

@@ -186,3 +186,4 @@ def test_the_newest_software_is_told_of_a_device() -> None:
     versions = [Description("x", software=version) for version in ("9.6", "10.1", "10.0.b2", "")]
     assert latest_software({"d": versions})["d"].software == "10.1"
     assert natural("9.6") < natural("10.1")
+    assert natural("9" * 5000) < natural("1" + "0" * 5000) < natural("1" + "0" * 5000 + ".1")
