@@ -119,6 +119,10 @@ class Days:
         self._patient = patient
         self._devices = {source: device_id(patient, about) for source, about in sources.items()}
         self._ranks = {source: rank(about) for source, about in sources.items()}
+        # What she calls a device hangs on the export. Their order does not, where they are told apart by the rest.
+        self._order = {
+            self._devices[source]: device_id(patient, replace(about, source="")) for source, about in sources.items()
+        }
         self._monitors = {self._devices[source] for source in monitors}
         self._exported = exported
         self._today = today
@@ -217,7 +221,8 @@ class Days:
         hours: defaultdict[tuple[int, str], list[Piece]] = defaultdict(list)
         for piece in pieces:
             hours[piece.start // 3600, self._devices[piece.source]].append(piece)
-        made.items += [self._hour(*hour, hours[hour]) for hour in sorted(hours)]
+        in_order = sorted(hours, key=lambda hour: (hour[0], self._order[hour[1]], hour[1]))
+        made.items += [self._hour(*hour, hours[hour]) for hour in in_order]
 
     def _hour(self, hour: int, device: str, pieces: Sequence[Piece]) -> Item:
         """One hour of one device by the minute; it begins with the first minute measured and ends after the last."""
@@ -264,7 +269,8 @@ class Days:
             else:
                 made.items.append(self._single(key, single, device))
         self._pressures(made, pressures)
-        made.glucose = [self._glucose(made.name, *source, glucose[source], status) for source in sorted(glucose)]
+        in_order = sorted(glucose, key=lambda source: (self._order[source[0]], *source))
+        made.glucose = [self._glucose(made.name, *source, glucose[source], status) for source in in_order]
 
     def _glucose(
         self, name: str, device: str, kind: str, found: Sequence[tuple[bytes, Single]], status: str

@@ -301,3 +301,25 @@ def test_many_of_one_moment_take_no_longer_than_many_of_many(tmp_path: Path, mon
         held.take(taken(zipped(tmp_path / "a.zip", later), ledger)[1])
     assert len(held.values()) == 300
     assert asked.total() < 5 * 300
+
+
+@pytest.mark.parametrize("name", ["Uhr", "Watch", "Meine", "Neu"])
+@pytest.mark.parametrize("gone", ["60 60 60", "90 90 90"])
+def test_of_two_sources_in_an_hour_the_same_stays_deleted_when_the_watch_is_renamed(
+    tmp_path: Path, name: str, gone: str
+) -> None:
+    """And all is told in another zone at that, so that nothing is there as it was."""
+    lines = [
+        record("HeartRate", value, f"{DAY} 08:0{n}:00 +0200", unit="count/min", source=source, device=device)
+        for n in range(3)
+        for source, value, device in (("Jürgens Uhr", "60", WATCH), ("Gurt", "90", ""))
+    ]
+    ledger = MemoryLedger()
+    held = brought(tmp_path, lines, ledger=ledger)
+    (deleted,) = [made for made in held.observations() if made.get("valueSampledData", {}).get("data") == gone]
+    held.forget(deleted["id"])
+    ledger.add(deletions(deleted["id"], dump(deleted)))
+    later = [renamed(abroad(line, 540), "Jürgens Uhr", name) for line in lines]
+    brought(tmp_path, lines, later, held=held, ledger=ledger)
+    (left,) = [made["valueSampledData"]["data"] for made in held.observations() if "valueSampledData" in made]
+    assert {gone, left} == {"60 60 60", "90 90 90"}

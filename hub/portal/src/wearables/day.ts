@@ -81,6 +81,8 @@ const decoder = new TextDecoder();
 export class Days {
   readonly #patient: string;
   readonly #devices: readonly string[];
+  /** What she calls a device hangs on the export. Their order does not, where they are told apart by the rest. */
+  readonly #order: ReadonlyMap<string, string>;
   readonly #ranks: daily.Ranks;
   readonly #monitors: ReadonlySet<string>;
   readonly #exported: number;
@@ -97,6 +99,7 @@ export class Days {
   ) {
     this.#patient = patient;
     this.#devices = sources.map((about) => deviceId(patient, about));
+    this.#order = new Map(sources.map((about) => [deviceId(patient, about), deviceId(patient, { ...about, source: "" })]));
     this.#ranks = ranks(sources);
     this.#monitors = new Set(monitors.map((source) => this.#device(source)));
     this.#exported = exported;
@@ -196,8 +199,12 @@ export class Days {
       const [hour, device = ""] = key.split(" ");
       return { hour: Number(hour), device, mine };
     });
-    found.sort((a, b) => a.hour - b.hour || byCodePoints(a.device, b.device));
+    found.sort((a, b) => a.hour - b.hour || this.#inOrder(a.device, b.device));
     for (const { hour, device, mine } of found) made.items.push(this.#hour(hour, device, mine));
+  }
+
+  #inOrder(a: string, b: string): number {
+    return byCodePoints(this.#order.get(a) ?? "", this.#order.get(b) ?? "") || byCodePoints(a, b);
   }
 
   /** One hour of one device by the minute; it begins with the first minute measured and ends after the last. */
@@ -258,8 +265,9 @@ export class Days {
       }
     }
     this.#pressures(made, pressures);
-    for (const [source, readings] of [...sources].sort(([a], [b]) => byCodePoints(a, b))) {
-      const [device = "", kind = ""] = source.split(" ");
+    const split = [...sources].map(([source, readings]) => [source.split(" "), readings] as const);
+    split.sort(([a], [b]) => this.#inOrder(a[0]!, b[0]!) || byCodePoints(a[1]!, b[1]!));
+    for (const [[device = "", kind = ""], readings] of split) {
       made.glucose.push(this.#glucose(made.name, device, kind, readings, status));
     }
   }
