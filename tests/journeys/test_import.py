@@ -62,6 +62,29 @@ def test_a_day_that_an_export_from_abroad_tells_as_another_is_held_once(hub, pra
         assert found["effectivePeriod"]["start"].startswith("2026-10-05" if zone < 0 else "2026-10-06")
 
 
+def test_what_she_deleted_stays_so_when_more_of_its_moment_comes(hub, tmp_path):
+    """The ledger knows what was deleted by what stood in her own record."""
+    client, _ = enrolment.enrol(tmp_path / "patient", hub.url)
+    client.close()
+    directory = str(tmp_path / "patient")
+
+    def imported(*values):
+        lines = [record("BodyMass", value, "2026-10-06 07:00:00 +0200", unit="kg") for value in values]
+        export = zipped(tmp_path / "a.zip", document(*lines))
+        done = obhut("wearable", "import", str(export), "--account", directory, "--json")
+        return json.loads(done.stdout)["left"]
+
+    def weights():
+        lines = obhut("patient", "read", "Observation", "--account", directory, "--json").stdout.splitlines()
+        return {made["valueQuantity"]["value"]: made["id"] for made in map(json.loads, lines)}
+
+    imported("80")
+    done = obhut("patient", "delete", f"Observation/{weights()[80]}", "--account", directory)
+    assert done.returncode == 0, done.stderr
+    assert imported("81", "80") == {"deleted": 1}
+    assert list(weights()) == [81]
+
+
 def held(practice):
     """All bodies that the practice's record shows: now is by its own clock, as what it has confirmed is."""
     scope = Scope(("TREAT",), int(time.time()))
