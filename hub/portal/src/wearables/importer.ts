@@ -163,7 +163,8 @@ class Run {
     this.#report.duplicates += made.duplicates;
     leave(this.#report, "unpaired", made.unpaired);
     const key = identity(this.#patient, "day", made.name);
-    if (made.activity.length > 0) this.#spans.set(made.number, made);
+    // No more of it: the day itself is large.
+    if (made.activity.length > 0) this.#spans.set(made.number, { begun: made.begun, ended: made.ended });
     const seen = await this.#ledger.seen([key, ...made.activity.map((part) => part.key)]);
     const kept = made.activity.filter((part) => !this.#isDeleted(part, seen));
     if (kept.length > 0) {
