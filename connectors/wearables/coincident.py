@@ -16,9 +16,10 @@ from fhir_profiles.observations import numbered
 def placed(items: Iterable[Item], ledger: Ledger, seen: dict[bytes, Mark]) -> Iterator[Item]:
     """Each item under the id of its place among those of its key.
 
-    What went out just so stays where it is, also where she has deleted it since. The others take what places are free,
-    then new ones: so what is told otherwise than before, also because she has corrected it, replaces what it was.
-    `seen` are the marks of the keys, and learns those of further places.
+    What went out just so stays where it is, also where she has deleted it since; so does what a device of that name
+    measured then. The others take what places are free, then new ones: so what is told otherwise than before, also
+    because she has corrected it, replaces what it was. `seen` are the marks of the items, and learns those of further
+    places.
     """
     groups: defaultdict[bytes, list[Item]] = defaultdict(list)
     for item in items:
@@ -26,7 +27,7 @@ def placed(items: Iterable[Item], ledger: Ledger, seen: dict[bytes, Mark]) -> It
     doubtful = {key: len(group) for key, group in groups.items() if len(group) > 1 or _is_changed(group[0], seen)}
     places = known(doubtful, ledger, seen)
     for key, group in groups.items():
-        yield from _assigned(group, places[key]) if key in places else group
+        yield from _assigned(key, group, places[key], seen) if key in places else group
 
 
 def _is_changed(item: Item, seen: Mapping[bytes, Mark]) -> bool:
@@ -55,18 +56,26 @@ def known(keys: Mapping[bytes, int], ledger: Ledger, seen: dict[bytes, Mark]) ->
     return found
 
 
-def _assigned(group: Iterable[Item], places: Mapping[int, Mark]) -> list[Item]:
+def _assigned(key: bytes, group: Iterable[Item], places: Mapping[int, Mark], seen: Mapping[bytes, Mark]) -> list[Item]:
     same: defaultdict[bytes, deque[int]] = defaultdict(deque)
     for place, mark in places.items():
         same[mark.said].append(place)
+    names = {numbered(key, place): place for place in places}
     found: dict[int, Item] = {}
+    told_otherwise = []
     others = []
     for item in group:
         alike = same[content(item.resource, item.key)]
         if alike:
             found[alike.popleft()] = item
         else:
+            told_otherwise.append(item)
+    for item in told_otherwise:
+        own = names.get(seen[item.also].content) if item.also in seen else None
+        if own is None or own in found:
             others.append(item)
+        else:
+            found[own] = item
     free = (place for place in count() if place not in found)
     found |= dict(zip(free, others, strict=False))
     return [found[place].at_place(place) for place in sorted(found)]

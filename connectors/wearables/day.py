@@ -53,8 +53,8 @@ _NEVER = 1 << 62
 class Item:
     """One resource: `key` says what it tells of and when, and is its id in hexadecimal; made from so many `records`.
 
-    Several that were measured at once have one `key`, until they are placed. `also`, where there is one, is marked with
-    it: what an export that tells this otherwise finds it by.
+    Several that were measured at once have one `key`, until they are placed. `also`, where there is one, names what
+    this device measured then: an export that tells it otherwise finds by it under which id it went out.
     """
 
     category: str
@@ -241,7 +241,8 @@ class Days:
             context=Context(self._patient, device),
             status="final" if (hour + 1) * 3600 <= self._exported else "preliminary",
         )
-        return Item("traces", key, dump(observation), len(pieces))
+        also = identity(self._patient, "heart-rate-minute", str(hour), device)
+        return Item("traces", key, dump(observation), len(pieces), also)
 
     def _singles(self, made: Day, packed: bytes, status: str) -> None:
         """`status` is that of the day by UTC."""

@@ -7,8 +7,8 @@ Batches depend on the file and the ledger only, so an import that is cut off is 
 queued is known, the rest comes. The report adds up at every end: read = taken + left + duplicates.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import starmap
@@ -27,7 +27,7 @@ from connectors.wearables.pool import Pool
 from connectors.wearables.sections import Indivisible, cut, taken_from
 from connectors.wearables.spill import Spill
 from fhir_profiles.devices import Description, device, device_id
-from fhir_profiles.observations import Context, identity
+from fhir_profiles.observations import Context, identity, numbered
 from fhir_profiles.problems import Problem
 from fhir_profiles.resources import dump
 
@@ -212,15 +212,17 @@ class _Run:
         sensors = [each for each in found if not each.singly or each.sensor in seen]
         items = [item for each in found if each.sensor not in seen for item in each.singly]
         places = known(Counter(key for each in sensors for key, *_ in each.readings), self._ledger, seen)
+        apart = {key: {numbered(key, n): mark for n, mark in marks.items()} for key, marks in places.items()}
         # Of what went out for itself at a moment, as much as still does is not a sensor's.
-        singly = Counter(item.key for item in items)
-        apart = {key: deque(list(marks.values())[singly[key] :]) for key, marks in places.items()}
+        for item in sorted(items, key=lambda item: item.also not in seen):
+            _claimed(apart.get(item.key, {}), item.also, seen)
         waiting: list[list[Single]] = [[] for _ in sensors]
         of_sensors = [(n, key, own, single) for n, each in enumerate(sensors) for key, own, single in each.readings]
-        for n, key, _, single in sorted(of_sensors, key=lambda reading: reading[2] not in seen):
-            if not apart[key]:
+        for n, key, own, single in sorted(of_sensors, key=lambda reading: reading[2] not in seen):
+            mark = _claimed(apart[key], own, seen)
+            if mark is None:
                 waiting[n].append(single)
-            elif apart[key].popleft().is_deletion:
+            elif mark.is_deletion:
                 self._report.left[DELETED] += 1
             else:
                 self._report.duplicates += 1
@@ -280,7 +282,7 @@ class _Run:
             yield from self._flushed(stream)
 
     def _items(self, items: Sequence[Item]) -> Iterator[Batch]:
-        seen = self._ledger.seen([item.key for item in items])
+        seen = self._ledger.seen([key for item in items for key in (item.key, item.also) if key])
         for item in placed(items, self._ledger, seen):
             if self._is_deleted(item, seen) or not self._is_new(self._mark(item), seen, item.records):
                 continue
@@ -298,7 +300,7 @@ class _Run:
         mark = self._mark(item)
         yield mark
         if item.also:
-            yield mark._replace(key=item.also)
+            yield Mark(item.also, item.key, self._exported)
 
     def _is_deleted(self, item: Item, seen: dict[bytes, Mark]) -> bool:
         """Count the records of what the patient took back: it does not come again."""
@@ -330,3 +332,8 @@ class _Run:
     def _batch(self, category: str, key: str, resources: tuple[bytes, ...], marks: tuple[Mark, ...]) -> Batch:
         self._report.envelopes += 1
         return Batch(category, key, resources, marks)
+
+
+def _claimed(free: dict[bytes, Mark], own: bytes, seen: Mapping[bytes, Mark]) -> Mark | None:
+    """The mark of what went out as `own`, by its id, or the first where nothing did; it is not free any more."""
+    return free.pop(seen[own].content if own in seen else next(iter(free), b""), None)

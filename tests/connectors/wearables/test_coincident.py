@@ -323,3 +323,27 @@ def test_of_two_sources_in_an_hour_the_same_stays_deleted_when_the_watch_is_rena
     brought(tmp_path, lines, later, held=held, ledger=ledger)
     (left,) = [made["valueSampledData"]["data"] for made in held.observations() if "valueSampledData" in made]
     assert {gone, left} == {"60 60 60", "90 90 90"}
+
+
+@pytest.mark.parametrize("more", ["Ring", "App", "Uhr", "Band"])
+@pytest.mark.parametrize("gone", ["90", "60"])
+def test_a_deleted_trace_stays_so_when_another_device_measured_in_its_hour(
+    tmp_path: Path, more: str, gone: str
+) -> None:
+    """That comes later, and all is told in another zone: a device is known by what it measured then."""
+
+    def measured(source: str, value: str) -> list[str]:
+        at = (f"{DAY} 08:0{n}:00 +0200" for n in range(3))
+        return [record("HeartRate", value, each, unit="count/min", source=source) for each in at]
+
+    ledger, held = MemoryLedger(), Held()
+    first = [*measured("Gurt", "90"), *measured("Brust", "60")]
+    brought(tmp_path, first, held=held, ledger=ledger)
+    data = f"{gone} {gone} {gone}"
+    (deleted,) = [made for made in held.observations() if made.get("valueSampledData", {}).get("data") == data]
+    held.forget(deleted["id"])
+    ledger.add(deletions(deleted["id"], dump(deleted)))
+    later = [abroad(line, 540) for line in [*measured(more, "70"), *first]]
+    brought(tmp_path, first, later, held=held, ledger=ledger)
+    traces = [made["valueSampledData"]["data"] for made in held.observations() if "valueSampledData" in made]
+    assert sorted([*traces, data]) == ["60 60 60", "70 70 70", "90 90 90"]

@@ -10,7 +10,7 @@ from connectors.wearables.importer import Batch
 from connectors.wearables.ledger import MemoryLedger
 from fhir_profiles.resources import check
 from tests.connectors.wearables.exports import DAY, document, observations, record, taken, zipped
-from tests.connectors.wearables.retold import renamed
+from tests.connectors.wearables.retold import abroad, renamed
 
 
 def reading(value: int, at: str, source: str = "Sensor") -> str:
@@ -127,7 +127,7 @@ def test_a_sensor_that_is_called_otherwise_later_is_one_series_still(tmp_path: P
 
 @pytest.mark.parametrize("seed", range(15))
 def test_sources_that_measure_at_the_same_moments_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
-    """Sensors and fingers, each export with more, so that some are judged otherwise; and each told again."""
+    """Sensors and fingers, each export with more, so that some are judged otherwise; in any zone, and told again."""
     random = Random(seed)
     moments = [f"2026-10-0{1 + n // 288} {n // 12 % 24:02}:{n % 12 * 5:02}:00" for n in range(576)]
     lines: list[tuple[str, str]] = []
@@ -140,7 +140,7 @@ def test_sources_that_measure_at_the_same_moments_lose_and_double_nothing(tmp_pa
     ledger, kept = MemoryLedger(), Kept()
     for n in range(1, 6):
         part = document(*told[: len(told) * n // 5], exported=f"2026-10-{n + 2:02} 12:00:00 +0200")
-        path = zipped(tmp_path / "a.zip", part)
+        path = zipped(tmp_path / "a.zip", abroad(part, random.choice((60, 345, -600))))
         for _ in range(3):
             kept.take(taken(path, ledger)[1])
             assert kept.values() == [1000 + at for at in range(len(told) * n // 5)]

@@ -11,9 +11,10 @@ import { numbered } from "./observations.ts";
 /**
  * Each item under the id of its place among those of its key.
  *
- * What went out just so stays where it is, also where she has deleted it since. The others take what places are free,
- * then new ones: so what is told otherwise than before, also because she has corrected it, replaces what it was. `seen`
- * are the marks of the keys, and learns those of further places.
+ * What went out just so stays where it is, also where she has deleted it since; so does what a device of that name
+ * measured then. The others take what places are free, then new ones: so what is told otherwise than before, also
+ * because she has corrected it, replaces what it was. `seen` are the marks of the items, and learns those of further
+ * places.
  */
 export async function placed(items: readonly Item[], ledger: Ledger, seen: Map<string, Mark>): Promise<Item[]> {
   const groups = grouped(items, ({ key }) => key);
@@ -21,7 +22,7 @@ export async function placed(items: readonly Item[], ledger: Ledger, seen: Map<s
   const places = await known(new Map(doubtful.map(([key, group]) => [key, group.length])), ledger, seen);
   return [...groups].flatMap(([key, group]) => {
     const marks = places.get(key);
-    return marks === undefined ? group : inPlace(group, marks);
+    return marks === undefined ? group : inPlace(key, group, marks, seen);
   });
 }
 
@@ -53,15 +54,27 @@ export async function known(
   return found;
 }
 
-function inPlace(group: readonly Item[], places: ReadonlyMap<number, Mark>): Item[] {
+function inPlace(
+  key: string,
+  group: readonly Item[],
+  places: ReadonlyMap<number, Mark>,
+  seen: ReadonlyMap<string, Mark>,
+): Item[] {
   const same = grouped(places.keys(), (place) => saidOf(places.get(place)!));
   for (const alike of same.values()) alike.reverse();
+  const names = new Map([...places.keys()].map((place) => [numbered(key, place), place]));
   const found = new Map<number, Item>();
+  const toldOtherwise: Item[] = [];
   const others: Item[] = [];
   for (const item of group) {
     const place = same.get(content(item.resource, item.key))?.pop();
-    if (place === undefined) others.push(item);
+    if (place === undefined) toldOtherwise.push(item);
     else found.set(place, item);
+  }
+  for (const item of toldOtherwise) {
+    const own = names.get(seen.get(item.also ?? "")?.content ?? "");
+    if (own === undefined || found.has(own)) others.push(item);
+    else found.set(own, item);
   }
   let place = 0;
   for (const item of others) {

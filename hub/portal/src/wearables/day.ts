@@ -25,8 +25,8 @@ import { byCodePoints } from "./texts.ts";
  */
 export type Part = { readonly key: string; readonly resource: Uint8Array; readonly records: number };
 /**
- * One that does not come as part of a day's activity. `also` is marked with it: what an export that tells this otherwise
- * finds it by.
+ * One that does not come as part of a day's activity. `also` names what this device measured then: an export that tells it
+ * otherwise finds by it under which id it went out.
  */
 export type Item = Part & { readonly category: "vitals" | "traces"; readonly also?: string };
 
@@ -228,7 +228,8 @@ export class Days {
       { patient: this.#patient, device },
       (hour + 1) * 3600 <= this.#exported ? "final" : "preliminary",
     );
-    return { category: "traces", key, resource: encoder.encode(dump(observation)), records: pieces.length };
+    const also = identity(this.#patient, "heart-rate-minute", String(hour), device);
+    return { category: "traces", key, resource: encoder.encode(dump(observation)), records: pieces.length, also };
   }
 
   /** `status` is that of the day by UTC. */

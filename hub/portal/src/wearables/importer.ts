@@ -15,7 +15,7 @@ import { Intake, type Single } from "./intake.ts";
 import { dump } from "./json.ts";
 import { content, isDeletion, type Ledger, type Mark } from "./ledger.ts";
 import { DAY, dayName, moment } from "./moments.ts";
-import { identity } from "./observations.ts";
+import { identity, numbered } from "./observations.ts";
 import { known, placed } from "./coincident.ts";
 import { Problem } from "../problems.ts";
 import { Spill } from "./spill.ts";
@@ -189,14 +189,17 @@ class Run {
     const items = found.flatMap(({ sensor, singly }) => (seen.has(sensor) ? [] : singly));
     const all = sensors.flatMap((each) => each.readings.map(([key, own, single]) => ({ each, key, own, single })));
     const places = await known(counted(all), this.#ledger, seen);
-    // Of what went out for itself at a moment, as much as still does is not a sensor's.
-    const singly = counted(items);
     const apart = new Map([...places].map(([key, marks]) => {
-      return [key, [...marks.values()].slice(singly.get(key) ?? 0).reverse()];
+      return [key, new Map([...marks].map(([place, mark]) => [numbered(key, place), mark]))];
     }));
+    const unknown = (own: string | undefined): number => Number(!seen.has(own ?? ""));
+    // Of what went out for itself at a moment, as much as still does is not a sensor's.
+    for (const { key, also } of [...items].sort((a, b) => unknown(a.also) - unknown(b.also))) {
+      claimed(apart.get(key), also, seen);
+    }
     const waiting = new Map(sensors.map((each): [Glucose, Single[]] => [each, []]));
-    for (const { each, key, single } of all.sort((a, b) => Number(seen.has(b.own)) - Number(seen.has(a.own)))) {
-      const mark = apart.get(key)?.pop();
+    for (const { each, key, own, single } of all.sort((a, b) => unknown(a.own) - unknown(b.own))) {
+      const mark = claimed(apart.get(key), own, seen);
       if (mark === undefined) waiting.get(each)?.push(single);
       else if (isDeletion(mark)) leave(this.#report, "deleted", 1);
       else this.#report.duplicates += 1;
@@ -270,7 +273,8 @@ class Run {
   }
 
   async *#items(items: readonly Item[]): AsyncGenerator<Batch> {
-    const seen = new Map(await this.#ledger.seen(items.map(({ key }) => key)));
+    const keys = items.flatMap(({ key, also }) => (also === undefined ? [key] : [key, also]));
+    const seen = new Map(await this.#ledger.seen(keys));
     for (const item of await placed(items, this.#ledger, seen)) {
       const { category, key, resource, records, also } = item;
       const mark = this.#mark(key, resource);
@@ -279,7 +283,7 @@ class Run {
       const isFull = waiting.resources.length >= MAX_RESOURCES || waiting.bytes + resource.length + 1 > MAX_BYTES;
       if (isFull) yield* this.#flushed(category);
       waiting.resources.push(resource);
-      waiting.marks.push(mark, ...(also === undefined ? [] : [{ ...mark, key: also }]));
+      waiting.marks.push(mark, ...(also === undefined ? [] : [{ ...mark, key: also, content: key }]));
       waiting.bytes += resource.length + 1;
     }
   }
@@ -321,6 +325,19 @@ class Run {
 }
 
 const encoder = new TextEncoder();
+
+/** The mark of what went out as `own`, by its id, or the first where nothing did; it is not free any more. */
+function claimed(
+  free: Map<string, Mark> | undefined,
+  own: string | undefined,
+  seen: ReadonlyMap<string, Mark>,
+): Mark | undefined {
+  const [first = ""] = free?.keys() ?? [];
+  const name = seen.get(own ?? "")?.content ?? first;
+  const mark = free?.get(name);
+  free?.delete(name);
+  return mark;
+}
 
 /** How often each key is there. */
 function counted(keyed: Iterable<{ readonly key: string }>): ReadonlyMap<string, number> {
