@@ -8,7 +8,7 @@ queued is known, the rest comes. The report adds up at every end: read = taken +
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import starmap
@@ -18,22 +18,21 @@ from typing import Any, Protocol, TypeVar
 from connectors.wearables import detect, ecg, glucose
 from connectors.wearables.apple_health import Export, latest_software, moment
 from connectors.wearables.archive import Limits
-from connectors.wearables.coincident import known, placed
+from connectors.wearables.coincident import placed
 from connectors.wearables.daily import DAY
-from connectors.wearables.day import Day, Days, Glucose, Item, day_name
-from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Single, Taken, take_in
-from connectors.wearables.ledger import Ledger, Mark, MemoryLedger, content
+from connectors.wearables.day import Day, Days, Item, day_name
+from connectors.wearables.intake import NOT_SUPPORTED, UNREADABLE, Taken, take_in
+from connectors.wearables.ledger import DELETED, Ledger, Mark, MemoryLedger, content
 from connectors.wearables.pool import Pool
 from connectors.wearables.sections import Indivisible, cut, taken_from
 from connectors.wearables.spill import Spill
 from fhir_profiles.devices import Description, device, device_id
-from fhir_profiles.observations import Context, identity, numbered
+from fhir_profiles.observations import Context, identity
 from fhir_profiles.problems import Problem
 from fhir_profiles.resources import dump
 
 MAX_BYTES = 256 << 10
 MAX_RESOURCES = 1000
-DELETED = "deleted"
 OLDER = "older-export"
 TOO_LARGE = "too-large"
 LARGE = 32 << 20
@@ -203,36 +202,10 @@ class _Run:
             if self._is_new(mark, seen, sum(item.records for item in kept)):
                 begun = Mark(self._begun(made.name), made.begun.to_bytes(16, "big", signed=True), self._exported)
                 yield self._batch("activity", f"day/{made.name}", tuple(item.resource for item in kept), (mark, begun))
-        yield from self._items([*made.items, *self._glucose(made.glucose)])
-
-    def _glucose(self, found: Sequence[Glucose]) -> list[Item]:
-        """As it went out before, should this export judge otherwise; so nothing is there in both ways."""
-        readings = [reading for each in found for reading in each.readings]
-        seen = self._ledger.seen([*(each.sensor for each in found), *(key for names in readings for key in names[:2])])
-        sensors = [each for each in found if not each.singly or each.sensor in seen]
-        items = [item for each in found if each.sensor not in seen for item in each.singly]
-        places = known(Counter(key for each in sensors for key, *_ in each.readings), self._ledger, seen)
-        apart = {key: {numbered(key, n): mark for n, mark in marks.items()} for key, marks in places.items()}
-        # Of what went out for itself at a moment, as much as still does is not a sensor's.
-        for item in sorted(items, key=lambda item: item.also not in seen):
-            _claimed(apart.get(item.key, {}), item.also, seen)
-        waiting: list[list[Single]] = [[] for _ in sensors]
-        of_sensors = [(n, key, own, single) for n, each in enumerate(sensors) for key, own, single in each.readings]
-        for n, key, own, single in sorted(of_sensors, key=lambda reading: reading[2] not in seen):
-            mark = _claimed(apart[key], own, seen)
-            if mark is None:
-                waiting[n].append(single)
-            elif mark.is_deletion:
-                self._report.left[DELETED] += 1
-            else:
-                self._report.duplicates += 1
-        for each, mine in zip(sensors, waiting, strict=True):
-            if mine:
-                item, crowded = glucose.series(each, mine)
-                items.append(item)
-                if crowded:
-                    self._report.left[glucose.SAME_MINUTE] += crowded
-        return items
+        items, left, known_already = glucose.told(made.glucose, self._ledger)
+        self._report.left.update(left)
+        self._report.duplicates += known_already
+        yield from self._items([*made.items, *items])
 
     def ecg(self, table: bytes | Problem) -> Iterator[Batch]:
         """One CSV beside the export; what is wrong with it holds back nothing else."""
@@ -332,8 +305,3 @@ class _Run:
     def _batch(self, category: str, key: str, resources: tuple[bytes, ...], marks: tuple[Mark, ...]) -> Batch:
         self._report.envelopes += 1
         return Batch(category, key, resources, marks)
-
-
-def _claimed(free: dict[bytes, Mark], own: bytes, seen: Mapping[bytes, Mark]) -> Mark | None:
-    """The mark of what went out as `own`, by its id, or the first where nothing did; it is not free any more."""
-    return free.pop(seen[own].content if own in seen else next(iter(free), b""), None)

@@ -31,6 +31,10 @@ _SIZE = 16
 _TAKEN_BACK = b"-"
 
 
+DELETED = "deleted"
+"""Why something is left that the patient took back."""
+
+
 class Mark(NamedTuple):
     """`key` 16 bytes, `content` 16 bytes, with a sign before them of what was deleted, `at` seconds since 1970."""
 

@@ -7,16 +7,16 @@
 
 import { Export } from "./apple_health.ts";
 import { LIMITS, type Limits } from "./archive.ts";
-import { Days, type Day, type Glucose, type Item, type Part } from "./day.ts";
+import { Days, type Day, type Item, type Part } from "./day.ts";
 import { device, deviceId, latest, type Description } from "./devices.ts";
 import * as ecg from "./ecg.ts";
-import { series } from "./glucose.ts";
-import { Intake, type Single } from "./intake.ts";
+import * as glucose from "./glucose.ts";
+import { Intake } from "./intake.ts";
 import { dump } from "./json.ts";
 import { content, isDeletion, type Ledger, type Mark } from "./ledger.ts";
 import { DAY, dayName, moment } from "./moments.ts";
-import { identity, numbered } from "./observations.ts";
-import { known, placed } from "./coincident.ts";
+import { identity } from "./observations.ts";
+import { placed } from "./coincident.ts";
 import { Problem } from "../problems.ts";
 import { Spill } from "./spill.ts";
 
@@ -178,39 +178,11 @@ class Run {
         yield this.#batch("activity", `day/${made.name}`, resources, [mark, begun]);
       }
     }
-    yield* this.#items([...made.items, ...(await this.#glucose(made.glucose))]);
-  }
-
-  /** As it went out before, should this export judge otherwise; so nothing is there in both ways. */
-  async #glucose(found: readonly Glucose[]): Promise<readonly Item[]> {
-    const names = found.flatMap(({ sensor, readings }) => [sensor, ...readings.flatMap(([key, own]) => [key, own])]);
-    const seen = new Map(await this.#ledger.seen(names));
-    const sensors = found.filter(({ sensor, singly }) => singly.length === 0 || seen.has(sensor));
-    const items = found.flatMap(({ sensor, singly }) => (seen.has(sensor) ? [] : singly));
-    const all = sensors.flatMap((each) => each.readings.map(([key, own, single]) => ({ each, key, own, single })));
-    const places = await known(counted(all), this.#ledger, seen);
-    const apart = new Map([...places].map(([key, marks]) => {
-      return [key, new Map([...marks].map(([place, mark]) => [numbered(key, place), mark]))];
-    }));
-    const unknown = (own: string | undefined): number => Number(!seen.has(own ?? ""));
-    // Of what went out for itself at a moment, as much as still does is not a sensor's.
-    for (const { key, also } of [...items].sort((a, b) => unknown(a.also) - unknown(b.also))) {
-      claimed(apart.get(key), also, seen);
-    }
-    const waiting = new Map(sensors.map((each): [Glucose, Single[]] => [each, []]));
-    for (const { each, key, own, single } of all.sort((a, b) => unknown(a.own) - unknown(b.own))) {
-      const mark = claimed(apart.get(key), own, seen);
-      if (mark === undefined) waiting.get(each)?.push(single);
-      else if (isDeletion(mark)) leave(this.#report, "deleted", 1);
-      else this.#report.duplicates += 1;
-    }
-    for (const [each, mine] of waiting) {
-      if (mine.length === 0) continue;
-      const { item, crowded } = series(each, mine);
-      items.push(item);
-      leave(this.#report, "same-minute", crowded);
-    }
-    return items;
+    const { items, deleted, crowded, duplicates } = await glucose.told(made.glucose, this.#ledger);
+    leave(this.#report, "deleted", deleted);
+    leave(this.#report, "same-minute", crowded);
+    this.#report.duplicates += duplicates;
+    yield* this.#items([...made.items, ...items]);
   }
 
   /** One CSV beside the export; what is wrong with it holds back nothing else. */
@@ -325,26 +297,6 @@ class Run {
 }
 
 const encoder = new TextEncoder();
-
-/** The mark of what went out as `own`, by its id, or the first where nothing did; it is not free any more. */
-function claimed(
-  free: Map<string, Mark> | undefined,
-  own: string | undefined,
-  seen: ReadonlyMap<string, Mark>,
-): Mark | undefined {
-  const [first = ""] = free?.keys() ?? [];
-  const name = seen.get(own ?? "")?.content ?? first;
-  const mark = free?.get(name);
-  free?.delete(name);
-  return mark;
-}
-
-/** How often each key is there. */
-function counted(keyed: Iterable<{ readonly key: string }>): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const { key } of keyed) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return counts;
-}
 
 /** A whole number in 16 bytes, as hexadecimal digits. */
 function signed(value: number): string {
