@@ -17,4 +17,6 @@ def detect(path: Path) -> str:
         raise Problem("invalid", "The file cannot be opened.") from None
     if head.startswith(b"PK") or archive.is_health_data(head):
         return APPLE_HEALTH
-    raise Problem("not-supported", "This is no format that a connector knows.")
+    raise Problem(
+        "not-supported", "This is no export of Apple Health: give the zip that Health makes, or the export.xml in it."
+    )

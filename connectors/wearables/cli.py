@@ -19,8 +19,9 @@ from fhir_profiles.problems import Problem
 BAD_INPUT = 2
 RESUMABLE = 3
 _ABOUT_INPUT = frozenset({"invalid", "not-supported", "too-large", "structure", "value", "media-type"})
-_NEVER_BY_ITSELF = frozenset({"not-found", "forbidden", "gone"})
-"""What the same command would say for ever: no account there, none that may write, none any more."""
+_NEVER_BY_ITSELF = frozenset({"not-found", "unauthenticated", "forbidden", "gone"})
+"""What the same command would say for ever: no account there, a device that is not taken, none that may write, none any
+more."""
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _BUNDLE_HEAD = b'{"resourceType":"Bundle","type":"collection"'
 BUNDLE_BASE = "https://fhir.obhut.org/convert"

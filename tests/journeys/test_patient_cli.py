@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.connectors.wearables.exports import document, steps, zipped
 from tests.journeys.conftest import obhut
 
 
@@ -85,6 +86,11 @@ def test_a_device_that_was_shut_out_is_told_so(hub, tmp_path):
     said = fails("show", "--account", lost)
     assert "this device" in said
     assert "in another directory" in said
+    export = zipped(tmp_path / "export.zip", document(steps(10, "08:00:00", "08:10:00")))
+    done = obhut("wearable", "import", str(export), "--account", lost)
+    assert done.returncode == 2
+    assert "this device" in done.stderr
+    assert "Run the same command again" not in done.stderr
 
 
 def test_an_unreachable_hub_is_said_and_nothing_is_lost(enrolled, hub):
