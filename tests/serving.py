@@ -1,5 +1,6 @@
-"""Servers in the process of the test."""
+"""Servers in the process of the test, and what any server says to bytes as they are."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,3 +24,12 @@ def serving(server: Server) -> Iterator[Server]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def said(url: str, *parts: bytes) -> bytes:
+    """What a server answers to bytes as they are, until it closes the connection."""
+    host, _, port = url.split("/")[2].partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        for part in parts:
+            connection.sendall(part)
+        return b"".join(iter(lambda: connection.recv(65536), b""))

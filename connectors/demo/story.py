@@ -50,7 +50,7 @@ class Story:
     @property
     def ports(self) -> tuple[int, ...]:
         """Where its servers listen."""
-        return tuple(self.base_port + offset for offset in (1, 2, 101, 102, 103))
+        return tuple(each.port for each in (*self.hubs_in_order, self.practice, self.hospital, self.neighbour))
 
     @property
     def hubs_in_order(self) -> tuple[Hub, Hub]:

@@ -60,7 +60,7 @@ def content(resource: bytes, key: bytes = b"") -> bytes:
     return hashlib.blake2b(resource, digest_size=_SIZE, person=b"obhut-mark").digest()
 
 
-def deletions(id_: str, resource: bytes = b"") -> list[Mark]:
+def deletions(id_: str, resource: bytes) -> list[Mark]:
     """The mark of a resource that was taken back, by its id and its JSON; none where no import gives such ids."""
     if not _MADE_BY_IMPORT.fullmatch(id_):
         return []

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from hub.config import Config
 from tests.consent import world
 from tests.consent.world import DOMAIN
 from tests.ports import free_port
+from tests.serving import said
 
 MAIN = "from fhir_profiles.command import main; main()"
 IMPATIENT = "import hub.server; hub.server.STALLED_SECONDS = 1; " + MAIN
@@ -166,24 +166,15 @@ def test_two_first_starts_agree_on_one_key(tmp_path):
     assert len(set(found)) == 1
 
 
-def _said(url: str, *parts: bytes) -> bytes:
-    """What a server answers to bytes as they are, until it closes the connection."""
-    host, _, port = url.split("/")[2].partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
-        for part in parts:
-            connection.sendall(part)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
 HEAD = b"POST /v1/sign-in HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
 
 def test_a_body_that_is_no_http_is_refused(served):
     """A chunk without a length is the client's fault, not the hub's."""
     _, url, _, directory = served
-    said = _said(url, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n{}\r\n")
-    assert said.startswith(b"HTTP/1.1 400")
-    assert b"urn:obhut:problem:invalid" in said
+    answer = said(url, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"zz\r\n{}\r\n")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"urn:obhut:problem:invalid" in answer
     assert '"fault"' not in (directory / "log").read_text()
 
 
@@ -191,7 +182,7 @@ def test_a_body_that_is_no_http_is_refused(served):
 def test_who_stops_in_the_middle_of_a_request_holds_nothing_up(served):
     """In a head or in a body: the connection ends, after a while, and others are served."""
     _, url, _, directory = served
-    assert _said(url, HEAD) == b""
-    assert _said(url, HEAD + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 503")
+    assert said(url, HEAD) == b""
+    assert said(url, HEAD + b"Content-Length: 9\r\n\r\n{").startswith(b"HTTP/1.1 503")
     assert requests.get(f"{url}/healthz", timeout=60).ok
     assert '"fault"' not in (directory / "log").read_text()

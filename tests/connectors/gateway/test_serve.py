@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from connectors.gateway.access import reader_of
 from connectors.gateway.cli import gateway
 from connectors.gateway.database import Database
 from tests.connectors.gateway.conftest import FHIR_JSON, observation
+from tests.serving import said
 
 MAIN = "from connectors.gateway.cli import gateway; gateway(prog_name='obhut gateway')"
 IMPATIENT = "from connectors.gateway import server; server.STALLED_SECONDS = 1; " + MAIN
@@ -138,23 +138,14 @@ def test_a_token_needs_a_purpose_that_exists(tmp_path):
     assert (done.exit_code, "purpose of use" in done.output) == (2, True)
 
 
-def _said(url: str, *parts: bytes) -> bytes:
-    """What a server answers to bytes as they are, until it closes the connection."""
-    host, _, port = url.split("/")[2].partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
-        for part in parts:
-            connection.sendall(part)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
 def test_a_body_that_is_no_http_or_stops_coming_is_refused():
     """A chunk without a length; a body of which the rest never comes, and a head: nobody waits for these for ever."""
     head = b"POST /fhir/Patient HTTP/1.1\r\nHost: a\r\nContent-Type: application/fhir+json\r\n"
     chunk, part = b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n", b"Content-Length: 9\r\n\r\n{"
     with serving("--workers", "1", main=IMPATIENT) as (url, _):
         for rest, status in ((chunk, b"400"), (part, b"503")):
-            said = _said(url, head + rest)
-            assert said.startswith(b"HTTP/1.1 " + status)
-            assert b"OperationOutcome" in said
-        assert _said(url, head) == b""
+            answer = said(url, head + rest)
+            assert answer.startswith(b"HTTP/1.1 " + status)
+            assert b"OperationOutcome" in answer
+        assert said(url, head) == b""
         assert requests.get(f"{url}/Patient", timeout=10).json()["total"] == 0

@@ -19,7 +19,6 @@ from tests.connectors.wearables.exports import DAY, WATCH, document, observation
 from tests.connectors.wearables.odd_exports import odd_export
 from tests.connectors.wearables.retold import abroad, in_other_units, renamed
 
-NEWER = "2026-11-05 08:00:00 +0100"
 AT = f"{DAY} 07:00:00 +0200"
 
 
@@ -249,10 +248,10 @@ def test_what_was_deleted_stays_so_in_other_units_and_zones(tmp_path: Path) -> N
     xml = document(weight("80"), weight("81"), weight("82", at=f"{DAY} 09:00:00 +0200"), resting)
     ledger, held = MemoryLedger(), Held()
     held.take(taken(zipped(tmp_path / "a.zip", xml), ledger)[1])
-    gone = [made["id"] for made in held.observations() if made["valueQuantity"]["value"] in {80, 55}]
-    for id_ in gone:
-        held.forget(id_)
-        ledger.add(deletions(id_))
+    for made in held.observations():
+        if made["valueQuantity"]["value"] in {80, 55}:
+            held.forget(made["id"])
+            ledger.add(deletions(made["id"], dump(made)))
     for later in (xml, in_other_units(xml), abroad(xml, 540)):
         report, batches = taken(zipped(tmp_path / "a.zip", later.replace("2026-10-31", "2026-11-01")), ledger)
         held.take(batches)

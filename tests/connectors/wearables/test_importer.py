@@ -12,6 +12,7 @@ from connectors.wearables.generator import _ENGLISH, generate
 from connectors.wearables.importer import Batch, Report, read
 from connectors.wearables.ledger import Mark, MemoryLedger, SqliteLedger, deletions
 from fhir_profiles.problems import Problem
+from fhir_profiles.resources import dump
 from tests.connectors.wearables.exports import (
     DAY,
     PATIENT,
@@ -76,11 +77,12 @@ def test_what_was_deleted_is_left_and_its_day_stays_known(tmp_path: Path) -> Non
     ledger = MemoryLedger()
     whole = zipped(tmp_path / "a.zip", document(walk, weight, night))
     report, batches = taken(whole, ledger)
-    ids = {made["code"]["text"]: made["id"] for made in observations(batches)}
-    ledger.add([*deletions(ids["Schlaf"]), *deletions(ids["Körpergewicht"]), *deletions("w1")])
+    told = {made["code"]["text"]: made for made in observations(batches)}
+    for made in (told["Schlaf"], told["Körpergewicht"], told["Körpergewicht"] | {"id": "w1"}):
+        ledger.add(deletions(made["id"], dump(made)))
     report, batches = taken(whole, ledger)
     assert (batches, report.left, report.duplicates) == ([], {"deleted": 2}, 1)
-    ledger.add(deletions(ids["Schritte am Tag"]))
+    ledger.add(deletions(told["Schritte am Tag"]["id"], dump(told["Schritte am Tag"])))
     report, batches = taken(
         zipped(whole, document(walk, walk, weight, night, exported="2026-11-01 00:00:00 +0100")), ledger
     )

@@ -214,8 +214,8 @@ def test_what_is_known_is_left_alike(portal, tmp_path, seed):
     path = zipped(tmp_path / "a.zip", odd_export(seed, 100))
     brought = expected(path)
     marks = [Mark(*(bytes.fromhex(text) for text in mark[:2]), mark[2]) for mark in _marks(brought)]
-    lines = [json.loads(line) for batch in brought["batches"] for line in batch["resources"]]
-    gone = [mark for resource in lines[::3] for mark in deletions(resource["id"])]
+    lines = [line for batch in brought["batches"] for line in batch["resources"]]
+    gone = [mark for line in lines[::3] for mark in deletions(json.loads(line)["id"], line.encode())]
     other = zipped(tmp_path / "b.zip", odd_export(seed, 150))
     assert expected(path, gone)["report"]["left"]["deleted"] > 10
     for known in (marks, marks[::2], [mark._replace(content=bytes(16)) for mark in marks], gone, marks + gone):
